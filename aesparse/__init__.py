@@ -1,0 +1,40 @@
+"""aesparse: grids of regularized auto-encoders, their sparsity, and why."""
+
+from aesparse import (
+    activations,
+    corruption,
+    data,
+    errors,
+    guard,
+    metrics,
+    model,
+    objectives,
+    penalties,
+    training,
+)
+from aesparse.activations import Activation
+from aesparse.errors import InputError
+from aesparse.grid import GridResult, fit_grid, measure_grid
+from aesparse.model import Params, load_params, save_params
+
+__version__ = "0.1.0"
+__all__ = [
+    "Activation",
+    "GridResult",
+    "InputError",
+    "Params",
+    "activations",
+    "corruption",
+    "data",
+    "errors",
+    "fit_grid",
+    "guard",
+    "load_params",
+    "measure_grid",
+    "metrics",
+    "model",
+    "objectives",
+    "penalties",
+    "save_params",
+    "training",
+]

@@ -1,0 +1,67 @@
+"""Scalar activations with the threshold above which a unit counts as active.
+
+An activation is nothing but a function R -> R and its δ_min (Arpit eq. 14). Slopes and
+curvatures come from autodiff; monotonicity, convexity or saturation are measured where
+they matter and never declared here.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from aesparse.errors import InputError, unknown_name
+
+__all__ = ["ACTIVATIONS", "Activation", "get_activation"]
+
+
+class Activation(NamedTuple):
+    """A scalar function `fn` and the `threshold` δ_min: a unit is active where h > δ_min.
+
+    Calling it applies `fn` elementwise to an array of any shape, so a user's own function
+    may be written for one number.
+    """
+
+    fn: Callable[[Float[Array, ""]], Float[Array, ""]]
+    threshold: float = 0.0
+
+    def __call__(self, a: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The activation h = s(a), elementwise."""
+        return jnp.vectorize(self._checked)(a)
+
+    def slope(self, a: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The first derivative s'(a) by `jax.grad`, elementwise."""
+        return jnp.vectorize(jax.grad(self._checked))(a)
+
+    def curvature(self, a: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The second derivative s''(a) by `jax.grad` twice; ReLU's Dirac mass at 0 is not seen."""
+        return jnp.vectorize(jax.grad(jax.grad(self._checked)))(a)
+
+    def _checked(self, a: Float[Array, ""]) -> Float[Array, ""]:
+        h = self.fn(a)
+        if jnp.shape(h) != ():
+            raise InputError(
+                f"The activation returned shape {jnp.shape(h)} for one number; expected a scalar "
+                "function R -> R. Write it for a single pre-activation."
+            )
+        return h
+
+
+# δ_min as in Arpit section 3; the paper names none for tanh and identity, where "active"
+# is read as "positive".
+ACTIVATIONS = {
+    "relu": Activation(jax.nn.relu, 0.0),
+    "softplus": Activation(jax.nn.softplus, 0.1),
+    "sigmoid": Activation(jax.nn.sigmoid, 0.1),
+    "tanh": Activation(jnp.tanh, 0.0),
+    "identity": Activation(lambda a: a, 0.0),
+}
+
+
+def get_activation(name: str) -> Activation:
+    """The built-in activation called `name`; `InputError` with near matches otherwise."""
+    if name not in ACTIVATIONS:
+        raise unknown_name("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]

@@ -1,0 +1,194 @@
+"""Data sets as matrices, and what is done to them before training.
+
+`load` gives pixels in [0, 1], one row a sample; `standardize` and `whiten` fit on training
+data and apply to any. Shapes: N samples, n inputs.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from aesparse.datafiles import read_array, read_cifar10, read_mnist, read_prepared
+from aesparse.errors import InputError, unknown_name
+
+__all__ = [
+    "DATASETS",
+    "Affine",
+    "Dataset",
+    "check_matrix",
+    "load",
+    "random_crops",
+    "standardize",
+    "whiten",
+]
+
+_PATCH = 8  # Arpit section 3: 8×8 crops
+_HELDOUT = 0.2  # of the embedded digits
+_MNIST_TRAIN = 50_000  # the rest of the 60,000 training digits is held out
+
+
+class Dataset(NamedTuple):
+    """Training and held-out samples as rows, with the shape (height, width, channels) of one."""
+
+    name: str
+    train: Float[np.ndarray, "N n"]
+    heldout: Float[np.ndarray, "M n"]
+    shape: tuple[int, ...]
+
+
+class Affine(NamedTuple):
+    """x ↦ (x − mean) @ matrix, or (x − mean) · scale where `matrix` is a vector."""
+
+    mean: Float[np.ndarray, " n"]
+    matrix: Float[np.ndarray, "n k"] | Float[np.ndarray, " n"]
+
+    def __call__(self, X: Float[np.ndarray, "N n"]) -> Float[np.ndarray, "N k"]:
+        """Transforms rows, in the precision of the data."""
+        centred = X.astype(np.float64) - self.mean
+        moved = centred * self.matrix if self.matrix.ndim == 1 else centred @ self.matrix
+        return moved.astype(X.dtype)
+
+
+def check_matrix(X: np.ndarray, what: str = "The data") -> np.ndarray:
+    """`X` if it is a finite floating [N, n] with at least one sample and input."""
+    X = np.asarray(X)
+    if X.ndim != 2 or 0 in X.shape:
+        raise InputError(
+            f"{what} has shape {X.shape}; expected [N, n] with at least one sample and one "
+            "input. Flatten images to rows first."
+        )
+    if not np.issubdtype(X.dtype, np.floating):
+        raise InputError(f"{what} has dtype {X.dtype}; expected floating point. Convert it first.")
+    bad = ~np.isfinite(X)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise InputError(
+            f"{what} holds {bad.sum()} values that are NaN or inf, the first at row {row}, "
+            f"column {column}; expected finite numbers. Clean the data first."
+        )
+    return X
+
+
+def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
+    """(x − mean)/(std + ε) per input over the training set `X` (Arpit section 3, footnote 2)."""
+    X = check_matrix(X)
+    spread = X.std(axis=0, dtype=np.float64) + epsilon
+    constant = np.flatnonzero(spread == 0)
+    if len(constant):
+        raise InputError(
+            f"The data has {len(constant)} constant columns, the first is {constant[0]}; with "
+            "epsilon = 0 they cannot be standardized. Give an epsilon > 0 or drop them."
+        )
+    return Affine(X.mean(axis=0, dtype=np.float64), 1.0 / spread)
+
+
+def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
+    """PCA whitening to `rank` components (all that the data has by default): E[xxᵀ] = I."""
+    X = check_matrix(X).astype(np.float64)
+    mean = X.mean(axis=0)
+    values, vectors = np.linalg.eigh((X - mean).T @ (X - mean) / len(X))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    available = int(np.sum(values > values[0] * len(values) * np.finfo(np.float32).eps))
+    rank = available if rank is None else rank
+    if available == 0 or not 1 <= rank <= available:
+        raise InputError(
+            f"Cannot whiten to rank {rank}: the data has rank {available}; expected a rank from "
+            f"1 to {available}. Data of rank 0 is constant."
+        )
+    return Affine(mean, vectors[:, :rank] / np.sqrt(values[:rank]))
+
+
+def random_crops(
+    images: UInt8[np.ndarray, "K H W C"], count: int, size: int, seed: int
+) -> UInt8[np.ndarray, "count size size C"]:
+    """`count` random size×size crops, image and position drawn uniformly with `seed`."""
+    k, height, width, _ = images.shape
+    if size > min(height, width):
+        raise InputError(
+            f"The crops of {size}×{size} are larger than the images, {height}×{width}; choose a "
+            f"size of at most {min(height, width)}."
+        )
+    rng = np.random.default_rng(seed)
+    which = rng.integers(k, size=count)
+    top, left = rng.integers(height - size + 1, size=count), rng.integers(width - size + 1, size=count)
+    rows = top[:, None, None] + np.arange(size)[None, :, None]
+    columns = left[:, None, None] + np.arange(size)[None, None, :]
+    return images[which[:, None, None], rows, columns]
+
+
+def _digits(data_dir: Path | None, samples: int | None) -> Dataset:
+    from sklearn.datasets import load_digits
+
+    images = np.random.default_rng(0).permutation(load_digits().images / 16.0)[..., None]
+    split = round(len(images) * (1 - _HELDOUT))
+    return _dataset("digits", images[:split], images[split:], samples)
+
+
+def _photos(data_dir: Path | None, samples: int | None) -> Dataset:
+    from sklearn.datasets import load_sample_images
+
+    return _patches("photos", np.stack(load_sample_images().images), samples or 10_000)
+
+
+def _mnist(data_dir: Path | None, samples: int | None) -> Dataset:
+    images = _images("mnist", data_dir, "mnist", read_mnist) / np.float32(255)
+    return _dataset("mnist", images[:_MNIST_TRAIN], images[_MNIST_TRAIN:], samples)
+
+
+def _cifar10(data_dir: Path | None, samples: int | None) -> Dataset:
+    images = _images("cifar10", data_dir, "cifar-10-batches-bin", read_cifar10)
+    return _patches("cifar10", images, samples or 50_000)
+
+
+DATASETS: dict[str, Callable[[Path | None, int | None], Dataset]] = {
+    "digits": _digits,
+    "photos": _photos,
+    "mnist": _mnist,
+    "cifar10": _cifar10,
+}
+
+
+def load(
+    name: str, *, data_dir: str | Path | None = None, samples: int | None = None
+) -> Dataset:
+    """A data set by name, or a user's `.npy`/`.npz` file by its path.
+
+    `digits` and `photos` come with scikit-learn; `mnist` and `cifar10` are read from
+    `data_dir` (files as downloaded, or a tensorflow-datasets folder), without one through
+    tensorflow-datasets. Image sets of natural scenes are given as 8×8×3 crops. `samples`
+    limits the training rows. Raises `InputError` for unknown names and defective files.
+    """
+    if samples is not None and samples < 1:
+        raise InputError(f"samples is {samples}; expected at least 1.")
+    if Path(name).suffix in (".npy", ".npz"):
+        X = check_matrix(read_array(Path(name)), f"The array in {name}")
+        return Dataset(Path(name).stem, X[:samples], X[:0], X.shape[1:])
+    if name not in DATASETS:
+        raise unknown_name("data set", name, DATASETS)
+    return DATASETS[name](None if data_dir is None else Path(data_dir), samples)
+
+
+def _images(name: str, data_dir: Path | None, folder: str, read: Callable) -> np.ndarray:
+    if data_dir is None:
+        return read_prepared(name, None)
+    if not data_dir.is_dir():
+        raise InputError(f"No data directory {data_dir}; expected a folder with the {name} files.")
+    if any((data_dir / name).glob("*/dataset_info.json")):
+        return read_prepared(name, data_dir)
+    return read(data_dir / folder if (data_dir / folder).is_dir() else data_dir)
+
+
+def _patches(name: str, images: np.ndarray, samples: int) -> Dataset:
+    heldout = max(samples // 5, 1)
+    crops = random_crops(images, samples + heldout, _PATCH, seed=0) / np.float32(255)
+    return _dataset(name, crops[:samples], crops[samples:], None)
+
+
+def _dataset(name: str, train: np.ndarray, heldout: np.ndarray, samples: int | None) -> Dataset:
+    if samples is not None and samples > len(train):
+        raise InputError(f"{samples} samples of '{name}' asked for; it has {len(train)}.")
+    rows = [part.reshape(len(part), -1).astype(np.float32) for part in (train[:samples], heldout)]
+    return Dataset(name, *rows, train.shape[1:])

@@ -1,0 +1,140 @@
+"""Readers of data files: MNIST as IDX, CIFAR-10 as binary batches, tensorflow-datasets, NumPy.
+
+Sizes and checksums are verified on reading; every defect is one `InputError` that names the
+file, what was expected and what was found.
+"""
+
+import gzip
+import hashlib
+import importlib.util
+import socket
+import zlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from aesparse.errors import InputError
+
+__all__ = ["read_array", "read_cifar10", "read_mnist", "read_prepared"]
+
+# SHA-256 of the decompressed IDX file with the 60,000 training digits.
+_MNIST_SHA256 = "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+_MNIST_SHAPE = (60_000, 28, 28)
+# Sum of the SHA-256 of all 50,000 training records modulo 2^256: whatever their order.
+_CIFAR_SUM = 0xD17523651DCFFDF1BE45E6671E5077F61B15CBF5376A64E556C870E6FB6066D3
+_CIFAR_RECORD, _CIFAR_PER_BATCH = 1 + 3 * 32 * 32, 10_000
+
+
+def read_mnist(folder: Path) -> np.ndarray:
+    """The 60,000 training digits `[60000, 28, 28, 1]` uint8 from an IDX file (gzipped or not)."""
+    path = _first_existing(folder, ["train-images-idx3-ubyte.gz", "train-images-idx3-ubyte"])
+    raw = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(
+                f"{path} does not decompress ({error}; {len(raw)} bytes found): the file is "
+                "truncated or corrupt; download it again."
+            ) from None
+    expected = 16 + int(np.prod(_MNIST_SHAPE))
+    _check_size(path, len(raw), expected)
+    _check_sum(path, hashlib.sha256(raw).hexdigest(), _MNIST_SHA256)
+    return np.frombuffer(raw, np.uint8, offset=16).reshape(*_MNIST_SHAPE, 1)
+
+
+def read_cifar10(folder: Path) -> np.ndarray:
+    """The 50,000 training images `[50000, 32, 32, 3]` uint8 from the five binary batches."""
+    paths = [_first_existing(folder, [f"data_batch_{i}.bin"]) for i in range(1, 6)]
+    batches, total = [], 0
+    for path in paths:
+        raw = path.read_bytes()
+        _check_size(path, len(raw), _CIFAR_RECORD * _CIFAR_PER_BATCH)
+        records = np.frombuffer(raw, np.uint8).reshape(_CIFAR_PER_BATCH, _CIFAR_RECORD)
+        total += sum(int.from_bytes(hashlib.sha256(r).digest(), "big") for r in records)
+        batches.append(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    _check_sum(folder, f"{total % 2**256:x}", f"{_CIFAR_SUM:x}")
+    return np.concatenate(batches)
+
+
+def read_prepared(name: str, folder: Path | None) -> np.ndarray:
+    """The training images of `name` through tensorflow-datasets, prepared there if need be.
+
+    Reading a prepared folder needs neither the network nor tensorflow; preparing needs both.
+    """
+    if importlib.util.find_spec("tensorflow_datasets") is None:
+        raise InputError(
+            f"'{name}' needs its files or tensorflow-datasets, which is not installed: give "
+            "--data-dir with the downloaded files, or install the extra: pip install '.[tfds]'."
+        )
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder(name, data_dir=folder)
+    if not builder.is_prepared():
+        _prepare(builder, name)
+    source = builder.as_data_source(split="train", decoders=None)
+    return np.stack([record["image"] for record in source])
+
+
+def _prepare(builder, name: str) -> None:
+    hint = f"give --data-dir with the files of {name}, or prepare them where there is a network."
+    host = urlsplit(builder.info.homepage).hostname
+    try:  # fails at once; the downloader itself would retry for minutes
+        socket.create_connection((host, 443), timeout=10).close()
+    except OSError as error:
+        raise InputError(
+            f"'{name}' is not prepared in {builder.data_dir} and cannot be downloaded: "
+            f"{host} cannot be reached ({error}); {hint}"
+        ) from None
+    try:
+        builder.download_and_prepare(file_format="array_record")
+    except Exception as error:  # whatever the downloader meets, the user needs one sentence
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"'{name}' could not be prepared: {reason}; {hint}") from error
+
+
+def read_array(path: Path) -> np.ndarray:
+    """A user's matrix from `.npy`, or from `.npz` (its array `X`, or its only one)."""
+    if not path.is_file():
+        raise InputError(f"No file {path}; expected a NumPy file (.npy or .npz). Check the path.")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} is not a readable NumPy file: {error}") from None
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        names = loaded.files
+        name = "X" if "X" in names else names[0] if len(names) == 1 else None
+        if name is None:
+            raise InputError(
+                f"{path} holds the arrays {names}; expected one array, or one named 'X'."
+            )
+        return loaded[name]
+
+
+def _first_existing(folder: Path, names: list[str]) -> Path:
+    if not folder.is_dir():
+        raise InputError(f"No data directory {folder}; expected a folder holding {names[0]}.")
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    found = sorted(p.name for p in folder.iterdir())[:8]
+    raise InputError(f"{folder} is incomplete: expected {' or '.join(names)}, found {found}.")
+
+
+def _check_size(path: Path, found: int, expected: int) -> None:
+    if found != expected:
+        raise InputError(
+            f"{path} is truncated or corrupt: expected {expected} bytes, found {found}; "
+            "download it again."
+        )
+
+
+def _check_sum(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise InputError(
+            f"{path} is corrupt: expected checksum {expected[:16]}…, found {found[:16]}…; "
+            "download it again."
+        )

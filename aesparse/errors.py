@@ -1,0 +1,18 @@
+"""The one error type for bad input, and the sentence for an unknown name."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["InputError", "unknown_name"]
+
+
+class InputError(ValueError):
+    """Bad input: the message says what came, what was expected and what to do."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a `name` that is not among the `known` ones, near matches first."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "choose one of them."
+    return InputError(f"Unknown {kind} '{name}': known are {', '.join(known)}; {hint}")

@@ -1,0 +1,93 @@
+"""What is measured on a trained model, on the device, over any number of samples.
+
+Shapes: n inputs, m hidden units, N samples; params of one model (lift over a grid by `vmap`).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from aesparse.activations import Activation
+from aesparse.model import Params, decode, preactivation
+
+__all__ = ["DEAD_LIMIT", "Metrics", "UnitStatistics", "flagged", "measure", "summarize"]
+
+DEAD_LIMIT = 0.99  # a cell with this share of dead units has collapsed and is flagged
+_BLOCK = 500  # samples per block: bounds the memory of a grid's codes
+
+
+class UnitStatistics(NamedTuple):
+    """Per hidden unit over the samples measured, and the model's reconstruction error."""
+
+    active: Float[Array, " m"]  # share of samples with h_j > δ_min
+    mean: Float[Array, " m"]  # E[a_j]
+    variance: Float[Array, " m"]  # Var[a_j]
+    reconstruction: Float[Array, ""]  # E‖x − y‖², summed over inputs
+
+
+class Metrics(NamedTuple):
+    """One number per model; means run over units."""
+
+    activation_fraction: Float[Array, ""]  # Arpit eq. 14
+    dead_fraction: Float[Array, ""]  # share of units active on no sample measured
+    preactivation_mean: Float[Array, ""]
+    preactivation_variance: Float[Array, ""]
+    bias_mean: Float[Array, ""]
+    row_length_mean: Float[Array, ""]
+    row_length_max: Float[Array, ""]
+    reconstruction: Float[Array, ""]
+
+
+def measure(params: Params, x: Float[Array, "N n"], activation: Activation) -> UnitStatistics:
+    """Statistics of every hidden unit over all of `x`, block by block, on clean inputs.
+
+    Sums are taken around E[a_j] = W_j·E[x] + b_j, known beforehand, so that the variance does
+    not cancel.
+    """
+    centre = preactivation(params, jnp.mean(x, axis=0))
+
+    def block_sums(block: Float[Array, "b n"]) -> UnitStatistics:
+        a = preactivation(params, block)
+        h = activation(a)
+        error = jnp.sum((block - decode(params, h)) ** 2)
+        deviation = a - jnp.broadcast_to(centre, a.shape)
+        return UnitStatistics(
+            jnp.sum(h > activation.threshold, axis=0).astype(x.dtype),
+            jnp.sum(deviation, axis=0),
+            jnp.sum(deviation**2, axis=0),
+            error,
+        )
+
+    whole = len(x) // _BLOCK * _BLOCK
+    totals = block_sums(x[whole:])
+    if whole:
+        blocks = x[:whole].reshape(-1, _BLOCK, x.shape[1])
+        summed, _ = jax.lax.scan(
+            lambda total, b: (jax.tree.map(jnp.add, total, block_sums(b)), None), totals, blocks
+        )
+        totals = summed
+    active, shift, square, error = jax.tree.map(lambda total: total / len(x), totals)
+    return UnitStatistics(active, centre + shift, square - shift**2, error)
+
+
+def summarize(params: Params, units: UnitStatistics) -> Metrics:
+    """Condenses per-unit statistics and parameters to one number each."""
+    lengths = jnp.linalg.norm(params.weight, axis=-1)
+    return Metrics(
+        activation_fraction=jnp.mean(units.active),
+        dead_fraction=jnp.mean(units.active == 0),
+        preactivation_mean=jnp.mean(units.mean),
+        preactivation_variance=jnp.mean(units.variance),
+        bias_mean=jnp.mean(params.bias),
+        row_length_mean=jnp.mean(lengths),
+        row_length_max=jnp.max(lengths),
+        reconstruction=units.reconstruction,
+    )
+
+
+def flagged(metrics: Metrics) -> Array:
+    """True where a model is not finite or has lost `DEAD_LIMIT` of its units."""
+    finite = jnp.isfinite(metrics.reconstruction) & jnp.isfinite(metrics.row_length_mean)
+    return ~finite | ~jnp.isfinite(metrics.bias_mean) | (metrics.dead_fraction >= DEAD_LIMIT)

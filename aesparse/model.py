@@ -1,0 +1,175 @@
+"""The one-layer auto-encoder: parameters as a pytree, encode, decode, row constraints.
+
+h = s(W x + b_e), y = D h (+ b_d) with D = Wᵀ when tied (Arpit section 2). Shapes: n inputs,
+m hidden units. Functions take one example `[n]` or any leading axes `[..., n]`.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from aesparse.activations import Activation
+from aesparse.errors import InputError, unknown_name
+
+__all__ = [
+    "CONSTRAINTS",
+    "Constraint",
+    "Params",
+    "decode",
+    "decoder_matrix",
+    "encode",
+    "get_constraint",
+    "init_params",
+    "load_params",
+    "preactivation",
+    "reconstruct",
+    "save_params",
+]
+
+
+class Params(NamedTuple):
+    """Parameters of one auto-encoder; `None` for what the model does not have."""
+
+    weight: Float[Array, "m n"]
+    bias: Float[Array, " m"]
+    decoder_bias: Float[Array, " n"] | None = None
+    decoder: Float[Array, "n m"] | None = None  # None: tied, D = Wᵀ
+
+
+def init_params(
+    key: PRNGKeyArray,
+    n: int,
+    m: int,
+    *,
+    tied: bool = True,
+    decoder_bias: bool = False,
+    dtype: jnp.dtype = jnp.float32,
+) -> Params:
+    """Glorot-normalized weights (Glorot & Bengio 2010) and zero biases, Arpit section 3."""
+    glorot = jax.nn.initializers.glorot_uniform()
+    key_w, key_d = jax.random.split(key)
+    return Params(
+        weight=glorot(key_w, (m, n), dtype),
+        bias=jnp.zeros((m,), dtype),
+        decoder_bias=jnp.zeros((n,), dtype) if decoder_bias else None,
+        decoder=None if tied else glorot(key_d, (n, m), dtype),
+    )
+
+
+def decoder_matrix(params: Params) -> Float[Array, "n m"]:
+    """D: the transposed encoder weight when tied, the decoder's own weight otherwise."""
+    return params.weight.T if params.decoder is None else params.decoder
+
+
+def preactivation(params: Params, x: Float[Array, "... n"]) -> Float[Array, "... m"]:
+    """a = W x + b_e (Arpit eq. 3)."""
+    a = x @ params.weight.T
+    return a + jnp.broadcast_to(params.bias, a.shape)
+
+
+def encode(
+    params: Params, x: Float[Array, "... n"], activation: Activation
+) -> Float[Array, "... m"]:
+    """The code h = s(W x + b_e)."""
+    return activation(preactivation(params, x))
+
+
+def decode(params: Params, h: Float[Array, "... m"]) -> Float[Array, "... n"]:
+    """The linear reconstruction y = D h (+ b_d)."""
+    # No transposed copy of the tied weight: its gradient would be transposed back every step.
+    y = h @ params.weight if params.decoder is None else h @ params.decoder.T
+    if params.decoder_bias is None:
+        return y
+    return y + jnp.broadcast_to(params.decoder_bias, y.shape)
+
+
+def reconstruct(
+    params: Params, x: Float[Array, "... n"], activation: Activation
+) -> Float[Array, "... n"]:
+    """y = f_d(f_e(x)), Arpit eq. 1."""
+    return decode(params, encode(params, x, activation))
+
+
+class Constraint(NamedTuple):
+    """What an optimizer step does to keep the rows W_j where they belong.
+
+    `tangent(params, direction)` maps a direction onto the directions allowed at `params`;
+    `project(params)` maps parameters back onto the constraint after a step.
+    """
+
+    tangent: Callable[[Params, Params], Params]
+    project: Callable[[Params], Params]
+
+
+def _row_dot(a: Float[Array, "m n"], b: Float[Array, "m n"]) -> Float[Array, "m 1"]:
+    # As a matrix-vector product: XLA's row reduction on CPU is slower and makes the training
+    # loop copy the whole grid. The barrier keeps the product from being turned back into one.
+    ones = jax.lax.optimization_barrier(jnp.ones((a.shape[-1], 1), a.dtype))
+    return (a * b) @ ones
+
+
+def _tangent_to_rows(params: Params, direction: Params) -> Params:
+    """Removes from each row of `direction` its part along W_j, for rows of unit length."""
+    radial = _row_dot(params.weight, direction.weight)
+    return direction._replace(weight=direction.weight - radial * params.weight)
+
+
+def _unit_rows(params: Params) -> Params:
+    w = params.weight
+    return params._replace(weight=w * jax.lax.rsqrt(_row_dot(w, w)))
+
+
+def _rows_in_unit_ball(params: Params) -> Params:
+    w = params.weight
+    return params._replace(weight=w * jax.lax.rsqrt(jnp.maximum(_row_dot(w, w), 1.0)))
+
+
+def _any_direction(params: Params, direction: Params) -> Params:
+    del params
+    return direction
+
+
+# "unit" keeps the radial part of the gradient out of the momentum; "unit-rescale" does not,
+# which changes the effective step wherever a penalty's gradient is radial (ReLU with CAE or
+# mDAE). Arpit only says that lengths are fixed, so both readings are kept.
+CONSTRAINTS = {
+    "free": Constraint(_any_direction, lambda params: params),
+    "unit": Constraint(_tangent_to_rows, _unit_rows),
+    "unit-rescale": Constraint(_any_direction, _unit_rows),
+    "max-norm": Constraint(_any_direction, _rows_in_unit_ball),
+}
+
+
+def get_constraint(name: str) -> Constraint:
+    """The row constraint called `name`; `InputError` with near matches otherwise."""
+    if name not in CONSTRAINTS:
+        raise unknown_name("constraint", name, CONSTRAINTS)
+    return CONSTRAINTS[name]
+
+
+def save_params(path: str | os.PathLike[str], params: Params) -> None:
+    """Writes `params` (of one model or a whole grid) to an `.npz` file, all or nothing."""
+    path = Path(path)
+    arrays = {k: np.asarray(v) for k, v in params._asdict().items() if v is not None}
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as f:
+        np.savez(f, **arrays)
+    os.replace(f.name, path)
+
+
+def load_params(path: str | os.PathLike[str]) -> Params:
+    """Reads what `save_params` wrote; `InputError` if the file holds anything else."""
+    with np.load(path) as stored:
+        names = set(stored.files)
+        if not {"weight", "bias"} <= names <= set(Params._fields):
+            raise InputError(
+                f"{path} holds {sorted(names)}; expected parameters named {Params._fields}. "
+                "Give a file written by save_params."
+            )
+        return Params(**{name: jnp.asarray(stored[name]) for name in names})

@@ -1,0 +1,209 @@
+"""Regularizers R(W, b), each averaged over the batch: `penalty(params, x, *, activation)`.
+
+Two definitions with one meaning. *Generic* ones take Jacobians and Hessians of the whole map
+by autodiff: valid for any encoder, and the oracle. *Structured* ones use, for one layer, only
+s', s'' of the scalar activation and the lengths of the weights: what training uses. No
+derivative is typed by hand. Shapes: n inputs, m hidden units, B batch; params of one model.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import xlogy
+from jaxtyping import Array, Float
+
+from aesparse.activations import Activation
+from aesparse.errors import InputError
+from aesparse.model import Params, decode, decoder_matrix, encode, preactivation, reconstruct
+
+__all__ = [
+    "POLE",
+    "Penalty",
+    "contractive",
+    "contractive_generic",
+    "kl_sparsity",
+    "marginalized",
+    "marginalized_generic",
+    "mean_activation",
+    "mean_activations",
+    "per_example",
+    "second_order",
+    "second_order_generic",
+    "slope",
+    "sparsity",
+    "tangent_share",
+]
+
+POLE = 0.99  # −log(1 − ρ_j) and the KL penalty continue as their tangent above this mean
+
+
+class Penalty(Protocol):
+    """A regularizer as the objectives call it; a user's own function has this form too."""
+
+    def __call__(
+        self, params: Params, x: Float[Array, "B n"], *, activation: Activation
+    ) -> Float[Array, ""]: ...
+
+
+def per_example(f: Callable[..., Float[Array, ""]]) -> Penalty:
+    """Lifts `f(params, x, *, activation)` for one example `x [n]` to the mean over a batch."""
+
+    @functools.wraps(f)
+    def penalty(
+        params: Params, x: Float[Array, "B n"], *, activation: Activation
+    ) -> Float[Array, ""]:
+        return jnp.mean(jax.vmap(lambda one: f(params, one, activation=activation))(x))
+
+    return penalty
+
+
+@functools.cache
+def slope(q: int, p: int) -> Penalty:
+    """The slope family E Σ_j s'_j^q ‖W_j‖^p (Arpit Corollary 2), q >= 1, p >= 0."""
+    if q < 1 or p < 0:
+        raise InputError(f"slope(q={q}, p={p}): expected q >= 1 and p >= 0.")
+
+    def penalty(
+        params: Params, x: Float[Array, "B n"], *, activation: Activation
+    ) -> Float[Array, ""]:
+        lengths = jnp.linalg.norm(params.weight, axis=-1) ** p
+        return jnp.sum(_mean_slope_power(params, x, activation, q) * lengths)
+
+    return penalty
+
+
+def _mean_slope_power(
+    params: Params, x: Float[Array, "B n"], activation: Activation, q: int
+) -> Float[Array, " m"]:
+    return jnp.mean(activation.slope(preactivation(params, x)) ** q, axis=0)
+
+
+def contractive(
+    params: Params, x: Float[Array, "B n"], *, activation: Activation
+) -> Float[Array, ""]:
+    """E‖∂h/∂x‖_F² = E Σ_j s'_j² ‖W_j‖², the CAE penalty (Arpit eqs. 8, 9, Remark 1)."""
+    squared = jnp.sum(params.weight**2, axis=-1)
+    return jnp.sum(_mean_slope_power(params, x, activation, 2) * squared)
+
+
+@per_example
+def contractive_generic(
+    params: Params, x: Float[Array, " n"], *, activation: Activation
+) -> Float[Array, ""]:
+    """E‖∂h/∂x‖_F² through the encoder's Jacobian (Arpit eq. 8)."""
+    return jnp.sum(jax.jacfwd(lambda z: encode(params, z, activation))(x) ** 2)
+
+
+def marginalized(
+    params: Params, x: Float[Array, "B n"], *, activation: Activation
+) -> Float[Array, ""]:
+    """E Σ_j s'_j² ‖W_j‖² ‖D_j‖², the mDAE penalty (Arpit eq. 11; ‖W_j‖⁴ when tied)."""
+    encoder = jnp.sum(params.weight**2, axis=-1)
+    decoder = jnp.sum(decoder_matrix(params) ** 2, axis=0)
+    return jnp.sum(_mean_slope_power(params, x, activation, 2) * encoder * decoder)
+
+
+@per_example
+def marginalized_generic(
+    params: Params, x: Float[Array, " n"], *, activation: Activation
+) -> Float[Array, ""]:
+    """½ E Σ_i Σ_j ∂²ℓ/∂h_j² (∂h_j/∂x_i)², by a Hessian and a Jacobian (Arpit eq. 10)."""
+    h = encode(params, x, activation)
+    curvature = jnp.diag(jax.hessian(lambda h: jnp.sum((x - decode(params, h)) ** 2))(h))
+    jacobian = jax.jacfwd(lambda z: encode(params, z, activation))(x)
+    return 0.5 * jnp.sum(curvature[:, None] * jacobian**2)
+
+
+def second_order(
+    params: Params, x: Float[Array, "B n"], *, activation: Activation
+) -> Float[Array, ""]:
+    """½ E tr ∇²ℓ for one layer: DAE's second-order term (Arpit eqs. 7, 33).
+
+    E[Σ_jk s'_j s'_k (W_j·W_k)(D_j·D_k) − Σ_j s''_j ‖W_j‖² (D_j·r)], ∇² with respect to the
+    encoder's input while the target x of the squared error stays fixed. The second term
+    carries the coefficient 1, as in eq. 33; eq. 30 on the way there lacks a factor 2.
+    """
+    a = preactivation(params, x)
+    slopes, decoder = activation.slope(a), decoder_matrix(params)
+    gram = (params.weight @ params.weight.T) * (decoder.T @ decoder)
+    residual = x - decode(params, activation(a))
+    bend = activation.curvature(a) * (residual @ decoder)
+    squared_lengths = jnp.sum(params.weight**2, axis=-1)
+    per_sample = jnp.sum((slopes @ gram) * slopes, axis=-1) - bend @ squared_lengths
+    return jnp.mean(per_sample)
+
+
+@per_example
+def second_order_generic(
+    params: Params, x: Float[Array, " n"], *, activation: Activation
+) -> Float[Array, ""]:
+    """½ E tr ∇²ℓ by `jax.hessian` at the clean input, the target held fixed (Arpit eq. 28)."""
+
+    def loss(z: Float[Array, " n"]) -> Float[Array, ""]:
+        return jnp.sum((x - reconstruct(params, z, activation)) ** 2)
+
+    return 0.5 * jnp.trace(jax.hessian(loss)(x))
+
+
+def mean_activations(
+    params: Params, x: Float[Array, "B n"], activation: Activation
+) -> Float[Array, " m"]:
+    """ρ_j = E[h_j] over the batch given; during training that is the minibatch mean."""
+    return jnp.mean(encode(params, x, activation), axis=0)
+
+
+@functools.cache
+def mean_activation(f: Callable[[Float[Array, ""]], Float[Array, ""]]) -> Penalty:
+    """The mean-activation family Σ_j f(E[h_j]) for an increasing f (Arpit Corollary 1)."""
+
+    def penalty(
+        params: Params, x: Float[Array, "B n"], *, activation: Activation
+    ) -> Float[Array, ""]:
+        return jnp.sum(jax.vmap(f)(mean_activations(params, x, activation)))
+
+    return penalty
+
+
+def _tangent_outside(
+    f: Callable[[Float[Array, ""]], Float[Array, ""]], low: float, high: float
+) -> Callable[[Float[Array, ""]], Float[Array, ""]]:
+    """f on [low, high] and its tangent lines beyond: finite, and never flat, at a pole."""
+
+    def extended(t: Float[Array, ""]) -> Float[Array, ""]:
+        nearest = jnp.where(t > high, high, jnp.where(t < low, low, t))
+        return f(nearest) + jax.grad(f)(nearest) * (t - nearest)
+
+    return extended
+
+
+# Means of ReLU or softplus units exceed 1: past the pole −log(1 − ρ) is NaN while its gradient
+# stays finite with the wrong sign. The tangent keeps pushing such a unit down.
+sparsity = mean_activation(_tangent_outside(lambda t: -jnp.log1p(-t), -jnp.inf, POLE))
+sparsity.__doc__ = """−Σ_j log(1 − ρ_j), eq. 12 at ρ = 0 (Arpit eq. 13); a tangent for ρ_j > 0.99."""
+
+
+@functools.cache
+def kl_sparsity(rho: float) -> Penalty:
+    """Σ_j KL(ρ ‖ ρ_j) (Arpit eq. 12; GSAE; Lecture) for a target 0 <= ρ < 0.99.
+
+    Continued by its tangents for ρ_j > 0.99 and, when ρ > 0, for ρ_j < ρ/100: a dead ReLU
+    unit (ρ_j = 0) or a negative mean then stays finite. Increasing only above ρ.
+    """
+    if not 0 <= rho < POLE:
+        raise InputError(f"The KL target is {rho}; expected 0 <= rho < {POLE}.")
+
+    def kl(t: Float[Array, ""]) -> Float[Array, ""]:
+        entropy = xlogy(rho, rho) + xlogy(1 - rho, 1 - rho)
+        return entropy - xlogy(rho, t) - (1 - rho) * jnp.log1p(-t)
+
+    return mean_activation(_tangent_outside(kl, rho / 100 if rho > 0 else -jnp.inf, POLE))
+
+
+def tangent_share(
+    params: Params, x: Float[Array, "B n"], *, activation: Activation
+) -> Float[Array, ""]:
+    """The share of units whose batch mean lies beyond `POLE`, on the tangent."""
+    return jnp.mean(mean_activations(params, x, activation) > POLE)
