@@ -16,13 +16,22 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from aesparse import guard
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
-from aesparse.metrics import Metrics, UnitStatistics, flagged, measure, summarize
+from aesparse.metrics import (
+    BiasPressure,
+    Metrics,
+    UnitStatistics,
+    bias_pressure,
+    flagged,
+    measure,
+    summarize,
+)
 from aesparse.model import Constraint, Params, get_constraint, init_params
 from aesparse.objectives import Objective
 from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, run_epoch, start
 
 __all__ = ["GridResult", "Program", "fit_grid", "grid_program", "measure_grid"]
 
+_PRESSURE_SAMPLES = 1000
 EpochCallback = Callable[[int, Metrics], None]
 
 
@@ -33,6 +42,7 @@ class GridResult(NamedTuple):
     metrics: Metrics  # final, on all of X; [S, G]
     units: UnitStatistics  # final, per hidden unit, on all of X; [S, G, m]
     history: Metrics  # [S, G, E + 1] on a fixed subset, before training and per epoch
+    pressure: BiasPressure  # [S, G, E + 1] on the first 1,000 samples, at the same moments
     losses: Mapping[str, Float[Array, "S G E"]]  # the objective's aux, mean over each epoch
     flagged_epoch: np.ndarray  # [S, G]: first epoch at which the cell was flagged, −1 for none
     guard: float  # largest relative difference the numerics guard saw
@@ -48,6 +58,7 @@ class Program(NamedTuple):
     epoch: Callable  # (state, keys, X, strengths, rates, number, n_steps); what trains
     one_step: Callable  # (state, keys, X, strengths, rates); the first step, op by op
     measure: Callable  # (params, X) -> (UnitStatistics, Metrics) per cell; compiled
+    pressure: Callable  # (params, keys, X, strengths) -> BiasPressure per cell; compiled
     checked: set  # signatures the guard has passed
 
 
@@ -126,24 +137,30 @@ def _fit(program, keys, X, strengths, rates, epochs, batch_size, history_samples
     unflatten = functools.partial(jax.tree.map, lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]))
     state = program.start(keys, X, len(strengths))
     difference = _guarded(program, state, keys, X, strengths, rates)
-    subset = X[:history_samples]
-    history, losses = [unflatten(program.measure(state.params, subset)[1])], []
+    subset, few = X[:history_samples], X[:_PRESSURE_SAMPLES]
+
+    def record(params):
+        metrics = program.measure(params, subset)[1]
+        return unflatten((metrics, program.pressure(params, keys, few, strengths)))
+
+    records, losses = [record(state.params)], []
     for epoch in range(1, epochs + 1):
         state, aux = program.epoch(
             state, keys, X, strengths, rates, np.int32(epoch), np.int32(len(X) // batch_size)
         )
         losses.append(unflatten(aux))
-        history.append(unflatten(program.measure(state.params, subset)[1]))
+        records.append(record(state.params))
         if on_epoch is not None:
-            on_epoch(epoch, history[-1])
+            on_epoch(epoch, records[-1][0])
     units, final = unflatten(program.measure(state.params, X))
     stack = functools.partial(jax.tree.map, lambda *leaves: jnp.stack(leaves, axis=-1))
-    history = stack(*history)
+    history, pressure = stack(*records)
     return GridResult(
         params=unflatten(state.params),
         metrics=final,
         units=units,
         history=history,
+        pressure=pressure,
         losses=stack(*losses),
         flagged_epoch=_first_flagged(history, final),
         guard=difference,
@@ -242,7 +259,14 @@ def grid_program(
         with jax.disable_jit():
             return epoch_step(keys, X, strengths, rates, np.int32(1))(state, np.int32(0))
 
-    return Program(begin, epoch, one_step, _measure(objective), set())
+    @jax.jit
+    def pressure(params, keys, X, strengths):
+        eps = jax.vmap(lambda key: jax.random.normal(key, X.shape, X.dtype))(keys)
+        eps = jnp.repeat(eps, len(strengths), axis=0)
+        each = jax.vmap(functools.partial(bias_pressure, objective), in_axes=(0, None, 0, 0))
+        return each(params, X, eps, jnp.tile(strengths, len(keys)))
+
+    return Program(begin, epoch, one_step, _measure(objective), pressure, set())
 
 
 def _guarded(program, state: TrainState, keys, X, strengths, rates) -> float:

@@ -11,8 +11,18 @@ from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
 from aesparse.model import Params, decode, preactivation
+from aesparse.objectives import Objective, reconstruction_error
 
-__all__ = ["DEAD_LIMIT", "Metrics", "UnitStatistics", "flagged", "measure", "summarize"]
+__all__ = [
+    "DEAD_LIMIT",
+    "BiasPressure",
+    "Metrics",
+    "UnitStatistics",
+    "bias_pressure",
+    "flagged",
+    "measure",
+    "summarize",
+]
 
 DEAD_LIMIT = 0.99  # a cell with this share of dead units has collapsed and is flagged
 _BLOCK = 500  # samples per block: bounds the memory of a grid's codes
@@ -38,6 +48,16 @@ class Metrics(NamedTuple):
     row_length_mean: Float[Array, ""]
     row_length_max: Float[Array, ""]
     reconstruction: Float[Array, ""]
+
+
+class BiasPressure(NamedTuple):
+    """How far the regularizer is from Theorem 1's sufficient condition, over hidden units.
+
+    The condition for unit j is λ ∂R/∂b_j > 2 σ_r √n ‖W_j‖ with n σ_r² = E‖r‖².
+    """
+
+    share: Float[Array, ""]  # of units that meet the condition
+    largest: Float[Array, ""]  # the largest left side over its right side
 
 
 def measure(params: Params, x: Float[Array, "N n"], activation: Activation) -> UnitStatistics:
@@ -85,6 +105,25 @@ def summarize(params: Params, units: UnitStatistics) -> Metrics:
         row_length_max=jnp.max(lengths),
         reconstruction=units.reconstruction,
     )
+
+
+def bias_pressure(
+    objective: Objective,
+    params: Params,
+    x: Float[Array, "N n"],
+    eps: Float[Array, "N n"],
+    strength: Float[Array, ""],
+) -> BiasPressure:
+    """Theorem 1's condition at `params`; λR is what the objective adds to J_AE on `x`, `eps`."""
+
+    def added(bias: Float[Array, " m"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        moved = params._replace(bias=bias)
+        error = reconstruction_error(moved, x, x, objective.activation)
+        return objective(moved, x, eps, strength)[0] - error, error
+
+    gradient, error = jax.grad(added, has_aux=True)(params.bias)
+    bound = 2 * jnp.sqrt(error) * jnp.linalg.norm(params.weight, axis=-1)
+    return BiasPressure(jnp.mean(gradient > bound), jnp.max(gradient / bound))
 
 
 def flagged(metrics: Metrics) -> Array:

@@ -1,0 +1,50 @@
+"""The command line: `python -m experiments [FIGURE] [options]`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aesparse.errors import InputError
+from experiments.making import figure_names, get_figure, make
+from experiments.protocol import Plan
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command()
+def figure(
+    name: Annotated[str | None, typer.Argument(help="The figure; without one, list them.")] = None,
+    scale: Annotated[str, typer.Option(help="quick, reduced or paper.")] = "quick",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with the MNIST and CIFAR-10 files.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds 0, 1, …; default by scale.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Instead of the data set's own rate.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where runs and pictures are kept.")] = Path("figures"),
+    recompute: Annotated[bool, typer.Option(help="Train again what is stored.")] = False,
+) -> None:
+    """Train the missing runs of a figure, draw it, and print its claims."""
+    if name is None:
+        print("Figures (python -m experiments NAME):")
+        for known in figure_names():
+            print(f"  {known:<14} {get_figure(known).__doc__.splitlines()[0]}")
+        return
+    plan = Plan.checked(scale, seeds, learning_rate)
+    make(name, plan, data_dir=data_dir, out=out, recompute=recompute)
+
+
+def main() -> None:
+    """Runs the command line; bad input ends with one sentence and exit status 2."""
+    try:
+        app()
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Curves of activation fraction over strengths: from stored runs to the two-panel picture."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from experiments import style
+from experiments.claims import Curve, classify
+from experiments.protocol import DATA, Plan
+from experiments.runs import RunSpec
+
+__all__ = ["caption", "collect", "draw_panels", "needed"]
+
+
+def needed(
+    plan: Plan, objectives: Sequence[str], activation: str, constraint: str
+) -> list[RunSpec]:
+    """The runs of a two-panel figure, the shared strength-0 models first."""
+    return [
+        spec
+        for dataset in plan.scale.datasets
+        for objective in ("ae", *objectives)
+        for spec in plan.specs(dataset, objective, activation, constraint)
+    ]
+
+
+def collect(runs: Mapping[RunSpec, object]) -> dict[tuple[str, str], Curve]:
+    """Joins each objective's runs with the shared strength-0 ones, over seeds."""
+    grouped: dict[tuple[str, str], dict[int, object]] = {}
+    for spec, run in runs.items():
+        grouped.setdefault((spec.dataset, spec.objective), {})[spec.seed] = run
+    curves = {}
+    for (dataset, objective), by_seed in grouped.items():
+        if objective == "ae":
+            continue
+        shared = grouped[dataset, "ae"]
+
+        def joined(name: str, by_seed=by_seed, shared=shared) -> np.ndarray:
+            return np.stack(
+                [np.concatenate([shared[s][name], by_seed[s][name]]) for s in sorted(by_seed)]
+            )
+
+        curves[dataset, objective] = Curve(
+            dataset,
+            objective,
+            strengths=joined("strength")[0],
+            fraction=joined("activation_fraction").astype(float),
+            dead=joined("dead_fraction").astype(float),
+            flagged=joined("flagged_epoch") >= 0,
+        )
+    return curves
+
+
+def draw_panels(curves: Mapping[tuple[str, str], Curve], plan: Plan, title: str):
+    """Fraction against σ² with the spread over seeds, dead units lighter, flagged cells marked."""
+    figure, axes = style.panels(len(plan.scale.datasets), title)
+    for axis, dataset in zip(axes, plan.scale.datasets, strict=True):
+        for curve in curves.values():
+            if curve.dataset == dataset:
+                style.draw_curve(axis, curve)
+        axis.set_title(DATA[dataset].title)
+    style.legend(figure, axes[0], any(c.flagged.any() for c in curves.values()))
+    return figure
+
+
+def caption(curves: Mapping[tuple[str, str], Curve], specs: Sequence[RunSpec], plan: Plan) -> str:
+    """What the picture shows, generated from the specs and the runs."""
+    first, scale = specs[0], plan.scale
+    rates = ", ".join(
+        f"{DATA[d].title} {next(s.learning_rate for s in specs if s.dataset == d):g}"
+        for d in scale.datasets
+    )
+    flagged = [
+        f"{style.label(c.objective)} on {DATA[c.dataset].title} at σ² = "
+        + ", ".join(f"{s:g}" for s in c.strengths[c.flagged.any(axis=0)])
+        for c in curves.values()
+        if c.flagged.any()
+    ]
+    seeds = f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
+    return (
+        ("" if scale.evidence else "A demonstration on small data, not evidence. ")
+        + f"Average activation fraction (solid) and dead units (dashed) after {scale.epochs} "
+        f"epochs against σ²; {first.activation}, rows: {first.constraint}, m = {scale.hidden}, "
+        f"N = {scale.samples}, batch {scale.batch_size}, learning rate {rates}; {seeds}. "
+        + (f"Flagged cells: {'; '.join(flagged)}." if flagged else "No cell was flagged.")
+    )
+
+
+def classes(curves: Mapping[tuple[str, str], Curve]) -> str:
+    """One line with the class of every curve."""
+    return "; ".join(
+        f"{DATA[c.dataset].title} {style.label(c.objective)} {classify(c)}" for c in curves.values()
+    )

@@ -1,0 +1,102 @@
+"""Making a figure: train what is missing, draw from what is stored, print the verdicts."""
+
+import importlib
+import json
+import pkgutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from aesparse.errors import InputError, unknown_name
+from experiments import figures, style
+from experiments.claims import Verdict
+from experiments.curves import caption, classes, collect
+from experiments.protocol import DATA, Plan
+from experiments.runs import RunSpec, RunStore, replacing, train
+
+__all__ = ["figure_names", "get_figure", "make"]
+
+
+def figure_names() -> list[str]:
+    """Every module of `experiments.figures`, as a command name."""
+    modules = pkgutil.iter_modules(figures.__path__)
+    return sorted(module.name.replace("_", "-") for module in modules)
+
+
+def get_figure(name: str) -> ModuleType:
+    """The module of a figure by its command name; `InputError` with near matches otherwise."""
+    if name not in figure_names():
+        raise unknown_name("figure", name, figure_names())
+    return importlib.import_module(f"experiments.figures.{name.replace('-', '_')}")
+
+
+def make(name: str, plan: Plan, *, data_dir: Path | None, out: Path, recompute: bool) -> None:
+    """Trains the missing runs of a figure, then draws it and prints its claims."""
+    figure = get_figure(name)
+    specs = figure.runs(plan)
+    store = RunStore(out, plan.scale_name)
+    with store.writing():
+        _require_writable(out / plan.scale_name)
+        _train_missing(store, specs, data_dir, recompute)
+    found = {spec: store.load(spec) for spec in specs}
+    _publish(figure, name, plan, found, out / plan.scale_name)
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        with replacing(folder / "probe"):
+            pass
+        (folder / "probe").unlink()
+    except OSError as error:
+        raise InputError(
+            f"The output folder {folder} is not writable ({error.strerror}); choose another one "
+            "with --out."
+        ) from None
+
+
+def _train_missing(
+    store: RunStore, specs: list[RunSpec], data_dir: Path | None, recompute: bool
+) -> None:
+    missing = [spec for spec in specs if recompute or store.load(spec) is None]
+    if not missing:
+        return
+    import aesparse as ae
+    from experiments.progress import Progress
+
+    # All data first: a missing file is found now, not after the first panel's hour.
+    sizes = {spec.dataset: spec.samples for spec in missing}
+    data = {d: ae.data.load(d, data_dir=data_dir, samples=n) for d, n in sizes.items()}
+    with Progress(sum(spec.epochs for spec in missing)) as progress:
+        for i, spec in enumerate(missing, start=1):
+            progress.run(f"[{i}/{len(missing)}] {spec.dataset} {spec.objective} seed {spec.seed}")
+            store.save(spec, train(spec, data[spec.dataset], progress.epoch))
+
+
+def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Path) -> None:
+    verdicts = figure.verdicts(found, plan)
+    curves = collect(found)
+    record = {
+        "figure": name,
+        "title": figure.__doc__.splitlines()[0],
+        "caption": caption(curves, list(found), plan),
+        "evidence": plan.scale.evidence,
+        "verdicts": [verdict._asdict() for verdict in verdicts],
+        "runs": {spec.key: json.loads(run.attrs["provenance"]) for spec, run in found.items()},
+    }
+    paths = [folder / f"{name}.{kind}" for kind in ("png", "svg", "json")]
+    with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
+        style.save(figure.draw(found, plan), png, svg)
+        js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    _report(record["caption"], classes(curves), verdicts, plan)
+    print(f"\nWritten: {', '.join(map(str, paths))}")
+
+
+def _report(text: str, curve_classes: str, verdicts: list[Verdict], plan: Plan) -> None:
+    if not sys.stdout.isatty():
+        sys.stdout.reconfigure(line_buffering=True)
+    print(f"\n{text}\n\nClasses: {curve_classes}.\n")
+    if not plan.scale.evidence:
+        print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
+    for v in verdicts:
+        outcome = v.verdict if plan.scale.evidence else f"demonstration ({v.verdict})"
+        print(f"{v.claim}  {DATA[v.dataset].title}: {v.statement}: {outcome}: {v.numbers}")

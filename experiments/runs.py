@@ -1,0 +1,250 @@
+"""Runs: the unit of work, of storage and of restart.
+
+A run is one objective × data set × activation × constraint × seed over all strengths. It is
+stored as one small netCDF file named by its resolved spec, written atomically, and used again
+only if its spec is the one asked for.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from aesparse.errors import InputError
+
+__all__ = ["RunSpec", "RunStore", "train"]
+
+_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+_BINS = 50
+
+
+class RunSpec(NamedTuple):
+    """Everything that decides a run's numbers; its hash is part of the file name."""
+
+    dataset: str
+    samples: int
+    epsilon: float
+    objective: str
+    activation: str
+    constraint: str
+    strengths: tuple[float, ...]
+    seed: int
+    hidden: int
+    batch_size: int
+    epochs: int
+    learning_rate: float
+    momentum: float
+    matmul_precision: str = "highest"
+    cells_per_program: int | None = None
+
+    @property
+    def json(self) -> str:
+        """The spec as canonical JSON."""
+        return json.dumps(self._asdict(), sort_keys=True)
+
+    @property
+    def key(self) -> str:
+        """A file stem: readable parts, then a hash of the whole spec."""
+        parts = (self.dataset, self.objective, self.activation, self.constraint, f"s{self.seed}")
+        return "-".join((*parts, hashlib.sha256(self.json.encode()).hexdigest()[:10]))
+
+
+class RunStore:
+    """The stored runs of one scale under `root/runs/<scale>`."""
+
+    def __init__(self, root: Path, scale: str) -> None:
+        self.folder = root / "runs" / scale
+
+    def path(self, spec: RunSpec) -> Path:
+        """Where the run of `spec` is or will be."""
+        return self.folder / f"{spec.key}.nc"
+
+    def load(self, spec: RunSpec):
+        """The stored run as an `xarray.Dataset`, or None; `InputError` if it is another one."""
+        import xarray as xr
+
+        path = self.path(spec)
+        if not path.exists():
+            return None
+        try:
+            run = xr.load_dataset(path, engine="h5netcdf")
+            stored = json.loads(run.attrs["spec"])
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(
+                f"{path} is not a readable run ({error}); delete it or use --recompute."
+            ) from None
+        asked = json.loads(spec.json)
+        names = sorted(stored.keys() | asked.keys())
+        differing = [n for n in names if stored.get(n) != asked.get(n)]
+        if differing:
+            shown = "; ".join(f"{n}: {stored.get(n)} stored, {asked.get(n)} asked" for n in differing)
+            raise InputError(
+                f"{path} holds a run with another spec ({shown}). Move it away, or use "
+                "--recompute to replace it."
+            )
+        return run
+
+    def save(self, spec: RunSpec, run) -> None:
+        """Writes a run, all or nothing."""
+        with replacing(self.path(spec)) as temporary:
+            packed = {name: {"zlib": True} for name, v in run.data_vars.items() if v.ndim}
+            run.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the folder against a second writer; found unwritable before any training."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / ".lock").open("a+")
+        except OSError as error:
+            raise InputError(
+                f"The output folder {self.folder} is not writable ({error.strerror}); choose "
+                "another one with --out."
+            ) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise InputError(
+                    f"{self.folder} is being written by process {lock.read().strip() or '?'}; wait "
+                    "for it, or choose another folder with --out."
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def train(spec: RunSpec, dataset, on_epoch):
+    """Trains the run of `spec` on a loaded `aesparse.data.Dataset`; returns an xarray.Dataset."""
+    import jax
+
+    import aesparse as ae
+
+    begin = time.perf_counter()
+    scaler = ae.data.standardize(dataset.train, spec.epsilon)
+    X = scaler(dataset.train)
+    activation = ae.activations.get_activation(spec.activation)
+    objective = ae.objectives.get_objective(spec.objective, activation)
+    result = ae.fit_grid(
+        jax.random.key(0),
+        X,
+        objective=objective,
+        strengths=spec.strengths,
+        seeds=(spec.seed,),
+        hidden=spec.hidden,
+        constraint=spec.constraint,
+        epochs=spec.epochs,
+        batch_size=spec.batch_size,
+        learning_rate=spec.learning_rate,
+        momentum=spec.momentum,
+        cells_per_program=spec.cells_per_program,
+        matmul_precision=spec.matmul_precision,
+        on_epoch=on_epoch,
+    )
+    _, heldout = ae.measure_grid(result.params, scaler(dataset.heldout), objective)
+    run = _labelled(spec, result, heldout)
+    provenance = _provenance(X) | {
+        "wall_seconds": round(time.perf_counter() - begin, 2),
+        "guard_difference": result.guard,
+        "flagged_strengths": [
+            float(s) for s, f in zip(spec.strengths, result.flagged_epoch[0], strict=True) if f >= 0
+        ],
+    }
+    return run.assign_attrs(spec=spec.json, provenance=json.dumps(provenance, sort_keys=True))
+
+
+def _labelled(spec: RunSpec, result, heldout):
+    import xarray as xr
+
+    def one_seed(leaf) -> np.ndarray:
+        return np.asarray(leaf)[0]
+
+    variables = {}
+    for name, values in result.history._asdict().items():
+        variables[f"history_{name}"] = (("strength", "epoch"), one_seed(values))
+    for name, values in result.pressure._asdict().items():
+        variables[f"history_pressure_{name}"] = (("strength", "epoch"), one_seed(values))
+    for name, values in result.losses.items():
+        variables[f"loss_{name}"] = (("strength", "trained_epoch"), one_seed(values))
+    for name, values in result.metrics._asdict().items():
+        variables[name] = ("strength", one_seed(values))
+    variables["heldout_reconstruction"] = ("strength", one_seed(heldout.reconstruction))
+    variables["flagged_epoch"] = ("strength", result.flagged_epoch[0].astype(np.int32))
+    lengths = np.linalg.norm(np.asarray(result.params.weight), axis=-1)
+    per_unit = {
+        "active": result.units.active,
+        "preactivation_mean": result.units.mean,
+        "preactivation_variance": result.units.variance,
+        "bias": result.params.bias,
+        "row_length": lengths,
+    }
+    for name, values in per_unit.items():
+        quantiles = np.quantile(one_seed(values), _QUANTILES, axis=-1).T
+        variables[f"unit_{name}"] = (("strength", "quantile"), quantiles.astype(np.float32))
+    edges = np.linspace(0, 1, _BINS + 1)
+    counts = [np.histogram(row, edges)[0] for row in one_seed(result.units.active)]
+    variables["unit_active_histogram"] = (("strength", "bin"), np.array(counts, np.int32))
+    coordinates = {
+        "strength": np.array(spec.strengths),
+        "epoch": np.arange(spec.epochs + 1),
+        "trained_epoch": np.arange(1, spec.epochs + 1),
+        "quantile": np.array(_QUANTILES),
+        "bin": edges[:-1],
+    }
+    return xr.Dataset(variables, coordinates)
+
+
+def _provenance(X: np.ndarray) -> dict:
+    import jax
+    import jaxlib
+    import optax
+
+    device = jax.devices()[0]
+    return {
+        "data_sha256": hashlib.sha256(np.ascontiguousarray(X)).hexdigest(),
+        "device": device.device_kind,
+        "platform": f"{device.platform} {platform.machine()}",
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.__version__,
+        "numpy": np.__version__,
+        "optax": optax.__version__,
+        "revision": _revision(),
+    }
+
+
+def _revision() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.stdout.strip() or "unknown"

@@ -1,0 +1,87 @@
+"""The drawing style of every figure: readable in grey and when small."""
+
+import numpy as np
+
+from experiments.claims import Curve
+
+__all__ = ["draw_curve", "label", "legend", "panels", "save"]
+
+_TICKS = (0.0, 0.01, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64, 0.81, 1.0)
+# Colours differ in lightness as well as hue (Okabe–Ito), lines and markers differ too.
+_LOOK = {
+    "dae": ("DAE", "#000000", "o", "-"),
+    "cae": ("CAE", "#0072B2", "s", "-"),
+    "mdae": ("mDAE", "#E69F00", "D", (0, (1, 1.5))),
+    "sae": ("SAE", "#CC3311", "^", "-"),
+    "edae": ("eDAE", "#009E73", "v", "-"),
+    "dae2": ("DAE-2", "#999999", "P", "-"),
+}
+
+
+def label(objective: str) -> str:
+    """The objective's name as the papers write it."""
+    return _LOOK[objective][0]
+
+
+def panels(count: int, title: str):
+    """A figure with `count` panels side by side, σ² spaced by σ so that small values part."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * count, 4.1), layout="constrained")
+    axes = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    figure.suptitle(title, fontsize=11)
+    for axis in axes:
+        axis.set_xscale("function", functions=(lambda v: np.sqrt(np.abs(v)), np.square))
+        axis.set_xlim(-1e-4, 1.03)
+        axis.set_xticks(_TICKS, [f"{t:g}" for t in _TICKS], fontsize=7)
+        axis.set_ylim(-0.03, 1.03)
+        axis.set_xlabel("σ² (noise variance or coefficient; spaced by σ)")
+        axis.grid(alpha=0.25, linewidth=0.5)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("share (of samples and units)")
+    return figure, axes
+
+
+def draw_curve(axis, curve: Curve) -> None:
+    """Mean over seeds, a min–max band, dead units lighter, flagged cells crossed out."""
+    name, colour, marker, line = _LOOK[curve.objective]
+    x = curve.strengths
+    hollow = curve.objective == "mdae"  # coincides with CAE under unit rows: let that one show
+    axis.plot(
+        x,
+        curve.fraction.mean(axis=0),
+        color=colour,
+        marker=marker,
+        linestyle=line,
+        markersize=6.5 if hollow else 4.5,
+        markerfacecolor="none" if hollow else colour,
+        linewidth=1.6,
+        label=name,
+    )
+    low, high = curve.fraction.min(axis=0), curve.fraction.max(axis=0)
+    axis.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    axis.plot(x, curve.dead.mean(axis=0), color=colour, linestyle="--", linewidth=0.8, alpha=0.55)
+    bad = curve.flagged.any(axis=0)
+    axis.plot(
+        x[bad], curve.fraction.mean(axis=0)[bad], "x", color="#000000", markersize=10, zorder=5
+    )
+
+
+def legend(figure, axis, flagged: bool) -> None:
+    """One legend below all panels: the curves, what dashed means, what a cross means."""
+    from matplotlib.lines import Line2D
+
+    handles, _ = axis.get_legend_handles_labels()
+    handles.append(Line2D([], [], color="#555555", linestyle="--", linewidth=0.8, label="dead units"))
+    if flagged:
+        handles.append(Line2D([], [], color="#000000", marker="x", linestyle="", label="flagged"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+
+
+def save(figure, png, svg) -> None:
+    """Writes the PNG and an SVG that is the same file for the same figure."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": "aesparse", "svg.fonttype": "none"}):
+        figure.savefig(png, format="png", dpi=160)
+        figure.savefig(svg, format="svg", metadata={"Date": None})
