@@ -113,7 +113,10 @@ def random_crops(
         )
     rng = np.random.default_rng(seed)
     which = rng.integers(k, size=count)
-    top, left = rng.integers(height - size + 1, size=count), rng.integers(width - size + 1, size=count)
+    top, left = (
+        rng.integers(height - size + 1, size=count),
+        rng.integers(width - size + 1, size=count),
+    )
     rows = top[:, None, None] + np.arange(size)[None, :, None]
     columns = left[:, None, None] + np.arange(size)[None, None, :]
     return images[which[:, None, None], rows, columns]
@@ -151,9 +154,7 @@ DATASETS: dict[str, Callable[[Path | None, int | None], Dataset]] = {
 }
 
 
-def load(
-    name: str, *, data_dir: str | Path | None = None, samples: int | None = None
-) -> Dataset:
+def load(name: str, *, data_dir: str | Path | None = None, samples: int | None = None) -> Dataset:
     """A data set by name, or a user's `.npy`/`.npz` file by its path.
 
     `digits` and `photos` come with scikit-learn; `mnist` and `cifar10` are read from

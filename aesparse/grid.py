@@ -11,9 +11,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from aesparse import guard
+from aesparse.activations import Activation
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
 from aesparse.metrics import (
@@ -32,6 +33,7 @@ from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, r
 __all__ = ["GridResult", "Program", "fit_grid", "grid_program", "measure_grid"]
 
 _PRESSURE_SAMPLES = 1000
+_INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
 EpochCallback = Callable[[int, Metrics], None]
 
 
@@ -128,8 +130,10 @@ def fit_grid(
             tied=tied,
             decoder_bias=decoder_bias,
         )
-        keys = jax.vmap(lambda seed: jax.random.fold_in(key, seed))(jnp.asarray(seeds))
-        return _fit(program, keys, X, strengths, rates, epochs, batch_size, history_samples, on_epoch)
+        keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
+        return _fit(
+            program, keys, X, strengths, rates, epochs, batch_size, history_samples, on_epoch
+        )
 
 
 def _fit(program, keys, X, strengths, rates, epochs, batch_size, history_samples, on_epoch):
@@ -196,17 +200,42 @@ def measure_grid(
     """Unit statistics and metrics of every model of a grid `[S, G, ...]` on other data."""
     shape = params.bias.shape[:2]
     cells = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
-    measured = _measure(objective)(cells, jnp.asarray(X))
+    measured = _measure(objective.activation)(cells, jnp.asarray(X))
     return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), measured)
 
 
+def _stream(keys: Key[Array, " S"], number: int | Int[Array, ""]) -> Key[Array, " S"]:
+    return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
+
+
 @functools.cache
-def _measure(objective: Objective) -> Callable:
+def _measure(activation: Activation) -> Callable:
     def one(params: Params, x: Float[Array, "N n"]) -> tuple[UnitStatistics, Metrics]:
-        units = measure(params, x, objective.activation)
+        units = measure(params, x, activation)
         return units, summarize(params, units)
 
     return jax.jit(jax.vmap(one, in_axes=(0, None)))
+
+
+@functools.cache
+def _start(
+    constraint: Constraint, momentum: float, hidden: int, tied: bool, decoder_bias: bool
+) -> Callable:
+    """Initial states of all cells; those of one seed start from the same parameters."""
+    optimizer = momentum_sgd(momentum, constraint)
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def begin(keys, X, n_strengths):
+        def one(key):
+            params = init_params(
+                key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
+            )
+            return start(params, constraint, optimizer)
+
+        repeat = functools.partial(jnp.repeat, repeats=n_strengths, axis=0)
+        return jax.tree.map(repeat, jax.vmap(one)(_stream(keys, _INIT)))
+
+    return begin
 
 
 @functools.cache
@@ -226,8 +255,9 @@ def grid_program(
 
     def epoch_step(keys, X, strengths, rates, number):
         """One update of all cells as `step(state, i)` within the epoch `number`."""
-        keys = jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
-        orders = jax.vmap(lambda key: jax.random.permutation(key, len(X)))(keys)
+        keys = _stream(_stream(keys, _EPOCHS), number)
+        order_keys, noise_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+        orders = jax.vmap(lambda key: jax.random.permutation(key, len(X)))(order_keys)
         draw = jax.vmap(functools.partial(draw_batch, b=batch_size), in_axes=(0, None, 0, None))
         n_strengths = len(strengths)
         strengths, rates = (jnp.tile(v, len(keys)) for v in (strengths, rates))
@@ -235,21 +265,10 @@ def grid_program(
         def step(state, i):
             # One copy of the batch per cell: a product with a shared batch would merge the
             # cells' weights into one matrix, transposed and copied at every step.
-            x, eps = (jnp.repeat(v, n_strengths, axis=0) for v in draw(keys, X, orders, i))
+            x, eps = (jnp.repeat(v, n_strengths, axis=0) for v in draw(noise_keys, X, orders, i))
             return cells_step(state, x, eps, strengths, rates)
 
         return step
-
-    @functools.partial(jax.jit, static_argnums=2)
-    def begin(keys, X, n_strengths):
-        def one(key):
-            params = init_params(
-                key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
-            )
-            return start(params, constraint, optimizer)
-
-        repeat = functools.partial(jnp.repeat, repeats=n_strengths, axis=0)
-        return jax.tree.map(repeat, jax.vmap(one)(keys))
 
     @functools.partial(jax.jit, donate_argnums=0)
     def epoch(state, keys, X, strengths, rates, number, n_steps):
@@ -261,12 +280,15 @@ def grid_program(
 
     @jax.jit
     def pressure(params, keys, X, strengths):
-        eps = jax.vmap(lambda key: jax.random.normal(key, X.shape, X.dtype))(keys)
+        eps = jax.vmap(lambda key: jax.random.normal(key, X.shape, X.dtype))(
+            _stream(keys, _PRESSURE)
+        )
         eps = jnp.repeat(eps, len(strengths), axis=0)
         each = jax.vmap(functools.partial(bias_pressure, objective), in_axes=(0, None, 0, 0))
         return each(params, X, eps, jnp.tile(strengths, len(keys)))
 
-    return Program(begin, epoch, one_step, _measure(objective), pressure, set())
+    begin = _start(constraint, momentum, hidden, tied, decoder_bias)
+    return Program(begin, epoch, one_step, _measure(objective.activation), pressure, set())
 
 
 def _guarded(program, state: TrainState, keys, X, strengths, rates) -> float:

@@ -182,7 +182,9 @@ def _tangent_outside(
 # Means of ReLU or softplus units exceed 1: past the pole −log(1 − ρ) is NaN while its gradient
 # stays finite with the wrong sign. The tangent keeps pushing such a unit down.
 sparsity = mean_activation(_tangent_outside(lambda t: -jnp.log1p(-t), -jnp.inf, POLE))
-sparsity.__doc__ = """−Σ_j log(1 − ρ_j), eq. 12 at ρ = 0 (Arpit eq. 13); a tangent for ρ_j > 0.99."""
+sparsity.__doc__ = (
+    """−Σ_j log(1 − ρ_j), eq. 12 at ρ = 0 (Arpit eq. 13); a tangent for ρ_j > 0.99."""
+)
 
 
 @functools.cache

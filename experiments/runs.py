@@ -7,6 +7,7 @@ only if its spec is the one asked for.
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -49,8 +50,13 @@ class RunSpec(NamedTuple):
 
     @property
     def json(self) -> str:
-        """The spec as canonical JSON."""
-        return json.dumps(self._asdict(), sort_keys=True)
+        """The spec as canonical JSON, less optional fields at their default.
+
+        A later optional field then leaves the names of stored runs as they are.
+        """
+        defaults = self._field_defaults
+        fields = {k: v for k, v in self._asdict().items() if k not in defaults or v != defaults[k]}
+        return json.dumps(fields, sort_keys=True)
 
     @property
     def key(self) -> str:
@@ -87,7 +93,9 @@ class RunStore:
         names = sorted(stored.keys() | asked.keys())
         differing = [n for n in names if stored.get(n) != asked.get(n)]
         if differing:
-            shown = "; ".join(f"{n}: {stored.get(n)} stored, {asked.get(n)} asked" for n in differing)
+            shown = "; ".join(
+                f"{n}: {stored.get(n)} stored, {asked.get(n)} asked" for n in differing
+            )
             raise InputError(
                 f"{path} holds a run with another spec ({shown}). Move it away, or use "
                 "--recompute to replace it."
@@ -240,7 +248,9 @@ def _provenance(X: np.ndarray) -> dict:
     }
 
 
+@functools.cache
 def _revision() -> str:
+    # Once per process: the code that runs is the code that was there when it started.
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     here = Path(__file__).parent
     try:

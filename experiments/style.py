@@ -31,8 +31,8 @@ def panels(count: int, title: str):
     axes = figure.subplots(1, count, sharey=True, squeeze=False)[0]
     figure.suptitle(title, fontsize=11)
     for axis in axes:
-        axis.set_xscale("function", functions=(lambda v: np.sqrt(np.abs(v)), np.square))
-        axis.set_xlim(-1e-4, 1.03)
+        axis.set_xscale("function", functions=(_signed_root, _signed_square))
+        axis.set_xlim(-1e-3, 1.06)
         axis.set_xticks(_TICKS, [f"{t:g}" for t in _TICKS], fontsize=7)
         axis.set_ylim(-0.03, 1.03)
         axis.set_xlabel("σ² (noise variance or coefficient; spaced by σ)")
@@ -40,6 +40,14 @@ def panels(count: int, title: str):
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("share (of samples and units)")
     return figure, axes
+
+
+def _signed_root(v):
+    return np.sign(v) * np.sqrt(np.abs(v))
+
+
+def _signed_square(v):
+    return np.sign(v) * np.square(v)
 
 
 def draw_curve(axis, curve: Curve) -> None:
@@ -72,7 +80,9 @@ def legend(figure, axis, flagged: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles, _ = axis.get_legend_handles_labels()
-    handles.append(Line2D([], [], color="#555555", linestyle="--", linewidth=0.8, label="dead units"))
+    handles.append(
+        Line2D([], [], color="#555555", linestyle="--", linewidth=0.8, label="dead units")
+    )
     if flagged:
         handles.append(Line2D([], [], color="#000000", marker="x", linestyle="", label="flagged"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
