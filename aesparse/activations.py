@@ -5,8 +5,8 @@ curvatures come from autodiff; monotonicity, convexity or saturation are measure
 they matter and never declared here.
 """
 
+import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,8 @@ from aesparse.errors import InputError, unknown_name
 __all__ = ["ACTIVATIONS", "Activation", "get_activation"]
 
 
-class Activation(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Activation:
     """A scalar function `fn` and the `threshold` δ_min: a unit is active where h > δ_min.
 
     Calling it applies `fn` elementwise to an array of any shape, so a user's own function

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import ArrayLike, Float, UInt8
 
 from aesparse.datafiles import read_array, read_cifar10, read_mnist, read_prepared
 from aesparse.errors import InputError, unknown_name
@@ -52,7 +52,7 @@ class Affine(NamedTuple):
         return moved.astype(X.dtype)
 
 
-def check_matrix(X: np.ndarray, what: str = "The data") -> np.ndarray:
+def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
     """`X` if it is a finite floating [N, n] with at least one sample and input."""
     X = np.asarray(X)
     if X.ndim != 2 or 0 in X.shape:

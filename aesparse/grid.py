@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from aesparse import guard
 from aesparse.activations import Activation
@@ -66,16 +66,16 @@ class Program(NamedTuple):
 
 def fit_grid(
     key: PRNGKeyArray,
-    X: Float[Array, "N n"],
+    X: Array | np.ndarray,
     *,
     objective: Objective,
-    strengths: Sequence[float] | Float[Array, " G"],
+    strengths: Sequence[float] | Array | np.ndarray,
     seeds: Sequence[int] = (0,),
     hidden: int = 1000,
     constraint: str = "unit",
     epochs: int = 50,
     batch_size: int = 50,
-    learning_rate: float | Float[Array, " G"] = 0.001,
+    learning_rate: float | Array | np.ndarray = 0.001,
     momentum: float = 0.9,
     tied: bool = True,
     decoder_bias: bool = False,
@@ -86,12 +86,13 @@ def fit_grid(
 ) -> GridResult:
     """Trains one model per seed and strength by minibatch SGD with momentum (Arpit section 3).
 
-    Strengths and learning rates are arrays the program takes as arguments; everything else is
-    static. A seed alone decides initialization, batch order and noise, so a grid of several
-    seeds equals the same seeds trained one at a time; the last N mod batch_size samples of
-    each epoch's order are left out. `cells_per_program` splits the strengths into equal
-    chunks trained one after the other, for grids that would not fit in memory.
-    `on_epoch(epoch, metrics)` is called after every epoch (of every chunk).
+    `X` is `[N, n]`; `strengths` `[G]` and `learning_rate` (one number or `[G]`) are arrays
+    the program takes as arguments, everything else is static. A seed alone decides
+    initialization, batch order and noise, so a grid of several seeds equals the same seeds
+    trained one at a time; the last N mod batch_size samples of each epoch's order are left
+    out. `cells_per_program` splits the strengths into equal chunks trained one after the
+    other, for grids that would not fit in memory. `on_epoch(epoch, metrics)` is called after
+    every epoch (of every chunk).
 
     A cell that diverges or dies is flagged and does not touch its neighbours. Each newly
     compiled program is checked once by the numerics guard. Raises `InputError` on bad input
@@ -100,6 +101,10 @@ def fit_grid(
     X, strengths, rates, seeds = _checked(
         X, objective, strengths, learning_rate, seeds, hidden, batch_size, epochs
     )
+    if cells_per_program is not None and cells_per_program < 1:
+        raise InputError(f"cells_per_program is {cells_per_program}; expected at least 1.")
+    if not 0 <= momentum < 1:
+        raise InputError(f"momentum is {momentum}; expected a number in [0, 1).")
     if cells_per_program is not None and cells_per_program < len(strengths):
         return _fit_chunks(
             cells_per_program,
@@ -195,16 +200,17 @@ def _fit_chunks(size: int, key, X, *, strengths, learning_rate, **options) -> Gr
 
 
 def measure_grid(
-    params: Params, X: Float[Array, "N n"], objective: Objective
+    params: Params, X: Array | np.ndarray, objective: Objective
 ) -> tuple[UnitStatistics, Metrics]:
-    """Unit statistics and metrics of every model of a grid `[S, G, ...]` on other data."""
+    """Unit statistics and metrics of every model of a grid `[S, G, ...]` on other data `[N, n]`."""
     shape = params.bias.shape[:2]
     cells = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
     measured = _measure(objective.activation)(cells, jnp.asarray(X))
     return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), measured)
 
 
-def _stream(keys: Key[Array, " S"], number: int | Int[Array, ""]) -> Key[Array, " S"]:
+def _stream(keys, number):
+    """The keys `[S]` of one random stream of every seed."""
     return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
 
 
@@ -276,7 +282,7 @@ def grid_program(
 
     def one_step(state, keys, X, strengths, rates):
         with jax.disable_jit():
-            return epoch_step(keys, X, strengths, rates, np.int32(1))(state, np.int32(0))
+            return epoch_step(keys, X, strengths, rates, np.int32(1))(state, jnp.int32(0))
 
     @jax.jit
     def pressure(params, keys, X, strengths):
@@ -298,9 +304,14 @@ def _guarded(program, state: TrainState, keys, X, strengths, rates) -> float:
     reference = program.one_step(state, keys, X, strengths, rates)
     copy = jax.tree.map(jnp.copy, state)  # the epoch donates its state
     compiled = program.epoch(copy, keys, X, strengths, rates, np.int32(1), np.int32(1))
-    difference = guard.compare(compiled, reference)
+    difference = guard.compare(*map(_named, (compiled, reference)))
     program.checked.add(signature)
     return difference
+
+
+def _named(trained: tuple[TrainState, Mapping[str, Array]]) -> dict:
+    state, losses = trained
+    return {"params": state.params, "optimizer": state.optimizer, "losses": losses}
 
 
 def _checked(X, objective, strengths, learning_rate, seeds, hidden, batch_size, epochs):

@@ -59,6 +59,6 @@ def compare(compiled: PyTree, reference: PyTree) -> float:
     return worst
 
 
-def _flatten(leaf: jax.Array) -> np.ndarray:
+def _flatten(leaf: jax.Array | np.ndarray) -> np.ndarray:
     array = np.asarray(leaf, dtype=np.float64)
     return array.reshape(len(array), -1)

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 DEAD_LIMIT = 0.99  # a cell with this share of dead units has collapsed and is flagged
+_ROUNDING = 1e-6  # 99 of 100 units are 0.98999995 in float32
 _BLOCK = 500  # samples per block: bounds the memory of a grid's codes
 
 
@@ -129,4 +130,5 @@ def bias_pressure(
 def flagged(metrics: Metrics) -> Array:
     """True where a model is not finite or has lost `DEAD_LIMIT` of its units."""
     finite = jnp.isfinite(metrics.reconstruction) & jnp.isfinite(metrics.row_length_mean)
-    return ~finite | ~jnp.isfinite(metrics.bias_mean) | (metrics.dead_fraction >= DEAD_LIMIT)
+    dead = metrics.dead_fraction >= DEAD_LIMIT - _ROUNDING
+    return ~finite | ~jnp.isfinite(metrics.bias_mean) | dead

@@ -31,14 +31,12 @@ __all__ = [
     "regularized",
 ]
 
-Aux = Mapping[str, Float[Array, ""]]
-
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
     """A loss together with the activation it was built for; call it as the contract above."""
 
-    fn: Callable[..., tuple[Float[Array, ""], Aux]]
+    fn: Callable[..., tuple[Array, Mapping[str, Array]]]
     activation: Activation
 
     def __call__(
@@ -47,8 +45,8 @@ class Objective:
         x: Float[Array, "B n"],
         eps: Float[Array, "B n"],
         strength: Float[Array, ""],
-    ) -> tuple[Float[Array, ""], Aux]:
-        """The loss of a batch, and its parts."""
+    ) -> tuple[Array, Mapping[str, Array]]:
+        """The loss of a batch (a scalar, unless a user's penalty is not), and its parts."""
         return self.fn(params, x, eps, strength)
 
 

@@ -8,7 +8,6 @@ derivative is typed by hand. Shapes: n inputs, m hidden units, B batch; params o
 
 import functools
 from collections.abc import Callable
-from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -40,12 +39,8 @@ __all__ = [
 POLE = 0.99  # −log(1 − ρ_j) and the KL penalty continue as their tangent above this mean
 
 
-class Penalty(Protocol):
-    """A regularizer as the objectives call it; a user's own function has this form too."""
-
-    def __call__(
-        self, params: Params, x: Float[Array, "B n"], *, activation: Activation
-    ) -> Float[Array, ""]: ...
+# penalty(params, x [B, n], *, activation) -> scalar; a user's own function has this form too.
+Penalty = Callable[..., Float[Array, ""]]
 
 
 def per_example(f: Callable[..., Float[Array, ""]]) -> Penalty:

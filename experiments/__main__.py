@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from aesparse.errors import InputError
+from aesparse.guard import NumericsError
 from experiments.making import figure_names, get_figure, make
 from experiments.protocol import Plan
 
@@ -40,8 +41,8 @@ def figure(
 def main() -> None:
     """Runs the command line; bad input ends with one sentence and exit status 2."""
     try:
-        app()
-    except InputError as error:
+        app(prog_name="python -m experiments")
+    except (InputError, NumericsError) as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -9,16 +9,20 @@ from experiments.claims import Curve, classify
 from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
 
-__all__ = ["caption", "collect", "draw_panels", "needed"]
+__all__ = ["caption", "classes", "collect", "draw_panels", "needed", "over_epochs"]
 
 
 def needed(
-    plan: Plan, objectives: Sequence[str], activation: str, constraint: str
+    plan: Plan,
+    objectives: Sequence[str],
+    activation: str,
+    constraint: str,
+    datasets: Sequence[str] | None = None,
 ) -> list[RunSpec]:
-    """The runs of a two-panel figure, the shared strength-0 models first."""
+    """The runs of a figure on the scale's data sets, the shared strength-0 models first."""
     return [
         spec
-        for dataset in plan.scale.datasets
+        for dataset in datasets or plan.scale.datasets
         for objective in ("ae", *objectives)
         for spec in plan.specs(dataset, objective, activation, constraint)
     ]
@@ -51,6 +55,17 @@ def collect(runs: Mapping[RunSpec, object]) -> dict[tuple[str, str], Curve]:
     return curves
 
 
+def over_epochs(runs: Mapping[RunSpec, object], objective: str, name: str) -> np.ndarray:
+    """A history variable of one objective with its shared strength-0 cell, seed 0; [G, E + 1]."""
+    parts = [
+        run[f"history_{name}"].values
+        for wanted in ("ae", objective)
+        for spec, run in runs.items()
+        if spec.objective == wanted and spec.seed == 0
+    ]
+    return np.concatenate(parts)
+
+
 def draw_panels(curves: Mapping[tuple[str, str], Curve], plan: Plan, title: str):
     """Fraction against σ² with the spread over seeds, dead units lighter, flagged cells marked."""
     figure, axes = style.panels(len(plan.scale.datasets), title)
@@ -58,6 +73,7 @@ def draw_panels(curves: Mapping[tuple[str, str], Curve], plan: Plan, title: str)
         for curve in curves.values():
             if curve.dataset == dataset:
                 style.draw_curve(axis, curve)
+        style.strength_axis(axis)
         axis.set_title(DATA[dataset].title)
     style.legend(figure, axes[0], any(c.flagged.any() for c in curves.values()))
     return figure
@@ -66,10 +82,8 @@ def draw_panels(curves: Mapping[tuple[str, str], Curve], plan: Plan, title: str)
 def caption(curves: Mapping[tuple[str, str], Curve], specs: Sequence[RunSpec], plan: Plan) -> str:
     """What the picture shows, generated from the specs and the runs."""
     first, scale = specs[0], plan.scale
-    rates = ", ".join(
-        f"{DATA[d].title} {next(s.learning_rate for s in specs if s.dataset == d):g}"
-        for d in scale.datasets
-    )
+    by_dataset = {DATA[s.dataset].title: s.learning_rate for s in specs}
+    rates = ", ".join(f"{title} {rate:g}" for title, rate in by_dataset.items())
     flagged = [
         f"{style.label(c.objective)} on {DATA[c.dataset].title} at σ² = "
         + ", ".join(f"{s:g}" for s in c.strengths[c.flagged.any(axis=0)])

@@ -3,7 +3,6 @@
 import importlib
 import json
 import pkgutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -92,10 +91,8 @@ def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Pat
 
 
 def _report(text: str, curve_classes: str, verdicts: list[Verdict], plan: Plan) -> None:
-    if not sys.stdout.isatty():
-        sys.stdout.reconfigure(line_buffering=True)
     print(f"\n{text}\n\nClasses: {curve_classes}.\n")
-    if not plan.scale.evidence:
+    if verdicts and not plan.scale.evidence:
         print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
     for v in verdicts:
         outcome = v.verdict if plan.scale.evidence else f"demonstration ({v.verdict})"

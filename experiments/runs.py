@@ -27,6 +27,7 @@ __all__ = ["RunSpec", "RunStore", "train"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
+_TEMPORARY = ".unfinished-"
 
 
 class RunSpec(NamedTuple):
@@ -128,6 +129,8 @@ class RunStore:
                     f"{self.folder} is being written by process {lock.read().strip() or '?'}; wait "
                     "for it, or choose another folder with --out."
                 ) from None
+            for leftover in self.folder.glob(f"{_TEMPORARY}*"):
+                leftover.unlink()  # of a writer killed in the middle of a file
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
@@ -138,7 +141,7 @@ class RunStore:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY, suffix=path.suffix)
     os.close(handle)
     try:
         yield Path(name)

@@ -4,7 +4,7 @@ import numpy as np
 
 from experiments.claims import Curve
 
-__all__ = ["draw_curve", "label", "legend", "panels", "save"]
+__all__ = ["draw_curve", "draw_epochs", "label", "legend", "panels", "save", "strength_axis"]
 
 _TICKS = (0.0, 0.01, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64, 0.81, 1.0)
 # Colours differ in lightness as well as hue (Okabe–Ito), lines and markers differ too.
@@ -24,22 +24,51 @@ def label(objective: str) -> str:
 
 
 def panels(count: int, title: str):
-    """A figure with `count` panels side by side, σ² spaced by σ so that small values part."""
+    """A figure with `count` panels of shares side by side."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6 * count, 4.1), layout="constrained")
     axes = figure.subplots(1, count, sharey=True, squeeze=False)[0]
     figure.suptitle(title, fontsize=11)
     for axis in axes:
-        axis.set_xscale("function", functions=(_signed_root, _signed_square))
-        axis.set_xlim(-1e-3, 1.06)
-        axis.set_xticks(_TICKS, [f"{t:g}" for t in _TICKS], fontsize=7)
         axis.set_ylim(-0.03, 1.03)
-        axis.set_xlabel("σ² (noise variance or coefficient; spaced by σ)")
         axis.grid(alpha=0.25, linewidth=0.5)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("share (of samples and units)")
     return figure, axes
+
+
+def strength_axis(axis) -> None:
+    """σ² along x, spaced by σ so that the small values part."""
+    axis.set_xscale("function", functions=(_signed_root, _signed_square))
+    axis.set_xlim(-1e-3, 1.06)
+    axis.set_xticks(_TICKS, [f"{t:g}" for t in _TICKS], fontsize=7)
+    axis.set_xlabel("σ² (noise variance or coefficient; spaced by σ)")
+
+
+def draw_epochs(axis, strengths: np.ndarray, history: np.ndarray) -> None:
+    """One line per strength over epochs, dark to light, each labelled at its end."""
+    import matplotlib as mpl
+
+    colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, len(strengths)))
+    last = history.shape[1] - 1
+    for line, colour in zip(history, colours, strict=True):
+        axis.plot(np.arange(last + 1), line, color=colour, linewidth=1.3)
+    for strength, y in zip(strengths, _spread(history[:, -1], 0.032), strict=True):
+        axis.annotate(f"{strength:g}", (last, y), (3, -2), textcoords="offset points", fontsize=6)
+    axis.set_xlim(0, last * 1.1)
+    axis.set_xlabel("epoch (numbers at the right: σ²)")
+
+
+def _spread(heights: np.ndarray, gap: float) -> np.ndarray:
+    """The heights moved apart to at least `gap`, in their order, for labels."""
+    order = np.argsort(heights)
+    placed = heights[order].astype(float)
+    for i in range(1, len(placed)):
+        placed[i] = max(placed[i], placed[i - 1] + gap)
+    moved = np.empty_like(placed)
+    moved[order] = placed - max(0.0, placed[-1] - max(1.0, heights.max()))
+    return moved
 
 
 def _signed_root(v):

@@ -1,0 +1,31 @@
+"""Arpit Figure 1, DAE on digit data: the curve over σ² and how it comes about over epochs."""
+
+from experiments import style
+from experiments.claims import Verdict
+from experiments.curves import collect, needed, over_epochs
+from experiments.protocol import DATA, Plan
+from experiments.runs import RunSpec
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """DAE with ReLU under unit rows, and the shared strength-0 model; runs of Figure 1."""
+    digits = plan.scale.datasets[:1]
+    return needed(plan, ("dae",), activation="relu", constraint="unit", datasets=digits)
+
+
+def draw(found, plan: Plan):
+    """Left the final fraction over σ², right the fraction over epochs, seed 0."""
+    curve = next(iter(collect(found).values()))
+    figure, (final, along) = style.panels(2, f"DAE, ReLU, unit rows, {DATA[curve.dataset].title}")
+    style.draw_curve(final, curve)
+    style.strength_axis(final)
+    final.set_title("after training")
+    style.draw_epochs(along, curve.strengths, over_epochs(found, "dae", "activation_fraction"))
+    along.set_title("over epochs, seed 0")
+    style.legend(figure, final, curve.flagged.any())
+    return figure
+
+
+def verdicts(found, plan: Plan) -> list[Verdict]:
+    """None of its own: Figure 1 decides A1."""
+    return []

@@ -1,0 +1,53 @@
+"""Strict session: rank promotion raises, warnings are errors (pyproject), shapes are checked."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import jax
+import jaxtyping
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+jaxtyping.install_import_hook("aesparse", "beartype.beartype")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+mpl.use("Agg")
+
+
+@pytest.fixture
+def x64():
+    """float64 inside the test only."""
+    with jax.enable_x64(True):
+        yield
+
+
+@contextlib.contextmanager
+def _unchanged(path: Path):
+    def files():
+        found = (p for p in path.rglob("*") if p.is_file() and p.name != ".lock")
+        return {p: p.read_bytes() for p in found}
+
+    before = files()
+    yield
+    assert files() == before
+
+
+@pytest.fixture
+def unchanged():
+    """A context in which no file below a folder may change, appear or vanish."""
+    return _unchanged
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """The folder with real MNIST and CIFAR-10 files, from AESPARSE_DATA_DIR."""
+    folder = os.environ.get("AESPARSE_DATA_DIR")
+    if not folder:
+        pytest.skip("AESPARSE_DATA_DIR does not name a folder with MNIST and CIFAR-10")
+    return Path(folder)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

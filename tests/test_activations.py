@@ -1,0 +1,63 @@
+"""One battery for every activation: values, slopes, curvatures, extremes, vmap and jit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from oracles import ACTIVATIONS as ORACLES
+
+from aesparse.activations import ACTIVATIONS, Activation, get_activation
+from aesparse.errors import InputError
+
+POINTS = np.linspace(-6, 6, 48)  # 0 is not among them: ReLU has no slope there
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_value_slope_and_curvature_equal_typed_formulas(name, x64):
+    s = get_activation(name)
+    a = jnp.asarray(POINTS)
+    for measured, formula in zip((s(a), s.slope(a), s.curvature(a)), ORACLES[name], strict=True):
+        np.testing.assert_allclose(measured, formula(POINTS), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_jit_and_loop_equal_the_array_call(name):
+    s = get_activation(name)
+    a = jnp.linspace(-2.0, 2.0, 6).reshape(2, 3)
+    looped = np.array([[float(s(v)) for v in row] for row in a])
+    np.testing.assert_allclose(s(a), looped, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(s)(a), looped, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_values_and_slopes_are_finite_far_out(name):
+    s = get_activation(name)
+    a = jnp.array([-1e4, -100.0, 0.0, 100.0, 1e4])
+    assert np.isfinite(s(a)).all()
+    assert np.isfinite(s.slope(a)).all()
+    assert np.isfinite(s.curvature(a)).all()
+
+
+def test_relu_has_slope_zero_at_its_kink():
+    assert get_activation("relu").slope(jnp.array(0.0)) == 0.0
+
+
+def test_thresholds_are_the_papers():
+    found = {name: ACTIVATIONS[name].threshold for name in ("relu", "softplus", "sigmoid")}
+    assert found == {"relu": 0.0, "softplus": 0.1, "sigmoid": 0.1}
+
+
+def test_a_function_written_for_one_number_works_on_arrays():
+    s = Activation(lambda a: jax.lax.cond(a > 0, lambda v: v**2, lambda v: 0.0 * v, a))
+    np.testing.assert_allclose(s(jnp.array([[-1.0, 2.0]])), [[0.0, 4.0]])
+    np.testing.assert_allclose(s.slope(jnp.array([-1.0, 2.0])), [0.0, 4.0])
+
+
+def test_unknown_name_suggests_a_near_one():
+    with pytest.raises(InputError, match=r"Unknown activation 'rellu'.*did you mean relu"):
+        get_activation("rellu")
+
+
+def test_an_activation_that_is_not_scalar_is_refused():
+    with pytest.raises(InputError, match=r"shape \(2,\) for one number; expected a scalar"):
+        Activation(lambda a: jnp.stack([a, -a]))(jnp.ones(3))

@@ -1,0 +1,97 @@
+"""Classes and verdicts on curves whose answer is known by construction."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments import claims
+from experiments.claims import Curve
+from experiments.protocol import STRENGTHS
+
+S = np.array(STRENGTHS)
+
+
+def curve(means, *, spread=0.0, seeds=3, flagged=(), dead=0.0):
+    """Seeds symmetric around the given means."""
+    offsets = spread * np.linspace(-1, 1, seeds)[:, None] if seeds > 1 else np.zeros((1, 1))
+    fraction = np.asarray(means)[None] + offsets
+    marks = np.zeros(fraction.shape, bool)
+    marks[:, list(flagged)] = True
+    return Curve("mnist", "dae", S, fraction, np.full(fraction.shape, dead), marks)
+
+
+FALLING, LEVEL = 0.6 - 0.5 * np.sqrt(S), np.full(12, 0.4)
+
+
+def test_the_grid_is_the_papers():
+    expected = [0, 0.001, 0.01, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64, 0.81, 1.0]
+    np.testing.assert_allclose(STRENGTHS, expected, rtol=1e-12)
+
+
+def test_classes():
+    assert claims.classify(curve(LEVEL)) == "flat"
+    assert claims.classify(curve(FALLING)) == "decreasing"
+    assert claims.classify(curve(FALLING[::-1])) == "increasing"
+    assert claims.classify(curve(0.4 + 0.2 * np.sin(9 * S))) == "irregular"
+    # falls in rank, but by less than 0.10 and by more than 0.05
+    assert claims.classify(curve(0.5 - 0.08 * np.sqrt(S))) == "irregular"
+    assert claims.classify(curve(LEVEL + 0.0499 * (S == 1))) == "flat"
+    assert claims.classify(curve(LEVEL + 0.0501 * (S == 1))) == "irregular"
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(0, 1), min_size=12, max_size=12))
+def test_a_mirrored_curve_has_the_mirrored_class(means):
+    mirror = {"decreasing": "increasing", "increasing": "decreasing"}
+    found = claims.classify(curve(means))
+    assert claims.classify(curve(1 - np.array(means))) == mirror.get(found, found)
+
+
+def test_flagged_cells_are_left_out_and_too_many_decide_nothing():
+    spoiled = FALLING.copy()
+    spoiled[[3, 7]] = 0.0
+    assert claims.classify(curve(spoiled, flagged=(3, 7))) == "decreasing"
+    assert claims.classify(curve(FALLING, flagged=(3, 7, 8))) == "inconclusive"
+    bad = curve(FALLING, flagged=(3, 7, 8))
+    verdict = claims.decide("A1", "DAE decreasing", claims.decreasing(bad), [bad])
+    assert verdict.verdict == "inconclusive"
+    assert "flagged" in verdict.numbers
+
+
+def verdict(criteria, used):
+    return claims.decide("A1", "…", criteria, [used]).verdict
+
+
+def test_verdicts_with_and_without_room_to_the_threshold():
+    for seeds in (1, 2, 3):
+        assert verdict(claims.flat(curve(LEVEL, seeds=seeds)), curve(LEVEL, seeds=seeds)) == "holds"
+        falling = curve(FALLING, spread=0.01, seeds=seeds)
+        assert verdict(claims.decreasing(falling), falling) == "holds"
+        assert verdict(claims.flat(falling), falling) == "fails"
+    # the range is 0.049 on average, but 0.03 to 0.07 over seeds
+    base = LEVEL + 0.049 * (S == 1)
+    wavering = curve(base)._replace(
+        fraction=np.stack([LEVEL + d * (S == 1) for d in (0.03, 0.049, 0.068)])
+    )
+    assert verdict(claims.flat(wavering), wavering) == "inconclusive"
+    single = wavering._replace(
+        **{k: getattr(wavering, k)[1:2] for k in ("fraction", "dead", "flagged")}
+    )
+    assert verdict(claims.flat(single), single) == "holds"
+
+
+def test_agreement_and_dead_units():
+    a, b = curve(LEVEL), curve(LEVEL + 0.03 * (S == 1))
+    assert claims.agree(a, b)[0].value == pytest.approx(0.03)
+    assert verdict(claims.agree(a, b), a) == "fails"
+    assert verdict(claims.agree(a, a), a) == "holds"
+    assert verdict(claims.alive_above(curve(FALLING, dead=0.02)), a) == "fails"
+    sparse = curve(np.full(12, 0.04), dead=0.5)  # only cells at fraction >= 0.05 count
+    assert verdict(claims.alive_above(sparse), sparse) == "holds"
+
+
+def test_a_number_comes_with_its_interval_and_its_threshold():
+    text = str(claims.flat(curve(LEVEL))[0])
+    assert text == "max − min 0.000 [0.000, 0.000] (needs ≤ 0.05)"
+    assert "[" not in str(claims.flat(curve(LEVEL, seeds=2))[0])

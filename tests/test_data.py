@@ -1,0 +1,255 @@
+"""Loading, defects of files, preprocessing; real files where AESPARSE_DATA_DIR names them."""
+
+import gzip
+import shutil
+import socket
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from aesparse import data
+from aesparse.errors import InputError
+
+# Mean pixels as published with the data, not computed by this library.
+MNIST_MEAN = 33.318
+CIFAR_MEANS = (125.31, 122.95, 113.87)
+
+
+def test_embedded_sets_need_nothing():
+    digits, photos = data.load("digits"), data.load("photos", samples=500)
+    assert digits.train.shape == (1438, 64)
+    assert digits.heldout.shape == (359, 64)
+    assert digits.shape == (8, 8, 1)
+    assert photos.train.shape == (500, 192)
+    assert photos.shape == (8, 8, 3)
+    for part in (digits.train, digits.heldout, photos.train, photos.heldout):
+        assert part.dtype == np.float32
+        assert part.min() >= 0
+        assert part.max() <= 1
+    np.testing.assert_array_equal(data.load("photos", samples=500).train, photos.train)
+
+
+def test_real_mnist(data_dir):
+    mnist = data.load("mnist", data_dir=data_dir)
+    assert mnist.train.shape == (50_000, 784)
+    assert mnist.heldout.shape == (10_000, 784)
+    pixels = np.concatenate([mnist.train, mnist.heldout]) * 255
+    assert abs(pixels.mean(dtype=np.float64) - MNIST_MEAN) < 5e-4
+    assert np.sum(mnist.train.std(axis=0) == 0) == 67
+
+
+def test_real_cifar10_patches(data_dir):
+    from aesparse.datafiles import read_cifar10
+
+    patches = data.load("cifar10", data_dir=data_dir)
+    assert patches.train.shape == (50_000, 192)
+    # Crops see the border of an image less often than its centre: the expected mean weighs
+    # every pixel by the share of windows that cover it.
+    images = read_cifar10(data_dir / "cifar-10-batches-bin").mean(axis=0)
+    cover = np.convolve(np.ones(25), np.ones(8)) / (25 * 8)
+    expected = np.einsum("h,w,hwc->c", cover, cover, images)
+    found = patches.train.reshape(-1, 3).mean(axis=0, dtype=np.float64) * 255
+    # standard error of the mean of 50,000 patches: below 65/sqrt(50,000) = 0.29
+    np.testing.assert_allclose(found, expected, atol=4 * 0.29)
+
+
+def test_real_cifar10_images(data_dir):
+    from aesparse.datafiles import read_cifar10
+
+    images = read_cifar10(data_dir / "cifar-10-batches-bin")
+    assert images.shape == (50_000, 32, 32, 3)
+    np.testing.assert_allclose(images.mean(axis=(0, 1, 2)), CIFAR_MEANS, atol=5e-3)
+
+
+def test_a_prepared_tensorflow_datasets_folder_gives_the_same_digits(data_dir):
+    pytest.importorskip("tensorflow_datasets")
+    prepared = data.load("mnist", data_dir=data_dir / "tfds", samples=50)
+    files = data.load("mnist", data_dir=data_dir)
+    # another order of the same digits
+    rows = {row.tobytes() for row in np.concatenate([files.train, files.heldout])}
+    assert all(row.tobytes() in rows for row in prepared.train)
+
+
+def test_users_arrays(tmp_path):
+    X = np.random.default_rng(0).normal(size=(7, 3))
+    np.save(tmp_path / "x.npy", X)
+    np.savez(tmp_path / "x.npz", X=X, y=np.ones(7))
+    for name in ("x.npy", "x.npz"):
+        np.testing.assert_array_equal(data.load(str(tmp_path / name)).train, X)
+    assert data.load(str(tmp_path / "x.npy"), samples=2).train.shape == (2, 3)
+
+
+# --- defective files ----------------------------------------------------------------------
+
+
+def _truncated_mnist(folder):
+    with gzip.open(folder / "train-images-idx3-ubyte.gz", "wb") as f:
+        f.write(b"\0" * 1000)
+
+
+def _corrupt_gzip(folder):
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"\0" * 1000)[:-20])
+
+
+def _altered_mnist(folder):
+    with gzip.open(folder / "train-images-idx3-ubyte.gz", "wb", compresslevel=1) as f:
+        f.write(b"\0" * 47_040_016)
+
+
+def _truncated_cifar(folder):
+    for i in range(1, 6):
+        (folder / f"data_batch_{i}.bin").write_bytes(b"\0" * 3073)
+
+
+def _altered_cifar(folder):
+    for i in range(1, 6):
+        (folder / f"data_batch_{i}.bin").write_bytes(b"\0" * 30_730_000)
+
+
+def _incomplete_cifar(folder):
+    (folder / "data_batch_1.bin").write_bytes(b"\0" * 30_730_000)
+
+
+DEFECTS = {
+    "mnist truncated": ("mnist", _truncated_mnist, r"expected 47040016 bytes, found 1000"),
+    "mnist gzip": ("mnist", _corrupt_gzip, r"does not decompress .* bytes found"),
+    "mnist altered": ("mnist", _altered_mnist, r"corrupt: expected checksum ba89.*found"),
+    "mnist absent": ("mnist", lambda folder: None, r"incomplete: expected train-images-idx3"),
+    "cifar truncated": ("cifar10", _truncated_cifar, r"expected 30730000 bytes, found 3073"),
+    "cifar altered": ("cifar10", _altered_cifar, r"corrupt: expected checksum d175"),
+    "cifar incomplete": ("cifar10", _incomplete_cifar, r"expected data_batch_2.bin, found"),
+}
+
+
+@pytest.mark.parametrize("case", DEFECTS)
+def test_a_defective_file_is_named_with_what_was_expected(case, tmp_path, unchanged):
+    name, make, message = DEFECTS[case]
+    make(tmp_path)
+    with unchanged(tmp_path), pytest.raises(InputError, match=message) as caught:
+        data.load(name, data_dir=tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_missing_folder_and_unknown_name(tmp_path):
+    with pytest.raises(InputError, match=r"No data directory .*nowhere; expected a folder"):
+        data.load("mnist", data_dir=tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"Unknown data set 'mnits'.*did you mean mnist"):
+        data.load("mnits")
+    with pytest.raises(InputError, match=r"2000 samples of 'digits' asked for; it has 1438"):
+        data.load("digits", samples=2000)
+
+
+def test_without_tensorflow_datasets_the_message_names_both_ways(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(InputError, match=r"--data-dir .*pip install '.\[tfds\]'"):
+        data.load("mnist")
+
+
+def test_without_a_network_preparing_fails_at_once(monkeypatch, tmp_path):
+    pytest.importorskip("tensorflow_datasets")
+
+    def unreachable(*args, **kwargs):
+        raise OSError("Name or service not known")
+
+    (tmp_path / "mnist" / "3.0.1").mkdir(parents=True)
+    monkeypatch.setattr(socket, "create_connection", unreachable)
+    from aesparse.datafiles import read_prepared
+
+    with pytest.raises(InputError, match=r"cannot be downloaded: .* cannot be reached"):
+        read_prepared("mnist", tmp_path / "mnist")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            np.array([[1.0, np.nan], [np.inf, 2.0]]),
+            "2 values that are NaN or inf, the first at row 0",
+        ),
+        (np.ones(4), r"shape \(4,\); expected \[N, n\]"),
+        (np.ones((0, 4)), r"shape \(0, 4\); expected \[N, n\]"),
+        (np.ones((3, 4), dtype=int), "dtype int64; expected floating point"),
+    ],
+)
+def test_defective_user_arrays(tmp_path, content, message):
+    np.save(tmp_path / "x.npy", content)
+    with pytest.raises(InputError, match=message):
+        data.load(str(tmp_path / "x.npy"))
+
+
+def test_unreadable_user_files(tmp_path):
+    with pytest.raises(InputError, match=r"No file .*absent.npy"):
+        data.load(str(tmp_path / "absent.npy"))
+    (tmp_path / "x.npy").write_text("no array")
+    with pytest.raises(InputError, match="not a readable NumPy file"):
+        data.load(str(tmp_path / "x.npy"))
+    np.savez(tmp_path / "two.npz", a=np.ones(2), b=np.ones(2))
+    with pytest.raises(InputError, match=r"holds the arrays \['a', 'b'\]; expected one array"):
+        data.load(str(tmp_path / "two.npz"))
+
+
+# --- preprocessing ------------------------------------------------------------------------
+
+
+def test_standardize_equals_scikit_learn_and_keeps_held_out_data_apart(rng):
+    X, other = rng.normal(2.0, 3.0, size=(50, 4)), rng.normal(size=(9, 4))
+    scaler = StandardScaler().fit(X)
+    ours = data.standardize(X)
+    np.testing.assert_allclose(ours(X), scaler.transform(X), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(ours(other), scaler.transform(other), rtol=1e-12, atol=1e-13)
+    damped = data.standardize(X, 0.1)(X)
+    np.testing.assert_allclose(damped, (X - X.mean(0)) / (X.std(0) + 0.1), rtol=1e-12, atol=1e-13)
+
+
+def test_constant_columns_need_an_epsilon(rng):
+    X = rng.normal(size=(20, 5))
+    X[:, 1] = X[:, 4] = 0.5
+    with pytest.raises(InputError, match=r"2 constant columns, the first is 1.*epsilon > 0"):
+        data.standardize(X)
+    assert np.abs(data.standardize(X, 0.1)(X)[:, 1]).max() == 0
+
+
+def test_whiten_equals_scikit_learn_up_to_sign_and_finds_the_rank(rng):
+    X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 6)) + 1.0  # rank 3 in 6 columns
+    white = data.whiten(X)(X)
+    assert white.shape == (200, 3)
+    np.testing.assert_allclose(white.T @ white / 200, np.eye(3), atol=1e-10)
+    reference = PCA(2, whiten=True).fit_transform(X) * np.sqrt(200 / 199)
+    np.testing.assert_allclose(np.abs(data.whiten(X, 2)(X)), np.abs(reference), atol=1e-8)
+    with pytest.raises(InputError, match=r"Cannot whiten to rank 4: the data has rank 3"):
+        data.whiten(X, 4)
+    with pytest.raises(InputError, match="rank 0"):
+        data.whiten(np.ones((5, 2)))
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    hnp.arrays(np.uint8, (3, 9, 7, 2), elements=st.integers(0, 255)),
+    st.integers(1, 7),
+    st.integers(0, 2**31),
+)
+def test_every_crop_is_a_window_of_an_image(images, size, seed):
+    crops = data.random_crops(images, 5, size, seed)
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
+    windows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size, size, 2)
+    assert all((windows == crop).all(axis=(1, 2, 3)).any() for crop in crops)
+
+
+def test_crops_larger_than_the_images_are_refused():
+    with pytest.raises(InputError, match="crops of 9×9 are larger than the images, 8×8"):
+        data.random_crops(np.zeros((1, 8, 8, 3), np.uint8), 1, 9, 0)
+
+
+def test_an_uncompressed_idx_file_is_read_too(data_dir, tmp_path):
+    from aesparse.datafiles import read_mnist
+
+    source = data_dir / "mnist" / "train-images-idx3-ubyte.gz"
+    with gzip.open(source) as f, (tmp_path / "train-images-idx3-ubyte").open("wb") as g:
+        shutil.copyfileobj(f, g)
+    assert read_mnist(tmp_path).shape == (60_000, 28, 28, 1)

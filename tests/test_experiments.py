@@ -1,0 +1,242 @@
+"""The command line end to end on a tiny scale, its restarts, and every refusal."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import aesparse as ae
+from experiments import protocol
+from experiments.__main__ import main
+from experiments.making import figure_names
+from experiments.protocol import SCALES, Plan
+from experiments.runs import RunStore, replacing
+
+ROOT = Path(__file__).parents[1]
+TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=2)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    """A quick scale that takes seconds."""
+    monkeypatch.setitem(protocol.SCALES, "quick", TINY)
+
+
+def command(monkeypatch, *arguments):
+    """Runs the command line in this process and returns its exit status."""
+    monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return stopped.value.code
+
+
+def refused(monkeypatch, capsys, *arguments):
+    """The one-sentence message of a refused command."""
+    assert command(monkeypatch, *arguments) == 2
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    return message
+
+
+def test_without_a_name_the_figures_are_listed(monkeypatch, capsys):
+    assert command(monkeypatch) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in figure_names())
+    assert "arpit-fig1" in figure_names()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A tiny Figure 1 made once: the output folder."""
+    out = tmp_path_factory.mktemp("figure")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(protocol.SCALES, "quick", TINY)
+        assert command(monkeypatch, "arpit-fig1", "--out", out) == 0
+    return out
+
+
+def stored(out):
+    return sorted((out / "runs" / "quick").glob("*.nc"))
+
+
+def test_the_figure_leaves_runs_with_parentage_and_three_files(made):
+    assert {p.name for p in (made / "quick").iterdir()} == {
+        f"arpit-fig1.{kind}" for kind in ("png", "svg", "json")
+    }
+    assert (made / "quick" / "arpit-fig1.svg").stat().st_size < 300_000
+    assert len(stored(made)) == 2 * 2 * 5  # data sets × seeds × (AE and four objectives)
+    with xr.open_dataset(stored(made)[0], engine="h5netcdf") as run:
+        spec, parents = json.loads(run.attrs["spec"]), json.loads(run.attrs["provenance"])
+        assert spec["hidden"] == 6
+        wanted = {"data_sha256", "device", "jax", "jaxlib", "revision", "wall_seconds"}
+        assert wanted <= parents.keys()
+        assert parents["guard_difference"] < 1e-4
+        assert run.unit_active_histogram.sum() == 6 * run.sizes["strength"]
+    record = json.loads((made / "quick" / "arpit-fig1.json").read_text())
+    assert not record["evidence"]
+    assert "demonstration" in record["caption"]
+    assert len(record["verdicts"]) == 12
+    assert len(record["runs"]) == 20
+
+
+def test_strength_zero_is_trained_once_and_shared(made):
+    names = [p.name for p in stored(made)]
+    assert sum("-ae-" in name for name in names) == 4
+    for path in stored(made):
+        with xr.open_dataset(path, engine="h5netcdf") as run:
+            assert (0.0 in run.strength) == ("-ae-" in path.name)
+
+
+def test_repeating_the_command_trains_nothing_and_prints_the_same(made, monkeypatch, capsys):
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)}
+    monkeypatch.setattr("experiments.making.train", None)  # would fail if called
+    assert command(monkeypatch, "arpit-fig1", "--out", made) == 0
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)} == before
+    output = capsys.readouterr().out
+    assert output.count("A1  ") == 12
+    assert "demonstration" in output
+    assert "CAE flat" in output
+
+
+def test_drawing_again_gives_the_same_bytes(made, monkeypatch):
+    svg = made / "quick" / "arpit-fig1.svg"
+    before = svg.read_bytes()
+    assert command(monkeypatch, "arpit-fig1", "--out", made) == 0
+    assert svg.read_bytes() == before
+
+
+def test_only_what_is_missing_is_trained_and_to_the_same_bits(made, monkeypatch, capsys):
+    lost = stored(made)[3]
+    with xr.open_dataset(lost, engine="h5netcdf") as run:
+        before = run.load()
+    lost.unlink()
+    assert command(monkeypatch, "arpit-fig1", "--out", made) == 0
+    assert "[1/1]" in capsys.readouterr().err
+    with xr.open_dataset(lost, engine="h5netcdf") as run:
+        assert run.equals(before)
+
+
+def test_a_killed_command_keeps_what_was_finished(tmp_path):
+    command = [sys.executable, "-m", "experiments", "arpit-fig1", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    finished = tmp_path / "runs" / "quick"
+    deadline = time.monotonic() + 120
+    while not list(finished.glob("[!.]*.nc")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    (finished / ".unfinished-0.nc").write_bytes(b"half a file")
+    with RunStore(tmp_path, "quick").writing():  # the lock of the killed process is free
+        pass
+    assert stored(tmp_path)
+    for path in stored(tmp_path):  # the killed writer's half-written file is gone
+        xr.load_dataset(path, engine="h5netcdf")
+
+
+# --- bad input ----------------------------------------------------------------------------
+
+REFUSALS = {
+    "figure": (["arpit-fig9"], r"Unknown figure 'arpit-fig9'.*did you mean arpit-fig1"),
+    "scale": (["arpit-fig1", "--scale", "papers"], "Unknown scale 'papers'.*did you mean paper"),
+    "seeds": (["arpit-fig1", "--seeds", "0"], "--seeds is 0; expected at least 1"),
+    "rate": (["arpit-fig1", "--learning-rate", "-1"], "expected a finite number > 0"),
+    "rate nan": (["arpit-fig1", "--learning-rate", "nan"], "--learning-rate is nan"),
+    "seeds text": (["arpit-fig1", "--seeds", "many"], "Invalid value for '--seeds'"),
+    "option": (["arpit-fig1", "--sclae", "quick"], "No such option"),
+    "data": (
+        ["arpit-fig1", "--scale", "reduced", "--data-dir", "/nowhere"],
+        "No data directory /nowhere",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusals(case, monkeypatch, capsys, tmp_path, unchanged):
+    import re
+
+    arguments, pattern = REFUSALS[case]
+    with unchanged(tmp_path):
+        message = refused(monkeypatch, capsys, *arguments, "--out", tmp_path / "new")
+    assert re.search(pattern, message), message
+
+
+def test_an_output_folder_that_cannot_be_written_is_found_before_training(
+    monkeypatch, capsys, tmp_path
+):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("experiments.making.train", None)
+    message = refused(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path / "file")
+    assert "is not writable" in message
+    assert "--out" in message
+
+
+def test_a_stored_run_with_another_spec_is_shown_and_left_alone(
+    made, monkeypatch, capsys, unchanged
+):
+    first, second = stored(made)[:2]
+    original = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    try:
+        with unchanged(made):
+            message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
+        assert "seed: 1 stored, 0 asked" in message
+        first.write_bytes(b"nonsense")
+        with unchanged(made):
+            message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
+        assert "not a readable run" in message
+    finally:
+        first.write_bytes(original)
+
+
+def test_a_second_writer_is_refused_and_told_who_is_first(made, monkeypatch, capsys):
+    with RunStore(made, "quick").writing():
+        message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
+    assert f"is being written by process {os.getpid()}" in message
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "kept.txt"
+    path.write_text("old")
+
+    def interrupted():
+        with replacing(path) as temporary:
+            temporary.write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_a_faulty_program_ends_the_command_without_a_traceback(monkeypatch, capsys, tmp_path):
+    def faulty(*args):
+        raise ae.guard.NumericsError("The compiled program disagrees …")
+
+    monkeypatch.setattr("experiments.making.train", faulty)
+    assert "disagrees" in refused(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path)
+
+
+def test_run_names_depend_on_every_field_and_not_on_defaults():
+    spec = Plan.checked("quick", 1, None).specs("digits", "dae", "relu", "unit")[0]
+    assert spec._replace(learning_rate=0.5).key != spec.key
+    assert spec._replace(cells_per_program=4).key != spec.key
+    assert "cells_per_program" not in json.loads(spec.json)
+
+
+def test_paper_scale_is_the_papers_protocol():
+    spec = Plan.checked("paper", None, None).specs("mnist", "dae", "relu", "unit")[0]
+    assert (spec.epochs, spec.batch_size, spec.hidden, spec.samples) == (50, 50, 1000, 50_000)
+    assert spec.momentum == 0.9
+    assert len(spec.strengths) == 11  # strength 0 is the shared AE run
+    assert all(
+        0.001 <= protocol.DATA[d].learning_rate <= 0.005 for d in protocol.SCALES["paper"].datasets
+    )
+    np.testing.assert_allclose(protocol.STRENGTHS[2:], [(k / 10) ** 2 for k in range(1, 11)])

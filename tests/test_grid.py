@@ -1,0 +1,327 @@
+"""The grid trainer: against NumPy, against single trainings, its guard, flags and exports."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export
+
+import aesparse as ae
+from aesparse import grid, guard
+from aesparse.model import CONSTRAINTS, Params
+from aesparse.objectives import Objective
+from aesparse.training import draw_batch
+
+RELU = ae.activations.get_activation("relu")
+STRENGTHS = np.array([0.0, 0.1, 0.5])
+# Relative error of sums of about 100 float32 products over 20 updates, with a wide margin; a
+# cell that saw a neighbour's strength would differ by more than 1e-2.
+FLOAT32_BOUND = 2e-4
+
+
+def objective(name="dae", activation=RELU):
+    return ae.objectives.get_objective(name, activation)
+
+
+def data(n=6, samples=100, dtype=np.float32):
+    return np.random.default_rng(1).normal(size=(samples, n)).astype(dtype)
+
+
+def fit(X=None, *, name="dae", **options):
+    # 100 samples, batch 10, 2 epochs: 20 updates
+    defaults = {"hidden": 5, "epochs": 2, "batch_size": 10, "learning_rate": 0.02}
+    defaults |= {"objective": objective(name), "strengths": STRENGTHS}
+    return ae.fit_grid(jax.random.key(7), data() if X is None else X, **defaults | options)
+
+
+def relative(a, b):
+    return np.linalg.norm(np.asarray(a) - np.asarray(b)) / np.linalg.norm(np.asarray(b))
+
+
+@pytest.mark.parametrize("name", ["ae", "dae", "edae", "cae", "sae", "dae2"])
+def test_a_grid_equals_single_trainings(name, x64):
+    X = data(dtype=np.float64)
+    whole = fit(X, name=name, seeds=(3, 5))
+    for s, seed in enumerate((3, 5)):
+        for g, strength in enumerate(STRENGTHS):
+            single = fit(X, name=name, seeds=(seed,), strengths=[strength])
+            assert relative(whole.params.weight[s, g], single.params.weight[0, 0]) <= 1e-10
+            assert relative(whole.params.bias[s, g], single.params.bias[0, 0]) <= 1e-10
+
+
+def test_a_grid_equals_single_trainings_in_float32():
+    whole = fit(seeds=(3, 5))
+    for s, seed in enumerate((3, 5)):
+        for g, strength in enumerate(STRENGTHS):
+            single = fit(seeds=(seed,), strengths=[strength])
+            difference = relative(whole.params.weight[s, g], single.params.weight[0, 0])
+            assert difference <= FLOAT32_BOUND
+    assert relative(whole.params.weight[0, 0], whole.params.weight[0, 1]) > 50 * FLOAT32_BOUND
+
+
+def test_chunks_change_only_how_the_grid_is_run(x64):
+    X = data(dtype=np.float64)
+    whole, chunked = fit(X), fit(X, cells_per_program=2)
+    assert relative(chunked.params.weight, whole.params.weight) <= 1e-12
+    assert chunked.history.activation_fraction.shape == (1, 3, 3)
+    assert chunked.flagged_epoch.shape == (1, 3)
+
+
+def test_equal_specs_give_identical_bits():
+    first, second = fit(), fit()
+    jax.tree.map(np.testing.assert_array_equal, first.params, second.params)
+    jax.tree.map(np.testing.assert_array_equal, first.history, second.history)
+
+
+def test_learning_rate_may_be_swept(x64):
+    X = data(dtype=np.float64)
+    swept = fit(X, strengths=[0.1, 0.1], learning_rate=np.array([0.01, 0.02]))
+    single = fit(X, strengths=[0.1], learning_rate=0.02)
+    assert relative(swept.params.weight[0, 1], single.params.weight[0, 0]) <= 1e-10
+
+
+def _numpy_training(start, X, draws, constraint, *, rate, momentum, variance):
+    """DAE with ReLU, gradient by hand; rows of W by hand; float64."""
+    w, b = (np.array(v, np.float64) for v in start)
+    mw, mb = np.zeros_like(w), np.zeros_like(b)
+    for x, eps in draws:
+        noisy = x + np.sqrt(variance) * eps
+        a = noisy @ w.T + b
+        h = np.maximum(a, 0)
+        dy = -2 * (x - h @ w) / len(x)
+        da = (dy @ w.T) * (a > 0)
+        mw, mb = momentum * mw + h.T @ dy + da.T @ noisy, momentum * mb + da.sum(0)
+        if constraint == "unit":
+            mw = mw - np.sum(mw * w, 1, keepdims=True) * w
+        w, b = w - rate * mw, b - rate * mb
+        lengths = np.linalg.norm(w, axis=1, keepdims=True)
+        if constraint in ("unit", "unit-rescale"):
+            w = w / lengths
+        if constraint == "max-norm":
+            w = w / np.maximum(lengths, 1)
+    return w, b
+
+
+@pytest.mark.parametrize("constraint", CONSTRAINTS)
+def test_training_equals_numpy_step_by_step(constraint, x64):
+    X = data(dtype=np.float64)
+    result = fit(
+        X, constraint=constraint, strengths=[0.3], epochs=1, learning_rate=0.05, momentum=0.8
+    )
+    program = grid.grid_program(
+        objective(),
+        CONSTRAINTS[constraint],
+        batch_size=10,
+        momentum=0.8,
+        hidden=5,
+        tied=True,
+        decoder_bias=False,
+    )
+    key = jax.random.fold_in(jax.random.key(7), 0)
+    start = program.start(key[None], jnp.asarray(X), 1).params
+    epoch_key = jax.random.fold_in(jax.random.fold_in(key, 1), 1)
+    order_key, noise_key = jax.random.split(epoch_key)
+    order = jax.random.permutation(order_key, len(X))
+    draws = [draw_batch(noise_key, jnp.asarray(X), order, jnp.int32(i), 10) for i in range(10)]
+    assert len(np.unique(np.concatenate([x for x, _ in draws]), axis=0)) == 100
+    draws = [(np.asarray(x), np.asarray(eps)) for x, eps in draws]
+    w, b = _numpy_training(
+        (start.weight[0], start.bias[0]),
+        X,
+        draws,
+        constraint,
+        rate=0.05,
+        momentum=0.8,
+        variance=0.3,
+    )
+    assert relative(result.params.weight[0, 0], w) <= 1e-10
+    assert relative(result.params.bias[0, 0], b) <= 1e-10
+
+
+def test_row_lengths_stay_on_the_constraint():
+    for name in ("unit", "unit-rescale"):
+        lengths = np.linalg.norm(fit(constraint=name, epochs=20).params.weight, axis=-1)
+        np.testing.assert_allclose(lengths, 1.0, rtol=1e-6)
+    assert np.linalg.norm(fit(constraint="max-norm").params.weight, axis=-1).max() <= 1 + 1e-6
+    assert np.linalg.norm(fit(constraint="free").params.weight, axis=-1).max() > 1.01
+
+
+def test_under_unit_rows_relu_cae_and_mdae_train_exactly_like_ae(x64):
+    """T13: their penalty gradient is radial; plain rescaling lets it into the momentum."""
+    X = data(dtype=np.float64)
+    plain = fit(X, name="ae", strengths=[1.0]).params.weight
+    for name in ("cae", "mdae"):
+        assert relative(fit(X, name=name, strengths=[1.0]).params.weight, plain) <= 1e-12
+        rescaled = fit(X, name=name, strengths=[1.0], constraint="unit-rescale")
+        assert relative(rescaled.params.weight, plain) > 1e-3
+
+
+def test_a_diverging_cell_is_flagged_and_touches_nobody():
+    X = 3 * data()
+    bad = fit(X, constraint="free", learning_rate=np.array([0.001, 10.0, 0.001]), epochs=3)
+    good = fit(X, constraint="free", learning_rate=0.001, epochs=3)
+    assert bad.flagged_epoch.tolist() == [[-1, 1, -1]]
+    for g in (0, 2):
+        np.testing.assert_array_equal(bad.params.weight[0, g], good.params.weight[0, g])
+    assert good.flagged_epoch.tolist() == [[-1, -1, -1]]
+
+
+def test_history_starts_before_training_and_callback_sees_every_epoch():
+    seen = []
+    result = fit(epochs=3, on_epoch=lambda epoch, metrics: seen.append((epoch, metrics)))
+    assert [epoch for epoch, _ in seen] == [1, 2, 3]
+    fraction = result.history.activation_fraction
+    assert fraction.shape == (1, 3, 4)
+    np.testing.assert_array_equal(seen[-1][1].activation_fraction, fraction[..., -1])
+    np.testing.assert_allclose(result.metrics.activation_fraction, fraction[..., -1], rtol=1e-5)
+    assert set(result.losses) == {"loss", "reconstruction"}
+    assert result.losses["loss"].shape == (1, 3, 3)
+    np.testing.assert_array_equal(fraction[:, 0, 0], fraction[:, 2, 0])
+
+
+def test_parameters_survive_a_round_trip_through_a_file(tmp_path):
+    params = fit(tied=False, decoder_bias=True).params
+    ae.save_params(tmp_path / "grid.npz", params)
+    jax.tree.map(np.testing.assert_array_equal, ae.load_params(tmp_path / "grid.npz"), params)
+    np.savez(tmp_path / "other.npz", something=np.ones(3))
+    with pytest.raises(ae.InputError, match=r"holds \['something'\]; expected parameters"):
+        ae.load_params(tmp_path / "other.npz")
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("tmp")] == []
+
+
+def test_one_epoch_lowers_for_cpu_cuda_and_tpu():
+    program = grid.grid_program(
+        objective(),
+        CONSTRAINTS["unit"],
+        batch_size=10,
+        momentum=0.9,
+        hidden=5,
+        tied=True,
+        decoder_bias=False,
+    )
+    keys, X, strengths = jax.random.split(jax.random.key(0), 1), jnp.asarray(data()), jnp.ones(3)
+    state = program.start(keys, X, 3)
+    arguments = (state, keys, X, strengths, strengths, np.int32(1), np.int32(10))
+    lowered = export.export(program.epoch, platforms=["cpu", "cuda", "tpu"])(*arguments)
+    assert lowered.platforms == ("cpu", "cuda", "tpu")
+
+
+# --- the numerics guard -------------------------------------------------------------------
+
+
+def test_the_guard_passes_a_right_program_and_reports_its_difference():
+    assert 0 <= fit(strengths=[0.0, 0.2, 0.7, 0.9]).guard <= guard.LIMITS["float32"]
+
+
+def test_the_guard_catches_an_injected_fault_on_every_machine():
+    """A loss that computes something else once it is compiled; strength 0.5 only."""
+
+    def faulty(params, x, eps, strength):
+        loss, aux = objective("ae")(params, x, eps, strength)
+        compiled = isinstance(jnp.sum(x), jax.core.Tracer) and not jax.config.jax_disable_jit
+        fault = jnp.where(strength == 0.5, 0.01 * jnp.sum(params.bias), 0.0)
+        return (loss + fault if compiled else loss), aux
+
+    with pytest.raises(guard.NumericsError) as caught:
+        fit(objective=Objective(faulty, RELU))
+    message = str(caught.value)
+    assert "'losses.loss' of cell 2" in message or ".bias' of cell 2" in message
+    assert "compiled" in message
+    assert "op by op" in message
+    assert "XLA_FLAGS" in message
+
+
+def _jaxlib_miscompiles_broadcast_products() -> bool:
+    def sums(s):
+        return jax.vmap(lambda s: (jnp.ones((100, 100)) * s) @ jnp.ones((100, 100)))(s).sum((1, 2))
+
+    s = np.arange(1.0, 4.0, dtype=np.float32)
+    return not np.allclose(jax.jit(sums)(s), 100**3 * s)
+
+
+def test_the_guard_catches_the_broadcast_product_of_some_jaxlibs():
+    if not _jaxlib_miscompiles_broadcast_products():
+        pytest.skip("this jaxlib compiles the product correctly")
+
+    def penalty(params, x, *, activation):
+        constant = jnp.ones((100, 100))
+        product = (constant * jnp.sum(params.bias + 1.0)) @ constant
+        return 1e-6 * jnp.sum(product)
+
+    planted = ae.objectives.regularized(RELU, penalty)
+    with pytest.raises(guard.NumericsError, match="disagrees with the same step op by op"):
+        fit(objective=planted, strengths=np.linspace(0.1, 1, 3))
+
+
+def test_the_guard_judges_a_small_leaf_against_the_whole_gradient():
+    whole = {"a": np.ones((2, 3), np.float32), "b": np.zeros((2, 3), np.float32)}
+    noisy = {"a": whole["a"], "b": whole["b"] + np.float32(1e-9)}
+    assert guard.compare(noisy, whole) < guard.LIMITS["float32"]
+    wrong = {"a": whole["a"], "b": whole["b"] + np.float32(1e-3)}
+    with pytest.raises(guard.NumericsError, match="'b' of cell 0"):
+        guard.compare(wrong, whole)
+    with pytest.raises(guard.NumericsError):
+        guard.compare({**whole, "a": np.full((2, 3), np.nan, np.float32)}, whole)
+
+
+# --- bad input ----------------------------------------------------------------------------
+
+
+def _with(value, row=3, column=2):
+    X = data()
+    X[row, column] = value
+    return X
+
+
+BAD = {
+    "strength below zero": ({"strengths": [0.1, -0.2]}, r"expected finite numbers >= 0"),
+    "strength not finite": ({"strengths": [0.1, np.nan]}, r"expected finite numbers >= 0"),
+    "no strengths": ({"strengths": []}, r"expected at least one number"),
+    "no seeds": ({"seeds": ()}, r"at least one integer"),
+    "negative seed": ({"seeds": (-1,)}, r"at least one integer"),
+    "rate zero": ({"learning_rate": 0.0}, r"learning rate is 0.0; expected a finite number > 0"),
+    "rate nan": ({"learning_rate": np.nan}, r"learning rate is nan"),
+    "rates of another length": ({"learning_rate": np.ones(2)}, r"one per strength, \(3,\)"),
+    "batch too large": ({"batch_size": 101}, r"batch size 101 is larger than the data, 100"),
+    "no hidden units": ({"hidden": 0}, r"hidden is 0; expected at least 1"),
+    "no epochs": ({"epochs": 0}, r"epochs is 0; expected at least 1"),
+    "no cells": ({"cells_per_program": 0}, r"cells_per_program is 0; expected at least 1"),
+    "momentum": ({"momentum": 1.0}, r"momentum is 1.0; expected a number in \[0, 1\)"),
+    "constraint": ({"constraint": "units"}, r"Unknown constraint 'units'.*did you mean unit"),
+    "nan in data": ({"X": _with(np.nan)}, r"1 values that are NaN or inf, the first at row 3"),
+    "inf in data": ({"X": _with(np.inf)}, r"column 2; expected finite numbers"),
+    "rank": ({"X": data().ravel()}, r"has shape \(600,\); expected \[N, n\]"),
+    "no rows": ({"X": data()[:0]}, r"has shape \(0, 6\); expected \[N, n\]"),
+    "integers": ({"X": np.ones((100, 6), int)}, r"dtype int64; expected floating point"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_in_one_sentence(case):
+    options, message = BAD[case]
+    with pytest.raises(ae.InputError, match=message) as caught:
+        fit(**options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_penalty_that_returns_a_vector_is_refused():
+    def vector(params, x, *, activation):
+        return params.bias
+
+    with pytest.raises(
+        ae.InputError, match=r"returned shape \(5,\) for a batch; expected a scalar"
+    ):
+        fit(objective=ae.objectives.regularized(RELU, vector))
+
+
+def test_measure_grid_equals_one_model_at_a_time():
+    result = fit(seeds=(0, 1))
+    other = data(samples=37)
+    units, metrics = ae.measure_grid(result.params, other, objective())
+    one = functools.partial(ae.metrics.measure, x=jnp.asarray(other), activation=RELU)
+    for s, g in np.ndindex(2, 3):
+        single = Params(result.params.weight[s, g], result.params.bias[s, g])
+        np.testing.assert_allclose(units.active[s, g], one(single).active)
+    assert metrics.reconstruction.shape == (2, 3)

@@ -1,0 +1,73 @@
+"""Measurements against NumPy on all samples at once."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aesparse.activations import get_activation
+from aesparse.metrics import BiasPressure, bias_pressure, flagged, measure, summarize
+from aesparse.model import Params
+from aesparse.objectives import get_objective
+
+
+def model(rng, m=7, n=4):
+    return Params(jnp.asarray(rng.normal(size=(m, n))), jnp.asarray(rng.normal(size=m)))
+
+
+@pytest.mark.parametrize("samples", [1, 499, 500, 1234])
+def test_measure_equals_numpy_for_any_number_of_samples(samples, rng, x64):
+    params, x = model(rng), rng.normal(size=(samples, 4)) + 3.0
+    units = measure(params, jnp.asarray(x), get_activation("softplus"))
+    a = x @ np.asarray(params.weight).T + np.asarray(params.bias)
+    h = np.log1p(np.exp(a))
+    np.testing.assert_allclose(units.active, (h > 0.1).mean(0), rtol=1e-12)
+    np.testing.assert_allclose(units.mean, a.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(units.variance, a.var(0), rtol=1e-10, atol=1e-12)
+    error = np.mean(np.sum((x - h @ np.asarray(params.weight)) ** 2, 1))
+    np.testing.assert_allclose(units.reconstruction, error, rtol=1e-12)
+
+
+def test_variance_of_a_large_mean_does_not_cancel(rng):
+    params = Params(jnp.ones((1, 1)), jnp.array([1e3]))
+    x = rng.normal(size=(2000, 1)).astype(np.float32)
+    units = measure(params, jnp.asarray(x), get_activation("relu"))
+    np.testing.assert_allclose(units.variance[0], x.var(), rtol=1e-3)
+
+
+def test_dead_units_are_those_active_on_no_sample(rng):
+    params = Params(jnp.zeros((4, 2)), jnp.array([-1.0, 0.0, 1e-3, 2.0]))
+    x = jnp.asarray(rng.normal(size=(50, 2)).astype(np.float32))
+    metrics = summarize(params, measure(params, x, get_activation("relu")))
+    assert metrics.dead_fraction == 0.5  # h = 0 is not above δ_min = 0
+    assert metrics.activation_fraction == 0.5
+
+
+def test_non_finite_and_collapsed_models_are_flagged(rng):
+    x = jnp.asarray(rng.normal(size=(50, 2)).astype(np.float32))
+    relu = get_activation("relu")
+
+    def is_flagged(weight, bias):
+        params = Params(jnp.full((100, 2), weight), jnp.asarray(bias, jnp.float32))
+        return bool(flagged(summarize(params, measure(params, x, relu))))
+
+    alive = np.full(100, 5.0)
+    assert not is_flagged(0.1, alive)
+    assert not is_flagged(0.1, np.where(np.arange(100) < 98, -50.0, 5.0))
+    assert is_flagged(0.1, np.where(np.arange(100) < 99, -50.0, 5.0))
+    assert is_flagged(np.nan, alive)
+    assert is_flagged(0.1, np.full(100, np.inf))
+
+
+def test_bias_pressure_of_sae_equals_its_closed_form(rng, x64):
+    params, x = model(rng), rng.normal(size=(30, 4))
+    eps, strength = jnp.zeros_like(x), jnp.asarray(3.0)
+    objective = get_objective("sae", get_activation("sigmoid"))
+    found = bias_pressure(objective, params, jnp.asarray(x), eps, strength)
+    h = 1 / (1 + np.exp(-(x @ np.asarray(params.weight).T + np.asarray(params.bias))))
+    left = 3.0 * (h * (1 - h)).mean(0) / (1 - h.mean(0))
+    error = np.mean(np.sum((x - h @ np.asarray(params.weight)) ** 2, 1))
+    right = 2 * np.sqrt(error) * np.linalg.norm(params.weight, axis=1)
+    np.testing.assert_allclose(found.largest, (left / right).max(), rtol=1e-10)
+    assert found.share == (left > right).mean()
+    none = bias_pressure(objective, params, jnp.asarray(x), eps, jnp.asarray(0.0))
+    assert none == BiasPressure(0.0, 0.0)

@@ -1,0 +1,197 @@
+"""Every objective and penalty against formulas typed in NumPy, in float64, to 1e-10."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aesparse import penalties
+from aesparse.activations import ACTIVATIONS, get_activation
+from aesparse.errors import InputError
+from aesparse.model import Params, encode
+from aesparse.objectives import OBJECTIVES, get_objective, regularized
+
+SIZES = [(5, 3, 4), (3, 5, 4), (4, 1, 3), (3, 4, 1), (1, 1, 1)]  # (n, m, B)
+STRENGTHS = [0.0, 0.3]
+UNBOUNDED_BELOW = {"tanh", "identity"}  # negative means: KL has no meaning there
+
+
+def problem(n, m, b, *, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    p = {"weight": 0.4 * rng.normal(size=(m, n)), "bias": 0.3 * rng.normal(size=m)}
+    if options.get("decoder_bias"):
+        p["decoder_bias"] = rng.normal(size=n)
+    if options.get("untied"):
+        p["decoder"] = 0.4 * rng.normal(size=(n, m))
+    return p, rng.normal(size=(b, n)), rng.normal(size=(b, n))
+
+
+def assert_close(measured, expected):
+    scale = max(np.linalg.norm(expected), 1e-3)
+    assert np.linalg.norm(np.asarray(measured) - expected) <= 1e-10 * scale
+
+
+def check(name, activation, size, strength, **options):
+    p, x, eps = problem(*size, **options)
+    objective = get_objective(name, get_activation(activation))
+    oracle = oracles.OBJECTIVES[name]
+    formulas = oracles.ACTIVATIONS[activation]
+    params = Params(**{k: jnp.asarray(v) for k, v in p.items()})
+    arguments = (jnp.asarray(x), jnp.asarray(eps), jnp.asarray(strength))
+    (value, _), gradient = jax.value_and_grad(objective, has_aux=True)(params, *arguments)
+    assert_close(value, oracle(p, x, eps, strength, formulas))
+    expected = oracles.complex_step_gradient(lambda q: oracle(q, x, eps, strength, formulas), p)
+    for leaf, array in expected.items():
+        assert_close(getattr(gradient, leaf), array)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_value_and_gradient_equal_the_oracle(name, activation, x64):
+    for size in SIZES:
+        for strength in STRENGTHS:
+            check(name, activation, size, strength)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_value_and_gradient_equal_the_oracle_untied_with_decoder_bias(name, x64):
+    check(name, "softplus", (5, 3, 4), 0.3, untied=True, decoder_bias=True)
+
+
+@pytest.mark.parametrize("name", set(OBJECTIVES) - {"dae-masking"})
+def test_at_strength_zero_every_objective_is_the_autoencoder(name, x64):
+    p, x, eps = problem(4, 3, 5)
+    params = Params(jnp.asarray(p["weight"]), jnp.asarray(p["bias"]))
+    relu = get_activation("relu")
+    arguments = (params, jnp.asarray(x), jnp.asarray(eps), jnp.asarray(0.0))
+    assert get_objective(name, relu)(*arguments)[0] == get_objective("ae", relu)(*arguments)[0]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("untied", [False, True])
+@pytest.mark.parametrize("name", ["contractive", "marginalized", "second_order"])
+def test_structured_equals_generic(name, untied, activation, x64):
+    structured, generic = getattr(penalties, name), getattr(penalties, f"{name}_generic")
+    for size in SIZES:
+        p, x, _ = problem(*size, untied=untied)
+        params = Params(**{k: jnp.asarray(v) for k, v in p.items()})
+        s, x = get_activation(activation), jnp.asarray(x)
+        for f in (lambda f, *a: f(*a), lambda f, q, x: jax.grad(lambda q: f(q, x))(q)):
+            one = f(lambda q, x: structured(q, x, activation=s), params, x)  # noqa: B023
+            two = f(lambda q, x: generic(q, x, activation=s), params, x)  # noqa: B023
+            jax.tree.map(assert_close, one, two)
+
+
+def test_slope_family_contains_the_named_penalties(x64):
+    p, x, _ = problem(5, 3, 4)
+    params, x = Params(jnp.asarray(p["weight"]), jnp.asarray(p["bias"])), jnp.asarray(x)
+    s = get_activation("sigmoid")
+    assert_close(
+        penalties.slope(2, 2)(params, x, activation=s),
+        penalties.contractive(params, x, activation=s),
+    )
+    assert_close(
+        penalties.slope(2, 4)(params, x, activation=s),
+        penalties.marginalized(params, x, activation=s),
+    )
+    with pytest.raises(InputError, match="expected q >= 1 and p >= 0"):
+        penalties.slope(0, 1)
+
+
+@pytest.mark.parametrize("name", ["cae", "mdae", "sae", "sae-kl", "dae2", "dae", "edae"])
+def test_no_penalty_has_silently_lost_its_gradient(name, x64):
+    p, x, eps = problem(5, 4, 20)
+    params = Params(jnp.asarray(p["weight"]), jnp.asarray(p["bias"]))
+    s = get_activation("sigmoid")
+    arguments = (jnp.asarray(x), jnp.asarray(eps))
+
+    def gradient(objective_name, strength):
+        objective = get_objective(objective_name, s)
+        return jax.grad(lambda q: objective(q, *arguments, jnp.asarray(strength))[0])(params)
+
+    for with_it, without in zip(gradient(name, 0.5), gradient("ae", 0.5), strict=True):
+        if with_it is not None:
+            assert float(jnp.linalg.norm(with_it - without)) > 1e-3
+
+
+def _sae_value(bias, strength=1.0):
+    """Identity unit of zero weight: ρ is the bias."""
+    params = Params(jnp.zeros((1, 2)), jnp.reshape(bias, (1,)))
+    penalty = penalties.sparsity(params, jnp.zeros((3, 2)), activation=get_activation("identity"))
+    return strength * penalty
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.floats(-3.0, 8.0))
+def test_sparsity_penalty_always_pushes_down_and_never_less_than_before_the_pole(rho):
+    value, slope = jax.value_and_grad(_sae_value)(jnp.asarray(rho))
+    assert np.isfinite(value)
+    expected = 1 / (1 - rho) if rho <= penalties.POLE else 1 / (1 - penalties.POLE)
+    np.testing.assert_allclose(slope, expected, rtol=2e-5)
+
+
+def test_without_the_tangent_the_penalty_would_reward_activity():
+    """The counter-example that the tangent answers: eq. 13 itself beyond its pole."""
+    assert jax.grad(lambda t: -jnp.log(1 - t))(2.0) < 0
+    assert jnp.isnan(-jnp.log(1 - jnp.asarray(2.0)))
+    assert jax.grad(_sae_value)(jnp.asarray(2.0)) > 0
+
+
+def test_kl_is_finite_for_a_dead_unit_and_zero_at_its_target(x64):
+    identity, x = get_activation("identity"), jnp.zeros((3, 2))
+
+    def kl(bias, rho=0.2):
+        params = Params(jnp.zeros((1, 2)), jnp.reshape(bias, (1,)))
+        return penalties.kl_sparsity(rho)(params, x, activation=identity)
+
+    for rho_hat in (0.0, -1.0, 1.5):
+        value, slope = jax.value_and_grad(kl)(jnp.asarray(rho_hat))
+        assert np.isfinite(value)
+        assert np.sign(slope) == np.sign(rho_hat - 0.2)
+    assert_close(kl(jnp.asarray(0.2)), 0.0)
+    assert abs(float(jax.grad(kl)(jnp.asarray(0.2)))) < 1e-12
+    # ρ = 0 is eq. 13: the entropy term needs 0 log 0 = 0
+    assert_close(kl(jnp.asarray(0.3), rho=0.0), -np.log(0.7))
+    with pytest.raises(InputError, match="KL target is 1"):
+        penalties.kl_sparsity(1.0)
+
+
+def test_share_on_the_tangent_is_reported():
+    params = Params(jnp.zeros((4, 2)), jnp.array([0.5, 2.0, 0.98, 1.5]))
+    objective = get_objective("sae", get_activation("identity"))
+    x = jnp.zeros((3, 2))
+    _, aux = objective(params, x, x, jnp.asarray(0.1))
+    assert aux["tangent_share"] == 0.5
+
+
+def test_masking_zeroes_the_right_share_and_nothing_at_zero(rng):
+    from aesparse.corruption import masking
+
+    x = jnp.ones((400, 100))
+    eps = jnp.asarray(rng.normal(size=x.shape).astype(np.float32))
+    assert (masking(x, eps, jnp.asarray(0.0)) == x).all()
+    dropped = float(jnp.mean(masking(x, eps, jnp.asarray(0.25)) == 0))
+    assert abs(dropped - 0.25) < 5 * np.sqrt(0.25 * 0.75 / x.size)
+
+
+def test_a_users_penalty_enters_like_a_built_in_one(x64):
+    p, x, eps = problem(5, 3, 4)
+    params, x = Params(jnp.asarray(p["weight"]), jnp.asarray(p["bias"])), jnp.asarray(x)
+    s = get_activation("sigmoid")
+
+    @penalties.per_example
+    def squared_code(params, x, *, activation):
+        return jnp.sum(encode(params, x, activation) ** 2)
+
+    loss, aux = regularized(s, squared_code)(params, x, jnp.asarray(eps), jnp.asarray(0.7))
+    h = 1 / (1 + np.exp(-(np.asarray(x) @ p["weight"].T + p["bias"])))
+    assert_close(aux["penalty"], np.mean(np.sum(h**2, 1)))
+    assert_close(loss, aux["reconstruction"] + 0.7 * aux["penalty"])
+
+
+def test_unknown_objective_suggests_a_near_one():
+    with pytest.raises(InputError, match=r"Unknown objective 'cea'.*did you mean"):
+        get_objective("cea", get_activation("relu"))
