@@ -1,7 +1,7 @@
 """Runs: the unit of work, of storage and of restart.
 
 A run is one objective × data set × activation × constraint × seed over all strengths. It is
-stored as one small netCDF file named by its resolved spec, written atomically, and used again
+stored as one small netCDF 3 file named by its resolved spec, written atomically, and used again
 only if its spec is the one asked for.
 """
 
@@ -84,9 +84,9 @@ class RunStore:
         if not path.exists():
             return None
         try:
-            run = xr.load_dataset(path, engine="h5netcdf")
+            run = xr.load_dataset(path, engine="scipy")
             stored = json.loads(run.attrs["spec"])
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
             raise InputError(
                 f"{path} is not a readable run ({error}); delete it or use --recompute."
             ) from None
@@ -106,8 +106,7 @@ class RunStore:
     def save(self, spec: RunSpec, run) -> None:
         """Writes a run, all or nothing."""
         with replacing(self.path(spec)) as temporary:
-            packed = {name: {"zlib": True} for name, v in run.data_vars.items() if v.ndim}
-            run.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
+            run.to_netcdf(temporary, engine="scipy")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

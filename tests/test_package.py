@@ -1,0 +1,62 @@
+"""The shape of the package: one direction of imports, and nothing heavy at start-up."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import aesparse
+
+PACKAGE = Path(aesparse.__file__).parent
+# A module imports only from those before it.
+ORDER = [
+    "errors",
+    "activations",
+    "model",
+    "corruption",
+    "penalties",
+    "objectives",
+    "metrics",
+    "datafiles",
+    "data",
+    "guard",
+    "training",
+    "grid",
+    "__init__",
+]
+HEAVY = {"matplotlib", "sklearn", "xarray", "tensorflow_datasets", "flax", "typer", "tqdm"}
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "aesparse":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name.removeprefix("aesparse.") for name in found}
+
+
+def test_every_module_has_its_place_and_imports_only_upwards():
+    assert {p.stem for p in PACKAGE.glob("*.py")} == set(ORDER)
+    for i, name in enumerate(ORDER):
+        above = set(ORDER[:i])
+        ours = imported(PACKAGE / f"{name}.py") & {*ORDER, "experiments"}
+        assert ours <= above, f"{name} imports {ours - above}"
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = f"import sys, aesparse; print(sorted({HEAVY!r} & sys.modules.keys()))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_everything_public_exists_and_has_a_docstring():
+    for name in ORDER[:-1]:
+        module = getattr(aesparse, name, None) or __import__(f"aesparse.{name}", fromlist=["*"])
+        for public in module.__all__:
+            value = getattr(module, public)
+            if callable(value) and not hasattr(value, "__origin__"):
+                assert value.__doc__, f"{name}.{public}"
