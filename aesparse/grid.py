@@ -1,4 +1,4 @@
-"""A grid of models, seeds × strengths, as one compiled program.
+"""Training a grid of models, seeds × strengths, and what is measured on the way.
 
 Every cell sees the same batches and the same unit noise (per seed), so cells differ by their
 strength alone. Shapes: S seeds, G strengths, m hidden units, n inputs, N samples, E epochs.
@@ -13,27 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from aesparse import guard
-from aesparse.activations import Activation
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
-from aesparse.metrics import (
-    BiasPressure,
-    Metrics,
-    UnitStatistics,
-    bias_pressure,
-    flagged,
-    measure,
-    summarize,
-)
-from aesparse.model import Constraint, Params, get_constraint, init_params
+from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
+from aesparse.model import Params, get_constraint, init_params
 from aesparse.objectives import Objective
-from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, run_epoch, start
+from aesparse.program import grid_program, measure_cells, verify
 
-__all__ = ["GridResult", "Program", "fit_grid", "grid_program", "measure_grid"]
+__all__ = ["GridResult", "fit_grid", "measure_grid"]
 
 _PRESSURE_SAMPLES = 1000
-_INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
 EpochCallback = Callable[[int, Metrics], None]
 
 
@@ -48,20 +37,6 @@ class GridResult(NamedTuple):
     losses: Mapping[str, Float[Array, "S G E"]]  # the objective's aux, mean over each epoch
     flagged_epoch: np.ndarray  # [S, G]: first epoch at which the cell was flagged, −1 for none
     guard: float  # largest relative difference the numerics guard saw
-
-
-class Program(NamedTuple):
-    """What one set of static choices compiles to; cached, so equal grids share it.
-
-    States carry one leading cell axis C = S·G, seeds outermost; `keys [S]`, `strengths [G]`.
-    """
-
-    start: Callable  # (keys, X, n_strengths) -> state; compiled
-    epoch: Callable  # (state, keys, X, strengths, rates, number, n_steps); what trains
-    one_step: Callable  # (state, keys, X, strengths, rates); the first step, op by op
-    measure: Callable  # (params, X) -> (UnitStatistics, Metrics) per cell; compiled
-    pressure: Callable  # (params, keys, X, strengths) -> BiasPressure per cell; compiled
-    checked: set  # signatures the guard has passed
 
 
 def fit_grid(
@@ -145,7 +120,7 @@ def _fit(program, keys, X, strengths, rates, epochs, batch_size, history_samples
     shape = (len(keys), len(strengths))
     unflatten = functools.partial(jax.tree.map, lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]))
     state = program.start(keys, X, len(strengths))
-    difference = _guarded(program, state, keys, X, strengths, rates)
+    difference = verify(program, state, keys, X, strengths, rates)
     subset, few = X[:history_samples], X[:_PRESSURE_SAMPLES]
 
     def record(params):
@@ -205,113 +180,8 @@ def measure_grid(
     """Unit statistics and metrics of every model of a grid `[S, G, ...]` on other data `[N, n]`."""
     shape = params.bias.shape[:2]
     cells = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
-    measured = _measure(objective.activation)(cells, jnp.asarray(X))
+    measured = measure_cells(objective.activation)(cells, jnp.asarray(X))
     return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), measured)
-
-
-def _stream(keys, number):
-    """The keys `[S]` of one random stream of every seed."""
-    return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
-
-
-@functools.cache
-def _measure(activation: Activation) -> Callable:
-    def one(params: Params, x: Float[Array, "N n"]) -> tuple[UnitStatistics, Metrics]:
-        units = measure(params, x, activation)
-        return units, summarize(params, units)
-
-    return jax.jit(jax.vmap(one, in_axes=(0, None)))
-
-
-@functools.cache
-def _start(
-    constraint: Constraint, momentum: float, hidden: int, tied: bool, decoder_bias: bool
-) -> Callable:
-    """Initial states of all cells; those of one seed start from the same parameters."""
-    optimizer = momentum_sgd(momentum, constraint)
-
-    @functools.partial(jax.jit, static_argnums=2)
-    def begin(keys, X, n_strengths):
-        def one(key):
-            params = init_params(
-                key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
-            )
-            return start(params, constraint, optimizer)
-
-        repeat = functools.partial(jnp.repeat, repeats=n_strengths, axis=0)
-        return jax.tree.map(repeat, jax.vmap(one)(_stream(keys, _INIT)))
-
-    return begin
-
-
-@functools.cache
-def grid_program(
-    objective: Objective,
-    constraint: Constraint,
-    *,
-    batch_size: int,
-    momentum: float,
-    hidden: int,
-    tied: bool,
-    decoder_bias: bool,
-) -> Program:
-    """The functions that train a grid, compiled on first call; see `Program`."""
-    optimizer = momentum_sgd(momentum, constraint)
-    cells_step = jax.vmap(make_step(objective, constraint, optimizer))
-
-    def epoch_step(keys, X, strengths, rates, number):
-        """One update of all cells as `step(state, i)` within the epoch `number`."""
-        keys = _stream(_stream(keys, _EPOCHS), number)
-        order_keys, noise_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
-        orders = jax.vmap(lambda key: jax.random.permutation(key, len(X)))(order_keys)
-        draw = jax.vmap(functools.partial(draw_batch, b=batch_size), in_axes=(0, None, 0, None))
-        n_strengths = len(strengths)
-        strengths, rates = (jnp.tile(v, len(keys)) for v in (strengths, rates))
-
-        def step(state, i):
-            # One copy of the batch per cell: a product with a shared batch would merge the
-            # cells' weights into one matrix, transposed and copied at every step.
-            x, eps = (jnp.repeat(v, n_strengths, axis=0) for v in draw(noise_keys, X, orders, i))
-            return cells_step(state, x, eps, strengths, rates)
-
-        return step
-
-    @functools.partial(jax.jit, donate_argnums=0)
-    def epoch(state, keys, X, strengths, rates, number, n_steps):
-        return run_epoch(epoch_step(keys, X, strengths, rates, number), state, n_steps)
-
-    def one_step(state, keys, X, strengths, rates):
-        with jax.disable_jit():
-            return epoch_step(keys, X, strengths, rates, np.int32(1))(state, jnp.int32(0))
-
-    @jax.jit
-    def pressure(params, keys, X, strengths):
-        eps = jax.vmap(lambda key: jax.random.normal(key, X.shape, X.dtype))(
-            _stream(keys, _PRESSURE)
-        )
-        eps = jnp.repeat(eps, len(strengths), axis=0)
-        each = jax.vmap(functools.partial(bias_pressure, objective), in_axes=(0, None, 0, 0))
-        return each(params, X, eps, jnp.tile(strengths, len(keys)))
-
-    begin = _start(constraint, momentum, hidden, tied, decoder_bias)
-    return Program(begin, epoch, one_step, _measure(objective.activation), pressure, set())
-
-
-def _guarded(program, state: TrainState, keys, X, strengths, rates) -> float:
-    signature = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((state, X)))
-    if signature in program.checked:
-        return 0.0
-    reference = program.one_step(state, keys, X, strengths, rates)
-    copy = jax.tree.map(jnp.copy, state)  # the epoch donates its state
-    compiled = program.epoch(copy, keys, X, strengths, rates, np.int32(1), np.int32(1))
-    difference = guard.compare(*map(_named, (compiled, reference)))
-    program.checked.add(signature)
-    return difference
-
-
-def _named(trained: tuple[TrainState, Mapping[str, Array]]) -> dict:
-    state, losses = trained
-    return {"params": state.params, "optimizer": state.optimizer, "losses": losses}
 
 
 def _checked(X, objective, strengths, learning_rate, seeds, hidden, batch_size, epochs):

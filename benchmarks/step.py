@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from aesparse.activations import get_activation
-from aesparse.grid import grid_program
 from aesparse.model import get_constraint
 from aesparse.objectives import get_objective
+from aesparse.program import grid_program
 
 INPUTS, HIDDEN, BATCH, SAMPLES = 784, 1000, 50, 5000
 PRODUCT = 2000

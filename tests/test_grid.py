@@ -9,9 +9,10 @@ import pytest
 from jax import export
 
 import aesparse as ae
-from aesparse import grid, guard
+from aesparse import guard
 from aesparse.model import CONSTRAINTS, Params
 from aesparse.objectives import Objective
+from aesparse.program import grid_program
 from aesparse.training import draw_batch
 
 RELU = ae.activations.get_activation("relu")
@@ -110,7 +111,7 @@ def test_training_equals_numpy_step_by_step(constraint, x64):
     result = fit(
         X, constraint=constraint, strengths=[0.3], epochs=1, learning_rate=0.05, momentum=0.8
     )
-    program = grid.grid_program(
+    program = grid_program(
         objective(),
         CONSTRAINTS[constraint],
         batch_size=10,
@@ -192,7 +193,7 @@ def test_parameters_survive_a_round_trip_through_a_file(tmp_path):
 
 
 def test_one_epoch_lowers_for_cpu_cuda_and_tpu():
-    program = grid.grid_program(
+    program = grid_program(
         objective(),
         CONSTRAINTS["unit"],
         batch_size=10,

@@ -21,6 +21,7 @@ ORDER = [
     "data",
     "guard",
     "training",
+    "program",
     "grid",
     "__init__",
 ]
