@@ -65,9 +65,10 @@ def _train_missing(
     # All data first: a missing file is found now, not after the first panel's hour.
     sizes = {spec.dataset: spec.samples for spec in missing}
     data = {d: ae.data.load(d, data_dir=data_dir, samples=n) for d, n in sizes.items()}
-    with Progress(sum(spec.epochs for spec in missing)) as progress:
+    with Progress(sum(spec.epochs * len(spec.strengths) for spec in missing)) as progress:
         for i, spec in enumerate(missing, start=1):
-            progress.run(f"[{i}/{len(missing)}] {spec.dataset} {spec.objective} seed {spec.seed}")
+            label = f"[{i}/{len(missing)}] {spec.dataset} {spec.objective} seed {spec.seed}"
+            progress.run(label, len(spec.strengths))
             store.save(spec, train(spec, data[spec.dataset], progress.epoch))
 
 
