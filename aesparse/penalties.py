@@ -32,6 +32,7 @@ __all__ = [
     "second_order",
     "second_order_generic",
     "slope",
+    "slope_cross_term",
     "sparsity",
     "tangent_share",
 ]
@@ -110,6 +111,16 @@ def marginalized_generic(
     curvature = jnp.diag(jax.hessian(lambda h: jnp.sum((x - decode(params, h)) ** 2))(h))
     jacobian = jax.jacfwd(lambda z: encode(params, z, activation))(x)
     return 0.5 * jnp.sum(curvature[:, None] * jacobian**2)
+
+
+def slope_cross_term(
+    params: Params, x: Float[Array, "B n"], *, activation: Activation
+) -> Float[Array, ""]:
+    """E Σ_{j≠k} s'_j s'_k (W_j·W_k)², the second term of Arpit eq. 7 (tied)."""
+    slopes = activation.slope(preactivation(params, x))
+    gram = (params.weight @ params.weight.T) ** 2
+    off_diagonal = gram - jnp.diag(jnp.diag(gram))
+    return jnp.mean(jnp.sum((slopes @ off_diagonal) * slopes, axis=-1))
 
 
 def second_order(

@@ -1,0 +1,38 @@
+"""What a statement evaluated on a problem returns, and the precision it is evaluated in."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+__all__ = ["Claim", "double_precision", "hypotheses_hold"]
+
+
+class Claim(NamedTuple):
+    """A statement on one problem: residuals of its hypotheses, both sides, and the margin.
+
+    Each hypothesis comes with its residual, at most 0 (up to rounding) where it holds. The
+    margin is oriented so that the statement is true where it is >= 0 (up to rounding); all
+    three arrays have one entry per hidden unit.
+    """
+
+    hypotheses: Mapping[str, Float[Array, ""]]
+    left: Float[Array, " m"]
+    right: Float[Array, " m"]
+    margin: Float[Array, " m"]
+
+
+def hypotheses_hold(claim: Claim, tolerance: float = 1e-9) -> Bool[Array, ""]:
+    """Whether every hypothesis holds within the tolerance."""
+    residuals = jnp.stack([jnp.asarray(r) for r in claim.hypotheses.values()])
+    return jnp.all(residuals <= tolerance)
+
+
+@contextlib.contextmanager
+def double_precision() -> Iterator[None]:
+    """float64 inside the block only; inputs made outside keep their precision."""
+    with jax.enable_x64(True):
+        yield

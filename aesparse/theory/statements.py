@@ -1,0 +1,283 @@
+"""Arpit's lemma, theorems, corollaries and remarks as functions that return a `Claim`.
+
+No training inside: each evaluates one statement at given parameters and data, in the precision
+of its inputs (use float64), and can be vmapped over problems. Shapes: n inputs, m hidden
+units, N samples. `penalty(params, x, *, activation)` is any regularizer R of `penalties`.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import ndtr
+from jaxtyping import Array, Float
+
+from aesparse import penalties
+from aesparse.activations import Activation
+from aesparse.model import Params, preactivation, reconstruct
+from aesparse.objectives import reconstruction_error
+from aesparse.theory import properties
+from aesparse.theory.records import Claim
+
+__all__ = [
+    "bias_gradient",
+    "biasless_mean",
+    "corollary1",
+    "corollary2",
+    "cross_term",
+    "lemma1",
+    "lemma1_bound",
+    "radial_gradient",
+    "remark1",
+    "remark2",
+    "theorem1_condition",
+    "theorem1_identity",
+    "theorem1_variance",
+    "theorem2_bounds",
+    "theorem2_step",
+]
+
+
+def bias_gradient(f: Callable[[Params], Float[Array, ""]], params: Params) -> Float[Array, " m"]:
+    """∂f/∂b_e of a scalar function of the parameters."""
+    return jax.grad(f)(params).bias
+
+
+def _reconstruction(X: Float[Array, "N n"], s: Activation) -> Callable[[Params], Array]:
+    return lambda params: reconstruction_error(params, X, X, s)
+
+
+def lemma1_bound(params: Params, X: Float[Array, "N n"], s: Activation) -> Float[Array, " m"]:
+    """2 σ_r √n ‖W_j‖ with n σ_r² := E‖r‖², so that no law of the residual is assumed."""
+    residual = X - reconstruct(params, X, s)
+    return (
+        2
+        * jnp.sqrt(jnp.mean(jnp.sum(residual**2, axis=-1)))
+        * jnp.linalg.norm(params.weight, axis=-1)
+    )
+
+
+def lemma1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
+    """T1: |∂J_AE/∂b_j| <= 2 σ_r √n ‖W_j‖ for a tied decoder and s' in [0, 1] (Lemma 1)."""
+    left = jnp.abs(bias_gradient(_reconstruction(X, s), params))
+    right = lemma1_bound(params, X, s)
+    return Claim(
+        {"s' in [0, 1]": properties.slope_in_unit_interval(s).residual},
+        left,
+        right,
+        right - left,
+    )
+
+
+def _after_step(
+    params: Params,
+    X: Float[Array, "N n"],
+    s: Activation,
+    penalty: penalties.Penalty,
+    strength: float | Float[Array, ""],
+    rate: float | Float[Array, ""],
+) -> Params:
+    """One plain full-batch gradient step on J_AE + λR."""
+
+    def loss(p: Params) -> Float[Array, ""]:
+        return _reconstruction(X, s)(p) + strength * penalty(p, X, activation=s)
+
+    return jax.tree.map(lambda p, g: p - rate * g, params, jax.grad(loss)(params))
+
+
+def _mean_preactivation(params: Params, X: Float[Array, "N n"]) -> Float[Array, " m"]:
+    return jnp.mean(preactivation(params, X), axis=0)
+
+
+def _pushes(
+    params: Params, X: Float[Array, "N n"], s: Activation, penalty: penalties.Penalty
+) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+    reconstruction = bias_gradient(_reconstruction(X, s), params)
+    return reconstruction, bias_gradient(lambda p: penalty(p, X, activation=s), params)
+
+
+def theorem1_identity(
+    params: Params,
+    X: Float[Array, "N n"],
+    s: Activation,
+    penalty: penalties.Penalty,
+    strength: float | Float[Array, ""],
+    rate: float | Float[Array, ""],
+) -> Claim:
+    """T2, eq. 5: on zero-mean data a step changes E[a_j] by −η(∂J_AE/∂b_j + λ ∂R/∂b_j).
+
+    The margin is minus the relative disagreement of the two sides: 0 up to rounding.
+    """
+    reconstruction, regularizer = _pushes(params, X, s, penalty)
+    after = _after_step(params, X, s, penalty, strength, rate)
+    left = _mean_preactivation(after, X) - _mean_preactivation(params, X)
+    right = -rate * (reconstruction + strength * regularizer)
+    scale = jnp.max(jnp.abs(right)) + jnp.max(jnp.abs(_mean_preactivation(params, X)))
+    return Claim({"E[x] = 0": properties.zero_mean(X)}, left, right, -jnp.abs(left - right) / scale)
+
+
+def theorem1_condition(
+    params: Params,
+    X: Float[Array, "N n"],
+    s: Activation,
+    penalty: penalties.Penalty,
+    strength: float | Float[Array, ""],
+    rate: float | Float[Array, ""],
+) -> Claim:
+    """T2: E[a_j] falls for every unit with λ ∂R/∂b_j > 2 σ_r √n ‖W_j‖ (Theorem 1).
+
+    `left` is λ ∂R/∂b_j, `right` the bound; the margin is the fall of E[a_j] per unit of rate
+    where the condition is met and infinite where it is not.
+    """
+    _, regularizer = _pushes(params, X, s, penalty)
+    after = _after_step(params, X, s, penalty, strength, rate)
+    fall = (_mean_preactivation(params, X) - _mean_preactivation(after, X)) / rate
+    left, right = strength * regularizer, lemma1_bound(params, X, s)
+    hypotheses = {
+        "E[x] = 0": properties.zero_mean(X),
+        "s' in [0, 1]": properties.slope_in_unit_interval(s).residual,
+    }
+    return Claim(hypotheses, left, right, jnp.where(left > right, fall, jnp.inf))
+
+
+def theorem1_variance(params: Params, X: Float[Array, "N n"]) -> Claim:
+    """T2: Var[a_j] = ‖W_j‖² on whitened data, at any parameters (Theorem 1)."""
+    left = jnp.var(preactivation(params, X), axis=0)
+    right = jnp.sum(params.weight**2, axis=-1)
+    hypotheses = {"E[x] = 0": properties.zero_mean(X), "E[xxᵀ] = I": properties.whiteness(X)}
+    return Claim(hypotheses, left, right, -jnp.abs(left - right) / right)
+
+
+def corollary1(
+    params: Params,
+    X: Float[Array, "N n"],
+    s: Activation,
+    f: Callable[[Float[Array, ""]], Float[Array, ""]],
+) -> Claim:
+    """T3: ∂/∂b_j Σ f(E[h_j]) >= 0 for s and f non-decreasing (Corollary 1).
+
+    f is judged by its slope at the means E[h_j] that occur, where alone it matters.
+    """
+    left = bias_gradient(lambda p: penalties.mean_activation(f)(p, X, activation=s), params)
+    means = penalties.mean_activations(params, X, s)
+    hypotheses = {
+        "s non-decreasing": properties.non_decreasing(s).residual,
+        "f non-decreasing": jnp.max(-jax.vmap(jax.grad(f))(means)),
+    }
+    return Claim(hypotheses, left, jnp.zeros_like(left), left)
+
+
+def corollary2(
+    params: Params, X: Float[Array, "N n"], s: Activation, q: int = 2, p: int = 2
+) -> Claim:
+    """T4: ∂/∂b_j E Σ s'^q ‖W_j‖^p >= 0 for s non-decreasing and convex (Corollary 2)."""
+    left = bias_gradient(lambda v: penalties.slope(q, p)(v, X, activation=s), params)
+    return Claim(_non_decreasing_and_convex(s), left, jnp.zeros_like(left), left)
+
+
+def cross_term(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
+    """T8: the bias gradient of E Σ_{j≠k} s'_j s'_k (W_j·W_k)² is >= 0 (after Theorem 3).
+
+    For s non-decreasing *and* convex: convexity alone does not suffice.
+    """
+    left = bias_gradient(lambda v: penalties.slope_cross_term(v, X, activation=s), params)
+    return Claim(_non_decreasing_and_convex(s), left, jnp.zeros_like(left), left)
+
+
+def _non_decreasing_and_convex(s: Activation) -> dict[str, Float[Array, ""]]:
+    return {
+        "s non-decreasing": properties.non_decreasing(s).residual,
+        "s convex": properties.convex(s).residual,
+    }
+
+
+def theorem2_bounds(
+    params: Params, X: Float[Array, "N n"], s: Activation
+) -> dict[str, Float[Array, " m"]]:
+    """Lower bounds of Pr(h_j <= δ_min) beside the frequency found (Theorem 2, eq. 22).
+
+    Chebyshev as in the paper, the one-sided (Cantelli) bound, which is strictly better, and
+    the Gaussian value; bounds are 0 where E[a_j] >= a_min.
+    """
+    a = preactivation(params, X)
+    mean, variance = jnp.mean(a, axis=0), jnp.var(a, axis=0)
+    gap = properties.activation_threshold(s) - mean
+    below = gap > 0
+    safe = jnp.where(below, gap, 1.0)
+    return {
+        "chebyshev": jnp.where(below, jnp.maximum(1 - variance / safe**2, 0.0), 0.0),
+        "cantelli": jnp.where(below, 1 - variance / (variance + safe**2), 0.0),
+        "gaussian": ndtr(gap / jnp.sqrt(variance)),
+        "found": jnp.mean(s(a) <= s.threshold, axis=0),
+    }
+
+
+def theorem2_step(before: Params, after: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
+    """T5: rows of fixed length and a falling E[a_j] < a_min make the Chebyshev bound rise.
+
+    `left` and `right` are the bounds after and before; the margin is the smaller of their
+    difference and of what the frequency found leaves above the bound after.
+    """
+    old, new = theorem2_bounds(before, X, s), theorem2_bounds(after, X, s)
+    lengths = [jnp.linalg.norm(p.weight, axis=-1) for p in (before, after)]
+    means = [_mean_preactivation(p, X) for p in (before, after)]
+    hypotheses = {
+        "s non-decreasing": properties.non_decreasing(s).residual,
+        "E[xxᵀ] = I": properties.whiteness(X),
+        "E[x] = 0": properties.zero_mean(X),
+        "‖W_j‖ fixed": jnp.max(jnp.abs(lengths[1] - lengths[0])),
+        "E[a_j] falls": jnp.max(means[1] - means[0]),
+        "E[a_j] < a_min": jnp.max(means[0]) - properties.activation_threshold(s),
+    }
+    left, right = new["chebyshev"], old["chebyshev"]
+    return Claim(hypotheses, left, right, jnp.minimum(left - right, new["found"] - left))
+
+
+def remark1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
+    """T7: E‖∂h/∂x‖_F² by Jacobians equals E Σ s'_j² ‖W_j‖² (Remark 1)."""
+    return _equal(
+        penalties.contractive_generic(params, X, activation=s),
+        penalties.slope(2, 2)(params, X, activation=s),
+    )
+
+
+def remark2(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
+    """T7: mDAE's eq. 10, by Hessians and Jacobians, equals eq. 11 (Remarks 2, 3; tied)."""
+    return _equal(
+        penalties.marginalized_generic(params, X, activation=s),
+        penalties.slope(2, 4)(params, X, activation=s),
+    )
+
+
+def _equal(left: Float[Array, ""], right: Float[Array, ""]) -> Claim:
+    left, right = left[None], right[None]
+    return Claim({}, left, right, -jnp.abs(left - right) / jnp.abs(right))
+
+
+def biasless_mean(weight: Float[Array, "m n"], X: Float[Array, "N n"]) -> Claim:
+    """T10: without an encoding bias E[a_j] is 0 on zero-mean data, whatever the weights."""
+    mean = jnp.mean(X @ weight.T, axis=0)
+    scale = jnp.max(jnp.abs(X @ weight.T), axis=0)
+    return Claim(
+        {"E[x] = 0": properties.zero_mean(X)},
+        mean,
+        jnp.zeros_like(mean),
+        -jnp.abs(mean) / scale,
+    )
+
+
+def radial_gradient(
+    params: Params, X: Float[Array, "N n"], s: Activation, penalty: penalties.Penalty
+) -> Claim:
+    """T13: under unit rows the tangential and bias gradients of `penalty` vanish.
+
+    True for ReLU with CAE and mDAE. `left` is the size of what is left per unit, `right` the
+    size of the radial part.
+    """
+    gradient = jax.grad(lambda p: penalty(p, X, activation=s))(params)
+    radial = jnp.sum(gradient.weight * params.weight, axis=-1)
+    tangential = gradient.weight - radial[:, None] * params.weight
+    left = jnp.linalg.norm(tangential, axis=-1) + jnp.abs(gradient.bias)
+    lengths = jnp.linalg.norm(params.weight, axis=-1)
+    hypotheses = {"‖W_j‖ = 1": jnp.max(jnp.abs(lengths - 1))}
+    return Claim(hypotheses, left, jnp.abs(radial), -left / (1 + jnp.abs(radial)))
