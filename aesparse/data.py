@@ -60,8 +60,11 @@ def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
             f"{what} has shape {X.shape}; expected [N, n] with at least one sample and one "
             "input. Flatten images to rows first."
         )
-    if not np.issubdtype(X.dtype, np.floating):
-        raise InputError(f"{what} has dtype {X.dtype}; expected floating point. Convert it first.")
+    if X.dtype not in (np.float32, np.float64):
+        raise InputError(
+            f"{what} has dtype {X.dtype}; expected floating point, float32 or float64. Convert "
+            "it first."
+        )
     bad = ~np.isfinite(X)
     if bad.any():
         row, column = np.argwhere(bad)[0]
@@ -76,8 +79,8 @@ def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
     """(x − mean)/(std + ε) per input over the training set `X` (Arpit section 3, footnote 2)."""
     X = check_matrix(X)
     spread = X.std(axis=0, dtype=np.float64) + epsilon
-    constant = np.flatnonzero(spread == 0)
-    if len(constant):
+    constant = np.flatnonzero(X.max(axis=0) == X.min(axis=0))
+    if len(constant) and epsilon == 0:
         raise InputError(
             f"The data has {len(constant)} constant columns, the first is {constant[0]}; with "
             "epsilon = 0 they cannot be standardized. Give an epsilon > 0 or drop them."
@@ -166,6 +169,7 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
         raise InputError(f"samples is {samples}; expected at least 1.")
     if Path(name).suffix in (".npy", ".npz"):
         X = check_matrix(read_array(Path(name)), f"The array in {name}")
+        _check_samples(name, samples, len(X))
         return Dataset(Path(name).stem, X[:samples], X[:0], X.shape[1:])
     if name not in DATASETS:
         raise unknown_name("data set", name, DATASETS)
@@ -189,7 +193,11 @@ def _patches(name: str, images: np.ndarray, samples: int) -> Dataset:
 
 
 def _dataset(name: str, train: np.ndarray, heldout: np.ndarray, samples: int | None) -> Dataset:
-    if samples is not None and samples > len(train):
-        raise InputError(f"{samples} samples of '{name}' asked for; it has {len(train)}.")
+    _check_samples(name, samples, len(train))
     rows = [part.reshape(len(part), -1).astype(np.float32) for part in (train[:samples], heldout)]
     return Dataset(name, *rows, train.shape[1:])
+
+
+def _check_samples(name: str, asked: int | None, available: int) -> None:
+    if asked is not None and asked > available:
+        raise InputError(f"{asked} samples of '{name}' asked for; it has {available}.")

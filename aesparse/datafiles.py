@@ -7,10 +7,11 @@ file, what was expected and what was found.
 import gzip
 import hashlib
 import importlib.util
-import socket
+import io
+import urllib.request
+import zipfile
 import zlib
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -79,13 +80,13 @@ def read_prepared(name: str, folder: Path | None) -> np.ndarray:
 
 def _prepare(builder, name: str) -> None:
     hint = f"give --data-dir with the files of {name}, or prepare them where there is a network."
-    host = urlsplit(builder.info.homepage).hostname
+    url = next(iter(builder.url_infos))
     try:  # fails at once; the downloader itself would retry for minutes
-        socket.create_connection((host, 443), timeout=10).close()
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=10).close()
     except OSError as error:
         raise InputError(
             f"'{name}' is not prepared in {builder.data_dir} and cannot be downloaded: "
-            f"{host} cannot be reached ({error}); {hint}"
+            f"{url} cannot be reached ({error}); {hint}"
         ) from None
     try:
         builder.download_and_prepare(file_format="array_record")
@@ -99,19 +100,17 @@ def read_array(path: Path) -> np.ndarray:
     if not path.is_file():
         raise InputError(f"No file {path}; expected a NumPy file (.npy or .npz). Check the path.")
     try:
-        loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        loaded = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            names = loaded.files
+            name = "X" if "X" in names else names[0] if len(names) == 1 else None
+            if name is not None:
+                return loaded[name]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a readable NumPy file: {error}") from None
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        names = loaded.files
-        name = "X" if "X" in names else names[0] if len(names) == 1 else None
-        if name is None:
-            raise InputError(
-                f"{path} holds the arrays {names}; expected one array, or one named 'X'."
-            )
-        return loaded[name]
+    raise InputError(f"{path} holds the arrays {names}; expected one array, or one named 'X'.")
 
 
 def _first_existing(folder: Path, names: list[str]) -> Path:

@@ -35,7 +35,7 @@ class GridResult(NamedTuple):
     history: Metrics  # [S, G, E + 1] on a fixed subset, before training and per epoch
     pressure: BiasPressure  # [S, G, E + 1] on the first 1,000 samples, at the same moments
     losses: Mapping[str, Float[Array, "S G E"]]  # the objective's aux, mean over each epoch
-    flagged_epoch: np.ndarray  # [S, G]: first epoch at which the cell was flagged, −1 for none
+    flagged_epoch: np.ndarray  # [S, G]: where a cell ends flagged, since when; else −1
     guard: float  # largest relative difference the numerics guard saw
 
 
@@ -66,16 +66,18 @@ def fit_grid(
     initialization, batch order and noise, so a grid of several seeds equals the same seeds
     trained one at a time; the last N mod batch_size samples of each epoch's order are left
     out. `cells_per_program` splits the strengths into equal chunks trained one after the
-    other, for grids that would not fit in memory. `on_epoch(epoch, metrics)` is called after
-    every epoch (of every chunk).
+    other, for grids that would not fit in memory. `momentum` lies in [0, 1);
+    `matmul_precision` is JAX's; the history is measured on the first `history_samples` rows.
+    `on_epoch(epoch, metrics)` is called after every epoch (of every chunk).
 
     A cell that diverges or dies is flagged and does not touch its neighbours. Each newly
     compiled program is checked once by the numerics guard. Raises `InputError` on bad input
     before anything is compiled, `guard.NumericsError` on a miscompiled program.
     """
-    X, strengths, rates, seeds = _checked(
-        X, objective, strengths, learning_rate, seeds, hidden, batch_size, epochs
-    )
+    X, strengths, rates, seeds = _checked(X, strengths, learning_rate, seeds)
+    sizes = {"hidden": hidden, "epochs": epochs, "history_samples": history_samples}
+    _check_sizes(sizes | {"batch_size": batch_size}, len(X))
+    _check_objective(objective, X, hidden, tied, decoder_bias)
     if cells_per_program is not None and cells_per_program < 1:
         raise InputError(f"cells_per_program is {cells_per_program}; expected at least 1.")
     if not 0 <= momentum < 1:
@@ -152,9 +154,10 @@ def _fit(program, keys, X, strengths, rates, epochs, batch_size, history_samples
 
 
 def _first_flagged(history: Metrics, final: Metrics) -> np.ndarray:
-    along = np.concatenate([flagged(history), flagged(final)[..., None]], axis=-1)
-    epochs = along.shape[-1] - 2
-    return np.where(along.any(-1), np.minimum(along.argmax(-1), epochs), -1)
+    """First epoch seen flagged, for the cells that end so; −1 for the others, recovered or well."""
+    along = np.asarray(flagged(history))
+    first = np.where(along.any(-1), along.argmax(-1), along.shape[-1] - 1)
+    return np.where(np.asarray(flagged(final)), first, -1)
 
 
 def _fit_chunks(size: int, key, X, *, strengths, learning_rate, **options) -> GridResult:
@@ -175,16 +178,17 @@ def _fit_chunks(size: int, key, X, *, strengths, learning_rate, **options) -> Gr
 
 
 def measure_grid(
-    params: Params, X: Array | np.ndarray, objective: Objective
+    params: Params, X: Array | np.ndarray, objective: Objective, *, matmul_precision="highest"
 ) -> tuple[UnitStatistics, Metrics]:
     """Unit statistics and metrics of every model of a grid `[S, G, ...]` on other data `[N, n]`."""
     shape = params.bias.shape[:2]
     cells = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
-    measured = measure_cells(objective.activation)(cells, jnp.asarray(X))
+    with jax.default_matmul_precision(matmul_precision):
+        measured = measure_cells(objective.activation)(cells, jnp.asarray(check_matrix(X)))
     return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), measured)
 
 
-def _checked(X, objective, strengths, learning_rate, seeds, hidden, batch_size, epochs):
+def _checked(X, strengths, learning_rate, seeds):
     """Validates what the program takes as arrays, before anything is compiled."""
     X = jnp.asarray(check_matrix(X))
     strengths = jnp.atleast_1d(jnp.asarray(strengths, X.dtype))
@@ -207,22 +211,28 @@ def _checked(X, objective, strengths, learning_rate, seeds, hidden, batch_size, 
     seeds = tuple(seeds)
     if not seeds or any(isinstance(s, bool) or int(s) != s or s < 0 for s in seeds):
         raise InputError(f"The seeds are {seeds}; expected at least one integer >= 0.")
-    for name, value in (("hidden", hidden), ("batch_size", batch_size), ("epochs", epochs)):
-        if value < 1:
-            raise InputError(f"{name} is {value}; expected at least 1.")
-    if batch_size > len(X):
-        raise InputError(
-            f"The batch size {batch_size} is larger than the data, {len(X)} samples; choose a "
-            f"batch size of at most {len(X)}."
-        )
-    _check_objective(objective, X, hidden)
     return X, strengths, jnp.broadcast_to(rates, strengths.shape), seeds
 
 
-def _check_objective(objective: Objective, X: Float[Array, "N n"], hidden: int) -> None:
+def _check_sizes(sizes: Mapping[str, int], samples: int) -> None:
+    for name, value in sizes.items():
+        if value < 1:
+            raise InputError(f"{name} is {value}; expected at least 1.")
+    if sizes["batch_size"] > samples:
+        raise InputError(
+            f"The batch size {sizes['batch_size']} is larger than the data, {samples} samples; "
+            f"choose a batch size of at most {samples}."
+        )
+
+
+def _check_objective(objective: Objective, X: Array, hidden: int, tied: bool, decoder_bias: bool):
+    """Calls the objective on shapes alone: a penalty that is no scalar is found at once."""
     shape = functools.partial(jax.ShapeDtypeStruct, dtype=X.dtype)
     params = jax.eval_shape(
-        lambda key: init_params(key, X.shape[1], hidden, dtype=X.dtype), jax.random.key(0)
+        lambda key: init_params(
+            key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
+        ),
+        jax.random.key(0),
     )
     batch = shape((1, X.shape[1]))
     loss, _ = jax.eval_shape(objective, params, batch, batch, shape(()))

@@ -4,8 +4,9 @@ h = s(W x + b_e), y = D h (+ b_d) with D = Wᵀ when tied (Arpit section 2). Sha
 m hidden units. Functions take one example `[n]` or any leading axes `[..., n]`.
 """
 
+import io
 import os
-import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from aesparse.activations import Activation
 from aesparse.errors import InputError, unknown_name
+from aesparse.files import replacing
 
 __all__ = [
     "CONSTRAINTS",
@@ -156,20 +158,23 @@ def get_constraint(name: str) -> Constraint:
 
 def save_params(path: str | os.PathLike[str], params: Params) -> None:
     """Writes `params` (of one model or a whole grid) to an `.npz` file, all or nothing."""
-    path = Path(path)
+    path = Path(path).with_suffix(".npz")
     arrays = {k: np.asarray(v) for k, v in params._asdict().items() if v is not None}
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as f:
-        np.savez(f, **arrays)
-    os.replace(f.name, path)
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)
 
 
 def load_params(path: str | os.PathLike[str]) -> Params:
     """Reads what `save_params` wrote; `InputError` if the file holds anything else."""
-    with np.load(path) as stored:
-        names = set(stored.files)
-        if not {"weight", "bias"} <= names <= set(Params._fields):
-            raise InputError(
-                f"{path} holds {sorted(names)}; expected parameters named {Params._fields}. "
-                "Give a file written by save_params."
-            )
-        return Params(**{name: jnp.asarray(stored[name]) for name in names})
+    try:
+        stored = dict(np.load(io.BytesIO(Path(path).read_bytes())))
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} is not a readable .npz file ({error}). Give a file written by save_params."
+        ) from None
+    if not {"weight", "bias"} <= stored.keys() <= set(Params._fields):
+        raise InputError(
+            f"{path} holds {sorted(stored)}; expected parameters named {Params._fields}. "
+            "Give a file written by save_params."
+        )
+    return Params(**{name: jnp.asarray(array) for name, array in stored.items()})

@@ -27,8 +27,10 @@ __all__ = [
     "denoising",
     "first_order_denoising",
     "get_objective",
+    "kl_sparse",
     "reconstruction_error",
     "regularized",
+    "sparse",
 ]
 
 
@@ -123,9 +125,18 @@ def regularized(
     return Objective(fn, activation)
 
 
-def _mean_penalized(activation: Activation, penalty: Penalty) -> Objective:
-    report = (("tangent_share", penalties.tangent_share),)
-    return regularized(activation, penalty, report=report)
+@functools.cache
+def sparse(activation: Activation, *, pole: float = penalties.POLE) -> Objective:
+    """SAE with ρ = 0 (Arpit eq. 13); aux reports the share of units beyond `pole`."""
+    report = (("tangent_share", penalties.tangent_share(high=pole)),)
+    return regularized(activation, penalties.log_sparsity(pole), report=report)
+
+
+@functools.cache
+def kl_sparse(activation: Activation, *, rho: float = 0.05) -> Objective:
+    """SAE with target ρ (Arpit eq. 12); aux reports the share of units on its tangents."""
+    report = (("tangent_share", penalties.tangent_share(low=penalties.kl_floor(rho))),)
+    return regularized(activation, penalties.kl_sparsity(rho), report=report)
 
 
 OBJECTIVES: dict[str, Callable[[Activation], Objective]] = {
@@ -136,8 +147,8 @@ OBJECTIVES: dict[str, Callable[[Activation], Objective]] = {
     "dae2": lambda s: regularized(s, penalties.second_order),
     "cae": lambda s: regularized(s, penalties.contractive),
     "mdae": lambda s: regularized(s, penalties.marginalized),
-    "sae": lambda s: _mean_penalized(s, penalties.sparsity),
-    "sae-kl": lambda s: _mean_penalized(s, penalties.kl_sparsity(0.05)),
+    "sae": sparse,
+    "sae-kl": kl_sparse,
 }
 
 

@@ -7,6 +7,7 @@ derivative is typed by hand. Shapes: n inputs, m hidden units, B batch; params o
 """
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -23,7 +24,9 @@ __all__ = [
     "Penalty",
     "contractive",
     "contractive_generic",
+    "kl_floor",
     "kl_sparsity",
+    "log_sparsity",
     "marginalized",
     "marginalized_generic",
     "mean_activation",
@@ -33,7 +36,6 @@ __all__ = [
     "second_order_generic",
     "slope",
     "slope_cross_term",
-    "sparsity",
     "tangent_share",
 ]
 
@@ -65,10 +67,18 @@ def slope(q: int, p: int) -> Penalty:
     def penalty(
         params: Params, x: Float[Array, "B n"], *, activation: Activation
     ) -> Float[Array, ""]:
-        lengths = jnp.linalg.norm(params.weight, axis=-1) ** p
+        lengths = _row_length_power(params.weight, p)
         return jnp.sum(_mean_slope_power(params, x, activation, q) * lengths)
 
     return penalty
+
+
+def _row_length_power(weight: Float[Array, "m n"], p: int) -> Float[Array, " m"]:
+    """‖W_j‖^p with gradient 0, not NaN, at a zero row."""
+    squared = jnp.sum(weight**2, axis=-1)
+    if p % 2 == 0:
+        return squared ** (p // 2)
+    return jnp.where(squared > 0, jnp.where(squared > 0, squared, 1.0) ** (p / 2), 0.0)
 
 
 def _mean_slope_power(
@@ -185,12 +195,16 @@ def _tangent_outside(
     return extended
 
 
-# Means of ReLU or softplus units exceed 1: past the pole −log(1 − ρ) is NaN while its gradient
-# stays finite with the wrong sign. The tangent keeps pushing such a unit down.
-sparsity = mean_activation(_tangent_outside(lambda t: -jnp.log1p(-t), -jnp.inf, POLE))
-sparsity.__doc__ = (
-    """−Σ_j log(1 − ρ_j), eq. 12 at ρ = 0 (Arpit eq. 13); a tangent for ρ_j > 0.99."""
-)
+@functools.cache
+def log_sparsity(pole: float = POLE) -> Penalty:
+    """−Σ_j log(1 − ρ_j), eq. 12 at ρ = 0 (Arpit eq. 13), and its tangent for ρ_j > `pole`.
+
+    Means of ReLU or softplus units exceed 1: past the pole the formula is NaN while its
+    gradient stays finite with the wrong sign. The tangent keeps pushing such a unit down.
+    """
+    if not 0 < pole < 1:
+        raise InputError(f"The tangent begins at {pole}; expected a number in (0, 1).")
+    return mean_activation(_tangent_outside(lambda t: -jnp.log1p(-t), -math.inf, pole))
 
 
 @functools.cache
@@ -207,11 +221,22 @@ def kl_sparsity(rho: float) -> Penalty:
         entropy = xlogy(rho, rho) + xlogy(1 - rho, 1 - rho)
         return entropy - xlogy(rho, t) - (1 - rho) * jnp.log1p(-t)
 
-    return mean_activation(_tangent_outside(kl, rho / 100 if rho > 0 else -jnp.inf, POLE))
+    return mean_activation(_tangent_outside(kl, kl_floor(rho), POLE))
 
 
-def tangent_share(
-    params: Params, x: Float[Array, "B n"], *, activation: Activation
-) -> Float[Array, ""]:
-    """The share of units whose batch mean lies beyond `POLE`, on the tangent."""
-    return jnp.mean(mean_activations(params, x, activation) > POLE)
+def kl_floor(rho: float) -> float:
+    """The mean below which the KL penalty with target `rho` continues as its tangent."""
+    return rho / 100 if rho > 0 else -math.inf
+
+
+@functools.cache
+def tangent_share(low: float = -math.inf, high: float = POLE) -> Penalty:
+    """The share of units whose batch mean lies outside [low, high], on a tangent."""
+
+    def share(
+        params: Params, x: Float[Array, "B n"], *, activation: Activation
+    ) -> Float[Array, ""]:
+        means = mean_activations(params, x, activation)
+        return jnp.mean((means > high) | (means < low))
+
+    return share

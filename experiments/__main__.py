@@ -35,6 +35,11 @@ def figure(
             print(f"  {known:<14} {get_figure(known).__doc__.splitlines()[0]}")
         return
     plan = Plan.checked(scale, seeds, learning_rate)
+    if data_dir is not None and not plan.scale.evidence:
+        raise InputError(
+            f"--data-dir {data_dir} is given, but the scale '{scale}' uses data that comes with "
+            "scikit-learn; add --scale reduced or --scale paper."
+        )
     make(name, plan, data_dir=data_dir, out=out, recompute=recompute)
 
 

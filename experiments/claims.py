@@ -27,7 +27,7 @@ DROP = 0.10  # … and first − last at least this
 AGREE = 0.02  # two curves agree: nowhere further apart than this
 MAX_FLAGGED = 2  # strengths; more make a curve inconclusive
 SPARSE, DEAD = 0.05, 0.01  # cells with at least this fraction have at most this share dead
-_SEEDS_FOR_INTERVAL = 3
+_SEEDS_FOR_INTERVAL, _RESAMPLES = 3, 2000
 
 
 class Curve(NamedTuple):
@@ -62,8 +62,10 @@ class Criterion(NamedTuple):
 
     @property
     def decided(self) -> bool:
-        """Whether the threshold lies outside the interval (or there is none)."""
-        return self.interval is None or not self.interval[0] < self.threshold < self.interval[1]
+        """Whether the value and its whole interval (if any) lie on one side of the threshold."""
+        points = (self.value, *(self.interval or ()))
+        sides = {self.sign * point <= self.sign * self.threshold for point in points}
+        return bool(np.isfinite(points).all()) and len(sides) == 1
 
     @property
     def holds(self) -> bool:
@@ -160,14 +162,15 @@ def _criterion(
 def _with_interval(
     name: str, over: Callable[[np.ndarray], float], curve: Curve, threshold: float, sign: int
 ) -> Criterion:
-    from scipy.stats import bootstrap
-
     seeds, interval = np.arange(len(curve.fraction)), None
     if len(seeds) >= _SEEDS_FOR_INTERVAL:
-        drawn = bootstrap(
-            (seeds,), over, vectorized=False, method="percentile", n_resamples=1999, rng=0
-        )
-        interval = (float(drawn.confidence_interval.low), float(drawn.confidence_interval.high))
+        drawn = np.sort(np.random.default_rng(0).choice(seeds, (_RESAMPLES, len(seeds))), axis=1)
+        distinct, times = np.unique(drawn, axis=0, return_counts=True)
+        values = np.repeat([over(sample) for sample in distinct], times)
+        known = values[np.isfinite(values)]  # a resample of flagged seeds alone says nothing
+        if len(known):
+            low, high = np.percentile(known, [2.5, 97.5])
+            interval = (float(low), float(high))
     return Criterion(name, over(seeds), threshold, sign, interval)
 
 
@@ -177,22 +180,25 @@ def _mean(kept: np.ndarray) -> np.ndarray:
 
 
 def _range(strengths: np.ndarray, mean: np.ndarray) -> float:
-    return np.nanmax(mean) - np.nanmin(mean)
+    return np.ptp(mean[np.isfinite(mean)]) if np.isfinite(mean).any() else np.nan
 
 
 def _drop(strengths: np.ndarray, mean: np.ndarray) -> float:
     finite = mean[np.isfinite(mean)]
-    return finite[0] - finite[-1]
+    return finite[0] - finite[-1] if len(finite) else np.nan
 
 
 def _distance(strengths: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-    return np.nanmax(np.abs(a - b))
+    both = np.isfinite(a) & np.isfinite(b)
+    return np.max(np.abs(a - b)[both]) if both.any() else np.nan
 
 
 def _rank_correlation(strengths: np.ndarray, mean: np.ndarray) -> float:
     from scipy.stats import spearmanr
 
     finite = np.isfinite(mean)
+    if finite.sum() < 2:
+        return np.nan
     if np.ptp(mean[finite]) == 0:
         return 0.0  # undefined for a constant curve, which is neither rising nor falling
     return spearmanr(strengths[finite], mean[finite]).statistic

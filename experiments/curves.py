@@ -6,10 +6,10 @@ import numpy as np
 
 from experiments import style
 from experiments.claims import Curve, classify
-from experiments.protocol import DATA, Plan
+from experiments.protocol import DATA, STRENGTHS, Plan
 from experiments.runs import RunSpec
 
-__all__ = ["caption", "classes", "collect", "draw_panels", "needed", "over_epochs"]
+__all__ = ["caption", "collect", "draw_panels", "needed", "over_epochs"]
 
 
 def needed(
@@ -73,17 +73,23 @@ def draw_panels(curves: Mapping[tuple[str, str], Curve], plan: Plan, title: str)
         for curve in curves.values():
             if curve.dataset == dataset:
                 style.draw_curve(axis, curve)
-        style.strength_axis(axis)
+        style.strength_axis(axis, np.array(STRENGTHS))
         axis.set_title(DATA[dataset].title)
     style.legend(figure, axes[0], any(c.flagged.any() for c in curves.values()))
     return figure
 
 
-def caption(curves: Mapping[tuple[str, str], Curve], specs: Sequence[RunSpec], plan: Plan) -> str:
-    """What the picture shows, generated from the specs and the runs."""
+def caption(runs: Mapping[RunSpec, object], plan: Plan) -> str:
+    """What a picture of curves shows, generated from the specs and the runs."""
+    curves, specs = collect(runs), list(runs)
     first, scale = specs[0], plan.scale
     by_dataset = {DATA[s.dataset].title: s.learning_rate for s in specs}
     rates = ", ".join(f"{title} {rate:g}" for title, rate in by_dataset.items())
+    on_tangent = [
+        f"{DATA[spec.dataset].title} {_last_epoch(run['loss_tangent_share']):.1%}"
+        for spec, run in runs.items()
+        if "loss_tangent_share" in run and spec.seed == 0
+    ]
     flagged = [
         f"{style.label(c.objective)} on {DATA[c.dataset].title} at σ² = "
         + ", ".join(f"{s:g}" for s in c.strengths[c.flagged.any(axis=0)])
@@ -93,15 +99,24 @@ def caption(curves: Mapping[tuple[str, str], Curve], specs: Sequence[RunSpec], p
     seeds = f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
     return (
         ("" if scale.evidence else "A demonstration on small data, not evidence. ")
-        + f"Average activation fraction (solid) and dead units (dashed) after {scale.epochs} "
-        f"epochs against σ²; {first.activation}, rows: {first.constraint}, m = {scale.hidden}, "
-        f"N = {scale.samples}, batch {scale.batch_size}, learning rate {rates}; {seeds}. "
-        + (f"Flagged cells: {'; '.join(flagged)}." if flagged else "No cell was flagged.")
+        + f"Average activation fraction (solid) and units active on none of the {scale.samples} "
+        f"training samples (dashed) after {scale.epochs} epochs against σ²; {first.activation}, "
+        f"rows: {first.constraint}, m = {scale.hidden}, N = {scale.samples}, "
+        f"batch {scale.batch_size}, learning rate {rates}; {seeds}. "
+        + (f"Flagged cells: {'; '.join(flagged)}. " if flagged else "No cell was flagged. ")
+        + (
+            f"Largest share of SAE units beyond the pole of eq. 13, on its tangent, in the last "
+            f"epoch (seed 0): {', '.join(on_tangent)}. "
+            if on_tangent
+            else ""
+        )
+        + f"Classes: {'; '.join(map(_class_of, curves.values()))}."
     )
 
 
-def classes(curves: Mapping[tuple[str, str], Curve]) -> str:
-    """One line with the class of every curve."""
-    return "; ".join(
-        f"{DATA[c.dataset].title} {style.label(c.objective)} {classify(c)}" for c in curves.values()
-    )
+def _last_epoch(share) -> float:
+    return float(share.isel(trained_epoch=-1).max())
+
+
+def _class_of(curve: Curve) -> str:
+    return f"{DATA[curve.dataset].title} {style.label(curve.objective)} {classify(curve)}"

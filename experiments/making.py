@@ -7,11 +7,11 @@ from pathlib import Path
 from types import ModuleType
 
 from aesparse.errors import InputError, unknown_name
+from aesparse.files import replacing
 from experiments import figures, style
 from experiments.claims import Verdict
-from experiments.curves import caption, classes, collect
 from experiments.protocol import DATA, Plan
-from experiments.runs import RunSpec, RunStore, replacing, train
+from experiments.runs import RunSpec, RunStore, train
 
 __all__ = ["figure_names", "get_figure", "make"]
 
@@ -33,24 +33,12 @@ def make(name: str, plan: Plan, *, data_dir: Path | None, out: Path, recompute: 
     """Trains the missing runs of a figure, then draws it and prints its claims."""
     figure = get_figure(name)
     specs = figure.runs(plan)
-    store = RunStore(out, plan.scale_name)
-    with store.writing():
-        _require_writable(out / plan.scale_name)
+    store, folder = RunStore(out, plan.scale_name), out / plan.scale_name
+    with store.writing(folder):
         _train_missing(store, specs, data_dir, recompute)
-    found = {spec: store.load(spec) for spec in specs}
-    _publish(figure, name, plan, found, out / plan.scale_name)
-
-
-def _require_writable(folder: Path) -> None:
-    try:
-        with replacing(folder / "probe"):
-            pass
-        (folder / "probe").unlink()
-    except OSError as error:
-        raise InputError(
-            f"The output folder {folder} is not writable ({error.strerror}); choose another one "
-            "with --out."
-        ) from None
+        found = {spec: store.load(spec) for spec in specs}
+        _require_same_data(found)
+        _publish(figure, name, plan, found, folder)
 
 
 def _train_missing(
@@ -68,33 +56,51 @@ def _train_missing(
     with Progress(sum(spec.epochs * len(spec.strengths) for spec in missing)) as progress:
         for i, spec in enumerate(missing, start=1):
             label = f"[{i}/{len(missing)}] {spec.dataset} {spec.objective} seed {spec.seed}"
-            progress.run(label, len(spec.strengths))
+            progress.run(label, spec.cells_per_program or len(spec.strengths))
             store.save(spec, train(spec, data[spec.dataset], progress.epoch))
+
+
+def _parentage(run) -> dict:
+    return json.loads(run.attrs["provenance"])
+
+
+def _require_same_data(found: dict) -> None:
+    """Equal specs on files in another order are other data; they do not share a figure."""
+    first: dict[tuple, tuple[str, str]] = {}
+    for spec, run in found.items():
+        checksum = _parentage(run)["data_sha256"]
+        key, seen = first.setdefault((spec.dataset, spec.samples), (spec.key, checksum))
+        if seen != checksum:
+            raise InputError(
+                f"The stored runs {key} and {spec.key} were trained on different data (checksums "
+                f"{seen[:12]}… and {checksum[:12]}…). Use one source of '{spec.dataset}', and "
+                "--recompute to train all of them on it."
+            )
 
 
 def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Path) -> None:
     verdicts = figure.verdicts(found, plan)
-    curves = collect(found)
+    if not plan.scale.evidence:
+        verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
     record = {
         "figure": name,
         "title": figure.__doc__.splitlines()[0],
-        "caption": caption(curves, list(found), plan),
+        "caption": figure.caption(found, plan),
         "evidence": plan.scale.evidence,
         "verdicts": [verdict._asdict() for verdict in verdicts],
-        "runs": {spec.key: json.loads(run.attrs["provenance"]) for spec, run in found.items()},
+        "runs": {spec.key: _parentage(run) for spec, run in found.items()},
     }
     paths = [folder / f"{name}.{kind}" for kind in ("png", "svg", "json")]
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
         style.save(figure.draw(found, plan), png, svg)
         js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    _report(record["caption"], classes(curves), verdicts, plan)
+    _report(record["caption"], verdicts, plan)
     print(f"\nWritten: {', '.join(map(str, paths))}")
 
 
-def _report(text: str, curve_classes: str, verdicts: list[Verdict], plan: Plan) -> None:
-    print(f"\n{text}\n\nClasses: {curve_classes}.\n")
+def _report(caption: str, verdicts: list[Verdict], plan: Plan) -> None:
+    print(f"\n{caption}\n")
     if verdicts and not plan.scale.evidence:
         print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
     for v in verdicts:
-        outcome = v.verdict if plan.scale.evidence else f"demonstration ({v.verdict})"
-        print(f"{v.claim}  {DATA[v.dataset].title}: {v.statement}: {outcome}: {v.numbers}")
+        print(f"{v.claim}  {DATA[v.dataset].title}: {v.statement}: {v.verdict}: {v.numbers}")

@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from aesparse.errors import InputError
+from aesparse.files import UNFINISHED, replacing
 
 __all__ = ["RunSpec", "RunStore", "train"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
-_TEMPORARY = ".unfinished-"
 
 
 class RunSpec(NamedTuple):
@@ -109,16 +108,14 @@ class RunStore:
             run.to_netcdf(temporary, engine="scipy")
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """Holds the folder against a second writer; found unwritable before any training."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("a+")
-        except OSError as error:
-            raise InputError(
-                f"The output folder {self.folder} is not writable ({error.strerror}); choose "
-                "another one with --out."
-            ) from None
+    def writing(self, *others: Path) -> Iterator[None]:
+        """Holds the runs against a second writer; `others` are folders written along with them.
+
+        A folder that cannot be written is found here, before any training.
+        """
+        for folder in (self.folder, *others):
+            _require_writable(folder)
+        lock = (self.folder / ".lock").open("a+")
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -128,27 +125,26 @@ class RunStore:
                     f"{self.folder} is being written by process {lock.read().strip() or '?'}; wait "
                     "for it, or choose another folder with --out."
                 ) from None
-            for leftover in self.folder.glob(f"{_TEMPORARY}*"):
-                leftover.unlink()  # of a writer killed in the middle of a file
+            for folder in (self.folder, *others):
+                for leftover in folder.glob(f"{UNFINISHED}*"):
+                    leftover.unlink()  # of a writer killed in the middle of a file
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
             yield
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY, suffix=path.suffix)
-    os.close(handle)
+def _require_writable(folder: Path) -> None:
+    probe = folder / "probe"
     try:
-        yield Path(name)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        with replacing(probe):
+            pass
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"The output folder {folder} is not writable ({error.strerror}); choose another one "
+            "with --out."
+        ) from None
 
 
 def train(spec: RunSpec, dataset, on_epoch):
@@ -157,7 +153,7 @@ def train(spec: RunSpec, dataset, on_epoch):
 
     import aesparse as ae
 
-    begin = time.perf_counter()
+    begin, provenance = time.perf_counter(), _provenance(dataset, spec)
     scaler = ae.data.standardize(dataset.train, spec.epsilon)
     X = scaler(dataset.train)
     activation = ae.activations.get_activation(spec.activation)
@@ -178,9 +174,14 @@ def train(spec: RunSpec, dataset, on_epoch):
         matmul_precision=spec.matmul_precision,
         on_epoch=on_epoch,
     )
-    _, heldout = ae.measure_grid(result.params, scaler(dataset.heldout), objective)
+    _, heldout = ae.measure_grid(
+        result.params,
+        scaler(dataset.heldout),
+        objective,
+        matmul_precision=spec.matmul_precision,
+    )
     run = _labelled(spec, result, heldout)
-    provenance = _provenance(X) | {
+    provenance |= {
         "wall_seconds": round(time.perf_counter() - begin, 2),
         "guard_difference": result.guard,
         "flagged_strengths": [
@@ -231,16 +232,17 @@ def _labelled(spec: RunSpec, result, heldout):
     return xr.Dataset(variables, coordinates)
 
 
-def _provenance(X: np.ndarray) -> dict:
+def _provenance(dataset, spec: RunSpec) -> dict:
     import jax
     import jaxlib
     import optax
 
     device = jax.devices()[0]
     return {
-        "data_sha256": hashlib.sha256(np.ascontiguousarray(X)).hexdigest(),
-        "device": device.device_kind,
+        "data_sha256": hashlib.sha256(np.ascontiguousarray(dataset.train)).hexdigest(),
+        "device": device.device_kind if device.platform != "cpu" else _processor(),
         "platform": f"{device.platform} {platform.machine()}",
+        "matmul_precision": spec.matmul_precision,
         "python": platform.python_version(),
         "jax": jax.__version__,
         "jaxlib": jaxlib.__version__,
@@ -250,13 +252,27 @@ def _provenance(X: np.ndarray) -> dict:
     }
 
 
+def _processor() -> str:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as info:
+        for line in info:
+            if line.startswith("model name"):
+                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
 @functools.cache
 def _revision() -> str:
-    # Once per process: the code that runs is the code that was there when it started.
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    here = Path(__file__).parent
+    """The commit of the code that runs, marked if that code was changed since."""
+    root = Path(__file__).parents[1]
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(
+            command, cwd=root, capture_output=True, text=True, timeout=20, check=True
+        ).stdout.strip()
+
     try:
-        found = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
+        changed = git("status", "--porcelain", "--", "aesparse", "experiments")
+        return git("rev-parse", "--short=12", "HEAD") + ("-changed" if changed else "")
+    except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return found.stdout.strip() or "unknown"

@@ -6,7 +6,7 @@ from experiments.claims import Curve
 
 __all__ = ["draw_curve", "draw_epochs", "label", "legend", "panels", "save", "strength_axis"]
 
-_TICKS = (0.0, 0.01, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64, 0.81, 1.0)
+_SMALLEST_TICK = 0.01  # 0.001 would overprint 0
 # Colours differ in lightness as well as hue (Okabe–Ito), lines and markers differ too.
 _LOOK = {
     "dae": ("DAE", "#000000", "o", "-"),
@@ -38,11 +38,12 @@ def panels(count: int, title: str):
     return figure, axes
 
 
-def strength_axis(axis) -> None:
+def strength_axis(axis, strengths: np.ndarray) -> None:
     """σ² along x, spaced by σ so that the small values part."""
     axis.set_xscale("function", functions=(_signed_root, _signed_square))
     axis.set_xlim(-1e-3, 1.06)
-    axis.set_xticks(_TICKS, [f"{t:g}" for t in _TICKS], fontsize=7)
+    ticks = [s for s in strengths if s == 0 or s >= _SMALLEST_TICK]
+    axis.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=7)
     axis.set_xlabel("σ² (noise variance or coefficient; spaced by σ)")
 
 
@@ -82,11 +83,11 @@ def _signed_square(v):
 def draw_curve(axis, curve: Curve) -> None:
     """Mean over seeds, a min–max band, dead units lighter, flagged cells crossed out."""
     name, colour, marker, line = _LOOK[curve.objective]
-    x = curve.strengths
+    x, kept = curve.strengths, np.ma.masked_invalid(curve.kept)
     hollow = curve.objective == "mdae"  # coincides with CAE under unit rows: let that one show
     axis.plot(
         x,
-        curve.fraction.mean(axis=0),
+        kept.mean(axis=0),
         color=colour,
         marker=marker,
         linestyle=line,
@@ -95,13 +96,11 @@ def draw_curve(axis, curve: Curve) -> None:
         linewidth=1.6,
         label=name,
     )
-    low, high = curve.fraction.min(axis=0), curve.fraction.max(axis=0)
-    axis.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    axis.fill_between(x, kept.min(axis=0), kept.max(axis=0), color=colour, alpha=0.18, linewidth=0)
     axis.plot(x, curve.dead.mean(axis=0), color=colour, linestyle="--", linewidth=0.8, alpha=0.55)
-    bad = curve.flagged.any(axis=0)
-    axis.plot(
-        x[bad], curve.fraction.mean(axis=0)[bad], "x", color="#000000", markersize=10, zorder=5
-    )
+    _, where = np.nonzero(curve.flagged)
+    heights = np.nan_to_num(curve.fraction[curve.flagged])
+    axis.plot(x[where], heights, "x", color="#000000", markersize=8, zorder=5)
 
 
 def legend(figure, axis, flagged: bool) -> None:

@@ -41,9 +41,10 @@ def test_classes():
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.floats(0, 1), min_size=12, max_size=12))
-def test_a_mirrored_curve_has_the_mirrored_class(means):
+@given(st.lists(st.integers(0, 64), min_size=12, max_size=12))
+def test_a_mirrored_curve_has_the_mirrored_class(numerators):
     mirror = {"decreasing": "increasing", "increasing": "decreasing"}
+    means = np.array(numerators) / 64  # 1 − x is exact, so thresholds are met alike
     found = claims.classify(curve(means))
     assert claims.classify(curve(1 - np.array(means))) == mirror.get(found, found)
 
@@ -57,6 +58,26 @@ def test_flagged_cells_are_left_out_and_too_many_decide_nothing():
     verdict = claims.decide("A1", "DAE decreasing", claims.decreasing(bad), [bad])
     assert verdict.verdict == "inconclusive"
     assert "flagged" in verdict.numbers
+
+
+def test_a_seed_that_is_flagged_throughout_decides_nothing_and_crashes_nothing():
+    one_lost = curve(FALLING)._replace(flagged=np.array([[True] * 12] + [[False] * 12] * 2))
+    all_lost = curve(FALLING, flagged=range(12))
+    for lost in (one_lost, all_lost):
+        for criteria in (
+            claims.decreasing(lost),
+            claims.flat(lost),
+            claims.agree(lost, lost),
+            claims.alive_above(lost),
+        ):
+            assert claims.decide("A1", "…", criteria, [lost]).verdict == "inconclusive"
+    assert not claims.decreasing(all_lost)[0].decided
+
+
+def test_a_value_outside_its_own_interval_does_not_decide():
+    odd = claims.Criterion("range", 0.04, 0.05, 1, (0.06, 0.08))
+    assert odd.holds
+    assert not odd.decided
 
 
 def verdict(criteria, used):

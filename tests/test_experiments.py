@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,11 +14,12 @@ import pytest
 import xarray as xr
 
 import aesparse as ae
+from aesparse.files import replacing
 from experiments import protocol
 from experiments.__main__ import main
 from experiments.making import figure_names
 from experiments.protocol import SCALES, Plan
-from experiments.runs import RunStore, replacing
+from experiments.runs import RunStore
 
 ROOT = Path(__file__).parents[1]
 TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=2)
@@ -83,6 +85,7 @@ def test_the_figure_leaves_runs_with_parentage_and_three_files(made):
     assert not record["evidence"]
     assert "demonstration" in record["caption"]
     assert len(record["verdicts"]) == 12
+    assert all(v["verdict"].startswith("demonstration") for v in record["verdicts"])
     assert len(record["runs"]) == 20
 
 
@@ -123,21 +126,37 @@ def test_only_what_is_missing_is_trained_and_to_the_same_bits(made, monkeypatch,
         assert run.equals(before)
 
 
-def test_a_killed_command_keeps_what_was_finished(tmp_path):
-    command = [sys.executable, "-m", "experiments", "arpit-fig1", "--out", str(tmp_path)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    finished = tmp_path / "runs" / "quick"
+TINY_COMMAND = """
+import sys
+from experiments import protocol
+protocol.SCALES["quick"] = protocol.SCALES["quick"]._replace(hidden=6, samples=100, epochs=2)
+from experiments.__main__ import main
+main()
+"""
+
+
+def separately(out, **options):
+    """The tiny Figure 1 in a process of its own."""
+    arguments = [sys.executable, "-c", TINY_COMMAND, "arpit-fig1", "--out", str(out)]
+    return subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.DEVNULL, **options)
+
+
+def test_killed_and_repeated_gives_the_bits_of_an_undisturbed_command(made, tmp_path):
+    process, finished = separately(tmp_path), tmp_path / "runs" / "quick"
     deadline = time.monotonic() + 120
-    while not list(finished.glob("[!.]*.nc")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    while len(list(finished.glob("[!.]*.nc"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    kept = {p.name: p.stat().st_mtime_ns for p in finished.glob("[!.]*.nc")}
+    assert 3 <= len(kept) < 20
     (finished / ".unfinished-0.nc").write_bytes(b"half a file")
-    with RunStore(tmp_path, "quick").writing():  # the lock of the killed process is free
-        pass
-    assert stored(tmp_path)
-    for path in stored(tmp_path):  # the killed writer's half-written file is gone
-        xr.load_dataset(path, engine="scipy")
+    assert separately(tmp_path, stdout=subprocess.DEVNULL).wait() == 0
+    assert all((finished / name).stat().st_mtime_ns == t for name, t in kept.items())
+    assert not list(finished.glob(".unfinished-*"))
+    assert [p.name for p in stored(tmp_path)] == [p.name for p in stored(made)]
+    for path, other in zip(stored(tmp_path), stored(made), strict=True):
+        assert xr.load_dataset(path, engine="scipy").equals(xr.load_dataset(other, engine="scipy"))
 
 
 # --- bad input ----------------------------------------------------------------------------
@@ -150,6 +169,10 @@ REFUSALS = {
     "rate nan": (["arpit-fig1", "--learning-rate", "nan"], "--learning-rate is nan"),
     "seeds text": (["arpit-fig1", "--seeds", "many"], "Invalid value for '--seeds'"),
     "option": (["arpit-fig1", "--sclae", "quick"], "No such option"),
+    "data for quick": (
+        ["arpit-fig1", "--data-dir", "/nowhere"],
+        "uses data that comes with scikit-learn; add --scale reduced",
+    ),
     "data": (
         ["arpit-fig1", "--scale", "reduced", "--data-dir", "/nowhere"],
         "No data directory /nowhere",
@@ -158,12 +181,10 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_refusals(case, monkeypatch, capsys, tmp_path, unchanged):
-    import re
-
+def test_refusals(case, made, monkeypatch, capsys, unchanged):
     arguments, pattern = REFUSALS[case]
-    with unchanged(tmp_path):
-        message = refused(monkeypatch, capsys, *arguments, "--out", tmp_path / "new")
+    with unchanged(made):
+        message = refused(monkeypatch, capsys, *arguments, "--out", made)
     assert re.search(pattern, message), message
 
 
@@ -193,6 +214,21 @@ def test_a_stored_run_with_another_spec_is_shown_and_left_alone(
         assert "not a readable run" in message
     finally:
         first.write_bytes(original)
+
+
+def test_runs_on_different_data_do_not_share_a_figure(made, monkeypatch, capsys, unchanged):
+    path = stored(made)[0]
+    original = path.read_bytes()
+    run = xr.load_dataset(path, engine="scipy")
+    parents = json.loads(run.attrs["provenance"]) | {"data_sha256": "0" * 64}
+    run.assign_attrs(provenance=json.dumps(parents)).to_netcdf(path, engine="scipy")
+    try:
+        with unchanged(made):
+            message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
+        assert "were trained on different data" in message
+        assert "--recompute" in message
+    finally:
+        path.write_bytes(original)
 
 
 def test_a_second_writer_is_refused_and_told_who_is_first(made, monkeypatch, capsys):

@@ -85,6 +85,30 @@ def test_structured_equals_generic(name, untied, activation, x64):
             jax.tree.map(assert_close, one, two)
 
 
+@pytest.mark.parametrize("q", [1, 2, 3])
+@pytest.mark.parametrize("p", [0, 1, 2, 3, 4])
+def test_slope_family_equals_numpy_and_survives_a_zero_row(q, p, x64):
+    parameters, x, _ = problem(5, 3, 4)
+    _, ds, _ = oracles.ACTIVATIONS["sigmoid"]
+
+    def oracle(v):
+        slopes = ds(x @ v["weight"].T + v["bias"])
+        lengths = np.sum(v["weight"] ** 2, 1) ** (p / 2)
+        return np.mean(np.sum(slopes**q * lengths, 1))
+
+    def ours(params):
+        return penalties.slope(q, p)(params, jnp.asarray(x), activation=get_activation("sigmoid"))
+
+    params = Params(**{k: jnp.asarray(v) for k, v in parameters.items()})
+    value, gradient = jax.value_and_grad(ours)(params)
+    assert_close(value, oracle(parameters))
+    expected = oracles.complex_step_gradient(oracle, parameters)
+    assert_close(gradient.weight, expected["weight"])
+    assert_close(gradient.bias, expected["bias"])
+    dead = params._replace(weight=params.weight.at[1].set(0.0))
+    assert jnp.isfinite(jax.grad(ours)(dead).weight).all()
+
+
 def test_slope_family_contains_the_named_penalties(x64):
     p, x, _ = problem(5, 3, 4)
     params, x = Params(jnp.asarray(p["weight"]), jnp.asarray(p["bias"])), jnp.asarray(x)
@@ -120,7 +144,9 @@ def test_no_penalty_has_silently_lost_its_gradient(name, x64):
 def _sae_value(bias, strength=1.0):
     """Identity unit of zero weight: ρ is the bias."""
     params = Params(jnp.zeros((1, 2)), jnp.reshape(bias, (1,)))
-    penalty = penalties.sparsity(params, jnp.zeros((3, 2)), activation=get_activation("identity"))
+    penalty = penalties.log_sparsity()(
+        params, jnp.zeros((3, 2)), activation=get_activation("identity")
+    )
     return strength * penalty
 
 
@@ -165,6 +191,20 @@ def test_share_on_the_tangent_is_reported():
     x = jnp.zeros((3, 2))
     _, aux = objective(params, x, x, jnp.asarray(0.1))
     assert aux["tangent_share"] == 0.5
+
+
+def test_the_tangent_may_begin_elsewhere():
+    from aesparse.objectives import kl_sparse, sparse
+
+    params = Params(jnp.zeros((4, 2)), jnp.array([0.5, 0.95, 0.0, -1.0]))
+    x, identity = jnp.zeros((3, 2)), get_activation("identity")
+    shares = [
+        float(objective(params, x, x, jnp.asarray(0.1))[1]["tangent_share"])
+        for objective in (sparse(identity), sparse(identity, pole=0.9), kl_sparse(identity))
+    ]
+    assert shares == [0.0, 0.25, 0.5]  # KL: its lower tangent counts too
+    with pytest.raises(InputError, match="begins at 1"):
+        penalties.log_sparsity(1)
 
 
 def test_masking_zeroes_the_right_share_and_nothing_at_zero(rng):

@@ -11,6 +11,7 @@ PACKAGE = Path(aesparse.__file__).parent
 # A module imports only from those before it.
 ORDER = [
     "errors",
+    "files",
     "activations",
     "model",
     "corruption",

@@ -109,9 +109,11 @@ def test_t1_breaks_for_a_steeper_activation_and_an_untied_decoder():
     assert jnp.min(claims.margin) < 0
 
 
-@pytest.mark.parametrize("penalty", ["contractive", "marginalized", "sparsity"])
+@pytest.mark.parametrize(
+    "penalty", [penalties.contractive, penalties.marginalized, penalties.log_sparsity()]
+)
 def test_t2_equation_5_is_an_identity_on_zero_mean_data(penalty):
-    arguments = (get_activation("sigmoid"), getattr(penalties, penalty), 0.7, 0.01)
+    arguments = (get_activation("sigmoid"), penalty, 0.7, 0.01)
     claims = everywhere(statements.theorem1_identity, *arguments)
     assert jnp.max(jnp.abs(claims.hypotheses["E[x] = 0"])) <= ROUNDING
     assert jnp.min(claims.margin) >= -ROUNDING
@@ -120,7 +122,7 @@ def test_t2_equation_5_is_an_identity_on_zero_mean_data(penalty):
 
 
 def test_t2_the_condition_makes_the_mean_preactivation_fall():
-    arguments = (get_activation("sigmoid"), penalties.sparsity)
+    arguments = (get_activation("sigmoid"), penalties.log_sparsity())
     strong = everywhere(statements.theorem1_condition, *arguments, 1e4, 1e-6)
     met = jnp.isfinite(strong.margin)
     assert jnp.mean(met) > 0.5
@@ -256,7 +258,7 @@ def test_t9_kl_tends_to_its_limit_and_the_limit_to_the_mean():
         return jax.vmap(lambda t: penalty(unit(t), x, activation=identity))(rho_j)
 
     rho_j = jnp.linspace(0.01, 0.9, 50)
-    limit = shipped(penalties.sparsity, rho_j)
+    limit = shipped(penalties.log_sparsity(), rho_j)
     distances = [
         float(jnp.max(jnp.abs(shipped(penalties.kl_sparsity(rho), rho_j) - limit)))
         for rho in (1e-2, 1e-4, 1e-6)
@@ -264,7 +266,7 @@ def test_t9_kl_tends_to_its_limit_and_the_limit_to_the_mean():
     assert distances[0] > 50 * distances[1] > 50 * 50 * distances[2]
     assert distances[2] < 1e-4
     small = jnp.array([1e-2, 1e-3, 1e-4])
-    second_order = (shipped(penalties.sparsity, small) - small) / small**2
+    second_order = (shipped(penalties.log_sparsity(), small) - small) / small**2
     np.testing.assert_allclose(second_order, 0.5, rtol=0.02)
 
 

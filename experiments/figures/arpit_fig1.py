@@ -1,6 +1,6 @@
 """Arpit Figure 1: activation fraction against σ², ReLU, unit rows."""
 
-from experiments import claims
+from experiments import claims, curves
 from experiments.claims import Curve, Verdict
 from experiments.curves import collect, draw_panels, needed
 from experiments.protocol import Plan
@@ -19,14 +19,19 @@ def draw(found, plan: Plan):
     return draw_panels(collect(found), plan, "Activation fraction, ReLU, unit rows")
 
 
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    return curves.caption(found, plan)
+
+
 def verdicts(found, plan: Plan) -> list[Verdict]:
     """A1 on each data set."""
-    curves = collect(found)
-    return [v for dataset in plan.scale.datasets for v in _a1(dataset, curves)]
+    found_curves = collect(found)
+    return [v for dataset in plan.scale.datasets for v in _a1(dataset, found_curves)]
 
 
-def _a1(dataset: str, curves: dict[tuple[str, str], Curve]) -> list[Verdict]:
-    dae, cae, mdae, sae = (curves[dataset, name] for name in OBJECTIVES)
+def _a1(dataset: str, by_name: dict[tuple[str, str], Curve]) -> list[Verdict]:
+    dae, cae, mdae, sae = (by_name[dataset, name] for name in OBJECTIVES)
     parts = [
         ("CAE flat", claims.flat(cae), [cae]),
         ("mDAE flat", claims.flat(mdae), [mdae]),

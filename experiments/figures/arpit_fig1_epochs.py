@@ -1,6 +1,6 @@
 """Arpit Figure 1, DAE on digit data: the curve over σ² and how it comes about over epochs."""
 
-from experiments import style
+from experiments import curves, style
 from experiments.claims import Verdict
 from experiments.curves import collect, needed, over_epochs
 from experiments.protocol import DATA, Plan
@@ -18,12 +18,20 @@ def draw(found, plan: Plan):
     curve = next(iter(collect(found).values()))
     figure, (final, along) = style.panels(2, f"DAE, ReLU, unit rows, {DATA[curve.dataset].title}")
     style.draw_curve(final, curve)
-    style.strength_axis(final)
+    style.strength_axis(final, curve.strengths)
     final.set_title("after training")
     style.draw_epochs(along, curve.strengths, over_epochs(found, "dae", "activation_fraction"))
     along.set_title("over epochs, seed 0")
     style.legend(figure, final, curve.flagged.any())
     return figure
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    return (
+        curves.caption(found, plan)
+        + " Right: the fraction over epochs, seed 0, on 5,000 samples at most."
+    )
 
 
 def verdicts(found, plan: Plan) -> list[Verdict]:
