@@ -6,6 +6,7 @@ from experiments.claims import Curve
 
 __all__ = ["draw_curve", "draw_epochs", "label", "legend", "panels", "save", "strength_axis"]
 
+_LABEL_GAP = 0.028
 _SMALLEST_TICK = 0.01  # 0.001 would overprint 0
 # Colours differ in lightness as well as hue (Okabe–Ito), lines and markers differ too.
 _LOOK = {
@@ -48,28 +49,23 @@ def strength_axis(axis, strengths: np.ndarray) -> None:
 
 
 def draw_epochs(axis, strengths: np.ndarray, history: np.ndarray) -> None:
-    """One line per strength over epochs, dark to light, each labelled at its end."""
+    """One line per strength over epochs, dark to light with the strength, labelled at its end."""
     import matplotlib as mpl
 
     colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, len(strengths)))
     last = history.shape[1] - 1
     for line, colour in zip(history, colours, strict=True):
         axis.plot(np.arange(last + 1), line, color=colour, linewidth=1.3)
-    for strength, y in zip(strengths, _spread(history[:, -1], 0.032), strict=True):
-        axis.annotate(f"{strength:g}", (last, y), (3, -2), textcoords="offset points", fontsize=6)
+    above = np.inf
+    for i in np.argsort(-history[:, -1]):
+        y = history[i, -1]
+        if above - y >= _LABEL_GAP:  # labels that would overprint are left out
+            axis.annotate(
+                f"{strengths[i]:g}", (last, y), (3, -2), textcoords="offset points", fontsize=6
+            )
+            above = y
     axis.set_xlim(0, last * 1.1)
     axis.set_xlabel("epoch (numbers at the right: σ²)")
-
-
-def _spread(heights: np.ndarray, gap: float) -> np.ndarray:
-    """The heights moved apart to at least `gap`, in their order, for labels."""
-    order = np.argsort(heights)
-    placed = heights[order].astype(float)
-    for i in range(1, len(placed)):
-        placed[i] = max(placed[i], placed[i - 1] + gap)
-    moved = np.empty_like(placed)
-    moved[order] = placed - max(0.0, placed[-1] - max(1.0, heights.max()))
-    return moved
 
 
 def _signed_root(v):

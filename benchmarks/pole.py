@@ -1,0 +1,59 @@
+"""How much the SAE curves depend on where the tangent of eq. 13 begins.
+
+    python benchmarks/pole.py [--scale quick|reduced] [--data-dir DIR]
+
+Trains SAE (ReLU, unit rows, seed 0) with the tangent beginning at 0.9, 0.99 and 0.999 and
+writes the largest change of the final activation fraction against 0.99, per data set, to
+benchmarks/pole-SCALE.json.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import aesparse as ae
+from experiments.protocol import DATA, MOMENTUM, STRENGTHS, get_scale
+
+POLES = (0.9, 0.99, 0.999)
+
+
+def curve(pole: float, X: np.ndarray, rate: float, scale) -> np.ndarray:
+    """The final activation fraction over the paper's strengths."""
+    result = ae.fit_grid(
+        jax.random.key(0),
+        X,
+        objective=ae.objectives.sparse(ae.activations.get_activation("relu"), pole=pole),
+        strengths=STRENGTHS[1:],
+        hidden=scale.hidden,
+        epochs=scale.epochs,
+        batch_size=scale.batch_size,
+        learning_rate=rate,
+        momentum=MOMENTUM,
+    )
+    return np.asarray(result.metrics.activation_fraction)[0]
+
+
+def main() -> None:
+    """Trains, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", default="quick")
+    parser.add_argument("--data-dir")
+    args = parser.parse_args()
+    scale, found = get_scale(args.scale), {}
+    for name in scale.datasets:
+        data = ae.data.load(name, data_dir=args.data_dir, samples=scale.samples)
+        X = ae.data.standardize(data.train, DATA[name].epsilon)(data.train)
+        curves = {pole: curve(pole, X, DATA[name].learning_rate, scale) for pole in POLES}
+        found[name] = {
+            str(pole): round(float(np.abs(curves[pole] - curves[0.99]).max()), 5) for pole in POLES
+        }
+        print(f"{name}: largest change of the fraction against 0.99: {found[name]}")
+    path = Path(__file__).with_name(f"pole-{args.scale}.json")
+    path.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
