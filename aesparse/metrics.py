@@ -18,6 +18,7 @@ __all__ = [
     "BiasPressure",
     "Metrics",
     "UnitStatistics",
+    "bias_gradient_bound",
     "bias_pressure",
     "flagged",
     "measure",
@@ -108,6 +109,14 @@ def summarize(params: Params, units: UnitStatistics) -> Metrics:
     )
 
 
+def bias_gradient_bound(params: Params, error: Float[Array, ""]) -> Float[Array, " m"]:
+    """2 σ_r √n ‖W_j‖ of Lemma 1 and Theorem 1 (Arpit), from E‖r‖² = n σ_r².
+
+    With this σ_r the bound assumes no law of the residual, Gaussian or other.
+    """
+    return 2 * jnp.sqrt(error) * jnp.linalg.norm(params.weight, axis=-1)
+
+
 def bias_pressure(
     objective: Objective,
     params: Params,
@@ -123,7 +132,7 @@ def bias_pressure(
         return objective(moved, x, eps, strength)[0] - error, error
 
     gradient, error = jax.grad(added, has_aux=True)(params.bias)
-    bound = 2 * jnp.sqrt(error) * jnp.linalg.norm(params.weight, axis=-1)
+    bound = bias_gradient_bound(params, error)
     return BiasPressure(jnp.mean(gradient > bound), jnp.max(gradient / bound))
 
 

@@ -49,6 +49,15 @@ def test_every_module_has_its_place_and_imports_only_upwards():
         assert ours <= above, f"{name} imports {ours - above}"
 
 
+def test_theory_uses_the_models_and_never_the_trainer():
+    above = set(ORDER[: ORDER.index("guard")])
+    for path in (PACKAGE / "theory").glob("*.py"):
+        ours = {name.split(".")[0] for name in imported(path)} & {*ORDER, "experiments"}
+        assert ours <= above, f"{path.name} imports {ours - above}"
+    for name in ORDER:
+        assert not any(n.startswith("theory") for n in imported(PACKAGE / f"{name}.py"))
+
+
 def test_importing_the_package_imports_nothing_heavy():
     code = f"import sys, aesparse; print(sorted({HEAVY!r} & sys.modules.keys()))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,7 +14,8 @@ from jaxtyping import Array, Float
 
 from aesparse import penalties
 from aesparse.activations import Activation
-from aesparse.model import Params, preactivation, reconstruct
+from aesparse.metrics import bias_gradient_bound
+from aesparse.model import Params, preactivation
 from aesparse.objectives import reconstruction_error
 from aesparse.theory import properties
 from aesparse.theory.records import Claim
@@ -48,13 +49,8 @@ def _reconstruction(X: Float[Array, "N n"], s: Activation) -> Callable[[Params],
 
 
 def lemma1_bound(params: Params, X: Float[Array, "N n"], s: Activation) -> Float[Array, " m"]:
-    """2 σ_r √n ‖W_j‖ with n σ_r² := E‖r‖², so that no law of the residual is assumed."""
-    residual = X - reconstruct(params, X, s)
-    return (
-        2
-        * jnp.sqrt(jnp.mean(jnp.sum(residual**2, axis=-1)))
-        * jnp.linalg.norm(params.weight, axis=-1)
-    )
+    """2 σ_r √n ‖W_j‖ with n σ_r² := E‖r‖² on `X`."""
+    return bias_gradient_bound(params, reconstruction_error(params, X, X, s))
 
 
 def lemma1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
