@@ -204,7 +204,7 @@ def test_the_tangent_may_begin_elsewhere():
     ]
     assert shares == [0.0, 0.25, 0.5]  # KL: its lower tangent counts too
     with pytest.raises(InputError, match="begins at 1"):
-        penalties.log_sparsity(1)
+        penalties.log_sparsity(1.0)
 
 
 def test_masking_zeroes_the_right_share_and_nothing_at_zero(rng):
