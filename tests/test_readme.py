@@ -47,6 +47,13 @@ def test_every_path_and_picture_exists():
         assert (ROOT / "".join(path)).exists()
 
 
+def test_the_sensitivity_to_the_pole_is_the_stored_one():
+    stored = json.loads((ROOT / "benchmarks" / "pole-reduced.json").read_text())
+    largest = [f"{max(stored[name].values()):.2f}" for name in ("mnist", "cifar10")]
+    found = re.search(r"by up to (\S+) on MNIST and (\S+) on CIFAR-10", README).groups()
+    assert list(found) == largest
+
+
 def verdict_table(record: dict) -> str:
     rows = ["| data | statement | verdict | deciding numbers |", "|---|---|---|---|"]
     for v in record["verdicts"]:
