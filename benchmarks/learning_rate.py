@@ -2,9 +2,10 @@
 
     python benchmarks/learning_rate.py --data-dir DIR [--datasets mnist cifar10]
 
-Trains the unregularized auto-encoder (ReLU, unit rows, m = 1000, N = 50,000, seed 0) for three
-epochs at every candidate rate inside the paper's interval, as one grid, and names the rate
-with the smallest reconstruction error among the cells that are not flagged. No claim enters.
+The paper takes "a middle ground" in [0.001, 0.005]: here its middle, 0.003, or the largest
+candidate below at which the unregularized auto-encoder (ReLU, unit rows, m = 1000,
+N = 50,000, three epochs, three seeds) is neither lost nor reconstructs worse than at 0.001.
+All candidates train as one grid; no claim enters.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import aesparse as ae
 from experiments.protocol import DATA, MOMENTUM, get_scale
 
 RATES = np.array([0.001, 0.002, 0.003, 0.004, 0.005], np.float32)
-EPOCHS = 3
+MIDDLE, EPOCHS, SEEDS = 0.003, 3, (0, 1, 2)
 
 
 def main() -> None:
@@ -35,14 +36,21 @@ def main() -> None:
             objective=objective,
             strengths=np.zeros_like(RATES),
             learning_rate=RATES,
+            seeds=SEEDS,
             hidden=scale.hidden,
             batch_size=scale.batch_size,
             momentum=MOMENTUM,
             epochs=EPOCHS,
         )
-        error = np.where(result.flagged_epoch[0] < 0, result.metrics.reconstruction[0], np.inf)
-        table = ", ".join(f"{r:g}: {e:.2f}" for r, e in zip(RATES, error, strict=True))
-        print(f"{name}: reconstruction error {table}; rate {RATES[error.argmin()]:g}")
+        lost = (result.flagged_epoch >= 0).any(axis=0)
+        error = np.asarray(result.metrics.reconstruction).mean(axis=0)
+        table = ", ".join(
+            f"{rate:g}: {'lost' if gone else f'{e:.2f}'}"
+            for rate, gone, e in zip(RATES, lost, error, strict=True)
+        )
+        works = ~lost & (error <= error[0])
+        allowed = RATES[works & (np.float32(MIDDLE) >= RATES)]
+        print(f"{name}: reconstruction error {table}; rate {allowed.max():g}")
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ class Scale(NamedTuple):
 
 
 # The rate is chosen once per data set, by benchmarks/learning_rate.py, which looks at no claim:
-# the one in the paper's interval whose unregularized model reconstructs best after three
-# epochs at the paper's sizes. (Patches lose that model altogether from 0.002 on.)
+# the middle of the paper's interval, or the largest candidate below it at which the
+# unregularized model works at the paper's sizes. (On patches it dies from 0.002 on.)
 DATA = {
     "digits": Data("8×8 digits", 0.1, 0.003),
     "photos": Data("8×8×3 photo patches", 0.0, 0.001),
