@@ -31,8 +31,9 @@ def figure(
     """Train the missing runs of a figure, draw it, and print its claims."""
     if name is None:
         print("Figures (python -m experiments NAME):")
+        width = max(map(len, figure_names()))
         for known in figure_names():
-            print(f"  {known:<14} {get_figure(known).__doc__.splitlines()[0]}")
+            print(f"  {known:<{width}}  {get_figure(known).__doc__.splitlines()[0]}")
         return
     plan = Plan.checked(scale, seeds, learning_rate)
     if data_dir is not None and not plan.scale.evidence:
