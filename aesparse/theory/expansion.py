@@ -4,8 +4,6 @@ The expectation over Gaussian corruption is a tensor Gauss-Hermite quadrature, e
 rounding for smooth activations in one or two input dimensions. Shapes: n inputs, N samples.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,7 +65,6 @@ def relu_kink_residual(
     bias: Float[Array, " m"],
     sigmas: Float[Array, " K"],
     *,
-    relu: Callable[[Array], Array] = jax.nn.relu,
     samples: int = 400_001,
 ) -> tuple[Float[Array, " K"], Float[Array, " K"]]:
     """The residual for ReLU on x ~ N(0, 1), n = 1, and the term that autodiff cannot see.
@@ -81,7 +78,7 @@ def relu_kink_residual(
     nodes, weights = _gauss_hermite(1)
 
     def output(z: Float[Array, " K"]) -> Float[Array, " K"]:
-        return relu(z[:, None] * weight[None] + bias[None]) @ weight
+        return jax.nn.relu(z[:, None] * weight[None] + bias[None]) @ weight
 
     def loss(sigma: Float[Array, ""]) -> Float[Array, ""]:
         def at(node):

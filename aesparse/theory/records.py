@@ -1,14 +1,12 @@
-"""What a statement evaluated on a problem returns, and the precision it is evaluated in."""
+"""What a statement evaluated on a problem returns."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-__all__ = ["Claim", "double_precision", "hypotheses_hold"]
+__all__ = ["Claim", "hypotheses_hold"]
 
 
 class Claim(NamedTuple):
@@ -29,10 +27,3 @@ def hypotheses_hold(claim: Claim, tolerance: float = 1e-9) -> Bool[Array, ""]:
     """Whether every hypothesis holds within the tolerance."""
     residuals = jnp.stack([jnp.asarray(r) for r in claim.hypotheses.values()])
     return jnp.all(residuals <= tolerance)
-
-
-@contextlib.contextmanager
-def double_precision() -> Iterator[None]:
-    """float64 inside the block only; inputs made outside keep their precision."""
-    with jax.enable_x64(True):
-        yield
