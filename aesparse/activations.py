@@ -6,6 +6,7 @@ they matter and never declared here.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -50,12 +51,15 @@ class Activation:
         return h
 
 
-# δ_min as in Arpit section 3; the paper names none for tanh and identity, where "active"
-# is read as "positive".
+# δ_min as in Arpit section 3: 0 for ReLU, 0.1 where s only tends to 0. The paper names none for
+# the others: activations that reach 0, and tanh and identity, are "active" where positive.
 ACTIVATIONS = {
     "relu": Activation(jax.nn.relu, 0.0),
     "softplus": Activation(jax.nn.softplus, 0.1),
     "sigmoid": Activation(jax.nn.sigmoid, 0.1),
+    "hard-sigmoid": Activation(jax.nn.hard_sigmoid, 0.1),
+    "elu+1": Activation(lambda a: jax.nn.elu(a) + 1, 0.1),
+    "gelu": Activation(functools.partial(jax.nn.gelu, approximate=False), 0.0),
     "tanh": Activation(jnp.tanh, 0.0),
     "identity": Activation(lambda a: a, 0.0),
 }

@@ -139,14 +139,17 @@ def kl_sparse(activation: Activation, *, rho: float = 0.05) -> Objective:
     return regularized(activation, penalties.kl_sparsity(rho), report=report)
 
 
+def _with_named(name: str, activation: Activation) -> Objective:
+    return regularized(activation, penalties.PENALTIES[name])
+
+
+# Every named penalty is an objective of the same name; these differ from, or add to, them.
 OBJECTIVES: dict[str, Callable[[Activation], Objective]] = {
+    **{name: functools.partial(_with_named, name) for name in penalties.PENALTIES},
     "ae": autoencoder,
     "dae": denoising,
     "dae-masking": lambda s: denoising(s, corruption.masking),
     "edae": first_order_denoising,
-    "dae2": lambda s: regularized(s, penalties.second_order),
-    "cae": lambda s: regularized(s, penalties.contractive),
-    "mdae": lambda s: regularized(s, penalties.marginalized),
     "sae": sparse,
     "sae-kl": kl_sparse,
 }

@@ -16,14 +16,16 @@ from jax.scipy.special import xlogy
 from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
-from aesparse.errors import InputError
+from aesparse.errors import InputError, unknown_name
 from aesparse.model import Params, decode, decoder_matrix, encode, preactivation, reconstruct
 
 __all__ = [
+    "PENALTIES",
     "POLE",
     "Penalty",
     "contractive",
     "contractive_generic",
+    "get_penalty",
     "kl_floor",
     "kl_sparsity",
     "log_sparsity",
@@ -37,6 +39,7 @@ __all__ = [
     "slope",
     "slope_cross_term",
     "tangent_share",
+    "weight_decay",
 ]
 
 POLE = 0.99  # −log(1 − ρ_j) and the KL penalty continue as their tangent above this mean
@@ -240,3 +243,30 @@ def tangent_share(low: float = -math.inf, high: float = POLE) -> Penalty:
         return jnp.mean((means > high) | (means < low))
 
     return share
+
+
+def weight_decay(
+    params: Params, x: Float[Array, "B n"], *, activation: Activation
+) -> Float[Array, ""]:
+    """Σ W² over encoder and decoder weights, without biases and without a factor ½."""
+    del x, activation
+    decoder = 0.0 if params.decoder is None else jnp.sum(params.decoder**2)
+    return jnp.sum(params.weight**2) + decoder
+
+
+PENALTIES: dict[str, Penalty] = {
+    "cae": contractive,
+    "mdae": marginalized,
+    "dae2": second_order,
+    "sae": log_sparsity(),
+    "sae-kl": kl_sparsity(0.05),
+    "mean-square": mean_activation(jnp.square),
+    "weight-decay": weight_decay,
+}
+
+
+def get_penalty(name: str) -> Penalty:
+    """The built-in penalty called `name`; `InputError` with near matches otherwise."""
+    if name not in PENALTIES:
+        raise unknown_name("penalty", name, PENALTIES)
+    return PENALTIES[name]

@@ -5,11 +5,16 @@ f'(t) = Im f(t + ih)/h with h = 1e-30 differentiates it to rounding.
 """
 
 import numpy as np
+from scipy.special import erf
 from scipy.stats import norm
 
 
 def _sigmoid(a):
     return 1 / (1 + np.exp(-a))
+
+
+def _normal_density(a):
+    return np.exp(-(a**2) / 2) / np.sqrt(2 * np.pi)
 
 
 # name: (s, s', s''), each valid for complex arguments near the real axis
@@ -24,6 +29,21 @@ ACTIVATIONS = {
         _sigmoid,
         lambda a: _sigmoid(a) * (1 - _sigmoid(a)),
         lambda a: _sigmoid(a) * (1 - _sigmoid(a)) * (1 - 2 * _sigmoid(a)),
+    ),
+    "hard-sigmoid": (
+        lambda a: np.where(a.real > 3, 1, np.where(a.real < -3, 0, (a + 3) / 6)),
+        lambda a: (np.abs(a.real) < 3) / 6,
+        lambda a: 0 * a,
+    ),
+    "elu+1": (
+        lambda a: np.where(a.real > 0, a + 1, np.exp(a)),
+        lambda a: np.where(a.real > 0, 1, np.exp(a)),
+        lambda a: np.where(a.real > 0, 0, np.exp(a)),
+    ),
+    "gelu": (
+        lambda a: a * (1 + erf(a / np.sqrt(2))) / 2,
+        lambda a: (1 + erf(a / np.sqrt(2))) / 2 + a * _normal_density(a),
+        lambda a: (2 - a**2) * _normal_density(a),
     ),
     "tanh": (
         np.tanh,
@@ -90,6 +110,17 @@ def mdae(p, x, eps, strength, act):
     return np.mean(np.sum(r**2, 1)) + strength * penalty
 
 
+def mean_square(p, x, eps, strength, act):
+    a, _, r = _parts(p, x, act[0])
+    return np.mean(np.sum(r**2, 1)) + strength * np.sum(np.mean(act[0](a), 0) ** 2)
+
+
+def weight_decay(p, x, eps, strength, act):
+    _, _, r = _parts(p, x, act[0])
+    weights = [p[name] for name in ("weight", "decoder") if name in p]
+    return np.mean(np.sum(r**2, 1)) + strength * sum(np.sum(w**2) for w in weights)
+
+
 def sae(p, x, eps, strength, act):
     a, _, r = _parts(p, x, act[0])
     rho = np.mean(act[0](a), 0)
@@ -126,6 +157,8 @@ OBJECTIVES = {
     "mdae": mdae,
     "sae": sae,
     "sae-kl": sae_kl,
+    "mean-square": mean_square,
+    "weight-decay": weight_decay,
 }
 
 

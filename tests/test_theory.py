@@ -50,6 +50,9 @@ TABLE = {
     "relu": (True, True, True, True),
     "softplus": (True, True, True, True),
     "sigmoid": (True, False, True, True),
+    "hard-sigmoid": (True, False, True, True),
+    "elu+1": (True, True, True, True),
+    "gelu": (False, False, False, True),
     "tanh": (True, False, True, False),
     "identity": (True, True, True, False),
 }
@@ -91,7 +94,7 @@ def test_activation_threshold_is_where_the_unit_switches_off(name, expected):
 # --- statements ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row[2]])
 def test_t1_lemma_1(name):
     claims = everywhere(statements.lemma1, get_activation(name))
     assert all_hold(claims)
@@ -141,7 +144,7 @@ def test_t2_variance_is_the_squared_length_on_white_data_only():
     assert jnp.min(raw.margin) < -0.1
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row[0]])
 def test_t3_corollary_1(name):
     for f in (jnp.exp, lambda t: t**3, jnp.arctan):
         claims = everywhere(statements.corollary1, get_activation(name), f)

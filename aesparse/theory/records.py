@@ -25,5 +25,5 @@ class Claim(NamedTuple):
 
 def hypotheses_hold(claim: Claim, tolerance: float = 1e-9) -> Bool[Array, ""]:
     """Whether every hypothesis holds within the tolerance."""
-    residuals = jnp.stack([jnp.asarray(r) for r in claim.hypotheses.values()])
-    return jnp.all(residuals <= tolerance)
+    residuals = [jnp.asarray(r) for r in claim.hypotheses.values()]
+    return jnp.all(jnp.array(residuals) <= tolerance)

@@ -26,11 +26,14 @@ __all__ = [
     "corollary1",
     "corollary2",
     "cross_term",
+    "deactivation",
+    "gradient_step",
     "lemma1",
     "lemma1_bound",
     "radial_gradient",
     "remark1",
     "remark2",
+    "some_strength_suffices",
     "theorem1_condition",
     "theorem1_identity",
     "theorem1_variance",
@@ -54,18 +57,26 @@ def lemma1_bound(params: Params, X: Float[Array, "N n"], s: Activation) -> Float
 
 
 def lemma1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
-    """T1: |∂J_AE/∂b_j| <= 2 σ_r √n ‖W_j‖ for a tied decoder and s' in [0, 1] (Lemma 1)."""
+    """T1: |∂J_AE/∂b_j| <= 2 σ_r √n ‖W_j‖ for a tied decoder and s' in [0, 1] (Lemma 1).
+
+    The margin is the share of the bound left free, 0 where the bound itself is 0.
+    """
     left = jnp.abs(bias_gradient(_reconstruction(X, s), params))
     right = lemma1_bound(params, X, s)
-    return Claim(
-        {"s' in [0, 1]": properties.slope_in_unit_interval(s).residual},
-        left,
-        right,
-        right - left,
-    )
+    untied = jnp.zeros(()) if params.decoder is None else params.decoder - params.weight.T
+    hypotheses = {
+        "s' in [0, 1]": properties.slope_in_unit_interval(s).residual,
+        "tied decoder": jnp.max(jnp.abs(untied)),
+    }
+    return Claim(hypotheses, left, right, _relative(right - left, right))
 
 
-def _after_step(
+def _relative(difference: Float[Array, " m"], size: Float[Array, " m"]) -> Float[Array, " m"]:
+    """The difference in units of `size`; the difference itself where the size is 0."""
+    return difference / jnp.where(size > 0, size, 1.0)
+
+
+def gradient_step(
     params: Params,
     X: Float[Array, "N n"],
     s: Activation,
@@ -73,7 +84,7 @@ def _after_step(
     strength: float | Float[Array, ""],
     rate: float | Float[Array, ""],
 ) -> Params:
-    """One plain full-batch gradient step on J_AE + λR."""
+    """The parameters after one plain full-batch gradient step on J_AE + λR."""
 
     def loss(p: Params) -> Float[Array, ""]:
         return _reconstruction(X, s)(p) + strength * penalty(p, X, activation=s)
@@ -105,7 +116,7 @@ def theorem1_identity(
     The margin is minus the relative disagreement of the two sides: 0 up to rounding.
     """
     reconstruction, regularizer = _pushes(params, X, s, penalty)
-    after = _after_step(params, X, s, penalty, strength, rate)
+    after = gradient_step(params, X, s, penalty, strength, rate)
     left = _mean_preactivation(after, X) - _mean_preactivation(params, X)
     right = -rate * (reconstruction + strength * regularizer)
     scale = jnp.max(jnp.abs(right)) + jnp.max(jnp.abs(_mean_preactivation(params, X)))
@@ -126,7 +137,7 @@ def theorem1_condition(
     where the condition is met and infinite where it is not.
     """
     _, regularizer = _pushes(params, X, s, penalty)
-    after = _after_step(params, X, s, penalty, strength, rate)
+    after = gradient_step(params, X, s, penalty, strength, rate)
     fall = (_mean_preactivation(params, X) - _mean_preactivation(after, X)) / rate
     left, right = strength * regularizer, lemma1_bound(params, X, s)
     hypotheses = {
@@ -141,7 +152,7 @@ def theorem1_variance(params: Params, X: Float[Array, "N n"]) -> Claim:
     left = jnp.var(preactivation(params, X), axis=0)
     right = jnp.sum(params.weight**2, axis=-1)
     hypotheses = {"E[x] = 0": properties.zero_mean(X), "E[xxᵀ] = I": properties.whiteness(X)}
-    return Claim(hypotheses, left, right, -jnp.abs(left - right) / right)
+    return Claim(hypotheses, left, right, -_relative(jnp.abs(left - right), right))
 
 
 def corollary1(
@@ -169,6 +180,19 @@ def corollary2(
     """T4: ∂/∂b_j E Σ s'^q ‖W_j‖^p >= 0 for s non-decreasing and convex (Corollary 2)."""
     left = bias_gradient(lambda v: penalties.slope(q, p)(v, X, activation=s), params)
     return Claim(_non_decreasing_and_convex(s), left, jnp.zeros_like(left), left)
+
+
+def some_strength_suffices(
+    params: Params, X: Float[Array, "N n"], s: Activation, penalty: penalties.Penalty
+) -> Claim:
+    """"∃ λ > 0" of the corollaries: some strength keeps ∂J_AE/∂b_j + λ ∂R/∂b_j >= 0 everywhere.
+
+    `left` is ∂R/∂b_j and `right` ∂J_AE/∂b_j. A unit with ∂R/∂b_j > 0 always finds its λ (margin
+    infinite); one with ∂R/∂b_j = 0 is left to its reconstruction, and the margin is ∂J_AE/∂b_j.
+    """
+    right, left = _pushes(params, X, s, penalty)
+    hypotheses = {"E[x] = 0": properties.zero_mean(X)} | _non_decreasing_and_convex(s)
+    return Claim(hypotheses, left, right, jnp.where(left > 0, jnp.inf, right))
 
 
 def cross_term(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
@@ -206,6 +230,22 @@ def theorem2_bounds(
         "gaussian": ndtr(gap / jnp.sqrt(variance)),
         "found": jnp.mean(s(a) <= s.threshold, axis=0),
     }
+
+
+def deactivation(params: Params, X: Float[Array, "N n"], s: Activation, size: float) -> Claim:
+    """The sparsity conclusion: a unit pushed below a_min is *small*, |h_j| <= `size` >= δ_min.
+
+    `left` is the frequency of |h_j| <= size, `right` Chebyshev's bound at a_min = s⁻¹(size)
+    (Theorem 2 with Arpit 2.1.2); it needs negative saturation at 0, which tanh has not.
+    """
+    switched = Activation(s.fn, size)
+    bounds = theorem2_bounds(params, X, switched)
+    left = jnp.mean(jnp.abs(s(preactivation(params, X))) <= size, axis=0)
+    hypotheses = {
+        "s non-decreasing": properties.non_decreasing(s).residual,
+        "s(−∞) = 0": properties.negative_saturation(s).residual,
+    }
+    return Claim(hypotheses, left, bounds["chebyshev"], left - bounds["chebyshev"])
 
 
 def theorem2_step(before: Params, after: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
@@ -247,7 +287,7 @@ def remark2(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
 
 def _equal(left: Float[Array, ""], right: Float[Array, ""]) -> Claim:
     left, right = left[None], right[None]
-    return Claim({}, left, right, -jnp.abs(left - right) / jnp.abs(right))
+    return Claim({}, left, right, -_relative(jnp.abs(left - right), jnp.abs(right)))
 
 
 def biasless_mean(weight: Float[Array, "m n"], X: Float[Array, "N n"]) -> Claim:
@@ -258,7 +298,7 @@ def biasless_mean(weight: Float[Array, "m n"], X: Float[Array, "N n"]) -> Claim:
         {"E[x] = 0": properties.zero_mean(X)},
         mean,
         jnp.zeros_like(mean),
-        -jnp.abs(mean) / scale,
+        -_relative(jnp.abs(mean), scale),
     )
 
 

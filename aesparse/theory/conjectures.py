@@ -1,0 +1,232 @@
+"""What the falsifier is set on: the papers' statements, and readings of them that are false.
+
+Each conjecture is a statement at a `Problem` with the projection onto its hypotheses, and
+whether it is true. The false ones leave out a hypothesis that the papers do not name, or
+promise more than holds.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from aesparse import penalties
+from aesparse.activations import Activation, get_activation
+from aesparse.model import Params
+from aesparse.theory import properties, statements
+from aesparse.theory.falsifier import Problem, centred, whitened
+from aesparse.theory.records import Claim
+
+__all__ = ["CONJECTURES", "Conjecture"]
+
+_RELU, _SOFTPLUS = get_activation("relu"), get_activation("softplus")
+_SIGMOID, _TANH = get_activation("sigmoid"), get_activation("tanh")
+_HALF_SQUARE = Activation(lambda a: a**2 / 2)
+_RATE = 1e-3
+_BELOW = 0.05  # how far under a_min Theorem 2's problems start, and fall at least
+_SMALL = 0.1  # |h| up to this counts as switched off where δ_min must be positive
+
+
+@dataclasses.dataclass(frozen=True)
+class Conjecture:
+    """A statement to attack: `id` as in the claims (T1 …), and whether it is in fact `true`."""
+
+    id: str
+    title: str
+    statement: Callable[[Problem], Claim]
+    true: bool = True
+    project: Callable[[Problem], Problem] = centred
+
+
+def _on_parameters(statement: Callable[..., Claim], *arguments) -> Callable[[Problem], Claim]:
+    return lambda problem: statement(problem.params, problem.X, *arguments)
+
+
+def _with_strength(
+    statement: Callable[..., Claim], s: Activation, penalty: penalties.Penalty
+) -> Callable[[Problem], Claim]:
+    return lambda p: statement(p.params, p.X, s, penalty, p.strength, _RATE)
+
+
+def _only(statement: Callable[[Problem], Claim], *hypotheses: str) -> Callable[[Problem], Claim]:
+    """The statement with just these of its hypotheses."""
+
+    def weaker(problem: Problem) -> Claim:
+        claim = statement(problem)
+        return claim._replace(hypotheses={name: claim.hypotheses[name] for name in hypotheses})
+
+    return weaker
+
+
+def _without(statement: Callable[[Problem], Claim], dropped: str) -> Callable[[Problem], Claim]:
+    def weaker(problem: Problem) -> Claim:
+        claim = statement(problem)
+        kept = {name: r for name, r in claim.hypotheses.items() if name != dropped}
+        return claim._replace(hypotheses=kept)
+
+    return weaker
+
+
+def _theorem2(s: Activation) -> Callable[[Problem], Claim]:
+    return lambda p: statements.theorem2_step(p.params, p.after, p.X, s)
+
+
+def _falling(s: Activation) -> Callable[[Problem], Problem]:
+    """White data, E[a_j] = b_j below a_min, and lower still one step later."""
+
+    def project(problem: Problem) -> Problem:
+        before = problem.params
+        limit = properties.activation_threshold(s) - _BELOW
+        before = before._replace(bias=jnp.minimum(before.bias, limit))
+        after = problem.after
+        after = after._replace(bias=jnp.minimum(after.bias, before.bias - _BELOW))
+        return whitened(problem._replace(params=before, after=after))
+
+    return project
+
+
+def _falling_at_fixed_length(s: Activation) -> Callable[[Problem], Problem]:
+    def project(problem: Problem) -> Problem:
+        lengths = jnp.linalg.norm(problem.params.weight, axis=-1, keepdims=True)
+        after = problem.after.weight
+        after = after * lengths / jnp.linalg.norm(after, axis=-1, keepdims=True)
+        return _falling(s)(problem._replace(after=problem.after._replace(weight=after)))
+
+    return project
+
+
+def _unit_rows(problem: Problem) -> Problem:
+    weight = problem.params.weight
+    unit = weight / jnp.linalg.norm(weight, axis=-1, keepdims=True)
+    return centred(problem._replace(params=Params(unit, problem.params.bias)))
+
+
+def _kl(t: jax.Array) -> jax.Array:
+    """KL(0.5 ‖ t), increasing only above its target."""
+    return -0.5 * jnp.log(2 * t) - 0.5 * jnp.log(2 * (1 - t))
+
+
+def _biasless(problem: Problem) -> Claim:
+    return statements.biasless_mean(problem.params.weight, problem.X)
+
+
+def _true() -> list[Conjecture]:
+    identity, condition = statements.theorem1_identity, statements.theorem1_condition
+    sae, on = penalties.log_sparsity(), _on_parameters
+    lemmas = [
+        Conjecture("T1", f"Lemma 1, {name}", on(statements.lemma1, get_activation(name)))
+        for name in ("relu", "softplus", "sigmoid", "tanh")
+    ]
+    convex = [
+        Conjecture(number, f"{title}, {name}", on(statement, get_activation(name)))
+        for number, title, statement in (
+            ("T4", "Corollary 2", statements.corollary2),
+            ("T8", "second term of Theorem 3", statements.cross_term),
+        )
+        for name in ("relu", "softplus")
+    ]
+    radial = [
+        Conjecture(
+            "T13",
+            f"ReLU, unit rows: only a radial gradient, {name}",
+            on(statements.radial_gradient, _RELU, penalty),
+            project=_unit_rows,
+        )
+        for name, penalty in (("CAE", penalties.contractive), ("mDAE", penalties.marginalized))
+    ]
+    exists = on(statements.some_strength_suffices, _SOFTPLUS, penalties.contractive)
+    return [
+        *lemmas,
+        Conjecture("T2", "eq. 5, SAE, sigmoid", _with_strength(identity, _SIGMOID, sae)),
+        Conjecture(
+            "T2",
+            "eq. 5, CAE, softplus",
+            _with_strength(identity, _SOFTPLUS, penalties.contractive),
+        ),
+        Conjecture("T2", "Theorem 1, SAE, sigmoid", _with_strength(condition, _SIGMOID, sae)),
+        Conjecture("T2", "Theorem 1, SAE, ReLU", _with_strength(condition, _RELU, sae)),
+        Conjecture(
+            "T2",
+            "Var[a_j] = ‖W_j‖²",
+            on(statements.theorem1_variance),
+            project=whitened,
+        ),
+        Conjecture(
+            "T3", "Corollary 1, sigmoid, exp", on(statements.corollary1, _SIGMOID, jnp.exp)
+        ),
+        Conjecture("T3", "Corollary 1, ReLU, t³", on(statements.corollary1, _RELU, _cube)),
+        *convex,
+        Conjecture("T4", "Corollary 2, ∃ λ, softplus", exists),
+        *(
+            Conjecture(
+                "T5",
+                f"Theorem 2, {name}",
+                _theorem2(s),
+                project=_falling_at_fixed_length(s),
+            )
+            for name, s in (("ReLU", _RELU), ("sigmoid", _SIGMOID))
+        ),
+        Conjecture(
+            "T5",
+            "a unit pushed down is small, sigmoid",
+            on(statements.deactivation, _SIGMOID, _SMALL),
+            project=whitened,
+        ),
+        Conjecture("T7", "Remark 1, sigmoid", on(statements.remark1, _SIGMOID)),
+        Conjecture("T7", "Remarks 2 and 3, sigmoid", on(statements.remark2, _SIGMOID)),
+        Conjecture("T10", "E[a_j] = 0 without a bias", _biasless),
+        *radial,
+    ]
+
+
+def _cube(t: jax.Array) -> jax.Array:
+    return t**3
+
+
+def _false() -> list[Conjecture]:
+    on = _on_parameters
+    deactivation = on(statements.deactivation, _TANH, _SMALL)
+    return [
+        Conjecture(
+            "T4",
+            "Corollary 2 with sigmoid (not convex)",
+            _only(on(statements.corollary2, _SIGMOID), "s non-decreasing"),
+            true=False,
+        ),
+        Conjecture(
+            "T4",
+            "Corollary 2's ∃ λ with ReLU on a finite sample",
+            on(statements.some_strength_suffices, _RELU, penalties.contractive),
+            true=False,
+        ),
+        Conjecture(
+            "T3",
+            "Corollary 1 for KL with target 0.5, below it too",
+            _only(on(statements.corollary1, _SIGMOID, _kl), "s non-decreasing"),
+            true=False,
+        ),
+        Conjecture(
+            "T11",
+            "a unit pushed down is small, with tanh",
+            _only(deactivation, "s non-decreasing"),
+            true=False,
+            project=whitened,
+        ),
+        Conjecture(
+            "T5",
+            "Theorem 2 with rows that grow",
+            _without(_theorem2(_RELU), "‖W_j‖ fixed"),
+            true=False,
+            project=_falling(_RELU),
+        ),
+        Conjecture(
+            "T8",
+            "second term of Theorem 3, s = a²/2 (convex, not monotone)",
+            _only(on(statements.cross_term, _HALF_SQUARE), "s convex"),
+            true=False,
+        ),
+    ]
+
+
+CONJECTURES: tuple[Conjecture, ...] = (*_true(), *_false())

@@ -1,0 +1,229 @@
+"""The falsifier: a search for a problem that violates a statement within its hypotheses.
+
+Random starts, then gradient descent on the smallest margin through JAX, projected back onto
+the hypotheses after every step; all starts run in one vmap. A violation found is reduced to
+numbers that can be checked by hand. Shapes: n inputs, m hidden units, N samples.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from aesparse.model import Params
+from aesparse.theory.records import Claim, hypotheses_hold
+
+__all__ = [
+    "SIZES",
+    "Falsification",
+    "Problem",
+    "Size",
+    "centred",
+    "describe",
+    "draw",
+    "falsify",
+    "smallest_margin",
+    "whitened",
+]
+
+TOLERANCE = 1e-9  # a margin above −TOLERANCE is rounding
+_KEPT = 0.05  # a reduced counter-example keeps this share of the violation found
+_GRIDS = (1.0, 0.5, 0.25, 0.1, 0.05, 0.01)
+_RATE = 0.05
+_WEIGHT, _BIAS, _DATA = 3.0, 6.0, 3.0  # the box that is searched; log λ in ±9
+
+
+class Problem(NamedTuple):
+    """What a statement is evaluated at; `after` are the parameters one step later."""
+
+    params: Params
+    X: Float[Array, "N n"]
+    log_strength: Float[Array, ""]
+    after: Params
+
+    @property
+    def strength(self) -> Float[Array, ""]:
+        """λ > 0."""
+        return jnp.exp(self.log_strength)
+
+
+class Size(NamedTuple):
+    """The size of a problem: n, m, N."""
+
+    inputs: int
+    hidden: int
+    samples: int
+
+
+# Smallest first: the first size with a violation gives the simplest counter-example.
+SIZES = (Size(1, 1, 2), Size(1, 2, 2), Size(2, 3, 8))
+
+Statement = Callable[[Problem], Claim]
+Projection = Callable[[Problem], Problem]
+
+
+class Falsification(NamedTuple):
+    """What a search found: the smallest margin within the hypotheses, where, and the effort."""
+
+    margin: float
+    problem: Problem
+    evaluations: int
+
+    @property
+    def violated(self) -> bool:
+        """Whether the statement is false at `problem`, beyond rounding."""
+        return self.margin < -TOLERANCE
+
+
+def centred(problem: Problem) -> Problem:
+    """E[x] = 0, exactly also for rounded numbers: the last sample balances the others."""
+    X = problem.X
+    return problem._replace(X=X.at[-1].set(-jnp.sum(X[:-1], axis=0)))
+
+
+def whitened(problem: Problem) -> Problem:
+    """E[x] = 0 and E[xxᵀ] = I."""
+    X = centred(problem).X
+    factor = jnp.linalg.cholesky(X.T @ X / len(X))
+    white = jax.scipy.linalg.solve_triangular(factor, X.T, lower=True).T
+    return problem._replace(X=white)
+
+
+def draw(key: PRNGKeyArray, size: Size) -> Problem:
+    """A random problem in the box, biases wider than weights so that units saturate too."""
+    keys = jax.random.split(key, 6)
+
+    def params(key_w: PRNGKeyArray, key_b: PRNGKeyArray) -> Params:
+        weight = jax.random.normal(key_w, (size.hidden, size.inputs))
+        return Params(weight, 2 * jax.random.normal(key_b, (size.hidden,)))
+
+    return Problem(
+        params(keys[0], keys[1]),
+        jax.random.normal(keys[2], (size.samples, size.inputs)),
+        3 * jax.random.normal(keys[3]),
+        params(keys[4], keys[5]),
+    )
+
+
+def _boxed(problem: Problem) -> Problem:
+    def params(p: Params) -> Params:
+        return Params(jnp.clip(p.weight, -_WEIGHT, _WEIGHT), jnp.clip(p.bias, -_BIAS, _BIAS))
+
+    return Problem(
+        params(problem.params),
+        jnp.clip(problem.X, -_DATA, _DATA),
+        jnp.clip(problem.log_strength, -9.0, 9.0),
+        params(problem.after),
+    )
+
+
+def smallest_margin(statement: Statement, problem: Problem) -> Float[Array, ""]:
+    """The margin of the worst unit, infinite where a hypothesis fails or nothing is claimed."""
+    claim = statement(problem)
+    margin = jnp.min(jnp.where(jnp.isnan(claim.margin), jnp.inf, claim.margin))
+    return jnp.where(hypotheses_hold(claim), margin, jnp.inf)
+
+
+def falsify(
+    statement: Statement,
+    *,
+    project: Projection = centred,
+    sizes: Sequence[Size] = SIZES,
+    starts: int = 32,
+    steps: int = 50,
+    key: PRNGKeyArray | None = None,
+) -> Falsification:
+    """Searches for a `Problem` within the hypotheses at which `statement` has a negative margin.
+
+    `statement(problem)` returns a `Claim`; `project` maps a problem onto its hypotheses. The
+    sizes are searched in turn, `starts × (steps + 1)` evaluations each, until one is violated;
+    the counter-example is then reduced. Run it in float64.
+    """
+    key = jax.random.key(0) if key is None else key
+    found = []
+    for i, size in enumerate(sizes):
+        keys = jax.random.split(jax.random.fold_in(key, i), starts)
+        margin, problem = _search(statement, project, size, keys, steps)
+        found.append(Falsification(float(margin), problem, (i + 1) * starts * (steps + 1)))
+        if found[-1].violated:
+            return _reduced(statement, project, found[-1])
+    smallest = min(found, key=lambda f: f.margin)
+    return smallest._replace(evaluations=found[-1].evaluations)
+
+
+@functools.partial(jax.jit, static_argnames=("statement", "project", "size", "steps"))
+def _search(statement, project, size, keys, steps):
+    optimizer = optax.adam(_RATE)
+
+    def margin_at(free: Problem) -> Float[Array, ""]:
+        return smallest_margin(statement, project(free))
+
+    def step(carry, _):
+        free, state, best = carry
+        margin, gradient = jax.value_and_grad(margin_at)(free)
+        best = jax.tree.map(lambda a, b: jnp.where(margin < best[0], a, b), (margin, free), best)
+        gradient = jax.tree.map(jnp.nan_to_num, gradient)
+        update, state = optimizer.update(gradient, state)
+        return (_boxed(optax.apply_updates(free, update)), state, best), None
+
+    def one(key):
+        free = _boxed(draw(key, size))
+        carry = (free, optimizer.init(free), (jnp.inf, free))
+        (_, _, best), _ = jax.lax.scan(step, carry, length=steps + 1)
+        return best
+
+    margins, problems = jax.vmap(one)(keys)
+    where = jnp.argmin(margins)
+    return margins[where], project(jax.tree.map(lambda leaf: leaf[where], problems))
+
+
+def _reduced(statement: Statement, project: Projection, found: Falsification) -> Falsification:
+    """The same violation with as many entries as possible 0 or coarsely rounded."""
+    margin_of = jax.jit(lambda problem: smallest_margin(statement, project(problem)))
+    leaves, structure = jax.tree.flatten(found.problem)
+    leaves = [np.array(leaf) for leaf in leaves]
+    limit = _KEPT * found.margin
+
+    def violates() -> bool:
+        return float(margin_of(jax.tree.unflatten(structure, leaves))) <= limit
+
+    for leaf in leaves:
+        for index in np.ndindex(leaf.shape):
+            kept = leaf[index]
+            rounded = (grid * np.round(kept / grid) for grid in _GRIDS)
+            for value in (0.0, np.sign(kept), *rounded):
+                leaf[index] = value
+                if violates():
+                    break
+            else:
+                leaf[index] = kept
+    problem = project(jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in leaves]))
+    return found._replace(margin=float(smallest_margin(statement, problem)), problem=problem)
+
+
+def describe(problem: Problem) -> str:
+    """The numbers of a problem in one line; what is 0 throughout, or λ = 1, is left out."""
+    named = {
+        "x": problem.X,
+        "W": problem.params.weight,
+        "b": problem.params.bias,
+        "W after": problem.after.weight,
+        "b after": problem.after.bias,
+    }
+    shown = [
+        f"{name} = {_numbers(value)}" for name, value in named.items() if bool(jnp.any(value != 0))
+    ]
+    strength = [f"λ = {float(problem.strength):.4g}"] if problem.log_strength != 0 else []
+    return "; ".join([*shown, *strength])
+
+
+def _numbers(value: Float[Array, "..."]) -> str:
+    if value.ndim == 0:
+        return f"{float(value):.4g}"
+    inside = ", ".join(_numbers(row) for row in value)
+    return inside if value.shape == (1,) else f"({inside})"
