@@ -41,6 +41,30 @@ class Activation:
         """The second derivative s''(a) by `jax.grad` twice; ReLU's Dirac mass at 0 is not seen."""
         return jnp.vectorize(jax.grad(jax.grad(self._checked)))(a)
 
+    def check(self) -> None:
+        """Raises `InputError` unless `fn` is a finite function of one number, elementwise."""
+        points = jnp.array([-1.5, 0.5, 2.0])
+        try:
+            alone = self(points)
+        except (TypeError, ValueError, IndexError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"The activation fails on one number ({_first_line(error)}); expected a scalar "
+                "function R -> R, applied to every unit alone."
+            ) from None
+        if not bool(jnp.isfinite(alone).all()):
+            raise InputError(f"The activation is {alone} at {points}; expected finite numbers.")
+        try:
+            together = self.fn(points)
+        except Exception:  # noqa: BLE001 written for one number only: elementwise by definition
+            return
+        if jnp.shape(together) != points.shape or not bool(jnp.allclose(together, alone)):
+            raise InputError(
+                f"The activation is not elementwise: three units together give {together}, one by "
+                f"one {alone}. Units that mix (maxout, softmax) are no function R -> R."
+            )
+
     def _checked(self, a: Float[Array, ""]) -> Float[Array, ""]:
         h = self.fn(a)
         if jnp.shape(h) != ():
@@ -49,6 +73,10 @@ class Activation:
                 "function R -> R. Write it for a single pre-activation."
             )
         return h
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 # δ_min as in Arpit section 3: 0 for ReLU, 0.1 where s only tends to 0. The paper names none for

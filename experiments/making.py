@@ -10,7 +10,7 @@ from aesparse.errors import InputError, unknown_name
 from aesparse.files import replacing
 from experiments import figures, style
 from experiments.claims import Verdict
-from experiments.protocol import DATA, Plan
+from experiments.protocol import DATA, SCALES, Plan
 from experiments.runs import RunSpec, RunStore, train
 
 __all__ = ["figure_names", "get_figure", "make"]
@@ -32,6 +32,12 @@ def get_figure(name: str) -> ModuleType:
 def make(name: str, plan: Plan, *, data_dir: Path | None, out: Path, recompute: bool) -> None:
     """Trains the missing runs of a figure, then draws it and prints its claims."""
     figure = get_figure(name)
+    scales = getattr(figure, "SCALES", SCALES)
+    if plan.scale_name not in scales:
+        raise InputError(
+            f"The figure '{name}' has no scale '{plan.scale_name}'; use --scale "
+            f"{' or '.join(scales)}."
+        )
     specs = figure.runs(plan)
     store, folder = RunStore(out, plan.scale_name), out / plan.scale_name
     with store.writing(folder):

@@ -4,7 +4,17 @@ import numpy as np
 
 from experiments.claims import Curve
 
-__all__ = ["draw_curve", "draw_epochs", "label", "legend", "panels", "save", "strength_axis"]
+__all__ = [
+    "draw_curve",
+    "draw_epochs",
+    "label",
+    "legend",
+    "panels",
+    "remark",
+    "save",
+    "strength_axis",
+    "table",
+]
 
 _LABEL_GAP = 0.028
 _SMALLEST_TICK = 0.01  # 0.001 would overprint 0
@@ -16,6 +26,8 @@ _LOOK = {
     "sae": ("SAE", "#CC3311", "^", "-"),
     "edae": ("eDAE", "#009E73", "v", "-"),
     "dae2": ("DAE-2", "#999999", "P", "-"),
+    "mean-square": ("Σ(E h)²", "#CC79A7", "v", "-"),
+    "weight-decay": ("weight decay", "#999999", "x", "-"),
 }
 
 
@@ -37,6 +49,38 @@ def panels(count: int, title: str):
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("share (of samples and units)")
     return figure, axes
+
+
+def table(rows: int, columns: int):
+    """A table of small panels that share their axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.75 * columns, 1.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    axes[0][0].set_ylim(-0.03, 1.25)
+    axes[0][0].set_yticks([0, 0.5, 1])
+    axes[0][0].set_xticks([0, 0.5, 1])
+    for axis in axes.flat:
+        axis.grid(alpha=0.25, linewidth=0.5)
+        axis.tick_params(labelsize=7)
+    return figure, axes
+
+
+def remark(axis, text: str, outcome: str) -> None:
+    """A remark at the top of a panel; a wrong one is framed, an abstention grey."""
+    grey = {"abstained": "#777777"}.get(outcome, "#000000")
+    frame = {"edgecolor": "#000000", "facecolor": "white"} if outcome == "wrong" else None
+    axis.text(
+        0.5,
+        0.98,
+        text,
+        transform=axis.transAxes,
+        ha="center",
+        va="top",
+        fontsize=6,
+        color=grey,
+        bbox=frame,
+    )
 
 
 def strength_axis(axis, strengths: np.ndarray) -> None:

@@ -152,9 +152,7 @@ def _true() -> list[Conjecture]:
             on(statements.theorem1_variance),
             project=whitened,
         ),
-        Conjecture(
-            "T3", "Corollary 1, sigmoid, exp", on(statements.corollary1, _SIGMOID, jnp.exp)
-        ),
+        Conjecture("T3", "Corollary 1, sigmoid, exp", on(statements.corollary1, _SIGMOID, jnp.exp)),
         Conjecture("T3", "Corollary 1, ReLU, t³", on(statements.corollary1, _RELU, _cube)),
         *convex,
         Conjecture("T4", "Corollary 2, ∃ λ, softplus", exists),

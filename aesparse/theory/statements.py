@@ -185,7 +185,7 @@ def corollary2(
 def some_strength_suffices(
     params: Params, X: Float[Array, "N n"], s: Activation, penalty: penalties.Penalty
 ) -> Claim:
-    """"∃ λ > 0" of the corollaries: some strength keeps ∂J_AE/∂b_j + λ ∂R/∂b_j >= 0 everywhere.
+    """ "∃ λ > 0" of the corollaries: some strength keeps ∂J_AE/∂b_j + λ ∂R/∂b_j >= 0 everywhere.
 
     `left` is ∂R/∂b_j and `right` ∂J_AE/∂b_j. A unit with ∂R/∂b_j > 0 always finds its λ (margin
     infinite); one with ∂R/∂b_j = 0 is left to its reconstruction, and the margin is ∂J_AE/∂b_j.

@@ -1,0 +1,87 @@
+"""How one optimizer step moves E[a_j] at given parameters, over strengths.
+
+Minibatch gradients are taken at frozen parameters and run through the optimizer, so that its
+momentum and normalization are in their steady state; the last step is looked at.
+Shapes: n inputs, m hidden units, N samples, K batches, L strengths.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from aesparse.activations import Activation
+from aesparse.model import Constraint, Params
+from aesparse.objectives import reconstruction_error
+from aesparse.penalties import Penalty
+
+__all__ = ["OPTIMIZERS", "STRENGTHS", "Response", "responses"]
+
+OPTIMIZERS = {
+    "plain": optax.identity(),
+    "momentum": optax.trace(0.9),
+    "adam": optax.scale_by_adam(),
+}
+STRENGTHS = np.logspace(-3, 5, 81)
+_BATCHES = 50
+_SATURATED = 0.05  # relative distance to the step for λ → ∞
+
+
+class Response(NamedTuple):
+    """The step of one optimizer over `STRENGTHS`, at a unit rate."""
+
+    change: Float[np.ndarray, "L m"]  # of E[a_j]
+    smallest: Float[np.ndarray, " m"]  # the smallest strength at which E[a_j] falls, or inf
+    saturation: float  # the strength beyond which the step no longer changes, or inf
+
+    @property
+    def falling(self) -> Float[np.ndarray, " L"]:
+        """The share of units whose E[a_j] falls."""
+        return (self.change < 0).mean(axis=1)
+
+
+def responses(
+    params: Params,
+    X: Float[Array, "N n"],
+    s: Activation,
+    penalty: Penalty,
+    constraint: Constraint,
+    batch_size: int,
+) -> dict[str, Response]:
+    """The response of plain SGD, momentum and Adam to the strength of `penalty`."""
+    rows = np.random.default_rng(0).integers(len(X), size=(_BATCHES, batch_size))
+
+    def gradients(f):
+        return jax.vmap(lambda x: jax.grad(f)(params, x))(X[rows])
+
+    pull = gradients(lambda p, x: reconstruction_error(p, x, x, s))
+    push = gradients(lambda p, x: penalty(p, x, activation=s))
+    return {
+        name: _response(optimizer, params, jnp.mean(X, axis=0), pull, push, constraint)
+        for name, optimizer in OPTIMIZERS.items()
+    }
+
+
+def _response(optimizer, params, mean, pull, push, constraint) -> Response:
+    def change(of_pull, of_push):
+        def step(state, parts):
+            gradient = jax.tree.map(lambda a, b: of_pull * a + of_push * b, *parts)
+            direction, state = optimizer.update(constraint.tangent(params, gradient), state)
+            return state, direction
+
+        _, directions = jax.lax.scan(step, optimizer.init(params), (pull, push))
+        last = constraint.tangent(params, jax.tree.map(lambda leaf: leaf[-1], directions))
+        return -(last.bias + last.weight @ mean)
+
+    over = np.asarray(jax.jit(jax.vmap(change, (None, 0)))(1.0, jnp.asarray(STRENGTHS)))
+    limit = np.asarray(jax.jit(change)(0.0, 1.0))
+    falls = over < 0
+    smallest = np.where(falls.any(axis=0), STRENGTHS[falls.argmax(axis=0)], np.inf)
+    distance = np.abs(over - limit).mean(axis=1)
+    near = distance <= _SATURATED * np.abs(limit).mean()
+    settled = np.logical_and.accumulate(near[::-1])[::-1] & bool(np.abs(limit).any())
+    saturation = STRENGTHS[settled.argmax()] if settled.any() else np.inf
+    return Response(over, smallest, float(saturation))

@@ -1,0 +1,107 @@
+"""Audit: 24 activation-penalty pairs, predicted and trained."""
+
+import functools
+
+import numpy as np
+
+from aesparse.activations import get_activation
+from aesparse.data import load, standardize
+from aesparse.penalties import get_penalty
+from aesparse.theory.audit import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES, Audit, audit
+from experiments import style
+from experiments.claims import Curve, Verdict, classify
+from experiments.curves import collect, needed
+from experiments.protocol import DATA, STRENGTHS, Plan
+from experiments.runs import RunSpec
+
+SCALES = ("quick",)
+DATASET = "digits"
+ACTIVATIONS = ("relu", "softplus", "sigmoid", "gelu", "elu+1", "hard-sigmoid")
+PENALTIES = ("cae", "sae", "mean-square", "weight-decay")
+# What a prediction must meet; "not guaranteed" abstains.
+EXPECTED = {SPARSIFIES: "decreasing", INDIFFERENT: "flat", NO_EFFECT: "flat"}
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """Every pair on digits under unit rows, and the shared strength-0 models."""
+    return [
+        spec
+        for activation in ACTIVATIONS
+        for spec in needed(plan, PENALTIES, activation, "unit", datasets=(DATASET,))
+    ]
+
+
+@functools.cache
+def _audits() -> dict[tuple[str, str], Audit]:
+    pixels = load(DATASET).train
+    X = standardize(pixels, DATA[DATASET].epsilon)(pixels)
+    return {
+        (s, r): audit(get_activation(s), get_penalty(r), X, largest_strength=max(STRENGTHS))
+        for s in ACTIVATIONS
+        for r in PENALTIES
+    }
+
+
+def _curves(found) -> dict[tuple[str, str], Curve]:
+    by_pair = {}
+    for s in ACTIVATIONS:
+        of_activation = {spec: run for spec, run in found.items() if spec.activation == s}
+        for (_, objective), curve in collect(of_activation).items():
+            by_pair[s, objective] = curve
+    return by_pair
+
+
+def _outcome(conclusion: str, curve: Curve) -> str:
+    if conclusion == NOT_GUARANTEED:
+        return "abstained"
+    return "right" if classify(curve) == EXPECTED[conclusion] else "wrong"
+
+
+def verdicts(found, plan: Plan) -> list[Verdict]:
+    """One line a pair: predicted, trained, and whether they agree."""
+    return [
+        Verdict(
+            "audit",
+            DATASET,
+            f"{s} with {style.label(r)}: predicted {_audits()[s, r].conclusion}",
+            _outcome(_audits()[s, r].conclusion, curve),
+            f"trained {classify(curve)}: fraction {_span(curve)}; {_audits()[s, r].reason}",
+        )
+        for (s, r), curve in _curves(found).items()
+    ]
+
+
+def _span(curve: Curve) -> str:
+    mean = np.nanmean(curve.kept, axis=0)
+    return f"{mean[0]:.3f} → {mean[-1]:.3f}"
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows, with the count of right predictions."""
+    outcomes = [v.verdict for v in verdicts(found, plan)]
+    said = len(outcomes) - outcomes.count("abstained")
+    first = next(iter(found))
+    return (
+        f"Average activation fraction (solid, mean and min–max over {plan.seeds} seeds) and dead "
+        f"units (dashed) against the strength for 24 pairs on {DATA[DATASET].title}; rows of unit "
+        f"length, m = {first.hidden}, N = {first.samples}, {first.epochs} epochs, learning rate "
+        f"{first.learning_rate:g}. The audit, made before training, abstained on "
+        f"{outcomes.count('abstained')} pairs and was right on {outcomes.count('right')} of the "
+        f"other {said}."
+    )
+
+
+def draw(found, plan: Plan):
+    """Activations in columns, penalties in rows; the prediction above, wrong ones framed."""
+    figure, axes = style.table(len(PENALTIES), len(ACTIVATIONS))
+    for (s, r), curve in _curves(found).items():
+        axis = axes[PENALTIES.index(r)][ACTIVATIONS.index(s)]
+        style.draw_curve(axis, curve)
+        outcome = _outcome(_audits()[s, r].conclusion, curve)
+        style.remark(axis, f"{_audits()[s, r].conclusion.split(':')[0]}\n{outcome}", outcome)
+    for column, s in enumerate(ACTIVATIONS):
+        axes[0][column].set_title(s, fontsize=9)
+        axes[-1][column].set_xlabel("strength", fontsize=8)
+    for row, r in enumerate(PENALTIES):
+        axes[row][0].set_ylabel(f"{style.label(r)}\nshare active", fontsize=8)
+    return figure
