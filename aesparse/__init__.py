@@ -16,6 +16,7 @@ from aesparse.activations import Activation
 from aesparse.errors import InputError
 from aesparse.grid import GridResult, fit_grid, measure_grid
 from aesparse.model import Params, load_params, save_params
+from aesparse.theory import audit, falsify
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,9 +25,11 @@ __all__ = [
     "InputError",
     "Params",
     "activations",
+    "audit",
     "corruption",
     "data",
     "errors",
+    "falsify",
     "fit_grid",
     "guard",
     "load_params",

@@ -6,7 +6,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["UNFINISHED", "replacing"]
+from aesparse.errors import InputError
+
+__all__ = ["UNFINISHED", "replacing", "require_writable"]
 
 UNFINISHED = ".unfinished-"  # prefix of a file that is being written
 
@@ -24,3 +26,17 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def require_writable(folder: Path) -> None:
+    """Raises `InputError` unless files can be made in `folder`, which is created if missing."""
+    probe = folder / "probe"
+    try:
+        with replacing(probe):
+            pass
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"The output folder {folder} is not writable ({error.strerror}); choose another one "
+            "with --out."
+        ) from None

@@ -8,7 +8,8 @@ from types import ModuleType
 
 from aesparse.errors import InputError, unknown_name
 from aesparse.files import replacing
-from experiments import figures, style
+from aesparse.pictures import save
+from experiments import figures
 from experiments.claims import Verdict
 from experiments.protocol import DATA, SCALES, Plan
 from experiments.runs import RunSpec, RunStore, train
@@ -32,7 +33,7 @@ def get_figure(name: str) -> ModuleType:
 def make(name: str, plan: Plan, *, data_dir: Path | None, out: Path, recompute: bool) -> None:
     """Trains the missing runs of a figure, then draws it and prints its claims."""
     figure = get_figure(name)
-    scales = getattr(figure, "SCALES", SCALES)
+    scales = _scales(figure)
     if plan.scale_name not in scales:
         raise InputError(
             f"The figure '{name}' has no scale '{plan.scale_name}'; use --scale "
@@ -45,6 +46,11 @@ def make(name: str, plan: Plan, *, data_dir: Path | None, out: Path, recompute: 
         found = {spec: store.load(spec) for spec in specs}
         _require_same_data(found)
         _publish(figure, name, plan, found, folder)
+
+
+def _scales(figure: ModuleType) -> tuple[str, ...]:
+    """The scales a figure is made for: all, unless its module names some."""
+    return getattr(figure, "SCALES", tuple(SCALES))
 
 
 def _train_missing(
@@ -86,27 +92,29 @@ def _require_same_data(found: dict) -> None:
 
 def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Path) -> None:
     verdicts = figure.verdicts(found, plan)
-    if not plan.scale.evidence:
+    # A figure made for the quick scale alone has no other scale to decide it.
+    demonstration = not plan.scale.evidence and _scales(figure) != (plan.scale_name,)
+    if demonstration:
         verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
     record = {
         "figure": name,
         "title": figure.__doc__.splitlines()[0],
         "caption": figure.caption(found, plan),
-        "evidence": plan.scale.evidence,
+        "evidence": not demonstration,
         "verdicts": [verdict._asdict() for verdict in verdicts],
         "runs": {spec.key: _parentage(run) for spec, run in found.items()},
     }
     paths = [folder / f"{name}.{kind}" for kind in ("png", "svg", "json")]
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
-        style.save(figure.draw(found, plan), png, svg)
+        save(figure.draw(found, plan), png, svg)
         js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    _report(record["caption"], verdicts, plan)
+    _report(record["caption"], verdicts, demonstration)
     print(f"\nWritten: {', '.join(map(str, paths))}")
 
 
-def _report(caption: str, verdicts: list[Verdict], plan: Plan) -> None:
+def _report(caption: str, verdicts: list[Verdict], demonstration: bool) -> None:
     print(f"\n{caption}\n")
-    if verdicts and not plan.scale.evidence:
+    if verdicts and demonstration:
         print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
     for v in verdicts:
         print(f"{v.claim}  {DATA[v.dataset].title}: {v.statement}: {v.verdict}: {v.numbers}")

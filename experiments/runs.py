@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aesparse.errors import InputError
-from aesparse.files import UNFINISHED, replacing
+from aesparse.files import UNFINISHED, replacing, require_writable
 
 __all__ = ["RunSpec", "RunStore", "train"]
 
@@ -114,7 +114,7 @@ class RunStore:
         A folder that cannot be written is found here, before any training.
         """
         for folder in (self.folder, *others):
-            _require_writable(folder)
+            require_writable(folder)
         lock = (self.folder / ".lock").open("a+")
         with lock:
             try:
@@ -132,19 +132,6 @@ class RunStore:
             lock.write(str(os.getpid()))
             lock.flush()
             yield
-
-
-def _require_writable(folder: Path) -> None:
-    probe = folder / "probe"
-    try:
-        with replacing(probe):
-            pass
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"The output folder {folder} is not writable ({error.strerror}); choose another one "
-            "with --out."
-        ) from None
 
 
 def train(spec: RunSpec, dataset, on_epoch):

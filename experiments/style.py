@@ -11,7 +11,6 @@ __all__ = [
     "legend",
     "panels",
     "remark",
-    "save",
     "strength_axis",
     "table",
 ]
@@ -57,7 +56,7 @@ def table(rows: int, columns: int):
 
     figure = Figure(figsize=(1.75 * columns, 1.6 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    axes[0][0].set_ylim(-0.03, 1.25)
+    axes[0][0].set_ylim(-0.03, 1.4)
     axes[0][0].set_yticks([0, 0.5, 1])
     axes[0][0].set_xticks([0, 0.5, 1])
     for axis in axes.flat:
@@ -154,12 +153,3 @@ def legend(figure, axis, flagged: bool) -> None:
     if flagged:
         handles.append(Line2D([], [], color="#000000", marker="x", linestyle="", label="flagged"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-
-
-def save(figure, png, svg) -> None:
-    """Writes the PNG and an SVG that is the same file for the same figure."""
-    import matplotlib as mpl
-
-    with mpl.rc_context({"svg.hashsalt": "aesparse", "svg.fonttype": "none"}):
-        figure.savefig(png, format="png", dpi=160)
-        figure.savefig(svg, format="svg", metadata={"Date": None})

@@ -12,6 +12,7 @@ PACKAGE = Path(aesparse.__file__).parent
 ORDER = [
     "errors",
     "files",
+    "pictures",
     "activations",
     "model",
     "corruption",
@@ -25,6 +26,7 @@ ORDER = [
     "program",
     "grid",
     "__init__",
+    "__main__",
 ]
 HEAVY = {"matplotlib", "sklearn", "xarray", "tensorflow_datasets", "flax", "typer", "tqdm"}
 
@@ -54,7 +56,7 @@ def test_theory_uses_the_models_and_never_the_trainer():
     for path in (PACKAGE / "theory").glob("*.py"):
         ours = {name.split(".")[0] for name in imported(path)} & {*ORDER, "experiments"}
         assert ours <= above, f"{path.name} imports {ours - above}"
-    for name in ORDER:
+    for name in set(ORDER) - {"__init__", "__main__"}:
         assert not any(n.startswith("theory") for n in imported(PACKAGE / f"{name}.py"))
 
 
@@ -65,7 +67,7 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_everything_public_exists_and_has_a_docstring():
-    for name in ORDER[:-1]:
+    for name in ORDER[:-2]:
         module = getattr(aesparse, name, None) or __import__(f"aesparse.{name}", fromlist=["*"])
         for public in module.__all__:
             value = getattr(module, public)

@@ -73,7 +73,7 @@ class Audit:
 
     @property
     def strength_now(self) -> Float[np.ndarray, " m"]:
-        """λ* per unit from which one plain step lowers E[a_j] at this model; 0 if it falls anyway."""
+        """λ* per unit from which a plain step lowers E[a_j] at this model; 0 if it falls anyway."""
         return np.where(self.pull > 0, 0.0, _ratio(-self.pull, self.push))
 
     @property
@@ -221,13 +221,14 @@ def _conclude(found: Audit, values, gradients, tangents) -> tuple[str, str]:
         return NOT_GUARANTEED, f"it pushes {upwards:.0%} of the unit probes up"
     if not bool(jnp.any(jnp.abs(pushes) > _HOLDS * size)):
         return NOT_GUARANTEED, "its bias gradient is zero: only the weights feel it"
-    needed = float(np.median(found.strength_now))
-    if needed > found.largest_strength:
+    needed, largest = float(np.median(found.strength_now)), found.largest_strength
+    if needed > largest:
         return NOT_GUARANTEED, (
-            f"half of the units need a strength above {needed:.3g} before E[a_j] falls, the largest "
-            f"is {found.largest_strength:g}"
+            f"half of the units need a strength above {needed:.3g} before E[a_j] falls; the "
+            f"largest looked at is {largest:g}"
         )
+    start = f"from a strength of {needed:.3g} on" if needed > 0 else "at any strength"
     return SPARSIFIES, (
-        f"Corollary {found.family.corollary} applies: no unit is pushed up, and from a strength of "
-        f"{needed:.3g} on E[a_j] of half of the units falls"
+        f"Corollary {found.family.corollary} applies, no unit is pushed up at any bias level "
+        f"looked at, and E[a_j] of half of the units falls {start}"
     )

@@ -65,7 +65,7 @@ def relu_kink_residual(
     bias: Float[Array, " m"],
     sigmas: Float[Array, " K"],
     *,
-    samples: int = 400_001,
+    samples: int = 1_600_001,
 ) -> tuple[Float[Array, " K"], Float[Array, " K"]]:
     """The residual for ReLU on x ~ N(0, 1), n = 1, and the term that autodiff cannot see.
 

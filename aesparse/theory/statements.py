@@ -187,12 +187,12 @@ def some_strength_suffices(
 ) -> Claim:
     """ "∃ λ > 0" of the corollaries: some strength keeps ∂J_AE/∂b_j + λ ∂R/∂b_j >= 0 everywhere.
 
-    `left` is ∂R/∂b_j and `right` ∂J_AE/∂b_j. A unit with ∂R/∂b_j > 0 always finds its λ (margin
-    infinite); one with ∂R/∂b_j = 0 is left to its reconstruction, and the margin is ∂J_AE/∂b_j.
+    `left` is ∂R/∂b_j and `right` ∂J_AE/∂b_j. A unit with ∂R/∂b_j > 0 always finds its λ, and the
+    margin is ∂R/∂b_j; one without is left to its reconstruction, and the margin is ∂J_AE/∂b_j.
     """
     right, left = _pushes(params, X, s, penalty)
     hypotheses = {"E[x] = 0": properties.zero_mean(X)} | _non_decreasing_and_convex(s)
-    return Claim(hypotheses, left, right, jnp.where(left > 0, jnp.inf, right))
+    return Claim(hypotheses, left, right, jnp.where(left > 0, left, right))
 
 
 def cross_term(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:

@@ -1,0 +1,126 @@
+"""The command line: `python -m aesparse theorems`, `python -m aesparse audit`."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aesparse.errors import InputError
+from aesparse.files import replacing, require_writable
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+_OUT = typer.Option(help="Folder for the picture and the numbers.")
+_JSON = typer.Option("--json", help="Print JSON instead of a table.")
+
+
+@app.command("theorems")
+def theorems_command(
+    out: Annotated[Path, _OUT] = Path(),
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Verify T1 to T13 on random problems, attack them, and list the errata (under 3 minutes)."""
+    from aesparse.pictures import save
+    from aesparse.theory import report
+    from aesparse.theory.pictures import draw_theorems
+
+    paths = _paths(out, "theorems")
+    rows = []
+    for row in report.theorems():
+        rows.append(row)
+        if not as_json:
+            _show(f"{row.id:<4} {row.verdict:<9} {row.statement}: {row.number}")
+    text = json.dumps([row._asdict() for row in rows], indent=1, ensure_ascii=False)
+    with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
+        save(draw_theorems(), png, svg)
+        js.write_text(text + "\n")
+    _show(text if as_json else f"\nWritten: {', '.join(map(str, paths))}")
+
+
+@app.command("audit")
+def audit_command(
+    activation: Annotated[str, typer.Option(help="A name, or module:function of your own.")],
+    penalty: Annotated[str, typer.Option(help="A name, or module:function of your own.")],
+    data: Annotated[str, typer.Option(help="A data set, or a .npy/.npz file.")] = "digits",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with MNIST, CIFAR-10.")] = None,
+    hidden: Annotated[int, typer.Option(help="Hidden units of the fresh model.")] = 64,
+    threshold: Annotated[
+        float | None, typer.Option(help="δ_min of an activation of your own.")
+    ] = None,
+    largest_strength: Annotated[float, typer.Option(help="The largest λ you would use.")] = 1.0,
+    out: Annotated[Path, _OUT] = Path(),
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Will the activation with this penalty learn sparse codes on this data, and why?"""
+    from aesparse.activations import Activation, get_activation
+    from aesparse.data import load, standardize
+    from aesparse.penalties import get_penalty
+    from aesparse.pictures import save
+    from aesparse.theory import audit
+    from aesparse.theory.pictures import draw_audit
+    from aesparse.theory.tables import audit_rows
+
+    s = _resolve(activation, get_activation)
+    if not isinstance(s, Activation):
+        s = Activation(s, 0.0 if threshold is None else threshold)
+    elif threshold is not None:
+        s = Activation(s.fn, threshold)
+    r = _resolve(penalty, get_penalty)
+    paths = _paths(out, f"audit-{activation}-{penalty}".replace(":", "-"))
+    pixels = load(data, data_dir=data_dir).train
+    X = standardize(pixels, 0.1)(pixels)
+    found = audit(s, r, X, hidden=hidden, largest_strength=largest_strength)
+    rows = audit_rows(found)
+    text = json.dumps(dict(rows), indent=1, ensure_ascii=False)
+    with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
+        save(draw_audit(found, f"{activation} with {penalty} on {data}"), png, svg)
+        js.write_text(text + "\n")
+    if as_json:
+        _show(text)
+        return
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        _show(f"{name:<{width}}  {value}")
+    _show(f"\nWritten: {', '.join(map(str, paths))}")
+
+
+def _show(line: str) -> None:
+    typer.echo(line)
+
+
+def _resolve(name: str, built_in: Callable[[str], object]) -> object:
+    """A built-in by its name, or the `function` of `module:function`."""
+    if ":" not in name:
+        return built_in(name)
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever the user's module raises is the cause to show
+        cause = f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"'{name}' does not import ({cause}); expected module:function with the module in this "
+            "folder or installed."
+        ) from None
+
+
+def _paths(folder: Path, stem: str) -> list[Path]:
+    """Where picture and numbers go, after a look that they can be written."""
+    require_writable(folder)
+    return [folder / f"{stem}.{kind}" for kind in ("png", "svg", "json")]
+
+
+def main() -> None:
+    """Runs the command line; bad input ends with one sentence and exit status 2."""
+    try:
+        app(prog_name="python -m aesparse")
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
