@@ -137,31 +137,53 @@ def shrink_complement() -> Erratum:
     return Erratum("SATAE", text, at, float(jnp.min(distances)))
 
 
-def _generalized_sparse(W: dict, X: Float[Array, "N n"], beta: float) -> Float[Array, ""]:
-    code = jax.nn.sigmoid(X @ W["W1"].T + W["b1"][None])
-    output = jax.nn.sigmoid(code @ W["W2"].T + W["b2"][None])
-    rho, means = 0.1, jnp.mean(code, axis=0)
+class _Layers(NamedTuple):
+    W1: Float[Array, "m n"]
+    b1: Float[Array, " m"]
+    W2: Float[Array, "n m"]
+    b2: Float[Array, " n"]
+
+
+_GSAE_RHO, _GSAE_BETA = 0.1, 0.3
+
+
+def _gsae_problem() -> tuple[_Layers, Float[Array, "N n"]]:
+    W1 = jnp.array([[0.5, -0.2, 0.3], [-0.4, 0.6, 0.1]])
+    W2 = jnp.array([[0.3, -0.5], [0.2, 0.4], [-0.6, 0.1]])
+    layers = _Layers(W1, jnp.array([0.1, -0.1]), W2, jnp.array([0.0, 0.1, -0.2]))
+    return layers, jnp.array([[0.2, 0.7, 0.4], [0.9, 0.1, 0.5]])
+
+
+def _gsae_forward(layers: _Layers, X: Float[Array, "N n"]) -> tuple[Array, Array]:
+    code = jax.nn.sigmoid(X @ layers.W1.T + layers.b1[None])
+    return code, jax.nn.sigmoid(code @ layers.W2.T + layers.b2[None])
+
+
+def gsae_loss(layers: _Layers, X: Float[Array, "N n"]) -> Float[Array, ""]:
+    """GSAE's appendix: ½ squared error plus β Σ KL(ρ ‖ ρ̂_j), sigmoid units and outputs."""
+    code, output = _gsae_forward(layers, X)
+    rho, means = _GSAE_RHO, jnp.mean(code, axis=0)
     kl = rho * jnp.log(rho / means) + (1 - rho) * jnp.log((1 - rho) / (1 - means))
-    return 0.5 * jnp.mean(jnp.sum((output - X) ** 2, axis=-1)) + beta * jnp.sum(kl)
+    error = 0.5 * jnp.mean(jnp.sum((output - X) ** 2, axis=-1))
+    return error + _GSAE_BETA * jnp.sum(kl)
+
+
+def gsae_backpropagation(layers: _Layers, X: Float[Array, "N n"], terms: int) -> Array:
+    """∇W¹ by GSAE's modified δ⁽²⁾, its sum over the first `terms` outputs."""
+    code, output = _gsae_forward(layers, X)
+    means = jnp.mean(code, axis=0)
+    delta3 = -(X - output) * output * (1 - output)
+    push = _GSAE_BETA * (-_GSAE_RHO / means + (1 - _GSAE_RHO) / (1 - means))
+    back = delta3[:, :terms] @ layers.W2[:terms]
+    delta2 = (back + push[None]) * code * (1 - code)
+    return delta2.T @ X / len(X)
 
 
 def hidden_delta_sum() -> Erratum:
     """GSAE's δ⁽²⁾ with its sum over p hidden units, against `jax.grad`; n = 3, p = 2."""
-    W = {
-        "W1": jnp.array([[0.5, -0.2, 0.3], [-0.4, 0.6, 0.1]]),
-        "b1": jnp.array([0.1, -0.1]),
-        "W2": jnp.array([[0.3, -0.5], [0.2, 0.4], [-0.6, 0.1]]),
-        "b2": jnp.array([0.0, 0.1, -0.2]),
-    }
-    X, beta, rho = jnp.array([[0.2, 0.7, 0.4], [0.9, 0.1, 0.5]]), 0.3, 0.1
-    code = jax.nn.sigmoid(X @ W["W1"].T + W["b1"][None])
-    output = jax.nn.sigmoid(code @ W["W2"].T + W["b2"][None])
-    means, p = jnp.mean(code, axis=0), code.shape[1]
-    delta3 = -(X - output) * output * (1 - output)
-    push = beta * (-rho / means + (1 - rho) / (1 - means))
-    printed = (delta3[:, :p] @ W["W2"][:p] + push[None]) * code * (1 - code)
-    found = jax.grad(_generalized_sparse)(W, X, beta)["W1"]
-    error = jnp.max(jnp.abs(printed.T @ X / len(X) - found))
+    layers, X = _gsae_problem()
+    printed = gsae_backpropagation(layers, X, terms=len(layers.W1))
+    error = jnp.max(jnp.abs(printed - jax.grad(gsae_loss)(layers, X).W1))
     text = "δ⁽²⁾ sums j to p, the hidden units, where it must sum to n: error of ∇W¹ (n = 3, p = 2)"
     return Erratum("GSAE", text, 0.0, float(error))
 

@@ -61,7 +61,7 @@ class Size(NamedTuple):
 
 
 # Smallest first: the first size with a violation gives the simplest counter-example.
-SIZES = (Size(1, 2, 2), Size(2, 3, 8))
+SIZES = (Size(1, 1, 2), Size(1, 2, 2), Size(2, 3, 8))
 
 Statement = Callable[[Problem], Claim]
 Projection = Callable[[Problem], Problem]

@@ -1,0 +1,141 @@
+"""What Arpit's theorems assume and real data violates, and what of Theorem 1 survives.
+
+    python benchmarks/assumptions.py --data-dir DATA [--out benchmarks/assumptions.json]
+
+Per data set, standardized and whitened: E[x] and E[xxᵀ] − I; the law of the residual of a
+trained ReLU auto-encoder; and, with SAE at strengths at which every unit meets Theorem 1's
+condition at the start, the share of (unit, step) pairs meeting it whose E[a_j] falls, under
+full batches and minibatches, plain gradient descent, momentum and Adam.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import aesparse as ae
+from aesparse.activations import get_activation
+from aesparse.model import Params, init_params, preactivation
+from aesparse.penalties import log_sparsity
+from aesparse.theory import properties, statements
+from aesparse.theory.residuals import residual_law
+
+SAMPLES, FEW, RANK, BATCH, STEPS = 10_000, 2_000, 100, 50, 200
+EPSILON = {"mnist": 0.1, "cifar10": 0.0}
+RELU, PENALTY = get_activation("relu"), log_sparsity()
+# The rate keeps E[a_j] in motion over all steps; the sign of a step does not depend on it.
+OPTIMIZERS = {
+    "plain": (optax.identity(), 1e-5),
+    "momentum": (optax.trace(0.9), 1e-6),
+    "adam": (optax.scale_by_adam(), 1e-3),
+}
+
+
+def assumptions(X: np.ndarray) -> dict:
+    """How far `X` is from Assumption 1."""
+    X = jnp.asarray(X, jnp.float64)
+    lengths = jnp.sum(X**2, axis=1)
+    return {
+        "largest |E[x_i]|": float(properties.zero_mean(X)),
+        "largest |E[xx^T] - I|": float(properties.whiteness(X)),
+        "E|x|^2 / n": float(jnp.mean(lengths) / X.shape[1]),
+    }
+
+
+def residual(X: np.ndarray) -> dict:
+    """The residual's law after ten epochs of the unregularized model."""
+    grid = ae.fit_grid(
+        jax.random.key(0),
+        X.astype(np.float32),
+        objective=ae.objectives.autoencoder(RELU),
+        strengths=[0.0],
+        hidden=256,
+        epochs=10,
+        learning_rate=0.001,
+    )
+    params = Params(*(jnp.asarray(leaf[0, 0], jnp.float64) for leaf in grid.params[:2]))
+    law = residual_law(params, jnp.asarray(X, jnp.float64), RELU)
+    return {name: float(value) for name, value in law._asdict().items()}
+
+
+def survival(X: np.ndarray, name: str, batch: int | None) -> dict:
+    """Of the units that meet Theorem 1's condition, the share whose E[a_j] falls in the step."""
+    optimizer, rate = OPTIMIZERS[name]
+    X = jnp.asarray(X, jnp.float64)
+    params = init_params(jax.random.key(0), X.shape[1], 64, dtype=X.dtype)
+    start = statements.theorem1_condition(params, X, RELU, PENALTY, 1.0, 1e-6)
+    strength = 2 * float(jnp.max(start.right / start.left))
+    rng = np.random.default_rng(0)
+    rows = rng.integers(len(X), size=(STEPS, batch)) if batch else np.zeros((STEPS, 1), int)
+
+    def loss(p, x):
+        error = ae.objectives.reconstruction_error(p, x, x, RELU)
+        return error + strength * PENALTY(p, x, activation=RELU)
+
+    def step(carry, chosen):
+        params, state = carry
+        condition = statements.theorem1_condition(params, X, RELU, PENALTY, strength, 1e-6)
+        gradient = jax.grad(loss)(params, X[chosen] if batch else X)
+        direction, state = optimizer.update(gradient, state)
+        moved = jax.tree.map(lambda p, d: p - rate * d, params, direction)
+        change = jnp.mean(preactivation(moved, X) - preactivation(params, X), axis=0)
+        met = condition.left > condition.right
+        variance = statements.theorem1_variance(params, X).margin
+        return (moved, state), (jnp.sum(met), jnp.sum(met & (change < 0)), -jnp.min(variance))
+
+    start = (params, optimizer.init(params))
+    _, (met, falls, variance) = jax.lax.scan(step, start, jnp.asarray(rows))
+    return {
+        "strength": strength,
+        "condition met": float(met.sum() / (STEPS * 64)),
+        "falls where met": float(falls.sum() / met.sum()) if met.sum() else None,
+        "largest relative error of Var[a_j]": float(variance.max()),
+    }
+
+
+def measured(name: str, data_dir: Path) -> dict:
+    """Everything for one data set."""
+    pixels = ae.data.load(name, data_dir=data_dir, samples=SAMPLES).train.astype(np.float64)
+    few = _kinds(pixels[:FEW], EPSILON[name])  # transformed by themselves: E[x] = 0 on them too
+    return {
+        kind: {
+            "assumption 1": assumptions(X),
+            "residual": residual(X),
+            "theorem 1": {
+                f"{optimizer}, {'full batch' if batch is None else f'batch {batch}'}": survival(
+                    few[kind], optimizer, batch
+                )
+                for optimizer in OPTIMIZERS
+                for batch in (None, BATCH)
+            },
+        }
+        for kind, X in _kinds(pixels, EPSILON[name]).items()
+    }
+
+
+def _kinds(pixels: np.ndarray, epsilon: float) -> dict[str, np.ndarray]:
+    return {
+        "standardized": ae.data.standardize(pixels, epsilon)(pixels),
+        "white": ae.data.whiten(pixels, RANK)(pixels),
+    }
+
+
+def main() -> None:
+    """Prints and stores the measurements."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/assumptions.json"))
+    options = parser.parse_args()
+    with jax.enable_x64(True):
+        found = {name: measured(name, options.data_dir) for name in EPSILON}
+    text = json.dumps(found, indent=1)
+    options.out.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Every erratum's number against a finite difference, SciPy or a count done by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import expit
+from scipy.stats import kurtosis
+
+from aesparse.activations import get_activation
+from aesparse.model import Params
+from aesparse.theory import errata
+from aesparse.theory.errata import ERRATA, _gsae_problem, gsae_backpropagation, gsae_loss
+from aesparse.theory.residuals import residual_law
+
+pytestmark = pytest.mark.usefixtures("x64")
+W = np.array([[0.8, -0.4], [0.3, 1.1]])
+B = np.array([0.2, -0.3])
+X = np.array([[1.0, -0.5], [-0.7, 0.9], [-0.3, -0.4]])
+
+
+def by_name() -> dict:
+    return dict(zip((f.__name__ for f in ERRATA), errata(), strict=True))
+
+
+def reconstruction(b, x=X, w=W):
+    return np.mean(np.sum((x - expit(x @ w.T + b) @ w) ** 2, axis=1))
+
+
+def test_every_erratum_shows_two_different_numbers():
+    for erratum in errata():
+        assert abs(erratum.printed - erratum.found) > 1e-3 * max(abs(erratum.printed), 1e-3)
+
+
+def test_equation_15_has_the_other_sign():
+    h = 1e-6
+    step = np.array([h, 0])
+    difference = (reconstruction(B + step) - reconstruction(B - step)) / (2 * h)
+    erratum = by_name()["bias_gradient_sign"]
+    np.testing.assert_allclose(erratum.found, difference, rtol=1e-8)
+    np.testing.assert_allclose(erratum.printed, -difference, rtol=1e-8)
+
+
+def test_equation_30_is_half_of_the_second_difference():
+    """ℓ(h(x)) with ℓ linearized at h(x_1): its second difference is the term of eq. 30."""
+    x = X[0]
+    code = expit(W @ x + B)
+    slope = -2 * W @ (x - code @ W)
+    h, total = 1e-4, 0.0
+    for e in np.eye(2) * h:
+        bend = expit(W @ (x + e) + B) - 2 * code + expit(W @ (x - e) + B)
+        total += slope @ bend / h**2
+    erratum = by_name()["curvature_factor"]
+    np.testing.assert_allclose(erratum.found, total, rtol=1e-6)
+    np.testing.assert_allclose(erratum.printed, total / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "printed", "found", "tolerance"),
+    [
+        ("no_strength_for_relu", 0, -0.375, 1e-12),
+        ("sigmoid_and_corollary2", 0, -0.0197, 5e-5),
+        ("convex_is_not_enough", 0, -2, 1e-12),
+        ("growing_rows", 8 / 9, 1 - 1.44 / 9.61, 1e-12),
+        ("one_sided_bound", 8 / 9, 9 / 10, 1e-12),
+        ("no_last_iteration", 0, 1.0001, 1e-12),
+        ("shrink_complement", 2, 1.5, 1e-4),
+        ("decay_factor", 0.1, 0.2, 1e-12),
+    ],
+)
+def test_the_numbers_done_by_hand(name, printed, found, tolerance):
+    erratum = by_name()[name]
+    assert abs(erratum.printed - printed) <= tolerance
+    assert abs(erratum.found - found) <= tolerance
+
+
+def test_gsae_backpropagation_is_right_with_the_sum_over_outputs_only():
+    layers, samples = _gsae_problem()
+    gradient = jax.grad(gsae_loss)(layers, samples).W1
+    right = gsae_backpropagation(layers, samples, terms=3)
+    np.testing.assert_allclose(right, gradient, rtol=1e-12)
+    assert by_name()["hidden_delta_sum"].found > 1e-3
+
+
+def test_the_lectures_matrix_fills_a_column_that_is_zero():
+    h = 1e-6
+
+    def mean_of_unit_0(w):
+        return np.mean(expit(X @ w + B)[:, 0])
+
+    column = [
+        mean_of_unit_0(W.T + h * np.outer(e, [0, 1])) - mean_of_unit_0(W.T) for e in np.eye(2)
+    ]
+    assert column == [0.0, 0.0]
+    erratum = by_name()["mean_activation_matrix"]
+    assert erratum.found == 0
+    assert erratum.printed > 0.1
+
+
+def test_the_law_of_a_residual_against_scipy_and_gaussian_noise(rng):
+    noise = rng.normal(size=(20_000, 6))
+    silent = Params(jnp.zeros((1, 6)), jnp.zeros(1))
+    relu = get_activation("relu")
+    law = residual_law(silent, jnp.asarray(noise), relu)
+    assert max(abs(float(v)) for v in law) < 0.08
+    mixed = np.hstack([noise[:, :3] ** 3, noise[:, :3] ** 3 + noise[:, 3:]]) + 1.0
+    law = residual_law(silent, jnp.asarray(mixed), relu)
+    np.testing.assert_allclose(law.excess_kurtosis, np.median(kurtosis(mixed)), rtol=1e-10)
+    correlation = np.corrcoef(mixed.T)[~np.eye(6, dtype=bool)]
+    np.testing.assert_allclose(law.correlation, np.sqrt(np.mean(correlation**2)), rtol=1e-10)
+    assert law.mean > 0.1
+    assert law.length > 0.5

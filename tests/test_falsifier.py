@@ -1,0 +1,204 @@
+"""The falsifier finds the counter-examples there are, checked in NumPy, and no others."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from aesparse.theory import falsify, hypotheses_hold, properties, statements
+from aesparse.theory.conjectures import CONJECTURES
+from aesparse.theory.falsifier import (
+    SIZES,
+    Problem,
+    Size,
+    centred,
+    describe,
+    draw,
+    smallest_margin,
+    whitened,
+)
+from aesparse.theory.records import Claim
+from aesparse.theory.report import margins
+
+pytestmark = pytest.mark.usefixtures("x64")
+TRUE = [c for c in CONJECTURES if c.true]
+FALSE = {c.title: c for c in CONJECTURES if not c.true}
+
+
+def found_for(word):
+    (conjecture,) = (c for title, c in FALSE.items() if word in title)
+    found = falsify(conjecture.statement, project=conjecture.project)
+    assert found.violated
+    assert bool(hypotheses_hold(conjecture.statement(found.problem)))
+    p = found.problem.params
+    return found, np.asarray(p.weight), np.asarray(p.bias), np.asarray(found.problem.X)
+
+
+def slope(f, b, j, h=1e-5):
+    step = h * np.eye(len(b))[j]
+    return (f(b + step) - f(b - step)) / (2 * h)
+
+
+def worst(f, b):
+    return min(slope(f, b, j) for j in range(len(b)))
+
+
+def test_corollary_2_with_sigmoid():
+    found, w, b, x = found_for("sigmoid (not convex)")
+
+    def penalty(b):
+        h = expit(x @ w.T + b)
+        return np.mean((h * (1 - h)) ** 2 @ np.sum(w**2, axis=1))
+
+    np.testing.assert_allclose(worst(penalty, b), found.margin, rtol=1e-6)
+
+
+def test_some_strength_with_relu_on_a_finite_sample():
+    found, w, b, x = found_for("∃ λ")
+
+    def error(b):
+        return np.mean(np.sum((x - np.maximum(x @ w.T + b, 0) @ w) ** 2, axis=1))
+
+    def penalty(b):
+        return np.mean((x @ w.T + b > 0) @ np.sum(w**2, axis=1))
+
+    j = int(np.argmin([slope(error, b, j) for j in range(len(b))]))
+    np.testing.assert_allclose(slope(error, b, j), found.margin, rtol=1e-6)
+    assert slope(penalty, b, j) == 0  # so no strength lifts it
+
+
+def test_corollary_1_below_the_target_of_kl():
+    found, w, b, x = found_for("KL")
+
+    def penalty(b):
+        rho = expit(x @ w.T + b).mean(axis=0)
+        return np.sum(-0.5 * np.log(2 * rho) - 0.5 * np.log(2 * (1 - rho)))
+
+    np.testing.assert_allclose(worst(penalty, b), found.margin, rtol=1e-6)
+    assert expit(x @ w.T + b).mean(axis=0).min() < 0.5
+
+
+def test_tanh_units_pushed_down_are_not_small():
+    found, w, b, x = found_for("tanh")
+    a = x @ w.T + b
+    chebyshev = 1 - a.var(axis=0) / (np.arctanh(0.1) - a.mean(axis=0)) ** 2
+    bound = np.where(a.mean(axis=0) < np.arctanh(0.1), np.maximum(chebyshev, 0), 0)
+    small = (np.abs(np.tanh(a)) <= 0.1).mean(axis=0)
+    np.testing.assert_allclose((small - bound).min(), found.margin, atol=1e-9)
+
+
+def test_theorem_2_with_rows_that_grow():
+    found, _, _, x = found_for("grow")
+    bounds, means, lengths = [], [], []
+    for p in (found.problem.params, found.problem.after):
+        a = x @ np.asarray(p.weight).T + np.asarray(p.bias)
+        means.append(a.mean(axis=0))
+        lengths.append(np.linalg.norm(p.weight, axis=1))
+        bounds.append(np.maximum(1 - a.var(axis=0) / a.mean(axis=0) ** 2, 0))
+    assert (means[1] < means[0]).all()
+    assert (lengths[1] > lengths[0]).any()
+    np.testing.assert_allclose((bounds[1] - bounds[0]).min(), found.margin, atol=1e-9)
+
+
+def test_the_cross_term_with_a_convex_activation_that_falls():
+    found, w, b, x = found_for("a²/2")
+
+    def penalty(b):
+        a = x @ w.T + b  # s' = a
+        gram = (w @ w.T) ** 2
+        np.fill_diagonal(gram, 0)
+        return np.mean(np.einsum("bj,jk,bk->b", a, gram, a))
+
+    np.testing.assert_allclose(worst(penalty, b), found.margin, rtol=1e-6)
+
+
+def test_counter_examples_are_reduced_to_numbers_for_a_hand():
+    found, w, b, x = found_for("sigmoid (not convex)")
+    assert found.problem.X.shape == (SIZES[0].samples, SIZES[0].inputs)
+    for array in (w, b, x):
+        assert (array * 20 == np.round(array * 20)).all()
+    assert describe(found.problem) == f"W = ({w[0, 0]:.4g}); b = {b[0]:.4g}"
+
+
+@pytest.mark.parametrize("conjecture", TRUE, ids=lambda c: f"{c.id} {c.title}")
+def test_true_statements_hold_on_1000_random_problems(conjecture):
+    assert margins(conjecture).min() > -1e-9
+    assert np.isfinite(margins(conjecture)).mean() > 0.01  # it is not vacuous
+
+
+@pytest.mark.parametrize("word", ["Lemma 1, relu", "Theorem 1, SAE, sigmoid", "Theorem 2, ReLU"])
+def test_ascent_finds_no_violation_of_a_true_statement(word):
+    (conjecture,) = (c for c in TRUE if c.title == word)
+    found = falsify(
+        conjecture.statement, project=conjecture.project, sizes=SIZES[-1:], starts=8, steps=60
+    )
+    assert not found.violated
+    assert found.evaluations == 8 * 61
+    assert found.margin <= margins(conjecture).max()
+
+
+def test_ascent_finds_what_random_starts_miss():
+    """‖b − (1, −2)‖ < 0.01 has probability 1e-5 for a random start."""
+
+    def statement(problem: Problem) -> Claim:
+        distance = jnp.sum((problem.params.bias - jnp.array([1.0, -2.0])) ** 2)
+        return Claim({}, distance[None], jnp.zeros(1), distance[None] - 1e-4)
+
+    size = [Size(1, 2, 2)]
+    assert not falsify(statement, sizes=size, steps=0).violated
+    assert falsify(statement, sizes=size, steps=150).violated
+
+
+def test_a_violation_outside_the_hypotheses_does_not_count():
+    def statement(problem: Problem) -> Claim:
+        b = problem.params.bias
+        return Claim({"b >= 0": jnp.max(-b)}, b, b, jnp.where(b < 0, -1.0, 1.0))
+
+    assert not falsify(statement).violated
+    bare = falsify(lambda p: statement(p)._replace(hypotheses={}))
+    assert bare.violated
+
+
+def test_projections_meet_their_hypotheses():
+    for seed in range(5):
+        problem = draw(jax.random.key(seed), Size(2, 3, 8))
+        assert properties.zero_mean(centred(problem).X) <= 1e-15
+        white = whitened(problem).X
+        assert properties.whiteness(white) <= 1e-12
+        assert properties.zero_mean(white) <= 1e-12
+
+
+def test_nan_is_no_violation():
+    def statement(problem: Problem) -> Claim:
+        b = problem.params.bias
+        return Claim({}, b, b, b * jnp.nan)
+
+    assert jnp.isinf(smallest_margin(statement, draw(jax.random.key(0), Size(1, 1, 2))))
+
+
+def test_equation_5_along_full_batch_gradient_descent_on_white_data():
+    """T2 at every recorded step, and the fall of E[a_j] wherever the condition is met."""
+    from aesparse import penalties
+    from aesparse.activations import get_activation
+    from aesparse.data import load, whiten
+    from aesparse.model import init_params
+
+    pixels = load("digits").train.astype(np.float64)
+    X = jnp.asarray(whiten(pixels, 24)(pixels))
+    arguments = (get_activation("softplus"), penalties.log_sparsity(), 60.0, 1e-3)
+    params = init_params(jax.random.key(1), 24, 8, dtype=X.dtype)
+    identity = jax.jit(lambda p: statements.theorem1_identity(p, X, *arguments))
+    condition = jax.jit(lambda p: statements.theorem1_condition(p, X, *arguments))
+    step = jax.jit(lambda p: statements.gradient_step(p, X, *arguments))
+    met = 0
+    for _ in range(40):
+        assert jnp.min(identity(params).margin) >= -1e-12
+        claim, after = condition(params), step(params)
+        pressed = np.asarray(claim.left > claim.right)
+        before_mean = np.asarray(X @ params.weight.T).mean(axis=0) + np.asarray(params.bias)
+        after_mean = np.asarray(X @ after.weight.T).mean(axis=0) + np.asarray(after.bias)
+        assert (after_mean < before_mean)[pressed].all()
+        met += pressed.sum()
+        params = after
+    assert met > 0
