@@ -74,18 +74,12 @@ def audit_command(
     pixels = load(data, data_dir=data_dir).train
     X = standardize(pixels, 0.1)(pixels)
     found = audit(s, r, X, hidden=hidden, largest_strength=largest_strength)
-    rows = audit_rows(found)
-    text = json.dumps(dict(rows), indent=1, ensure_ascii=False)
+    text = json.dumps(dict(audit_rows(found)), indent=1, ensure_ascii=False)
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
         save(draw_audit(found, f"{activation} with {penalty} on {data}"), png, svg)
         js.write_text(text + "\n")
-    if as_json:
-        _show(text)
-        return
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        _show(f"{name:<{width}}  {value}")
-    _show(f"\nWritten: {', '.join(map(str, paths))}")
+    written = f"\nWritten: {', '.join(map(str, paths))}"
+    _show(text if as_json else f"{found}\n{written}")
 
 
 def _show(line: str) -> None:

@@ -5,7 +5,7 @@ trained and no property is taken from a name. Shapes: n inputs, m hidden units, 
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -46,9 +46,12 @@ _NEEDED = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Audit:
-    """What was measured; `conclusion` is one of the four constants, `reason` says why."""
+    """What was measured; `conclusion` is one of the four constants, `reason` says why.
+
+    Printed, it is a table.
+    """
 
     conclusion: str
     reason: str
@@ -65,6 +68,11 @@ class Audit:
     active: Float[np.ndarray, " m"]
     preactivations: Float[np.ndarray, " K"]  # quantiles over samples and units
     activation: Activation
+
+    def __str__(self) -> str:
+        from aesparse.theory.tables import aligned, audit_rows
+
+        return aligned(audit_rows(self))
 
     @property
     def strength_of_theorem1(self) -> Float[np.ndarray, " m"]:
@@ -114,6 +122,10 @@ def audit(
     """
     s = activation if isinstance(activation, Activation) else Activation(activation)
     X = np.asarray(check_matrix(X), np.float64)[:_SAMPLES]
+    if min(hidden, batch_size) < 1:
+        raise InputError(
+            f"hidden is {hidden} and batch_size {batch_size}; expected at least 1 each."
+        )
     with jax.enable_x64(True):
         s.check()
         X = jnp.asarray(X)
@@ -133,15 +145,16 @@ def _audit(s, penalty, X, params, constraint, batch_size, largest_strength) -> A
     values, gradients = zip(*map(value_and_gradient, at), strict=True)
     tangents = [constraint.tangent(p, g) for p, g in zip(at, gradients, strict=True)]
     error = lambda p: reconstruction_error(p, X, X, s)  # noqa: E731
+    conditions = {
+        "s non-decreasing": properties.non_decreasing(s),
+        "s convex": properties.convex(s),
+        "s' in [0, 1]": properties.slope_in_unit_interval(s),
+        "s(−∞) = 0": properties.negative_saturation(s),
+    }
     units = measure(params, X, s)
     a = preactivation(params, X)
     measured = {
-        "conditions": {
-            "s non-decreasing": properties.non_decreasing(s),
-            "s convex": properties.convex(s),
-            "s' in [0, 1]": properties.slope_in_unit_interval(s),
-            "s(−∞) = 0": properties.negative_saturation(s),
-        },
+        "conditions": {name: Violation(*map(float, v)) for name, v in conditions.items()},
         "data": {
             "largest |E[x_i]|": float(properties.zero_mean(X)),
             "largest |E[xxᵀ] − I|": float(properties.whiteness(X)),
@@ -186,7 +199,7 @@ def _gaussian_activity(a: Float[Array, "N m"], s: Activation) -> Float[Array, " 
     return jnp.mean(s(mean[None] + z[:, None] * spread[None]) > s.threshold, axis=0)
 
 
-def _size(gradients: list[Params]) -> float:
+def _size(gradients: Sequence[Params]) -> float:
     return max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(gradients))
 
 
@@ -211,9 +224,7 @@ def _conclude(found: Audit, values, gradients, tangents) -> tuple[str, str]:
     }
     if failing:
         name, worst = next(iter(failing.items()))
-        return NOT_GUARANTEED, (
-            f"{name} fails by {float(worst.residual):.3g} at a = {float(worst.at):.3g}"
-        )
+        return NOT_GUARANTEED, (f"{name} fails by {worst.residual:.3g} at a = {worst.at:.3g}")
     if not found.family.corollary:
         return NOT_GUARANTEED, f"no corollary covers it: {found.family.name}"
     upwards = float(jnp.mean(pushes < -_HOLDS * size))

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from aesparse import penalties
@@ -45,7 +44,14 @@ def probes(params: Params, X: Float[Array, "N n"]) -> list[Params]:
 def identify(
     at: Sequence[Params], gradients: Sequence[Params], X: Float[Array, "N n"], s: Activation
 ) -> Family:
-    """The family of the penalty whose gradients at the parameters `at` are given."""
+    """The family of the penalty whose gradients at the parameters `at` are given.
+
+    Where the gradient is zero (all units dead, say) it tells nothing and is left out.
+    """
+    told = [(p, g) for p, g in zip(at, gradients, strict=True) if _size(g) > 0]
+    if not told:
+        return Family("no gradient to tell", 0)
+    at, gradients = zip(*told, strict=True)
     slopes = [_mean_activation_slopes(p, g, X, s) for p, g in zip(at, gradients, strict=True)]
     if all(slope is not None for slope in slopes):
         lowest = min(float(jnp.min(slope)) for slope in slopes)
@@ -65,10 +71,11 @@ def _mean_activation_slopes(
     slopes = s.slope(preactivation(params, X))
     mean = jnp.mean(slopes, axis=0)
     outer = jnp.where(mean != 0, gradient.bias / jnp.where(mean != 0, mean, 1.0), 0.0)
-    weight = outer[:, None] * (slopes.T @ X) / len(X)
-    bias = outer * mean
-    error = jnp.linalg.norm(gradient.weight - weight) + jnp.linalg.norm(gradient.bias - bias)
-    return outer if error <= _SAME * _size(gradient) and _size(gradient) > 0 else None
+    of_family = jax.tree.map(jnp.zeros_like, gradient)._replace(
+        weight=outer[:, None] * (slopes.T @ X) / len(X), bias=outer * mean
+    )
+    rest = _size(jax.tree.map(jnp.subtract, gradient, of_family))
+    return outer if rest <= _SAME * _size(gradient) else None
 
 
 def _is_slope_member(
@@ -83,14 +90,14 @@ def _is_slope_member(
     for params, gradient in zip(at, gradients, strict=True):
         member = jax.grad(lambda v: penalties.slope(q, p)(v, X, activation=s))(params)
         size = _size(member)
-        if size == 0 or _size(gradient) == 0:
+        if size == 0:
             return False
         factor = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, member, gradient))) / size**2
         rest = jax.tree.map(lambda g, v, f=factor: g - f * v, gradient, member)
         if _size(rest) > _SAME * _size(gradient):
             return False
         factors.append(float(factor))
-    return min(factors) > 0 and np.ptp(factors) <= _SAME * max(factors)
+    return min(factors) > 0 and max(factors) - min(factors) <= _SAME * max(factors)
 
 
 def _size(params: Params) -> Float[Array, ""]:

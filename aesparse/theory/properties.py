@@ -30,8 +30,8 @@ _REACH, _STEP = 40.0, 0.01
 class Violation(NamedTuple):
     """The largest violation of a property and where it occurs."""
 
-    residual: Float[Array, ""]
-    at: Float[Array, ""]
+    residual: float | Float[Array, ""]
+    at: float | Float[Array, ""]
 
 
 def _points() -> Float[Array, " K"]:

@@ -6,7 +6,13 @@ from jaxtyping import Float
 from aesparse.theory.audit import Audit
 from aesparse.theory.response import STRENGTHS, Response
 
-__all__ = ["audit_rows"]
+__all__ = ["aligned", "audit_rows"]
+
+
+def aligned(rows: list[tuple[str, str]]) -> str:
+    """Rows as lines, values below each other."""
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
 def audit_rows(found: Audit) -> list[tuple[str, str]]:
@@ -15,9 +21,7 @@ def audit_rows(found: Audit) -> list[tuple[str, str]]:
     conditions = [
         (
             f"condition {name}",
-            "holds"
-            if v.residual <= 1e-6
-            else f"fails by {float(v.residual):.3g} at a = {float(v.at):.3g}",
+            "holds" if v.residual <= 1e-6 else f"fails by {v.residual:.3g} at a = {v.at:.3g}",
         )
         for name, v in found.conditions.items()
     ]

@@ -1,0 +1,270 @@
+"""The audit: what it measures against NumPy and SciPy, what it concludes, what it refuses."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+import aesparse as ae
+from aesparse import audit, penalties
+from aesparse.activations import Activation, get_activation
+from aesparse.errors import InputError
+from aesparse.penalties import get_penalty
+from aesparse.theory.audit import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
+from aesparse.theory.response import STRENGTHS
+
+RELU, SIGMOID = get_activation("relu"), get_activation("sigmoid")
+
+
+@pytest.fixture(scope="module")
+def X():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 6)) @ rng.normal(size=(6, 6))
+    return X - X.mean(axis=0)
+
+
+@pytest.mark.parametrize(
+    ("activation", "penalty", "conclusion", "words"),
+    [
+        ("relu", "sae", SPARSIFIES, "Corollary 1 applies"),
+        ("softplus", "mdae", SPARSIFIES, "Corollary 2 applies"),
+        ("relu", "cae", INDIFFERENT, "row lengths"),
+        ("gelu", "weight-decay", INDIFFERENT, "row lengths"),
+        ("sigmoid", "cae", NOT_GUARANTEED, "s convex fails by 0.096"),
+        ("tanh", "sae", NOT_GUARANTEED, "s(−∞) = 0 fails by 1 "),
+        ("sigmoid", "sae-kl", NOT_GUARANTEED, "f' down to"),
+    ],
+)
+def test_conclusions(activation, penalty, conclusion, words, X):
+    found = audit(get_activation(activation), get_penalty(penalty), X, hidden=8)
+    assert found.conclusion == conclusion
+    assert words in found.reason
+
+
+def means(params, x, activation):
+    return penalties.mean_activations(params, x, activation)
+
+
+# Each looks like a sparsity penalty and trains nothing.
+SILENT = {
+    "integer division": lambda p, x, *, activation: jnp.sum(
+        (means(p, x, activation) * 100).astype(int) // 10
+    ),
+    "stop_gradient": lambda p, x, *, activation: jax.lax.stop_gradient(
+        jnp.sum(means(p, x, activation))
+    ),
+    "a rounded threshold": lambda p, x, *, activation: jnp.mean(
+        jnp.round(ae.model.encode(p, x, activation))
+    ),
+    "counting active units": lambda p, x, *, activation: jnp.mean(
+        ae.model.encode(p, x, activation) > 0.5
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_silently_zero_gradients_are_named(name, X):
+    found = audit(SIGMOID, SILENT[name], X, hidden=8)
+    assert found.conclusion == NO_EFFECT
+    assert "no derivative reaches the parameters" in found.reason
+    assert (found.push == 0).all()
+    constant = audit(SIGMOID, lambda p, x, *, activation: jnp.ones(()), X, hidden=8)
+    assert constant.conclusion == NO_EFFECT
+    assert "same for every model" in constant.reason
+
+
+def test_weak_strengths_are_not_called_sparsifying(X):
+    params = ae.Params(np.eye(6)[:4], np.full(4, -6.0))  # nearly off: reconstruction pulls up
+    found = audit(RELU, get_penalty("sae"), X, params=params, largest_strength=1e-9)
+    assert found.conclusion == NOT_GUARANTEED
+    assert "need a strength above" in found.reason
+    strong = audit(RELU, get_penalty("sae"), X, params=params, largest_strength=1e9)
+    assert strong.conclusion == SPARSIFIES
+
+
+def test_bias_gradients_and_lambda_star_against_finite_differences(X):
+    params = ae.Params(np.eye(6)[:3], np.array([-4.0, -5.0, -6.0]))  # the pull is upwards
+    found = audit(SIGMOID, get_penalty("mean-square"), X, params=params)
+    w, b = np.asarray(params.weight), np.asarray(params.bias)
+
+    def code(b):
+        return 1 / (1 + np.exp(-(X @ w.T + b)))
+
+    def error(b):
+        return np.mean(np.sum((X - code(b) @ w) ** 2, axis=1))
+
+    def penalty(b):
+        return np.sum(code(b).mean(axis=0) ** 2)
+
+    h = 1e-6
+    for j, step in enumerate(h * np.eye(3)):
+        pull = (error(b + step) - error(b - step)) / (2 * h)
+        push = (penalty(b + step) - penalty(b - step)) / (2 * h)
+        np.testing.assert_allclose(found.pull[j], pull, rtol=1e-6)
+        np.testing.assert_allclose(found.push[j], push, rtol=1e-6)
+        assert pull < 0 < found.strength_now[j]
+        for factor, falls in ((0.99, False), (1.01, True)):
+            strength = factor * found.strength_now[j]
+            assert (pull + strength * push > 0) == falls
+    bound = 2 * np.sqrt(error(b)) * np.linalg.norm(w, axis=1)
+    np.testing.assert_allclose(found.strength_of_theorem1 * found.push, bound, rtol=1e-9)
+
+
+def test_predicted_activity_is_the_gaussian_one_and_close_on_gaussian_data():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(2000, 5))
+    weight = rng.normal(size=(7, 5))
+    weight /= np.linalg.norm(weight, axis=1, keepdims=True)
+    params = ae.Params(weight, np.array([-9.0, -2.0, -1, 0, 1, 2, 3]))
+    found = audit(RELU, get_penalty("sae"), X, params=params)
+    a = X @ weight.T + params.bias
+    np.testing.assert_allclose(
+        found.predicted_active, norm.sf(-a.mean(axis=0) / a.std(axis=0)), atol=3e-4
+    )
+    np.testing.assert_allclose(found.predicted_active, found.active, atol=0.03)
+    np.testing.assert_allclose(found.active, (a > 0).mean(axis=0), atol=1e-12)
+    assert found.dead == pytest.approx(1 / 7)
+    assert found.predicted_dead == pytest.approx(1 / 7, abs=0.01)
+
+
+def test_adam_saturates_in_the_strength_and_plain_steps_do_not(X):
+    found = audit(SIGMOID, get_penalty("sae"), X, hidden=8)
+    plain, adam = found.responses["plain"], found.responses["adam"]
+    assert np.isinf(plain.saturation)
+    assert np.isfinite(adam.saturation)
+    assert adam.saturation < STRENGTHS[-1]
+    last = np.abs(adam.change[100 * adam.saturation < STRENGTHS])
+    np.testing.assert_allclose(last, 1.0, atol=0.05)  # Adam's unit step, whatever the strength
+    ratio = plain.change[-1] / plain.change[-11]
+    np.testing.assert_allclose(ratio, STRENGTHS[-1] / STRENGTHS[-11], rtol=1e-3)
+    for response in found.responses.values():
+        assert response.falling[-1] == 1
+
+
+def test_the_step_for_a_strength_is_the_optimizers_own(X):
+    """Plain response against one real gradient step on the last batch."""
+    found = audit(SIGMOID, get_penalty("cae"), X, hidden=4)
+    rows = np.random.default_rng(0).integers(len(X), size=(50, 50))[-1]
+    with jax.enable_x64(True):
+        params = ae.model.init_params(jax.random.key(0), 6, 4, dtype=np.dtype(float))
+        weight = np.asarray(params.weight)
+        weight = weight / np.linalg.norm(weight, axis=1, keepdims=True)
+    h, i = 1e-6, 40
+
+    def loss(b):
+        code = 1 / (1 + np.exp(-(X[rows] @ weight.T + b)))
+        error = np.mean(np.sum((X[rows] - code @ weight) ** 2, axis=1))
+        return error + STRENGTHS[i] * np.mean(np.sum((code * (1 - code)) ** 2, axis=1))
+
+    gradient = [(loss(e) - loss(-e)) / (2 * h) for e in h * np.eye(4)]
+    np.testing.assert_allclose(found.responses["plain"].change[i], -np.array(gradient), rtol=1e-5)
+
+
+def test_the_family_of_a_users_penalty_is_found_from_its_gradients(X):
+    def user(p, x, *, activation):  # E Σ s'^2 ‖W_j‖^4, in the user's own words
+        slopes = activation.slope(ae.model.preactivation(p, x))
+        return 3 * jnp.mean(slopes**2 @ jnp.sum(p.weight**2, axis=-1) ** 2)
+
+    softplus = get_activation("softplus")
+    assert audit(softplus, user, X, hidden=4).family.name == "E Σ s'^2 ‖W_j‖^4"
+    exponential = penalties.mean_activation(jnp.exp)
+    assert audit(softplus, exponential, X, hidden=4).family.corollary == 1
+
+    def mixed(p, x, *, activation):
+        return user(p, x, activation=activation) + jnp.sum(p.weight**4)
+
+    found = audit(softplus, mixed, X, hidden=4)
+    assert found.family.corollary == 0
+    assert found.conclusion == NOT_GUARANTEED
+
+
+# --- bad input ----------------------------------------------------------------------------
+
+BAD = {
+    "a vector": (
+        RELU,
+        lambda p, x, *, activation: means(p, x, activation),
+        "The penalty returned shape (8,); expected one number",
+    ),
+    "NaN": (
+        RELU,
+        lambda p, x, *, activation: jnp.log(-1 - jnp.sum(p.bias**2)),
+        "The penalty is nan",
+    ),
+    "softmax": (jax.nn.softmax, penalties.contractive, "activation"),
+    "maxout": (jnp.max, penalties.contractive, "The activation is not elementwise"),
+    "NaN activation": (jnp.log, penalties.contractive, "expected finite numbers"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_functions_are_refused_in_one_sentence(name, X):
+    activation, penalty, message = BAD[name]
+    with pytest.raises(InputError) as caught:
+        audit(activation, penalty, X, hidden=8)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_scalar_function_with_a_branch_is_elementwise(X):
+    s = Activation(lambda a: jax.lax.cond(a > 0, lambda a: a, lambda a: 0.0 * a, a))
+    assert audit(s, get_penalty("sae"), X, hidden=4).conclusion == SPARSIFIES
+
+
+def test_data_of_rank_zero_is_not_whitened():
+    with pytest.raises(InputError, match="rank 0 is constant"):
+        ae.data.whiten(np.ones((5, 3)))
+
+
+def command(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "aesparse", *arguments], cwd=cwd, capture_output=True, text=True
+    )
+
+
+def test_command_audits_functions_of_ones_own(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import jax.numpy as jnp\n"
+        "def swish(a):\n    return a / (1 + jnp.exp(-a))\n"
+        "def nothing(params, x, *, activation):\n"
+        "    return jnp.round(jnp.sum(params.bias) + 3.2)\n"
+    )
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(60, 4)))
+    options = ["--data", "x.npy", "--hidden", "5"]
+    own = ["--activation", "mine:swish", "--penalty", "mine:nothing"]
+    shown = command("audit", *own, *options, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stderr == ""
+    assert shown.stdout.startswith("conclusion")
+    assert NO_EFFECT in shown.stdout
+    stored = json.loads((tmp_path / "audit-mine-swish-mine-nothing.json").read_text())
+    assert stored["conclusion"].startswith(NO_EFFECT)
+    for kind in ("png", "svg"):
+        assert (tmp_path / f"audit-mine-swish-mine-nothing.{kind}").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--activation", "rely", "--penalty", "cae"], "did you mean relu"),
+        (["--activation", "relu", "--penalty", "kae"], "Unknown penalty 'kae'"),
+        (["--activation", "nowhere:f", "--penalty", "cae"], "No module named 'nowhere'"),
+        (["--activation", "math:nothing", "--penalty", "cae"], "has no attribute 'nothing'"),
+        (["--activation", "broken:f", "--penalty", "cae"], "ZeroDivisionError"),
+        (["--activation", "relu", "--penalty", "cae", "--data", "no.npy"], "no.npy"),
+        (["--activation", "relu", "--penalty", "cae", "--hidden", "0"], "hidden"),
+    ],
+)
+def test_command_refuses_bad_input_in_one_sentence(options, message, tmp_path):
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    before = sorted(tmp_path.iterdir())
+    shown = command("audit", *options, cwd=tmp_path)
+    assert shown.returncode == 2
+    assert message in shown.stderr
+    assert len(shown.stderr.strip().splitlines()) == 1
+    assert [p for p in sorted(tmp_path.iterdir()) if p.name != "__pycache__"] == before

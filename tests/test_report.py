@@ -1,0 +1,82 @@
+"""The table of T1 to T13, its command and pictures, and the stored copies."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import experiments.figures.audit_pairs as pairs
+from aesparse.__main__ import app
+from aesparse.theory import pictures, report
+from aesparse.theory.audit import NOT_GUARANTEED
+from aesparse.theory.conjectures import CONJECTURES
+from aesparse.theory.falsifier import SIZES
+
+FIGURES = Path(__file__).parents[1] / "figures"
+VERDICTS = {"holds", "false", "measured", "erratum"}
+
+
+def few():
+    return (CONJECTURES[0], next(c for c in CONJECTURES if not c.true))
+
+
+def test_command_theorems_writes_table_pictures_and_json(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "CONJECTURES", few())
+    monkeypatch.setattr(pictures, "CONJECTURES", few())
+    monkeypatch.setattr(report, "_EFFORT", {"sizes": SIZES[:1], "starts": 2, "steps": 2})
+    shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path)])
+    assert shown.exit_code == 0, shown.output
+    rows = json.loads((tmp_path / "theorems.json").read_text())
+    assert {row["verdict"] for row in rows} == VERDICTS
+    assert all(row["statement"] in shown.output for row in rows)
+    (found,) = (row for row in rows if row["verdict"] == "false")
+    assert found["details"]["counter_example"]["weight"]
+    for kind in ("png", "svg"):
+        assert (tmp_path / f"theorems.{kind}").stat().st_size > 20_000
+
+
+def test_command_theorems_refuses_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "taken").write_text("")
+    shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path / "taken")])
+    assert "not writable" in str(shown.exception)
+
+
+def test_the_stored_table_covers_every_claim_and_none_fails():
+    rows = json.loads((FIGURES / "theorems.json").read_text())
+    assert {row["id"] for row in rows} == {f"T{i}" for i in range(1, 14)}
+    assert {row["verdict"] for row in rows} == VERDICTS
+    attacked = {row["statement"]: row for row in rows if "evaluations" in row["details"]}
+    assert set(attacked) == {c.title for c in CONJECTURES}
+    most = max(32 * 51 * len(SIZES), 0)
+    for conjecture in CONJECTURES:
+        row = attacked[conjecture.title]
+        assert row["verdict"] == ("holds" if conjecture.true else "false")
+        evaluations = row["details"]["evaluations"]
+        assert evaluations >= 100 * most if conjecture.true else evaluations <= most
+
+
+@pytest.mark.long
+def test_the_whole_table_today():
+    for row in report.theorems():
+        assert row.verdict in VERDICTS, row
+
+
+def stored_pairs():
+    return json.loads((FIGURES / "quick" / "audit-pairs.json").read_text())["verdicts"]
+
+
+def test_the_audit_abstains_seldom_and_is_mostly_right():
+    outcomes = [v["verdict"] for v in stored_pairs()]
+    assert len(outcomes) == 24
+    assert outcomes.count("abstained") <= 8
+    said = 24 - outcomes.count("abstained")
+    assert outcomes.count("right") >= 0.9 * said
+
+
+@pytest.mark.long
+def test_the_audits_predictions_today_are_the_stored_ones():
+    stored = [v["statement"].split("predicted ")[1] for v in stored_pairs()]
+    assert stored == [audit.conclusion for audit in pairs._audits().values()]
+    abstained = [v["verdict"] == "abstained" for v in stored_pairs()]
+    assert abstained == [conclusion == NOT_GUARANTEED for conclusion in stored]
