@@ -8,7 +8,9 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+from typer.main import get_command
 
+from aesparse.__main__ import app
 from experiments.making import figure_names
 from experiments.protocol import DATA, SCALES
 
@@ -21,13 +23,22 @@ def blocks(language):
 
 
 def test_the_python_example_runs_and_does_what_it_says(capsys):
-    (example,) = blocks("python")
+    example, _ = blocks("python")
     names = {}
     exec(compile(example, "README.md", "exec"), names)
     fraction = np.asarray(names["grid"].metrics.activation_fraction)
     assert fraction.shape == (2, 3)
     assert (np.diff(fraction, axis=1) < 0).all()
     assert len(ast.parse(example).body) <= 10
+
+
+def test_the_audit_of_an_own_function_answers_in_its_first_line(capsys):
+    _, example = blocks("python")
+    exec(compile(example, "README.md", "exec"), {})
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("conclusion")
+    assert "not guaranteed: s non-decreasing fails by 0.09" in first
+    assert len(rest) > 10
 
 
 def test_every_command_names_figures_and_options_that_exist():
@@ -40,6 +51,52 @@ def test_every_command_names_figures_and_options_that_exist():
             assert name in figure_names()
             assert set(options[::2]) <= {"--scale", "--data-dir"}
             assert all(s in SCALES for o, s in itertools.pairwise(options) if o == "--scale")
+
+
+def test_commands_of_the_package_exist():
+    named = re.findall(r"-m aesparse (\w+)((?: --[\w-]+ [\w:+-]+)*)", README)
+    assert {name for name, _ in named} == {"audit", "theorems"}
+    for name, options in named:
+        known = {o for p in get_command(app).commands[name].params for o in p.opts}
+        assert set(options.split()[::2]) <= known
+
+
+def theorem_table(rows: list[dict]) -> str:
+    lines = ["| id | statement | verdict | number |", "|---|---|---|---|"]
+    cells = [[row[key].replace("|", "\\|") for key in row if key != "details"] for row in rows]
+    return "\n".join(lines + [f"| {' | '.join(cell)} |" for cell in cells])
+
+
+def test_the_table_of_theorems_is_the_stored_one():
+    source, table = re.search(
+        r"<!-- theorems: (\S+) -->\n(.*?)\n<!-- end of theorems -->", README, re.DOTALL
+    ).groups()
+    assert table.strip() == theorem_table(json.loads((ROOT / source).read_text()))
+
+
+def test_the_numbers_on_real_data_are_the_stored_ones():
+    stored = json.loads((ROOT / "benchmarks" / "assumptions.json").read_text())
+    raw = [stored[name]["standardized"] for name in ("mnist", "cifar10")]
+    white = [stored[name]["white"] for name in ("mnist", "cifar10")]
+    largest = [f"{s['assumption 1']['largest |E[xx^T] - I|']:.2f}" for s in raw]
+    kurtosis = [f"{s['residual']['excess_kurtosis']:.1f}" for s in raw]
+    assert f"up\nto {largest[0]} on MNIST and {largest[1]} on CIFAR-10" in README
+    assert f"excess kurtosis {kurtosis[0]} and {kurtosis[1]}" in README
+    plain = raw[1]["theorem 1"]["plain, full batch"]["largest relative error of Var[a_j]"]
+    assert f"a factor {1 + plain:.1f}\n" in README
+    for kind in (*raw, *white):
+        for survived in kind["theorem 1"].values():
+            assert survived["falls where met"] == 1
+            assert survived["condition met"] > 0.5
+            assert 24.5 <= survived["strength"] / 2 <= 70.5  # trained at twice the least
+
+
+def test_the_count_of_right_predictions_is_the_stored_one():
+    stored = json.loads((ROOT / "figures" / "quick" / "audit-pairs.json").read_text())
+    found = re.search(r"abstained on (\d+) and was right on (\d+) of the other (\d+)", README)
+    outcomes = [v["verdict"] for v in stored["verdicts"]]
+    counts = outcomes.count("abstained"), outcomes.count("right"), 24 - outcomes.count("abstained")
+    assert tuple(map(int, found.groups())) == counts
 
 
 def test_every_path_and_picture_exists():
