@@ -5,13 +5,14 @@ strength alone. Shapes: S seeds, G strengths, m hidden units, n inputs, N sample
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
@@ -19,6 +20,7 @@ from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
 from aesparse.model import Params, get_constraint, init_params
 from aesparse.objectives import Objective
 from aesparse.program import grid_program, measure_cells, verify
+from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
 
 __all__ = ["GridResult", "fit_grid", "measure_grid"]
 
@@ -57,6 +59,7 @@ def fit_grid(
     history_samples: int = 5000,
     cells_per_program: int | None = None,
     matmul_precision: str = "highest",
+    devices: Sequence[jax.Device] | None = None,
     on_epoch: EpochCallback | None = None,
 ) -> GridResult:
     """Trains one model per seed and strength by minibatch SGD with momentum (Arpit section 3).
@@ -65,7 +68,9 @@ def fit_grid(
     the program takes as arguments, everything else is static. A seed alone decides
     initialization, batch order and noise, so a grid of several seeds equals the same seeds
     trained one at a time; the last N mod batch_size samples of each epoch's order are left
-    out. `cells_per_program` splits the strengths into equal chunks trained one after the
+    out. Cells are split over `devices`, by default all of `jax.devices()`, on all hosts after
+    `jax.distributed.initialize()`; more than one gives the result as NumPy arrays, complete on
+    every host. `cells_per_program` splits the strengths into equal chunks trained one after the
     other, for grids that would not fit in memory. `momentum` lies in [0, 1);
     `matmul_precision` is JAX's; the history is measured on the first `history_samples` rows.
     `on_epoch(epoch, metrics)` is called after every epoch (of every chunk).
@@ -100,6 +105,7 @@ def fit_grid(
             decoder_bias=decoder_bias,
             history_samples=history_samples,
             matmul_precision=matmul_precision,
+            devices=devices,
             on_epoch=on_epoch,
         )
     with jax.default_matmul_precision(matmul_precision):
@@ -111,6 +117,7 @@ def fit_grid(
             hidden=hidden,
             tied=tied,
             decoder_bias=decoder_bias,
+            mesh=cell_mesh(devices),
         )
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
         return _fit(
@@ -120,37 +127,54 @@ def fit_grid(
 
 def _fit(program, keys, X, strengths, rates, epochs, batch_size, history_samples, on_epoch):
     shape = (len(keys), len(strengths))
-    unflatten = functools.partial(jax.tree.map, lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]))
-    state = program.start(keys, X, len(strengths))
-    difference = verify(program, state, keys, X, strengths, rates)
+    cells = Cells(
+        np.repeat(np.arange(len(keys)), len(strengths)),
+        *(np.tile(np.asarray(v), len(keys)) for v in (strengths, rates)),
+    )
+    cells = place(cells.padded(program.mesh.size), program.mesh, CELLS)
+    keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
+
+    def on_hosts(tree):
+        gathered = gather(tree, program.mesh)
+        return jax.tree.map(
+            lambda leaf: leaf[: math.prod(shape)].reshape(*shape, *leaf.shape[1:]), gathered
+        )
+
+    state = program.start(keys, X, cells)
+    difference = verify(program, state, keys, X, cells)
     subset, few = X[:history_samples], X[:_PRESSURE_SAMPLES]
 
     def record(params):
         metrics = program.measure(params, subset)[1]
-        return unflatten((metrics, program.pressure(params, keys, few, strengths)))
+        return metrics, program.pressure(params, keys, few, cells)
 
     records, losses = [record(state.params)], []
     for epoch in range(1, epochs + 1):
         state, aux = program.epoch(
-            state, keys, X, strengths, rates, np.int32(epoch), np.int32(len(X) // batch_size)
+            state, keys, X, cells, np.int32(epoch), np.int32(len(X) // batch_size)
         )
-        losses.append(unflatten(aux))
+        losses.append(aux)
         records.append(record(state.params))
         if on_epoch is not None:
-            on_epoch(epoch, records[-1][0])
-    units, final = unflatten(program.measure(state.params, X))
-    stack = functools.partial(jax.tree.map, lambda *leaves: jnp.stack(leaves, axis=-1))
-    history, pressure = stack(*records)
+            on_epoch(epoch, on_hosts(records[-1][0]))
+    (history, pressure), losses = on_hosts((_stacked(records), _stacked(losses)))
+    params, (units, final) = on_hosts((state.params, program.measure(state.params, X)))
     return GridResult(
-        params=unflatten(state.params),
+        params=params,
         metrics=final,
         units=units,
         history=history,
         pressure=pressure,
-        losses=stack(*losses),
+        losses=losses,
         flagged_epoch=_first_flagged(history, final),
         guard=difference,
     )
+
+
+@jax.jit
+def _stacked(records: list) -> PyTree:
+    """Joins what was recorded per epoch along a new last axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=-1), *records)
 
 
 def _first_flagged(history: Metrics, final: Metrics) -> np.ndarray:
@@ -183,8 +207,9 @@ def measure_grid(
     """Unit statistics and metrics of every model of a grid `[S, G, ...]` on other data `[N, n]`."""
     shape = params.bias.shape[:2]
     cells = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
+    mesh = cell_mesh(jax.local_devices()[:1])
     with jax.default_matmul_precision(matmul_precision):
-        measured = measure_cells(objective.activation)(cells, jnp.asarray(check_matrix(X)))
+        measured = measure_cells(objective.activation, mesh)(cells, jnp.asarray(check_matrix(X)))
     return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), measured)
 
 

@@ -1,7 +1,7 @@
 """One compiled program for a whole grid of models, and its check by the numerics guard.
 
 Every cell sees the same batches and the same unit noise (per seed), so cells differ by their
-strength alone. Shapes: S seeds, G strengths, C = S·G cells, n inputs, N samples.
+strength alone. Shapes: S seeds, C cells, n inputs, N samples.
 """
 
 import functools
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from aesparse import guard
@@ -18,6 +19,7 @@ from aesparse.activations import Activation
 from aesparse.metrics import Metrics, UnitStatistics, bias_pressure, measure, summarize
 from aesparse.model import Constraint, Params, init_params
 from aesparse.objectives import Objective
+from aesparse.sharding import CELLS, SHARED, Cells, first_shard, over_cells
 from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, run_epoch, start
 
 __all__ = ["Program", "grid_program", "measure_cells", "verify"]
@@ -28,14 +30,16 @@ _INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
 class Program(NamedTuple):
     """What one set of static choices compiles to; cached, so equal grids share it.
 
-    States carry one leading cell axis C = S·G, seeds outermost; `keys [S]`, `strengths [G]`.
+    States and `cells` have a leading cell axis, split over the devices of `mesh`; `keys [S]`
+    and `X [N, n]` are on every device.
     """
 
-    start: Callable  # (keys, X, n_strengths) -> state; compiled
-    epoch: Callable  # (state, keys, X, strengths, rates, number, n_steps); what trains
-    one_step: Callable  # (state, keys, X, strengths, rates, number); a first step, op by op
-    measure: Callable  # (params, X) -> (UnitStatistics, Metrics) per cell; compiled
-    pressure: Callable  # (params, keys, X, strengths) -> BiasPressure per cell; compiled
+    mesh: Mesh
+    start: Callable  # (keys, X, cells) -> state
+    epoch: Callable  # (state, keys, X, cells, number, n_steps); what trains
+    one_step: Callable  # (state, keys, X, cells, number); a first step, op by op
+    measure: Callable  # (params, X) -> (UnitStatistics, Metrics) per cell
+    pressure: Callable  # (params, keys, X, cells) -> BiasPressure per cell
     checked: dict  # what the guard saw, by signature
 
 
@@ -45,35 +49,33 @@ def _stream(keys, number):
 
 
 @functools.cache
-def measure_cells(activation: Activation) -> Callable:
+def measure_cells(activation: Activation, mesh: Mesh) -> Callable:
     """`(params [C, …], X [N, n]) -> (UnitStatistics, Metrics)` per cell, compiled."""
 
     def one(params: Params, x: Float[Array, "N n"]) -> tuple[UnitStatistics, Metrics]:
         units = measure(params, x, activation)
         return units, summarize(params, units)
 
-    return jax.jit(jax.vmap(one, in_axes=(0, None)))
+    return over_cells(jax.vmap(one, in_axes=(0, None)), mesh, (CELLS, SHARED))
 
 
 @functools.cache
 def _start(
-    constraint: Constraint, momentum: float, hidden: int, tied: bool, decoder_bias: bool
+    constraint: Constraint, momentum: float, hidden: int, tied: bool, decoder_bias: bool, mesh: Mesh
 ) -> Callable:
     """Initial states of all cells; those of one seed start from the same parameters."""
     optimizer = momentum_sgd(momentum, constraint)
 
-    @functools.partial(jax.jit, static_argnums=2)
-    def begin(keys, X, n_strengths):
+    def begin(keys, X, cells):
         def one(key):
             params = init_params(
                 key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
             )
             return start(params, constraint, optimizer)
 
-        repeat = functools.partial(jnp.repeat, repeats=n_strengths, axis=0)
-        return jax.tree.map(repeat, jax.vmap(one)(_stream(keys, _INIT)))
+        return jax.vmap(one)(_stream(keys, _INIT)[cells.seed])
 
-    return begin
+    return over_cells(begin, mesh, (SHARED, SHARED, CELLS))
 
 
 @functools.cache
@@ -86,56 +88,60 @@ def grid_program(
     hidden: int,
     tied: bool,
     decoder_bias: bool,
+    mesh: Mesh,
 ) -> Program:
     """The functions that train a grid, compiled on first call; see `Program`."""
     optimizer = momentum_sgd(momentum, constraint)
     cells_step = jax.vmap(make_step(objective, constraint, optimizer))
 
-    def epoch_step(keys, X, strengths, rates, number):
+    def epoch_step(keys, X, cells, number):
         """One update of all cells as `step(state, i)` within the epoch `number`."""
         keys = _stream(_stream(keys, _EPOCHS), number)
         order_keys, noise_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         orders = jax.vmap(lambda key: jax.random.permutation(key, len(X)))(order_keys)
         draw = jax.vmap(functools.partial(draw_batch, b=batch_size), in_axes=(0, None, 0, None))
-        n_strengths = len(strengths)
-        strengths, rates = (jnp.tile(v, len(keys)) for v in (strengths, rates))
 
         def step(state, i):
             # One copy of the batch per cell: a product with a shared batch would merge the
             # cells' weights into one matrix, transposed and copied at every step.
-            x, eps = (jnp.repeat(v, n_strengths, axis=0) for v in draw(noise_keys, X, orders, i))
-            return cells_step(state, x, eps, strengths, rates)
+            x, eps = (v[cells.seed] for v in draw(noise_keys, X, orders, i))
+            return cells_step(state, x, eps, cells.strength, cells.rate)
 
         return step
 
-    @functools.partial(jax.jit, donate_argnums=0)
-    def epoch(state, keys, X, strengths, rates, number, n_steps):
-        return run_epoch(epoch_step(keys, X, strengths, rates, number), state, n_steps)
+    def epoch(state, keys, X, cells, number, n_steps):
+        return run_epoch(epoch_step(keys, X, cells, number), state, n_steps)
 
-    def one_step(state, keys, X, strengths, rates, number):
+    def one_step(state, keys, X, cells, number):
         with jax.disable_jit():
-            return epoch_step(keys, X, strengths, rates, number)(state, jnp.int32(0))
+            return epoch_step(keys, X, cells, number)(state, jnp.int32(0))
 
-    @jax.jit
-    def pressure(params, keys, X, strengths):
+    def pressure(params, keys, X, cells):
         eps = jax.vmap(lambda key: jax.random.normal(key, X.shape, X.dtype))(
             _stream(keys, _PRESSURE)
         )
-        eps = jnp.repeat(eps, len(strengths), axis=0)
         each = jax.vmap(functools.partial(bias_pressure, objective), in_axes=(0, None, 0, 0))
-        return each(params, X, eps, jnp.tile(strengths, len(keys)))
+        return each(params, X, eps[cells.seed], cells.strength)
 
-    begin = _start(constraint, momentum, hidden, tied, decoder_bias)
-    return Program(begin, epoch, one_step, measure_cells(objective.activation), pressure, {})
+    return Program(
+        mesh,
+        start=_start(constraint, momentum, hidden, tied, decoder_bias, mesh),
+        epoch=over_cells(epoch, mesh, (CELLS, SHARED, SHARED, CELLS, SHARED, SHARED), donate=(0,)),
+        one_step=one_step,
+        measure=measure_cells(objective.activation, mesh),
+        pressure=over_cells(pressure, mesh, (CELLS, SHARED, SHARED, CELLS)),
+        checked={},
+    )
 
 
-def verify(program: Program, state: TrainState, keys, X, strengths, rates) -> float:
+def verify(program: Program, state: TrainState, keys, X, cells: Cells) -> float:
     """Runs the numerics guard unless it has passed this program at these shapes.
 
+    Every host looks at the cells of its first device; all devices run the same program.
     Returns the largest relative difference it saw. Raises `guard.NumericsError` if two
     different batches both disagree: on one alone, rounding may have switched a ReLU unit.
     """
-    arguments = (keys, X, strengths, rates)
+    arguments = (keys, X, cells)
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((state, arguments)))
     signature = (shapes, jax.config.jax_default_matmul_precision)
     if signature not in program.checked:
@@ -147,10 +153,10 @@ def verify(program: Program, state: TrainState, keys, X, strengths, rates) -> fl
 
 
 def _difference(program: Program, state: TrainState, arguments: tuple, number: np.int32) -> float:
-    reference = program.one_step(state, *arguments, number)
+    reference = program.one_step(*first_shard((state, *arguments)), number)
     copy = jax.tree.map(jnp.copy, state)  # the epoch donates its state
     compiled = program.epoch(copy, *arguments, number, np.int32(1))
-    return guard.compare(*map(_groups, (compiled, reference)))
+    return guard.compare(*map(_groups, (first_shard(compiled), reference)))
 
 
 def _groups(trained: tuple[TrainState, Mapping[str, Array]]) -> dict:

@@ -13,6 +13,7 @@ from aesparse import guard
 from aesparse.model import CONSTRAINTS, Params
 from aesparse.objectives import Objective
 from aesparse.program import grid_program
+from aesparse.sharding import Cells, cell_mesh
 from aesparse.training import draw_batch
 
 RELU = ae.activations.get_activation("relu")
@@ -119,9 +120,11 @@ def test_training_equals_numpy_step_by_step(constraint, x64):
         hidden=5,
         tied=True,
         decoder_bias=False,
+        mesh=cell_mesh(),
     )
     key = jax.random.fold_in(jax.random.key(7), 0)
-    start = program.start(key[None], jnp.asarray(X), 1).params
+    one = Cells(np.zeros(1, int), np.full(1, 0.3), np.full(1, 0.05))
+    start = program.start(key[None], jnp.asarray(X), one).params
     epoch_key = jax.random.fold_in(jax.random.fold_in(key, 1), 1)
     order_key, noise_key = jax.random.split(epoch_key)
     order = jax.random.permutation(order_key, len(X))
@@ -204,10 +207,11 @@ def test_one_epoch_lowers_for_cpu_cuda_and_tpu():
         hidden=5,
         tied=True,
         decoder_bias=False,
+        mesh=cell_mesh(),
     )
     keys, X, strengths = jax.random.split(jax.random.key(0), 1), jnp.asarray(data()), jnp.ones(3)
-    state = program.start(keys, X, 3)
-    arguments = (state, keys, X, strengths, strengths, np.int32(1), np.int32(10))
+    cells = Cells(np.zeros(3, np.int32), strengths, strengths)
+    arguments = (program.start(keys, X, cells), keys, X, cells, np.int32(1), np.int32(10))
     lowered = export.export(program.epoch, platforms=["cpu", "cuda", "tpu"])(*arguments)
     assert lowered.platforms == ("cpu", "cuda", "tpu")
 

@@ -23,6 +23,7 @@ ORDER = [
     "data",
     "guard",
     "training",
+    "sharding",
     "program",
     "grid",
     "__init__",
