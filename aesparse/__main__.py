@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from aesparse.compiled import keep_compiled
 from aesparse.errors import InputError
 from aesparse.files import replacing, require_writable
 
@@ -82,6 +83,43 @@ def audit_command(
     _show(text if as_json else f"{found}\n{written}")
 
 
+@app.command("plan")
+def plan_command(
+    objective: Annotated[str, typer.Option(help="ae, dae, cae, sae, …")] = "dae",
+    activation: Annotated[str, typer.Option(help="relu, sigmoid, …")] = "relu",
+    inputs: Annotated[int, typer.Option(help="n")] = 784,
+    hidden: Annotated[int, typer.Option(help="m")] = 1000,
+    samples: Annotated[int, typer.Option(help="N")] = 50_000,
+    cells: Annotated[int, typer.Option(help="Models: strengths × seeds × …")] = 12,
+    batch_size: Annotated[int, typer.Option(help="B")] = 50,
+    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 50,
+    devices: Annotated[int | None, typer.Option(help="Default: those here.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="GFLOP/s a device sustains; default: measured here.")
+    ] = None,
+    memory: Annotated[float | None, typer.Option(help="GiB of a device; default: found.")] = None,
+) -> None:
+    """What a grid will cost in memory, operations and time, before anything is trained."""
+    from aesparse.activations import get_activation
+    from aesparse.objectives import get_objective
+    from aesparse.planning import estimate, plan_rows
+    from aesparse.tables import aligned
+
+    plan = estimate(
+        get_objective(objective, get_activation(activation)),
+        inputs=inputs,
+        hidden=hidden,
+        samples=samples,
+        cells=cells,
+        batch_size=batch_size,
+        epochs=epochs,
+        devices=devices,
+        rate=None if rate is None else rate * 1e9,
+        memory=None if memory is None else memory * 2**30,
+    )
+    _show(aligned(plan_rows(plan)))
+
+
 def _show(line: str) -> None:
     typer.echo(line)
 
@@ -109,6 +147,7 @@ def _paths(folder: Path, stem: str) -> list[Path]:
 
 def main() -> None:
     """Runs the command line; bad input ends with one sentence and exit status 2."""
+    keep_compiled()
     try:
         app(prog_name="python -m aesparse")
     except InputError as error:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from aesparse.compiled import keep_compiled
 from aesparse.errors import InputError
 from aesparse.guard import NumericsError
 from experiments.making import figure_names, get_figure, make
-from experiments.protocol import Plan
+from experiments.protocol import Plan, Shard
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -27,6 +28,9 @@ def figure(
     ] = None,
     out: Annotated[Path, typer.Option(help="Where runs and pictures are kept.")] = Path("figures"),
     recompute: Annotated[bool, typer.Option(help="Train again what is stored.")] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: train only the i-th of n parts of the runs.")
+    ] = None,
 ) -> None:
     """Train the missing runs of a figure, draw it, and print its claims."""
     if name is None:
@@ -41,11 +45,13 @@ def figure(
             f"--data-dir {data_dir} is given, but the scale '{scale}' uses data that comes with "
             "scikit-learn; add --scale reduced or --scale paper."
         )
-    make(name, plan, data_dir=data_dir, out=out, recompute=recompute)
+    part = None if shard is None else Shard.parse(shard)
+    make(name, plan, data_dir=data_dir, out=out, recompute=recompute, shard=part)
 
 
 def main() -> None:
     """Runs the command line; bad input ends with one sentence and exit status 2."""
+    keep_compiled()
     try:
         app(prog_name="python -m experiments")
     except (InputError, NumericsError) as error:

@@ -11,7 +11,7 @@ from aesparse.files import replacing
 from aesparse.pictures import save
 from experiments import figures
 from experiments.claims import Verdict
-from experiments.protocol import DATA, SCALES, Plan
+from experiments.protocol import DATA, SCALES, Plan, Shard
 from experiments.runs import RunSpec, RunStore, train
 
 __all__ = ["figure_names", "get_figure", "make"]
@@ -30,8 +30,16 @@ def get_figure(name: str) -> ModuleType:
     return importlib.import_module(f"experiments.figures.{name.replace('-', '_')}")
 
 
-def make(name: str, plan: Plan, *, data_dir: Path | None, out: Path, recompute: bool) -> None:
-    """Trains the missing runs of a figure, then draws it and prints its claims."""
+def make(
+    name: str,
+    plan: Plan,
+    *,
+    data_dir: Path | None,
+    out: Path,
+    recompute: bool,
+    shard: Shard | None = None,
+) -> None:
+    """Trains the missing runs of a figure, or a shard of them; draws it once all are there."""
     figure = get_figure(name)
     scales = _scales(figure)
     if plan.scale_name not in scales:
@@ -41,9 +49,16 @@ def make(name: str, plan: Plan, *, data_dir: Path | None, out: Path, recompute: 
         )
     specs = figure.runs(plan)
     store, folder = RunStore(out, plan.scale_name), out / plan.scale_name
-    with store.writing(folder):
-        _train_missing(store, specs, data_dir, recompute)
+    with store.writing(folder, shard=shard):
+        _train_missing(store, shard.of(specs) if shard else specs, data_dir, recompute)
         found = {spec: store.load(spec) for spec in specs}
+        missing = sum(run is None for run in found.values())
+        if missing:
+            print(
+                f"Shard {shard} is done; {missing} of {len(specs)} runs are still missing. When "
+                "the other shards are done, the same command without --shard draws."
+            )
+            return
         _require_same_data(found)
         _publish(figure, name, plan, found, folder)
 

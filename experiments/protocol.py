@@ -7,7 +7,7 @@ import numpy as np
 from aesparse.errors import InputError, unknown_name
 from experiments.runs import RunSpec
 
-__all__ = ["DATA", "MOMENTUM", "SCALES", "STRENGTHS", "Data", "Plan", "Scale", "get_scale"]
+__all__ = ["DATA", "MOMENTUM", "SCALES", "STRENGTHS", "Data", "Plan", "Scale", "Shard", "get_scale"]
 
 # Arpit section 3: σ² ∈ {0, 0.001, 0.1², 0.2², …, 1}, momentum 0.9.
 STRENGTHS = (0.0, 0.001, *(round(0.01 * k * k, 2) for k in range(1, 11)))
@@ -56,6 +56,30 @@ def get_scale(name: str) -> Scale:
     if name not in SCALES:
         raise unknown_name("scale", name, SCALES)
     return SCALES[name]
+
+
+class Shard(NamedTuple):
+    """One of several jobs that share a figure's runs: the `number`-th of `total`."""
+
+    number: int
+    total: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """`2/4` as a shard; `InputError` for anything else."""
+        parts = text.split("/")
+        if len(parts) == 2 and all(part.isdecimal() for part in parts):
+            shard = cls(*map(int, parts))
+            if 1 <= shard.number <= shard.total:
+                return shard
+        raise InputError(f"--shard is {text}; expected i/n with 1 <= i <= n, such as 2/4.")
+
+    def __str__(self) -> str:
+        return f"{self.number}-of-{self.total}"
+
+    def of(self, specs: list[RunSpec]) -> list[RunSpec]:
+        """The runs that fall to this job."""
+        return specs[self.number - 1 :: self.total]
 
 
 class Plan(NamedTuple):

@@ -108,30 +108,41 @@ class RunStore:
             run.to_netcdf(temporary, engine="scipy")
 
     @contextlib.contextmanager
-    def writing(self, *others: Path) -> Iterator[None]:
+    def writing(self, *others: Path, shard: object | None = None) -> Iterator[None]:
         """Holds the runs against a second writer; `others` are folders written along with them.
 
-        A folder that cannot be written is found here, before any training.
+        Different shards write side by side, but not beside a writer of everything. A folder
+        that cannot be written is found here, before any training.
         """
         for folder in (self.folder, *others):
             require_writable(folder)
-        lock = (self.folder / ".lock").open("a+")
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                raise InputError(
-                    f"{self.folder} is being written by process {lock.read().strip() or '?'}; wait "
-                    "for it, or choose another folder with --out."
-                ) from None
-            for folder in (self.folder, *others):
-                for leftover in folder.glob(f"{UNFINISHED}*"):
-                    leftover.unlink()  # of a writer killed in the middle of a file
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+        with contextlib.ExitStack() as stack:
+            if shard is None:
+                stack.enter_context(_locked(self.folder / ".lock"))
+                for folder in (self.folder, *others):
+                    for leftover in folder.glob(f"{UNFINISHED}*"):
+                        leftover.unlink()  # of a writer killed in the middle of a file
+            else:
+                stack.enter_context(_locked(self.folder / ".lock", shared=True))
+                stack.enter_context(_locked(self.folder / f".lock-{shard}"))
             yield
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise InputError(
+                f"{path.parent} is being written by process {lock.read().strip() or '?'}; wait "
+                "for it, or choose another folder with --out."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def train(spec: RunSpec, dataset, on_epoch):

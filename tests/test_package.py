@@ -12,7 +12,9 @@ PACKAGE = Path(aesparse.__file__).parent
 ORDER = [
     "errors",
     "files",
+    "compiled",
     "pictures",
+    "tables",
     "activations",
     "model",
     "corruption",
@@ -25,6 +27,7 @@ ORDER = [
     "training",
     "sharding",
     "program",
+    "planning",
     "grid",
     "__init__",
     "__main__",

@@ -70,7 +70,8 @@ class Audit:
     activation: Activation
 
     def __str__(self) -> str:
-        from aesparse.theory.tables import aligned, audit_rows
+        from aesparse.tables import aligned
+        from aesparse.theory.tables import audit_rows
 
         return aligned(audit_rows(self))
 

@@ -6,13 +6,7 @@ from jaxtyping import Float
 from aesparse.theory.audit import Audit
 from aesparse.theory.response import STRENGTHS, Response
 
-__all__ = ["aligned", "audit_rows"]
-
-
-def aligned(rows: list[tuple[str, str]]) -> str:
-    """Rows as lines, values below each other."""
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+__all__ = ["audit_rows"]
 
 
 def audit_rows(found: Audit) -> list[tuple[str, str]]:

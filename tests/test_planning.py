@@ -1,0 +1,77 @@
+"""Plans: operations and memory against counts done by hand, layouts, refusals."""
+
+import pytest
+from typer.testing import CliRunner
+
+from aesparse.__main__ import app
+from aesparse.activations import get_activation
+from aesparse.errors import InputError
+from aesparse.objectives import get_objective
+from aesparse.planning import estimate, plan_rows
+from aesparse.tables import duration
+
+SIZES = {"inputs": 200, "hidden": 300, "samples": 1000, "rate": 1e9, "memory": 2**30}
+
+
+def plan(**options):
+    return estimate(get_objective("ae", get_activation("relu")), **{**SIZES, "cells": 7} | options)
+
+
+def test_operations_memory_and_time_against_counts():
+    found = plan(devices=1)
+    products = 5 * 2 * 50 * 200 * 300  # two forward, three backward
+    assert products <= found.operations <= 1.15 * products
+    weights = 4 * (200 * 300 + 300)
+    assert found.state == 7 * 2 * weights
+    data = 4 * 1000 * 200
+    assert data + 7 * weights <= found.working <= data + 2.5 * 7 * weights + 4e6
+    assert found.updates == 50 * 20
+    assert found.seconds == pytest.approx(found.operations * 1000 * 7 / 1e9)
+
+
+def test_cells_are_laid_out_over_devices_and_rounds():
+    spread = plan(cells=100, devices=8)
+    assert (spread.cells_per_device, spread.rounds) == (13, 1)
+    assert spread.seconds == pytest.approx(plan(cells=13, devices=1).seconds)
+    tight = plan(cells=100, devices=1, memory=20 * 2**20)
+    assert tight.rounds > 1
+    assert tight.state + tight.working <= tight.available
+    assert tight.cells_per_device * tight.rounds >= 100
+    assert f"{tight.rounds} rounds" in dict(plan_rows(tight))["layout (devices × cells)"]
+
+
+def test_without_a_rate_this_machine_is_measured():
+    found = plan(rate=None)
+    assert found.measured
+    assert found.rate > 1e8
+    assert plan().measured is False
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cells": 0}, "cells is 0; expected at least 1"),
+        ({"devices": 0}, "devices is 0; expected at least 1"),
+        ({"rate": -1.0}, "rate is -1.0; expected a finite number > 0"),
+        ({"memory": 1e5}, "One cell needs"),
+    ],
+)
+def test_bad_plans_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        plan(**options)
+
+
+def test_command_plan_prints_a_table():
+    small = ["--inputs", "64", "--hidden", "32", "--samples", "500", "--cells", "100000"]
+    shown = CliRunner().invoke(app, ["plan", *small, "--devices", "16", "--rate", "100"])
+    assert shown.exit_code == 0, shown.output
+    assert "100,000, 500 updates each" in shown.output
+    assert "16 × 6250 cells at once" in shown.output
+    assert "100 GFLOP/s, as given" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3, "3 seconds"), (150, "2.5 minutes"), (1e5, "27.8 hours")]
+)
+def test_durations_in_words(seconds, words):
+    assert duration(seconds) == words
