@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from aesparse.compiled import keep_compiled
-from aesparse.errors import InputError
+from aesparse.errors import InputError, first_line
 from aesparse.files import replacing, require_writable
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -48,6 +48,9 @@ def audit_command(
     penalty: Annotated[str, typer.Option(help="A name, or module:function of your own.")],
     data: Annotated[str, typer.Option(help="A data set, or a .npy/.npz file.")] = "digits",
     data_dir: Annotated[Path | None, typer.Option(help="Folder with MNIST, CIFAR-10.")] = None,
+    epsilon: Annotated[
+        float, typer.Option(help="The data is standardized, (x − mean)/(std + ε), with this ε.")
+    ] = 0.1,
     hidden: Annotated[int, typer.Option(help="Hidden units of the fresh model.")] = 64,
     threshold: Annotated[
         float | None, typer.Option(help="δ_min of an activation of your own.")
@@ -63,24 +66,24 @@ def audit_command(
     from aesparse.pictures import save
     from aesparse.theory import audit
     from aesparse.theory.pictures import draw_audit
-    from aesparse.theory.tables import audit_rows
+    from aesparse.theory.tables import audit_record
 
-    s = _resolve(activation, get_activation)
-    if not isinstance(s, Activation):
-        s = Activation(s, 0.0 if threshold is None else threshold)
-    elif threshold is not None:
+    s, r = _resolve(activation, get_activation), _resolve(penalty, get_penalty)
+    s = s if isinstance(s, Activation) else Activation(s)
+    if threshold is not None:
         s = Activation(s.fn, threshold)
-    r = _resolve(penalty, get_penalty)
     paths = _paths(out, f"audit-{activation}-{penalty}".replace(":", "-"))
     pixels = load(data, data_dir=data_dir).train
-    X = standardize(pixels, 0.1)(pixels)
+    X = standardize(pixels, epsilon)(pixels)
     found = audit(s, r, X, hidden=hidden, largest_strength=largest_strength)
-    text = json.dumps(dict(audit_rows(found)), indent=1, ensure_ascii=False)
+    record = {"data": data, "epsilon": epsilon} | audit_record(found)
+    text = json.dumps(record, indent=1, ensure_ascii=False)
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
         save(draw_audit(found, f"{activation} with {penalty} on {data}"), png, svg)
         js.write_text(text + "\n")
+    looked_at = f"{data}, standardized with ε = {epsilon:g}, {hidden} fresh units of length 1"
     written = f"\nWritten: {', '.join(map(str, paths))}"
-    _show(text if as_json else f"{found}\n{written}")
+    _show(text if as_json else f"{found}\nlooked at: {looked_at}\n{written}")
 
 
 @app.command("plan")
@@ -131,11 +134,10 @@ def _resolve(name: str, built_in: Callable[[str], object]) -> object:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever the user's module raises is the cause to show
-        cause = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # whatever the user's module does is the cause
         raise InputError(
-            f"'{name}' does not import ({cause}); expected module:function with the module in this "
-            "folder or installed."
+            f"'{name}' does not import ({first_line(error)}); expected module:function with the "
+            "module in this folder or installed."
         ) from None
 
 

@@ -7,13 +7,14 @@ they matter and never declared here.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aesparse.errors import InputError, unknown_name
+from aesparse.errors import InputError, first_line, unknown_name
 
 __all__ = ["ACTIVATIONS", "Activation", "get_activation"]
 
@@ -43,21 +44,26 @@ class Activation:
 
     def check(self) -> None:
         """Raises `InputError` unless `fn` is a finite function of one number, elementwise."""
+        if not math.isfinite(self.threshold):
+            raise InputError(f"δ_min is {self.threshold}; expected a finite number.")
         points = jnp.array([-1.5, 0.5, 2.0])
         try:
-            alone = self(points)
-        except (TypeError, ValueError, IndexError) as error:
-            if isinstance(error, InputError):
-                raise
+            alone, slopes = self(points), self.slope(points)
+        except InputError:
+            raise
+        except Exception as error:  # whatever the user's function raises is the cause to show
             raise InputError(
-                f"The activation fails on one number ({_first_line(error)}); expected a scalar "
-                "function R -> R, applied to every unit alone."
+                f"The activation fails on one number ({first_line(error)}); expected a scalar "
+                "function R -> R of floating-point numbers that JAX can differentiate."
             ) from None
-        if not bool(jnp.isfinite(alone).all()):
-            raise InputError(f"The activation is {alone} at {points}; expected finite numbers.")
+        if not bool(jnp.isfinite(alone).all() & jnp.isfinite(slopes).all()):
+            raise InputError(
+                f"The activation is {alone} with slopes {slopes} at {points}; expected finite "
+                "numbers."
+            )
         try:
             together = self.fn(points)
-        except Exception:
+        except Exception:  # written for one number only: elementwise by definition
             return
         if jnp.shape(together) != points.shape or not bool(jnp.allclose(together, alone)):
             raise InputError(
@@ -73,10 +79,6 @@ class Activation:
                 "function R -> R. Write it for a single pre-activation."
             )
         return h
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 # δ_min as in Arpit section 3: 0 for ReLU, 0.1 where s only tends to 0. The paper names none for

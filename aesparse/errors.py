@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "unknown_name"]
+__all__ = ["InputError", "first_line", "unknown_name"]
 
 
 class InputError(ValueError):
@@ -16,3 +16,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "choose one of them."
     return InputError(f"Unknown {kind} '{name}': known are {', '.join(known)}; {hint}")
+
+
+def first_line(error: BaseException) -> str:
+    """A user's error in one line: its type and the beginning of what it says."""
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__

@@ -26,6 +26,7 @@ __all__ = [
     "contractive",
     "contractive_generic",
     "get_penalty",
+    "kl_divergence",
     "kl_floor",
     "kl_sparsity",
     "log_sparsity",
@@ -220,11 +221,14 @@ def kl_sparsity(rho: float) -> Penalty:
     if not 0 <= rho < POLE:
         raise InputError(f"The KL target is {rho}; expected 0 <= rho < {POLE}.")
 
-    def kl(t: Float[Array, ""]) -> Float[Array, ""]:
-        entropy = xlogy(rho, rho) + xlogy(1 - rho, 1 - rho)
-        return entropy - xlogy(rho, t) - (1 - rho) * jnp.log1p(-t)
-
+    kl = functools.partial(kl_divergence, rho)
     return mean_activation(_tangent_outside(kl, kl_floor(rho), POLE))
+
+
+def kl_divergence(rho: float | Float[Array, ""], t: Float[Array, "..."]) -> Float[Array, "..."]:
+    """KL(ρ ‖ t) between two coins, for t in (0, 1) (Arpit eq. 12), elementwise in t."""
+    entropy = xlogy(rho, rho) + xlogy(1 - rho, 1 - rho)
+    return entropy - xlogy(rho, t) - (1 - rho) * jnp.log1p(-t)
 
 
 def kl_floor(rho: float) -> float:

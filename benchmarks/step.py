@@ -1,15 +1,23 @@
-"""One update of the paper's grid as a share of this machine's float32 matrix-product rate.
+"""One update of the grid beside this machine's limits and beside what a user would do instead.
 
-    python benchmarks/step.py [--objective dae] [--cells 12] [--steps 30] [--rounds 5]
+    python benchmarks/step.py [--quick] [--out benchmarks/step.json]
 
-n = 784, m = 1000, batch 50, ReLU, unit rows. Both rates are measured in turn, in one process;
-compilation is left out. Counted are the five products of one update (two forward, three
-backward) of every cell; everything else an update does is overhead. Run it on an idle machine.
+Measured in turn, in one process, compilation apart: the float32 matrix-product rate and the
+copy bandwidth; our grid step for six objectives, two sizes and several numbers of cells; a
+plain JAX loop over cells; PyTorch's eager loop, torch.compile and torch.func.vmap (`pip install
+'.[bench]'`). Counted are the five products of an update (two forward, three backward) of every
+cell. ReLU, unit rows with momentum in their tangent space, batch 50, float32. Run it on an idle
+machine; it writes numbers (.json) and a picture (.png, .svg).
 """
 
 import argparse
+import importlib.util
+import json
+import platform
 import statistics
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,66 +26,199 @@ import numpy as np
 from aesparse.activations import get_activation
 from aesparse.model import get_constraint
 from aesparse.objectives import get_objective
+from aesparse.pictures import save
 from aesparse.program import grid_program
+from aesparse.sharding import Cells, cell_mesh
 
-INPUTS, HIDDEN, BATCH, SAMPLES = 784, 1000, 50, 5000
-PRODUCT = 2000
+OBJECTIVES = ("ae", "dae", "edae", "cae", "mdae", "sae")
+SIZES = {"mnist": (784, 1000), "cifar10": (192, 1000)}
+CELLS = (1, 4, 12, 48)
+BATCH, SAMPLES, PRODUCT, COPIED, SPEED = 50, 5000, 2000, 2**26, 1e-3
+SECONDS = 0.6  # how long one timing of a step takes, about
 
 
-def seconds(run) -> float:
+def seconds(run: Callable) -> float:
     """The wall time of `run()` until its result is there."""
     begin = time.perf_counter()
     jax.block_until_ready(run())
     return time.perf_counter() - begin
 
 
-def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--objective", default="dae")
-    parser.add_argument("--cells", type=int, default=12)
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--rounds", type=int, default=5)
-    args = parser.parse_args()
+class Machine:
+    """The float32 product rate and the copy bandwidth, each the best of a few."""
 
+    def __init__(self) -> None:
+        key = jax.random.key(0)
+        self._square = jax.random.normal(key, (PRODUCT, PRODUCT))
+        self._long = jnp.zeros(COPIED)
+        self._product, self._copy = jax.jit(jnp.matmul), jax.jit(lambda x: x + 1.0)
+        self.measure()
+
+    def measure(self) -> tuple[float, float]:
+        """FLOP/s and bytes/s now."""
+        product = min(seconds(lambda: self._product(self._square, self._square)) for _ in range(5))
+        copy = min(seconds(lambda: self._copy(self._long)) for _ in range(3))
+        return 2 * PRODUCT**3 / product, 2 * 4 * COPIED / copy
+
+
+def ours(objective: str, n: int, m: int, cells: int) -> Callable[[int], float]:
+    """Seconds of `steps` grid updates by the program that `fit_grid` runs."""
     program = grid_program(
-        get_objective(args.objective, get_activation("relu")),
+        get_objective(objective, get_activation("relu")),
         get_constraint("unit"),
         batch_size=BATCH,
         momentum=0.9,
-        hidden=HIDDEN,
+        hidden=m,
         tied=True,
         decoder_bias=False,
+        mesh=cell_mesh(),
     )
-    key = jax.random.key(0)
-    X = jax.random.normal(key, (SAMPLES, INPUTS))
-    square = jax.random.normal(key, (PRODUCT, PRODUCT))
-    strengths, keys = jnp.linspace(0.0, 1.0, args.cells), jax.random.split(key, 1)
-    rates = jnp.full(args.cells, 0.001)
-    product = jax.jit(jnp.matmul)
-    state = program.start(keys, X, args.cells)
+    keys = jax.random.split(jax.random.key(0), 1)
+    X = jax.random.normal(keys[0], (SAMPLES, n))
+    each = Cells(jnp.zeros(cells, jnp.int32), jnp.linspace(0.0, 1.0, cells), jnp.full(cells, SPEED))
+    state = program.start(keys, X, each)
 
-    def epoch(steps: int):
+    def run(steps: int) -> float:
         nonlocal state
-        state, losses = program.epoch(
-            state, keys, X, strengths, rates, np.int32(1), np.int32(steps)
-        )
-        return losses
 
-    seconds(lambda: epoch(1)), seconds(lambda: product(square, square))
-    product_rates, step_times = [], []
-    for _ in range(args.rounds):
-        fastest = min(seconds(lambda: product(square, square)) for _ in range(5))
-        product_rates.append(2 * PRODUCT**3 / fastest)
-        step_times.append(seconds(lambda: epoch(args.steps)) / args.steps)
-    step, rate = statistics.median(step_times), statistics.median(product_rates)
-    achieved = args.cells * 5 * 2 * BATCH * INPUTS * HIDDEN / step
-    print(
-        f"{args.objective}, {args.cells} cells, {jax.devices()[0].device_kind}, "
-        f"jax {jax.__version__}: {1e3 * step:.1f} ms per grid step, "
-        f"{achieved / 1e9:.0f} GFLOP/s of {rate / 1e9:.0f} GFLOP/s, share {achieved / rate:.2f} "
-        f"(median of {args.rounds} rounds)"
+        def epoch():
+            nonlocal state
+            state, losses = program.epoch(state, keys, X, each, np.int32(1), np.int32(steps))
+            return losses
+
+        return seconds(epoch)
+
+    return run
+
+
+def jax_loop(objective: str, n: int, m: int, cells: int) -> Callable[[int], float]:
+    """A Python loop over cells, each its own jitted training loop."""
+    runs = [ours(objective, n, m, 1) for _ in range(cells)]
+    return lambda steps: sum(run(steps) for run in runs)
+
+
+def torch_variants(objective: str, n: int, m: int, cells: int) -> dict[str, Callable]:
+    """What a PyTorch user would write; empty without PyTorch."""
+    if importlib.util.find_spec("torch") is None:
+        return {}
+    from torch_step import variants
+
+    return variants(objective, n, m, cells, batch=BATCH, rate=SPEED)
+
+
+def per_step(run: Callable[[int], float]) -> float:
+    """Seconds a step, over about `SECONDS`; the first calls compile and warm up."""
+    run(1)
+    steps = max(1, round(SECONDS / max(run(2) / 2, 1e-5)))
+    return run(steps) / steps
+
+
+def measured(machine: Machine, rounds: int, objective: str, size: str, cells: int) -> dict:
+    """One row: every variant in turn, `rounds` times, medians; beside the machine's rates."""
+    n, m = SIZES[size]
+    begin = time.perf_counter()
+    variants = {"aesparse": ours(objective, n, m, cells)}
+    variants["aesparse"](1)
+    compile_seconds = time.perf_counter() - begin
+    if cells == 12:  # the comparison; a plain loop costs the same a cell at any number
+        variants["jax loop"] = jax_loop(objective, n, m, 3)
+        variants |= torch_variants(objective, n, m, cells)
+    times = {name: [] for name in variants}
+    rates = []
+    for _ in range(rounds):
+        rates.append(machine.measure())
+        for name, run in variants.items():
+            count = 3 if name == "jax loop" else cells
+            times[name].append(per_step(run) / count)
+    rate, bandwidth = (statistics.median(r) for r in zip(*rates, strict=True))
+    each = {name: statistics.median(t) for name, t in times.items()}
+    work, moved = 5 * 2 * BATCH * n * m, 6 * 4 * n * m  # W, momentum, gradient: read and written
+    torch = [t for name, t in each.items() if name.startswith("torch")]
+    return {
+        "objective": objective, "size": size, "n": n, "m": m, "cells": cells,
+        "seconds per cell and step": each,
+        "GFLOP/s": work / each["aesparse"] / 1e9,
+        "product GFLOP/s": rate / 1e9, "copy GB/s": bandwidth / 1e9,
+        "share of product rate": work / each["aesparse"] / rate,
+        "share of roofline": max(work / rate, moved / bandwidth) / each["aesparse"],
+        "times best torch": min(torch) / each["aesparse"] if torch else None,
+        "seconds to compile and start": compile_seconds,
+    }  # fmt: skip
+
+
+def line(row: dict) -> str:
+    """A row of the printed table."""
+    each = row["seconds per cell and step"]
+    others = ", ".join(f"{k} {1e3 * v:.2f}" for k, v in each.items() if k != "aesparse")
+    ratio = row["times best torch"]
+    return (
+        f"{row['objective']:<5} {row['n']}×{row['m']} G = {row['cells']:<3} "
+        f"{1e3 * each['aesparse']:6.2f} ms  {row['GFLOP/s']:4.0f} GFLOP/s  "
+        f"{row['share of product rate']:.2f} of products  "
+        f"{row['share of roofline']:.2f} of roofline  compiled in "
+        f"{row['seconds to compile and start']:.1f} s"
+        + (f"  {ratio:.2f} × best torch" if ratio else "")
+        + (f"  ({others} ms)" if others else "")
     )
+
+
+def draw(rows: list[dict]):
+    """Cost of a cell and step against the number of cells, per size."""
+    from matplotlib.figure import Figure
+
+    looks = dict(
+        zip(OBJECTIVES, zip("osv^Dx", ("-", "--", ":", "-.", "-", "--"), strict=True), strict=True)
+    )
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    axes = figure.subplots(1, len(SIZES), squeeze=False)[0]
+    for axis, (size, (n, m)) in zip(axes, SIZES.items(), strict=True):
+        for objective, (marker, style) in looks.items():
+            mine = [r for r in rows if r["size"] == size and r["objective"] == objective]
+            ms = [1e3 * r["seconds per cell and step"]["aesparse"] for r in mine]
+            axis.plot([r["cells"] for r in mine], ms, style, marker=marker, label=objective)
+        for row in rows:
+            if row["size"] == size and row["objective"] == "ae" and row["cells"] == 12:
+                others = row["seconds per cell and step"]
+                for name in others.keys() - {"aesparse"}:
+                    axis.axhline(1e3 * others[name], color="#999999", linewidth=0.8)
+                    axis.annotate(
+                        f"{name} (ae)",
+                        (CELLS[-1], 1e3 * others[name]),
+                        fontsize=6,
+                        ha="right",
+                        va="bottom",
+                    )
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(CELLS, [str(c) for c in CELLS])
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel("cells in the grid")
+        axis.set_title(f"n = {n}, m = {m}", fontsize=10)
+        axis.grid(alpha=0.25, linewidth=0.5)
+    axes[0].set_ylabel("ms per cell and step")
+    axes[0].legend(fontsize=7, frameon=False)
+    return figure
+
+
+def main() -> None:
+    """Prints the table and writes numbers and picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="784×1000 and 12 cells only")
+    parser.add_argument("--objectives", nargs="+", default=OBJECTIVES, choices=OBJECTIVES)
+    parser.add_argument("--out", type=Path, default=None)
+    options = parser.parse_args()
+    machine, rows = Machine(), []
+    device = jax.devices()[0].device_kind
+    print(f"{device}, {platform.machine()}, jax {jax.__version__}", flush=True)
+    for size in ("mnist",) if options.quick else SIZES:
+        for cells in (12,) if options.quick else CELLS:
+            for objective in options.objectives:
+                rows.append(measured(machine, options.rounds, objective, size, cells))
+                print(line(rows[-1]), flush=True)
+    if options.out is not None:
+        record = {"device": device, "jax": jax.__version__, "rows": rows}
+        options.out.write_text(json.dumps(record, indent=1) + "\n")
+        save(draw(rows), options.out.with_suffix(".png"), options.out.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from aesparse import audit, penalties
 from aesparse.activations import Activation, get_activation
 from aesparse.errors import InputError
 from aesparse.penalties import get_penalty
-from aesparse.theory.audit import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
+from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.response import STRENGTHS
 
 RELU, SIGMOID = get_activation("relu"), get_activation("sigmoid")
@@ -183,6 +183,61 @@ def test_the_family_of_a_users_penalty_is_found_from_its_gradients(X):
     assert found.conclusion == NOT_GUARANTEED
 
 
+def test_a_penalty_too_weak_to_be_felt_is_not_called_sparsifying(X):
+    def weak(p, x, *, activation):
+        return 1e-9 * get_penalty("sae")(p, x, activation=activation)
+
+    found = audit("relu", weak, X, hidden=8)
+    assert found.conclusion == NOT_GUARANTEED
+    assert "its bias gradient is only" in found.reason
+
+
+@pytest.mark.parametrize("threshold", [0.0, 2.0])
+def test_a_threshold_that_is_never_crossed_is_found(threshold, X):
+    found = audit(Activation(jax.nn.sigmoid, threshold), "sae", X, hidden=8)
+    assert found.conclusion == NOT_GUARANTEED
+    assert "never crosses δ_min" in found.reason
+
+
+def test_a_push_upwards_lowers_nothing_at_larger_strengths(X):
+    def upwards(p, x, *, activation):
+        return -get_penalty("sae")(p, x, activation=activation)
+
+    found = audit("sigmoid", upwards, X, hidden=8)
+    assert found.conclusion == NOT_GUARANTEED
+    assert np.isinf(found.strength_now).all()
+    for response in found.responses.values():
+        assert response.falling[-1] == 0
+        assert np.isinf(response.smallest).all()
+    assert "fewer than half of the units fall" in str(found)
+
+
+def test_data_off_centre_is_seen_in_the_steps_and_in_the_conclusion(X):
+    off = X + 3.0
+    found = audit("sigmoid", "sae", off, hidden=8)
+    assert "not centred" in found.reason
+    whole = found.fall_by_pull + found.fall_by_push  # a plain step at λ = 1
+    with jax.enable_x64(True):
+        params = ae.model.init_params(jax.random.key(0), 6, 8, dtype=np.dtype(float))
+        params = ae.model.get_constraint("unit").project(params)
+        objective = ae.objectives.get_objective("sae", SIGMOID)
+        gradient = jax.grad(lambda p: objective(p, jnp.asarray(off), None, 1.0)[0])(params)
+        tangent = ae.model.get_constraint("unit").tangent(params, gradient)
+        fall = tangent.bias + tangent.weight @ jnp.asarray(off.mean(axis=0))
+    np.testing.assert_allclose(whole, fall, rtol=1e-9)
+    assert not np.allclose(whole, found.pull + found.push)
+
+
+def test_a_users_model_is_audited_as_it_is(X):
+    weight = 3 * np.eye(6)[:4]
+    with pytest.raises(InputError, match="lengths from 3 to 3, off the constraint 'unit'"):
+        audit("relu", "sae", X, params=ae.Params(weight, np.zeros(4)))
+    free = audit("relu", "sae", X, params=ae.Params(weight, np.zeros(4)), constraint="free")
+    np.testing.assert_allclose(free.active, (X @ weight.T > 0).mean(axis=0))
+    untied = ae.Params(np.eye(6)[:4], np.zeros(4), None, np.ones((6, 4)))
+    assert audit("relu", "sae", X, params=untied).conclusion == SPARSIFIES
+
+
 # --- bad input ----------------------------------------------------------------------------
 
 BAD = {
@@ -194,8 +249,22 @@ BAD = {
     "NaN": (
         RELU,
         lambda p, x, *, activation: jnp.log(-1 - jnp.sum(p.bias**2)),
-        "The penalty is nan",
+        "not finite (value nan)",
     ),
+    "a NaN gradient at zero biases": (
+        RELU,
+        lambda p, x, *, activation: jnp.linalg.norm(p.bias),
+        "its gradient is not finite",
+    ),
+    "no activation=": (RELU, lambda p, x: 0.0, "The penalty fails (TypeError"),
+    "a NumPy penalty": (
+        RELU,
+        lambda p, x, *, activation: float(np.sum(np.asarray(p.bias))),
+        "The penalty fails (TracerArrayConversionError",
+    ),
+    "no function": (RELU, 3.0, "The penalty fails (TypeError"),
+    "an attribute that is none": (lambda a: a.clamp(0), "cae", "fails on one number (Attribute"),
+    "integers": (lambda a: (a > 0).astype(int), "cae", "fails on one number (TypeError"),
     "softmax": (jax.nn.softmax, penalties.contractive, "activation"),
     "maxout": (jnp.max, penalties.contractive, "The activation is not elementwise"),
     "NaN activation": (jnp.log, penalties.contractive, "expected finite numbers"),
@@ -209,6 +278,28 @@ def test_bad_functions_are_refused_in_one_sentence(name, X):
         audit(activation, penalty, X, hidden=8)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden": 3.5}, "hidden is 3.5; expected an integer"),
+        ({"largest_strength": float("nan")}, "largest_strength is nan"),
+        ({"largest_strength": -1.0}, "largest_strength is -1.0"),
+        ({"params": ae.Params(np.ones((2, 3, 6)), np.ones((2, 3)))}, "expected one model"),
+        ({"params": ae.Params(np.full((3, 6), np.nan), np.ones(3))}, "params hold NaN"),
+    ],
+)
+def test_bad_options_are_refused(options, message, X):
+    with pytest.raises(InputError, match=message):
+        audit("relu", "cae", X, **options)
+
+
+def test_data_that_does_not_vary_is_refused():
+    with pytest.raises(InputError, match="the same in all 4 rows"):
+        audit("relu", "cae", np.ones((4, 3)))
+    with pytest.raises(InputError, match="the same in all 1 rows"):
+        audit("relu", "cae", np.arange(3.0)[None])
 
 
 def test_a_scalar_function_with_a_branch_is_elementwise(X):
@@ -256,12 +347,14 @@ def test_command_audits_functions_of_ones_own(tmp_path):
         (["--activation", "nowhere:f", "--penalty", "cae"], "No module named 'nowhere'"),
         (["--activation", "math:nothing", "--penalty", "cae"], "has no attribute 'nothing'"),
         (["--activation", "broken:f", "--penalty", "cae"], "ZeroDivisionError"),
+        (["--activation", "leaving:f", "--penalty", "cae"], "SystemExit: goodbye"),
         (["--activation", "relu", "--penalty", "cae", "--data", "no.npy"], "no.npy"),
         (["--activation", "relu", "--penalty", "cae", "--hidden", "0"], "hidden"),
     ],
 )
 def test_command_refuses_bad_input_in_one_sentence(options, message, tmp_path):
     (tmp_path / "broken.py").write_text("1 / 0\n")
+    (tmp_path / "leaving.py").write_text("raise SystemExit('goodbye')\n")
     before = sorted(tmp_path.iterdir())
     shown = command("audit", *options, cwd=tmp_path)
     assert shown.returncode == 2

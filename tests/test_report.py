@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import experiments.figures.audit_pairs as pairs
 from aesparse.__main__ import app
 from aesparse.theory import pictures, report
-from aesparse.theory.audit import NOT_GUARANTEED
+from aesparse.theory.conclusion import NOT_GUARANTEED
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.falsifier import SIZES
 
@@ -24,7 +24,7 @@ def few():
 def test_command_theorems_writes_table_pictures_and_json(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "CONJECTURES", few())
     monkeypatch.setattr(pictures, "CONJECTURES", few())
-    monkeypatch.setattr(report, "_EFFORT", {"sizes": SIZES[:1], "starts": 2, "steps": 2})
+    monkeypatch.setattr(report, "_EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
     rows = json.loads((tmp_path / "theorems.json").read_text())
@@ -48,12 +48,16 @@ def test_the_stored_table_covers_every_claim_and_none_fails():
     assert {row["verdict"] for row in rows} == VERDICTS
     attacked = {row["statement"]: row for row in rows if "evaluations" in row["details"]}
     assert set(attacked) == {c.title for c in CONJECTURES}
-    most = max(32 * 51 * len(SIZES), 0)
+    most = 32 * 51 * len(SIZES)
     for conjecture in CONJECTURES:
         row = attacked[conjecture.title]
         assert row["verdict"] == ("holds" if conjecture.true else "false")
         evaluations = row["details"]["evaluations"]
         assert evaluations >= 100 * most if conjecture.true else evaluations <= most
+        if conjecture.true:
+            assert row["details"]["random_problems"] == 1000
+        else:
+            assert row["details"]["seconds"] < 10  # as measured when the table was made
 
 
 @pytest.mark.long

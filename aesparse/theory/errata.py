@@ -15,7 +15,7 @@ from aesparse import penalties
 from aesparse.activations import Activation, get_activation
 from aesparse.model import Params, decode, preactivation
 from aesparse.objectives import reconstruction_error
-from aesparse.theory import properties, statements
+from aesparse.theory import properties, sparsity, statements
 
 __all__ = ["ERRATA", "Erratum", "errata"]
 
@@ -98,7 +98,7 @@ def growing_rows() -> Erratum:
     X, s = jnp.array([[1.0], [-1.0]]), get_activation("relu")
     steps = ((1.0, -3.0), (1.2, -3.1))
     before, after = (Params(jnp.array([[w]]), jnp.array([b])) for w, b in steps)
-    claim = statements.theorem2_step(before, after, X, s)
+    claim = sparsity.theorem2_step(before, after, X, s)
     text = (
         "Theorem 2: a growing row can lower the bound though E[a] falls: (E, ‖W‖) from (−3, 1) to "
         "(−3.1, 1.2) must not go below"
@@ -122,7 +122,7 @@ def one_sided_bound() -> Erratum:
     """Cantelli beside Chebyshev at E = −3, Var = 1."""
     X = jnp.array([[1.0], [-1.0]])
     params = Params(jnp.array([[1.0]]), jnp.array([-3.0]))
-    bounds = statements.theorem2_bounds(params, X, get_activation("relu"))
+    bounds = sparsity.theorem2_bounds(params, X, get_activation("relu"))
     text = "Theorem 2: the one-sided (Cantelli) bound is strictly better than Chebyshev's (E = −3)"
     return Erratum("Arpit", text, float(bounds["chebyshev"][0]), float(bounds["cantelli"][0]))
 
@@ -208,7 +208,10 @@ def mean_activation_matrix() -> Erratum:
         "entry of column 2 for l = 1"
     )
     return Erratum(
-        "Lecture", text, float(jnp.max(jnp.abs(printed[:, 1]))), float(jnp.max(found[:, 1]))
+        "Lecture",
+        text,
+        float(jnp.max(jnp.abs(printed[:, 1]))),
+        float(jnp.max(jnp.abs(found[:, 1]))),
     )
 
 

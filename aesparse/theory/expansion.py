@@ -14,8 +14,16 @@ from aesparse.activations import Activation
 from aesparse.errors import InputError
 from aesparse.model import Params
 from aesparse.objectives import reconstruction_error
+from aesparse.theory.records import Claim
 
-__all__ = ["dae_loss", "expansion_residual", "fitted_order", "relu_kink_residual"]
+__all__ = [
+    "dae_loss",
+    "expansion_residual",
+    "fitted_order",
+    "kl_limit",
+    "relu_kink_residual",
+    "theorem3",
+]
 
 _NODES = 48
 
@@ -52,6 +60,43 @@ def expansion_residual(
     penalty = penalties.second_order(params, X, activation=s)
     noisy = jax.vmap(lambda sigma: dae_loss(params, X, s, sigma))(sigmas)
     return noisy - clean - sigmas**2 * penalty
+
+
+def theorem3(
+    params: Params, X: Float[Array, "N n"], s: Activation, sigma: float = 2.0**-7
+) -> Claim:
+    """T6 at one small σ: the remainder of the expansion is nothing beside σ² (Theorem 3).
+
+    `left` is |J_DAE − J_AE − σ² penalty| / (σ² (1 + |penalty|)), of order σ² where s' is
+    continuous; `right` is 100 σ². n <= 2.
+    """
+    penalty = penalties.second_order(params, X, activation=s)
+    remainder = expansion_residual(params, X, s, jnp.array([sigma])) / sigma**2
+    left = jnp.abs(remainder) / (1 + jnp.abs(penalty))
+    right = jnp.full(1, 100 * sigma**2)
+    slopes = s.slope(jnp.linspace(-40.0, 40.0, 8001))
+    jump = jnp.max(jnp.abs(jnp.diff(slopes)))  # over steps of 0.01
+    return Claim({"s' continuous": jump - 0.1}, left, right, right - left)
+
+
+def kl_limit(means: Float[Array, " m"], rho: Float[Array, ""]) -> Claim:
+    """T9: Σ KL(ρ ‖ ρ_j) differs from −Σ log(1 − ρ_j) by O(ρ log ρ), pointwise for ρ_j in (0, 1).
+
+    `left` is the difference per unit of the formulas that `penalties` ships, `right`
+    ρ (2 + |log ρ| + |log ρ_j| + |log(1 − ρ_j)|), which tends to 0 with ρ.
+    """
+    identity, x = Activation(lambda a: a), jnp.zeros((1, 1))
+
+    def limit(mean):  # at an identity unit of weight 0, whose bias is its mean
+        return penalties.log_sparsity()(
+            Params(jnp.zeros((1, 1)), mean[None]), x, activation=identity
+        )
+
+    kl = penalties.kl_divergence(rho, means)
+    logs = jnp.abs(jnp.log(rho)) + jnp.abs(jnp.log(means)) + jnp.abs(jnp.log1p(-means))
+    left, right = jnp.abs(kl - jax.vmap(limit)(means)), rho * (2 + logs)
+    inside = jnp.maximum(jnp.max(means) - penalties.POLE, -jnp.min(means))
+    return Claim({"0 < ρ_j <= 0.99": inside}, left, right, right - left)
 
 
 def fitted_order(sigmas: Float[Array, " K"], residuals: Float[Array, " K"]) -> Float[Array, ""]:

@@ -15,8 +15,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from aesparse.errors import InputError, first_line
 from aesparse.model import Params
-from aesparse.theory.records import Claim, hypotheses_hold
+from aesparse.theory.records import TOLERANCE, Claim, hypotheses_hold
 
 __all__ = [
     "SIZES",
@@ -31,7 +32,6 @@ __all__ = [
     "whitened",
 ]
 
-TOLERANCE = 1e-9  # a margin above −TOLERANCE is rounding
 _KEPT = 0.05  # a reduced counter-example keeps this share of the violation found
 _GRIDS = (1.0, 0.5, 0.25, 0.1, 0.05, 0.01)
 _RATE = 0.05
@@ -68,7 +68,10 @@ Projection = Callable[[Problem], Problem]
 
 
 class Falsification(NamedTuple):
-    """What a search found: the smallest margin within the hypotheses, where, and the effort."""
+    """What a search found: the smallest margin within the hypotheses, where, and the effort.
+
+    An infinite margin means that the hypotheses held, or something was claimed, nowhere.
+    """
 
     margin: float
     problem: Problem
@@ -140,20 +143,43 @@ def falsify(
 ) -> Falsification:
     """Searches for a `Problem` within the hypotheses at which `statement` has a negative margin.
 
-    `statement(problem)` returns a `Claim`; `project` maps a problem onto its hypotheses. The
-    sizes are searched in turn, `starts × (steps + 1)` evaluations each, until one is violated;
-    the counter-example is then reduced. Run it in float64.
+    `statement(problem)` returns a `Claim` and is a function that JAX can trace; `project` maps a
+    problem onto the hypotheses. The sizes are searched in turn, `starts × (steps + 1)`
+    evaluations each, in float64, until one is violated; the counter-example is then reduced.
+    Raises `InputError` for a statement that fails or returns something else.
     """
-    key = jax.random.key(0) if key is None else key
-    found = []
-    for i, size in enumerate(sizes):
-        keys = jax.random.split(jax.random.fold_in(key, i), starts)
-        margin, problem = _search(statement, project, size, keys, steps)
-        found.append(Falsification(float(margin), problem, (i + 1) * starts * (steps + 1)))
-        if found[-1].violated:
-            return _reduced(statement, project, found[-1])
+    if starts < 1 or steps < 0 or not sizes:
+        raise InputError(
+            f"The search has {starts} starts, {steps} steps and {len(sizes)} sizes; expected at "
+            "least 1 start, 0 steps and 1 size."
+        )
+    with jax.enable_x64(True):
+        key = jax.random.key(0) if key is None else key
+        _check_statement(statement, project, Size(*sizes[0]))
+        found = []
+        for i, size in enumerate(sizes):
+            keys = jax.random.split(jax.random.fold_in(key, i), starts)
+            margin, problem = _search(statement, project, Size(*size), keys, steps)
+            found.append(Falsification(float(margin), problem, (i + 1) * starts * (steps + 1)))
+            if found[-1].violated:
+                return _reduced(statement, project, found[-1])
     smallest = min(found, key=lambda f: f.margin)
     return smallest._replace(evaluations=found[-1].evaluations)
+
+
+def _check_statement(statement: Statement, project: Projection, size: Size) -> None:
+    try:
+        claim = jax.eval_shape(lambda key: statement(project(draw(key, size))), jax.random.key(0))
+    except Exception as error:  # whatever the user's function raises is the cause to show
+        raise InputError(
+            f"The statement fails on a random problem ({first_line(error)}); expected a function "
+            "of a Problem that returns a Claim."
+        ) from None
+    if not isinstance(claim, Claim) or any(jnp.shape(r) for r in claim.hypotheses.values()):
+        raise InputError(
+            "The statement returned no Claim, or one with hypotheses of more than one number; "
+            "expected a Claim with one residual per hypothesis."
+        )
 
 
 @functools.partial(jax.jit, static_argnames=("statement", "project", "size", "steps"))
@@ -207,23 +233,17 @@ def _reduced(statement: Statement, project: Projection, found: Falsification) ->
 
 
 def describe(problem: Problem) -> str:
-    """The numbers of a problem in one line; what is 0 throughout, or λ = 1, is left out."""
-    named = {
-        "x": problem.X,
-        "W": problem.params.weight,
-        "b": problem.params.bias,
-        "W after": problem.after.weight,
-        "b after": problem.after.bias,
-    }
-    shown = [
-        f"{name} = {_numbers(value)}" for name, value in named.items() if bool(jnp.any(value != 0))
-    ]
+    """The numbers of a problem in one line; λ = 1 and a later step of zeros are left out."""
+    named = {"x": problem.X, "W": problem.params.weight, "b": problem.params.bias}
+    if any(bool(jnp.any(leaf != 0)) for leaf in problem.after[:2]):
+        named |= {"W after": problem.after.weight, "b after": problem.after.bias}
+    shown = [f"{name} = {_numbers(value)}" for name, value in named.items()]
     strength = [f"λ = {float(problem.strength):.4g}"] if problem.log_strength != 0 else []
     return "; ".join([*shown, *strength])
 
 
 def _numbers(value: Float[Array, "..."]) -> str:
     if value.ndim == 0:
-        return f"{float(value):.4g}"
+        return f"{float(value) + 0.0:.4g}"  # no −0
     inside = ", ".join(_numbers(row) for row in value)
     return inside if value.shape == (1,) else f"({inside})"

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from aesparse.activations import get_activation
-from aesparse.theory import report, statements
-from aesparse.theory.audit import Audit
+from aesparse.model import preactivation
+from aesparse.theory import properties, report, sparsity, statements
+from aesparse.theory.conclusion import Audit
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.falsifier import Size, centred, draw
 from aesparse.theory.response import STRENGTHS
@@ -49,7 +50,7 @@ def _draw_margins(axis) -> None:
         margins = margins[np.isfinite(margins)]
         if len(margins):
             sizes = np.maximum(np.abs(np.quantile(margins, [0, 0.5, 1])), _SMALLEST)
-            exact = margins.max() <= 0  # an identity: minus its relative error
+            exact = conjecture.identity
             axis.plot(
                 [sizes.min(), sizes.max()],
                 [row, row],
@@ -126,23 +127,23 @@ def _draw_lemma1(axis) -> None:
 
 def _draw_theorem2(axis) -> None:
     problems, s = _problems(-4.0), get_activation("relu")
-    bounds = jax.jit(jax.vmap(lambda p: statements.theorem2_bounds(p.params, p.X, s)))(problems)
-    a = jax.vmap(lambda p: statements.preactivation(p.params, p.X))(problems)
-    gap = np.asarray(-a.mean(axis=1) / a.std(axis=1)).ravel()
-    axis.plot(
-        gap,
-        np.asarray(bounds["found"]).ravel(),
-        ".",
-        color=_GREY,
-        markersize=2,
-        alpha=0.4,
-        label="found",
-        rasterized=True,
-    )
-    x = np.linspace(0.01, 4, 200)
-    axis.plot(x, jax.scipy.stats.norm.cdf(jnp.asarray(x)), ":", color="#0072B2", label="Gaussian")
-    axis.plot(x, x**2 / (1 + x**2), "--", color="#CC3311", label="Cantelli")
-    axis.plot(x, np.maximum(1 - 1 / x**2, 0), "-", color="#000000", label="Chebyshev (paper)")
+    bounds = jax.jit(jax.vmap(lambda p: sparsity.theorem2_bounds(p.params, p.X, s)))(problems)
+    a = jax.vmap(lambda p: preactivation(p.params, p.X))(problems)
+    threshold = properties.activation_threshold(s)
+    gap = np.asarray((threshold - a.mean(axis=1)) / a.std(axis=1)).ravel()
+    order = np.argsort(gap)
+    looks = {
+        "found": {"linestyle": "", "marker": ".", "color": _GREY, "alpha": 0.4, "markersize": 2},
+        "gaussian": {"linestyle": ":", "color": "#0072B2"},
+        "cantelli": {"linestyle": "--", "color": "#CC3311"},
+        "chebyshev": {"linestyle": "-", "color": "#000000"},
+    }
+    names = {"gaussian": "Gaussian", "cantelli": "Cantelli", "chebyshev": "Chebyshev (paper)"}
+    for name, look in looks.items():
+        values = np.asarray(bounds[name]).ravel()[order]
+        axis.plot(
+            gap[order], values, label=names.get(name, name), rasterized=name == "found", **look
+        )
     axis.set_xlim(0, 4)
     axis.set_ylim(-0.02, 1.02)
     axis.set_xlabel("(a_min − E[a_j]) / std of a_j", fontsize=8)

@@ -20,11 +20,13 @@ __all__ = [
     "negative_saturation",
     "non_decreasing",
     "slope_in_unit_interval",
+    "table",
     "whiteness",
     "zero_mean",
 ]
 
-_REACH, _STEP = 40.0, 0.01
+_REACH, _STEP = 40.0, 0.01  # the interval looked at by default, and the spacing there
+_FAR = 1e8
 
 
 class Violation(NamedTuple):
@@ -34,8 +36,9 @@ class Violation(NamedTuple):
     at: float | Float[Array, ""]
 
 
-def _points() -> Float[Array, " K"]:
-    return jnp.linspace(-_REACH, _REACH, round(2 * _REACH / _STEP) + 1)
+def _points(reach: float) -> tuple[Float[Array, " K"], float]:
+    t = jnp.linspace(-reach, reach, round(2 * _REACH / _STEP) + 1)
+    return t, float(2 * reach / (len(t) - 1))
 
 
 def _worst(residuals: Float[Array, " K"], points: Float[Array, " K"]) -> Violation:
@@ -44,28 +47,32 @@ def _worst(residuals: Float[Array, " K"], points: Float[Array, " K"]) -> Violati
     return Violation(residuals[where], points[where])
 
 
-def non_decreasing(f: Callable) -> Violation:
-    """−(f(t + h) − f(t))/h over a fine grid: difference quotients see jumps, slopes do not."""
-    t = _points()
+def non_decreasing(f: Callable, reach: float = _REACH) -> Violation:
+    """−(f(t + h) − f(t))/h on [−reach, reach]: difference quotients see jumps, slopes do not."""
+    t, step = _points(reach)
     values = jnp.vectorize(f)(t)
-    return _worst(-jnp.diff(values) / _STEP, t[:-1])
+    rise = jnp.diff(values)
+    return _worst(-jnp.where(jnp.abs(rise) <= _rounding(values), 0, rise) / step, t[:-1])
 
 
-def convex(f: Callable) -> Violation:
-    """−(f(t − h) − 2f(t) + f(t + h))/h² over a fine grid; kinks count, unlike in s''."""
-    t = _points()
+def convex(f: Callable, reach: float = _REACH) -> Violation:
+    """−(f(t − h) − 2f(t) + f(t + h))/h² on [−reach, reach]; kinks count, unlike in s''."""
+    t, step = _points(reach)
     values = jnp.vectorize(f)(t)
     bend = values[:-2] - 2 * values[1:-1] + values[2:]
-    # a bend below rounding of the values is no violation
-    bend = jnp.where(jnp.abs(bend) <= 8 * jnp.finfo(t.dtype).eps * (1 + jnp.abs(t[1:-1])), 0, bend)
-    return _worst(-bend / _STEP**2, t[1:-1])
+    return _worst(-jnp.where(jnp.abs(bend) <= _rounding(values), 0, bend) / step**2, t[1:-1])
 
 
-def slope_in_unit_interval(activation: Activation) -> Violation:
+def _rounding(values: Float[Array, " K"]) -> Float[Array, ""]:
+    """Differences of neighbouring values up to this are rounding, no violation."""
+    return 8 * jnp.finfo(values.dtype).eps * (1 + jnp.max(jnp.abs(values)))
+
+
+def slope_in_unit_interval(activation: Activation, reach: float = _REACH) -> Violation:
     """How far s' leaves [0, 1] (Lemma 1), by autodiff and by difference quotients."""
-    t = _points()
-    quotients = jnp.diff(activation(t)) / _STEP
-    rounding = 64 * jnp.finfo(t.dtype).eps / _STEP
+    t, step = _points(reach)
+    quotients = jnp.diff(activation(t)) / step
+    rounding = 64 * jnp.finfo(t.dtype).eps / step * reach / _REACH
     slopes = jnp.concatenate([activation.slope(t), quotients])
     outside = jnp.maximum(slopes - 1 - rounding, -slopes)
     return _worst(outside, jnp.concatenate([t, t[:-1]]))
@@ -73,8 +80,18 @@ def slope_in_unit_interval(activation: Activation) -> Violation:
 
 def negative_saturation(activation: Activation) -> Violation:
     """|s(a)| far to the left: the limit at −∞ must be 0 for units to deactivate."""
-    far = jnp.array([-_REACH, -2 * _REACH])
+    far = jnp.array([-_FAR])
     return _worst(jnp.abs(activation(far)), far)
+
+
+def table(activation: Activation) -> dict[str, float]:
+    """T11: the residuals of what the corollaries and the sparsity conclusion need."""
+    return {
+        "non-decreasing": float(non_decreasing(activation).residual),
+        "convex": float(convex(activation).residual),
+        "s' in [0, 1]": float(slope_in_unit_interval(activation).residual),
+        "s(−∞) = 0": float(negative_saturation(activation).residual),
+    }
 
 
 def activation_threshold(activation: Activation) -> Float[Array, ""]:

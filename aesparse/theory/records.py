@@ -6,7 +6,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-__all__ = ["Claim", "hypotheses_hold"]
+__all__ = ["TOLERANCE", "Claim", "hypotheses_hold"]
+
+TOLERANCE = 1e-9  # residuals and negative margins up to this are rounding, in float64
 
 
 class Claim(NamedTuple):
@@ -23,7 +25,7 @@ class Claim(NamedTuple):
     margin: Float[Array, " m"]
 
 
-def hypotheses_hold(claim: Claim, tolerance: float = 1e-9) -> Bool[Array, ""]:
+def hypotheses_hold(claim: Claim, tolerance: float = TOLERANCE) -> Bool[Array, ""]:
     """Whether every hypothesis holds within the tolerance."""
     residuals = [jnp.asarray(r) for r in claim.hypotheses.values()]
     return jnp.all(jnp.array(residuals) <= tolerance)

@@ -34,7 +34,7 @@ class Response(NamedTuple):
     """The step of one optimizer over `STRENGTHS`, at a unit rate."""
 
     change: Float[np.ndarray, "L m"]  # of E[a_j]
-    smallest: Float[np.ndarray, " m"]  # the smallest strength at which E[a_j] falls, or inf
+    smallest: Float[np.ndarray, " m"]  # from this strength on E[a_j] falls; inf if never
     saturation: float  # the strength beyond which the step no longer changes, or inf
 
     @property
@@ -67,18 +67,20 @@ def responses(
 
 def _response(optimizer, params, mean, pull, push, constraint) -> Response:
     def change(of_pull, of_push):
-        def step(state, parts):
+        def step(carry, parts):
+            state, _ = carry
             gradient = jax.tree.map(lambda a, b: of_pull * a + of_push * b, *parts)
             direction, state = optimizer.update(constraint.tangent(params, gradient), state)
-            return state, direction
+            return (state, direction), None
 
-        _, directions = jax.lax.scan(step, optimizer.init(params), (pull, push))
-        last = constraint.tangent(params, jax.tree.map(lambda leaf: leaf[-1], directions))
+        # Only the last direction is kept: 81 strengths × 50 of them would be gigabytes.
+        (_, last), _ = jax.lax.scan(step, (optimizer.init(params), params), (pull, push))
+        last = constraint.tangent(params, last)
         return -(last.bias + last.weight @ mean)
 
     over = np.asarray(jax.jit(jax.vmap(change, (None, 0)))(1.0, jnp.asarray(STRENGTHS)))
     limit = np.asarray(jax.jit(change)(0.0, 1.0))
-    falls = over < 0
+    falls = np.logical_and.accumulate((over < 0)[::-1])[::-1]  # here and at all larger strengths
     smallest = np.where(falls.any(axis=0), STRENGTHS[falls.argmax(axis=0)], np.inf)
     distance = np.abs(over - limit).mean(axis=1)
     near = distance <= _SATURATED * np.abs(limit).mean()

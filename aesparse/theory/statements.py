@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
 from aesparse import penalties
@@ -26,10 +25,10 @@ __all__ = [
     "corollary1",
     "corollary2",
     "cross_term",
-    "deactivation",
     "gradient_step",
     "lemma1",
     "lemma1_bound",
+    "mean_preactivation",
     "radial_gradient",
     "remark1",
     "remark2",
@@ -37,8 +36,6 @@ __all__ = [
     "theorem1_condition",
     "theorem1_identity",
     "theorem1_variance",
-    "theorem2_bounds",
-    "theorem2_step",
 ]
 
 
@@ -63,12 +60,18 @@ def lemma1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
     """
     left = jnp.abs(bias_gradient(_reconstruction(X, s), params))
     right = lemma1_bound(params, X, s)
-    untied = jnp.zeros(()) if params.decoder is None else params.decoder - params.weight.T
     hypotheses = {
         "s' in [0, 1]": properties.slope_in_unit_interval(s).residual,
-        "tied decoder": jnp.max(jnp.abs(untied)),
+        "tied decoder": _untied(params),
     }
     return Claim(hypotheses, left, right, _relative(right - left, right))
+
+
+def _untied(params: Params) -> Float[Array, ""]:
+    """The largest entry of |D − Wᵀ|."""
+    if params.decoder is None:
+        return jnp.zeros(())
+    return jnp.max(jnp.abs(params.decoder - params.weight.T))
 
 
 def _relative(difference: Float[Array, " m"], size: Float[Array, " m"]) -> Float[Array, " m"]:
@@ -92,7 +95,8 @@ def gradient_step(
     return jax.tree.map(lambda p, g: p - rate * g, params, jax.grad(loss)(params))
 
 
-def _mean_preactivation(params: Params, X: Float[Array, "N n"]) -> Float[Array, " m"]:
+def mean_preactivation(params: Params, X: Float[Array, "N n"]) -> Float[Array, " m"]:
+    """E[a_j]."""
     return jnp.mean(preactivation(params, X), axis=0)
 
 
@@ -113,14 +117,18 @@ def theorem1_identity(
 ) -> Claim:
     """T2, eq. 5: on zero-mean data a step changes E[a_j] by −η(∂J_AE/∂b_j + λ ∂R/∂b_j).
 
-    The margin is minus the relative disagreement of the two sides: 0 up to rounding.
+    `left` is the change of b_j + W_j·E[x]. The margin is minus the disagreement relative to the
+    largest change: 0 up to rounding.
     """
     reconstruction, regularizer = _pushes(params, X, s, penalty)
     after = gradient_step(params, X, s, penalty, strength, rate)
-    left = _mean_preactivation(after, X) - _mean_preactivation(params, X)
+    moved = (after.weight - params.weight) @ jnp.mean(X, axis=0)
+    left = after.bias - params.bias + moved
     right = -rate * (reconstruction + strength * regularizer)
-    scale = jnp.max(jnp.abs(right)) + jnp.max(jnp.abs(_mean_preactivation(params, X)))
-    return Claim({"E[x] = 0": properties.zero_mean(X)}, left, right, -jnp.abs(left - right) / scale)
+    margin = -_relative(
+        jnp.abs(left - right), jnp.broadcast_to(jnp.max(jnp.abs(right)), left.shape)
+    )
+    return Claim({"E[x] = 0": properties.zero_mean(X)}, left, right, margin)
 
 
 def theorem1_condition(
@@ -138,11 +146,12 @@ def theorem1_condition(
     """
     _, regularizer = _pushes(params, X, s, penalty)
     after = gradient_step(params, X, s, penalty, strength, rate)
-    fall = (_mean_preactivation(params, X) - _mean_preactivation(after, X)) / rate
+    fall = (mean_preactivation(params, X) - mean_preactivation(after, X)) / rate
     left, right = strength * regularizer, lemma1_bound(params, X, s)
     hypotheses = {
         "E[x] = 0": properties.zero_mean(X),
         "s' in [0, 1]": properties.slope_in_unit_interval(s).residual,
+        "tied decoder": _untied(params),
     }
     return Claim(hypotheses, left, right, jnp.where(left > right, fall, jnp.inf))
 
@@ -211,69 +220,12 @@ def _non_decreasing_and_convex(s: Activation) -> dict[str, Float[Array, ""]]:
     }
 
 
-def theorem2_bounds(
-    params: Params, X: Float[Array, "N n"], s: Activation
-) -> dict[str, Float[Array, " m"]]:
-    """Lower bounds of Pr(h_j <= δ_min) beside the frequency found (Theorem 2, eq. 22).
-
-    Chebyshev as in the paper, the one-sided (Cantelli) bound, which is strictly better, and
-    the Gaussian value; bounds are 0 where E[a_j] >= a_min.
-    """
-    a = preactivation(params, X)
-    mean, variance = jnp.mean(a, axis=0), jnp.var(a, axis=0)
-    gap = properties.activation_threshold(s) - mean
-    below = gap > 0
-    safe = jnp.where(below, gap, 1.0)
-    return {
-        "chebyshev": jnp.where(below, jnp.maximum(1 - variance / safe**2, 0.0), 0.0),
-        "cantelli": jnp.where(below, 1 - variance / (variance + safe**2), 0.0),
-        "gaussian": ndtr(gap / jnp.sqrt(variance)),
-        "found": jnp.mean(s(a) <= s.threshold, axis=0),
-    }
-
-
-def deactivation(params: Params, X: Float[Array, "N n"], s: Activation, size: float) -> Claim:
-    """The sparsity conclusion: a unit pushed below a_min is *small*, |h_j| <= `size` >= δ_min.
-
-    `left` is the frequency of |h_j| <= size, `right` Chebyshev's bound at a_min = s⁻¹(size)
-    (Theorem 2 with Arpit 2.1.2); it needs negative saturation at 0, which tanh has not.
-    """
-    switched = Activation(s.fn, size)
-    bounds = theorem2_bounds(params, X, switched)
-    left = jnp.mean(jnp.abs(s(preactivation(params, X))) <= size, axis=0)
-    hypotheses = {
-        "s non-decreasing": properties.non_decreasing(s).residual,
-        "s(−∞) = 0": properties.negative_saturation(s).residual,
-    }
-    return Claim(hypotheses, left, bounds["chebyshev"], left - bounds["chebyshev"])
-
-
-def theorem2_step(before: Params, after: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
-    """T5: rows of fixed length and a falling E[a_j] < a_min make the Chebyshev bound rise.
-
-    `left` and `right` are the bounds after and before; the margin is the smaller of their
-    difference and of what the frequency found leaves above the bound after.
-    """
-    old, new = theorem2_bounds(before, X, s), theorem2_bounds(after, X, s)
-    lengths = [jnp.linalg.norm(p.weight, axis=-1) for p in (before, after)]
-    means = [_mean_preactivation(p, X) for p in (before, after)]
-    hypotheses = {
-        "s non-decreasing": properties.non_decreasing(s).residual,
-        "E[xxᵀ] = I": properties.whiteness(X),
-        "E[x] = 0": properties.zero_mean(X),
-        "‖W_j‖ fixed": jnp.max(jnp.abs(lengths[1] - lengths[0])),
-        "E[a_j] falls": jnp.max(means[1] - means[0]),
-        "E[a_j] < a_min": jnp.max(means[0]) - properties.activation_threshold(s),
-    }
-    left, right = new["chebyshev"], old["chebyshev"]
-    return Claim(hypotheses, left, right, jnp.minimum(left - right, new["found"] - left))
-
-
 def remark1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
     """T7: E‖∂h/∂x‖_F² by Jacobians equals E Σ s'_j² ‖W_j‖² (Remark 1)."""
     return _equal(
         penalties.contractive_generic(params, X, activation=s),
         penalties.slope(2, 2)(params, X, activation=s),
+        {},
     )
 
 
@@ -282,12 +234,13 @@ def remark2(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
     return _equal(
         penalties.marginalized_generic(params, X, activation=s),
         penalties.slope(2, 4)(params, X, activation=s),
+        {"tied decoder": _untied(params)},
     )
 
 
-def _equal(left: Float[Array, ""], right: Float[Array, ""]) -> Claim:
+def _equal(left: Float[Array, ""], right: Float[Array, ""], hypotheses: dict) -> Claim:
     left, right = left[None], right[None]
-    return Claim({}, left, right, -_relative(jnp.abs(left - right), jnp.abs(right)))
+    return Claim(hypotheses, left, right, -_relative(jnp.abs(left - right), jnp.abs(right)))
 
 
 def biasless_mean(weight: Float[Array, "m n"], X: Float[Array, "N n"]) -> Claim:

@@ -3,10 +3,10 @@
 import numpy as np
 from jaxtyping import Float
 
-from aesparse.theory.audit import Audit
+from aesparse.theory.conclusion import Audit
 from aesparse.theory.response import STRENGTHS, Response
 
-__all__ = ["audit_rows"]
+__all__ = ["audit_record", "audit_rows"]
 
 
 def audit_rows(found: Audit) -> list[tuple[str, str]]:
@@ -32,9 +32,9 @@ def audit_rows(found: Audit) -> list[tuple[str, str]]:
             f"{_share(found.push == 0)} exactly zero; {_span(found.push)}",
         ),
         ("reconstruction's bias gradient", _span(found.pull)),
-        ("their sizes", f"penalty over reconstruction {push.mean() / pull.mean():.3g} at λ = 1"),
+        ("their sizes", f"penalty {push.mean():.3g} at λ = 1, reconstruction {pull.mean():.3g}"),
         ("λ* of Theorem 1's condition", _span(found.strength_of_theorem1)),
-        ("λ* at which E[a_j] falls now", _span(found.strength_now)),
+        ("λ* from which E[a_j] falls now", _span(found.strength_now)),
         *((f"under {name}", _response(r)) for name, r in found.responses.items()),
         (
             "active now",
@@ -59,14 +59,42 @@ def _span(values: Float[np.ndarray, " m"]) -> str:
 
 
 def _response(response: Response) -> str:
-    smallest = np.median(response.smallest)
-    falls = (
-        f"half of the units fall from λ = {smallest:.3g} on"
-        if smallest > STRENGTHS[0]
-        else "half of the units fall at any λ"
-    )
+    smallest = np.quantile(response.smallest, 0.5, method="higher")
     if np.isinf(smallest):
-        falls = f"half of the units fall at no λ up to {STRENGTHS[-1]:g}"
+        falls = f"fewer than half of the units fall at λ = {STRENGTHS[-1]:g}"
+    elif smallest > STRENGTHS[0]:
+        falls = f"half of the units fall from λ = {smallest:.3g} on"
+    else:
+        falls = f"half of the units fall from λ = {STRENGTHS[0]:g} on, or less"
     if np.isinf(response.saturation):
         return f"{falls}; the step never saturates in λ"
     return f"{falls}; beyond λ = {response.saturation:.3g} the step no longer changes"
+
+
+def audit_record(found: Audit) -> dict:
+    """The audit's numbers as JSON takes them, per unit; infinite strengths are None."""
+    return {
+        "conclusion": found.conclusion,
+        "reason": found.reason,
+        "conditions": {name: v._asdict() for name, v in found.conditions.items()},
+        "family": found.family._asdict(),
+        "data residuals": dict(found.data),
+        "samples": found.samples,
+        "penalty bias gradient": found.push.tolist(),
+        "reconstruction bias gradient": found.pull.tolist(),
+        "strength of theorem 1": _finite(found.strength_of_theorem1),
+        "strength now": _finite(found.strength_now),
+        "optimizers": {
+            name: {
+                "smallest strength": _finite(r.smallest),
+                "saturation": _finite(np.array([r.saturation]))[0],
+            }
+            for name, r in found.responses.items()
+        },
+        "active": found.active.tolist(),
+        "predicted active": found.predicted_active.tolist(),
+    }
+
+
+def _finite(values: np.ndarray) -> list[float | None]:
+    return [float(v) if np.isfinite(v) else None for v in values]

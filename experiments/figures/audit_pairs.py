@@ -7,7 +7,8 @@ import numpy as np
 from aesparse.activations import get_activation
 from aesparse.data import load, standardize
 from aesparse.penalties import get_penalty
-from aesparse.theory.audit import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES, Audit, audit
+from aesparse.theory.audit import audit
+from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES, Audit
 from experiments import style
 from experiments.claims import Curve, Verdict, classify
 from experiments.curves import collect, needed

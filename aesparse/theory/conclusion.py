@@ -1,0 +1,175 @@
+"""What an audit measured, and its one-line conclusion. Shapes: n inputs, m hidden units."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from aesparse.activations import Activation
+from aesparse.model import Params
+from aesparse.theory.families import Family
+from aesparse.theory.properties import Violation
+from aesparse.theory.response import Response
+
+__all__ = [
+    "HOLDS",
+    "INDIFFERENT",
+    "NOT_GUARANTEED",
+    "NO_EFFECT",
+    "SPARSIFIES",
+    "Audit",
+    "conclude",
+]
+
+SPARSIFIES = "sparsifies"
+INDIFFERENT = "indifferent to the strength"
+NOT_GUARANTEED = "not guaranteed"
+NO_EFFECT = "no effect: the gradient is zero"
+
+HOLDS = 1e-6  # a residual up to this is rounding
+_NEEDED = {
+    1: ("s non-decreasing", "s(−∞) = 0"),
+    2: ("s non-decreasing", "s convex", "s(−∞) = 0"),
+}
+_OFF_CENTRE = 0.1  # largest |E[x_i]| over the root mean square of X that is taken for centred
+_FELT = 0.01  # the penalty's share of the reconstruction's bias gradient below which it is idle
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Audit:
+    """What was measured; `conclusion` is one of the four constants, `reason` says why.
+
+    Printed, it is a table.
+    """
+
+    conclusion: str
+    reason: str
+    conditions: Mapping[str, Violation]
+    data: Mapping[str, float]  # residuals of what the theorems assume of X
+    family: Family
+    samples: int
+    largest_strength: float
+    push: Float[np.ndarray, " m"]  # ∂R/∂b_j
+    pull: Float[np.ndarray, " m"]  # ∂J_AE/∂b_j
+    fall_by_push: Float[np.ndarray, " m"]  # fall of E[a_j] in a plain step at unit rate on R
+    fall_by_pull: Float[np.ndarray, " m"]  # the same on J_AE; = pull where E[x] = 0
+    bound: Float[np.ndarray, " m"]  # 2 σ_r √n ‖W_j‖
+    responses: Mapping[str, Response]
+    predicted_active: Float[np.ndarray, " m"]  # for Gaussian a_j
+    active: Float[np.ndarray, " m"]
+    preactivations: Float[np.ndarray, " K"]  # quantiles over samples and units
+    activation: Activation
+
+    def __str__(self) -> str:
+        from aesparse.tables import aligned
+        from aesparse.theory.tables import audit_rows
+
+        return aligned(audit_rows(self))
+
+    @property
+    def strength_of_theorem1(self) -> Float[np.ndarray, " m"]:
+        """λ* per unit for the sufficient condition λ ∂R/∂b_j > 2 σ_r √n ‖W_j‖."""
+        return _ratio(self.bound, self.push)
+
+    @property
+    def strength_now(self) -> Float[np.ndarray, " m"]:
+        """λ* per unit from which on a plain step lowers E[a_j] at this model.
+
+        0 where it falls anyway; inf where no strength, or only small ones, let it fall.
+        """
+        needed = np.maximum(_ratio(-self.fall_by_pull, self.fall_by_push), 0.0)
+        idle = (self.fall_by_push == 0) & (self.fall_by_pull > 0)
+        return np.where(idle, 0.0, needed)
+
+    @property
+    def predicted_dead(self) -> float:
+        """The expected share of units active on none of the samples, for Gaussian a_j."""
+        return float(np.mean((1 - self.predicted_active) ** self.samples))
+
+    @property
+    def dead(self) -> float:
+        """The share of units active on none of the samples."""
+        return float(np.mean(self.active == 0))
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.inf)
+
+
+def _size(gradients: Sequence[Params]) -> float:
+    return max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(gradients))
+
+
+def conclude(found: Audit, values, gradients, tangents) -> tuple[str, str]:
+    """The conclusion and its reason: plain facts first, then theorems, then sizes."""
+    size = _size(gradients)
+    if size == 0:
+        varies = float(max(values) - min(values))
+        return NO_EFFECT, (
+            f"its value varies by {varies:.3g} between the models looked at, but no derivative "
+            "reaches the parameters (rounding, integer division, stop_gradient?)"
+            if varies > 0
+            else "its value is the same for every model looked at"
+        )
+    if _size(tangents) <= HOLDS * size:
+        return INDIFFERENT, "its gradient only changes row lengths, which the constraint fixes"
+    pushes = np.stack([g.bias for g in gradients])
+    doubt = _hypothesis_that_fails(found) or _push_that_fails(found, pushes, size)
+    if doubt:
+        return NOT_GUARANTEED, doubt
+    needed = _median(found.strength_now)
+    start = f"from a strength of {needed:.3g} on" if needed > 0 else "with or without the penalty"
+    return SPARSIFIES, (
+        f"Corollary {found.family.corollary} applies, no unit is pushed up at any bias level "
+        f"looked at, and E[a_j] of half of the units now falls {start}"
+    )
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.quantile(values, 0.5, method="higher"))
+
+
+def _hypothesis_that_fails(found: Audit) -> str:
+    """What the corollaries and the sparsity conclusion need and is not there; else nothing."""
+    for name in _NEEDED.get(found.family.corollary, ("s(−∞) = 0",)):
+        worst = found.conditions[name]
+        if worst.residual > HOLDS:
+            return f"{name} fails by {worst.residual:.3g} at a = {worst.at:.3g}"
+    if not found.family.corollary:
+        return f"no corollary covers it: {found.family.name}"
+    low, high = (float(found.activation(jnp.asarray(a))) for a in (-40.0, 40.0))
+    delta = found.activation.threshold
+    if not low <= delta < high:
+        return (
+            f"h never crosses δ_min = {delta:g} between a = −40 ({low:.3g}) and a = 40 "
+            f"({high:.3g}), so the activation fraction cannot change; give another threshold"
+        )
+    off = found.data["largest |E[x_i]| over rms"]
+    if off > _OFF_CENTRE:
+        return f"the data is not centred: its largest mean is {off:.3g} of its root mean square"
+    return ""
+
+
+def _push_that_fails(found: Audit, pushes: np.ndarray, size: float) -> str:
+    """Why the penalty's bias gradient does not do it; else nothing."""
+    upwards = np.mean(pushes < -HOLDS * size)
+    if upwards > 0:
+        return f"it pushes {upwards:.0%} of the unit probes up"
+    if not np.any(np.abs(pushes) > HOLDS * size):
+        return "its bias gradient is zero: only the weights feel it"
+    largest, needed = found.largest_strength, _median(found.strength_now)
+    if needed > largest:
+        return (
+            f"half of the units need a strength above {needed:.3g} before E[a_j] falls; the "
+            f"largest looked at is {largest:g}"
+        )
+    share = largest * np.median(np.abs(found.push)) / np.median(np.abs(found.pull))
+    if share < _FELT:
+        return (
+            f"at the largest strength, {largest:g}, its bias gradient is only {share:.1g} of the "
+            "reconstruction's"
+        )
+    return ""
