@@ -14,11 +14,12 @@ import pytest
 import xarray as xr
 
 import aesparse as ae
+from aesparse.errors import InputError
 from aesparse.files import replacing
 from experiments import protocol
 from experiments.__main__ import main
-from experiments.making import figure_names
-from experiments.protocol import SCALES, Plan
+from experiments.making import figure_names, get_figure
+from experiments.protocol import SCALES, Plan, Shard
 from experiments.runs import RunStore
 
 ROOT = Path(__file__).parents[1]
@@ -276,3 +277,27 @@ def test_paper_scale_is_the_papers_protocol():
         0.001 <= protocol.DATA[d].learning_rate <= 0.005 for d in protocol.SCALES["paper"].datasets
     )
     np.testing.assert_allclose(protocol.STRENGTHS[2:], [(k / 10) ** 2 for k in range(1, 11)])
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/2/3", "-1/2"])
+def test_a_malformed_shard_is_refused(text):
+    with pytest.raises(InputError, match="expected i/n with 1 <= i <= n, such as 2/4"):
+        Shard.parse(text)
+
+
+def test_shards_share_the_runs_and_write_side_by_side(tmp_path):
+    specs = get_figure("arpit-fig1").runs(Plan.checked("quick", None, None))
+    parts = [Shard.parse(f"{i}/3").of(specs) for i in (1, 2, 3)]
+    assert sorted(spec.key for part in parts for spec in part) == sorted(s.key for s in specs)
+    store = RunStore(tmp_path, "quick")
+    first, second = Shard(1, 2), Shard(2, 2)
+    with store.writing(shard=first), store.writing(shard=second):
+        with pytest.raises(InputError, match="is being written by process"), store.writing():
+            pass
+        with (
+            pytest.raises(InputError, match="is being written by process"),
+            store.writing(shard=first),
+        ):
+            pass
+    with store.writing(), pytest.raises(InputError), store.writing(shard=first):
+        pass

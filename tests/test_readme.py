@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from aesparse.__main__ import app
 from aesparse.theory.response import OPTIMIZERS
@@ -39,7 +40,7 @@ def test_the_audit_of_an_own_function_answers_in_its_first_line(capsys):
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].startswith("conclusion")
     assert len(shown) > 10
-    (printed,) = blocks("text")
+    _, printed = blocks("text")
     assert printed.splitlines() == shown[: len(printed.splitlines())]
 
 
@@ -57,10 +58,19 @@ def test_every_command_names_figures_and_options_that_exist():
 
 def test_commands_of_the_package_exist():
     named = re.findall(r"-m aesparse (\w+)((?: --[\w-]+ [\w:+-]+)*)", README)
-    assert {name for name, _ in named} == {"audit", "theorems"}
+    assert {name for name, _ in named} == {"audit", "plan", "theorems"}
     for name, options in named:
         known = {o for p in get_command(app).commands[name].params for o in p.opts}
         assert set(options.split()[::2]) <= known
+
+
+def test_the_plan_is_what_the_command_prints():
+    printed, _ = blocks("text")
+    (line,) = (line for line in README.splitlines() if "-m aesparse plan" in line)
+    shown = CliRunner().invoke(app, shlex.split(line)[3:])
+    pairs = list(zip(shown.output.splitlines(), printed.splitlines(), strict=True))
+    for i in (0, 1, 4):  # bytes, operations and so time are the compiler's, here another one's
+        assert pairs[i][0] == pairs[i][1]
 
 
 def theorem_table(rows: list[dict]) -> str:
