@@ -73,6 +73,19 @@ def test_the_plan_is_what_the_command_prints():
         assert pairs[i][0] == pairs[i][1]
 
 
+def test_the_times_of_an_update_are_the_stored_ones():
+    text = " ".join(README.split())
+    rows = json.loads((ROOT / "benchmarks" / "step.json").read_text())["rows"]
+    rows = {r["objective"]: r for r in rows if r["cells"] == 12 and r["size"] == "mnist"}
+    ms = {k: f"{1e3 * v:.2f}" for k, v in rows["ae"]["seconds per cell and step"].items()}
+    assert f"model takes {ms['aesparse']} ms a cell" in text
+    assert f"eager PyTorch loop takes {ms['torch eager']} ms" in text
+    assert f"`torch.func.vmap` {ms['torch.func.vmap']}," in text
+    assert f"`torch.compile`d steps {ms['torch.compile']}:" in text
+    ahead = [1 / row["times best torch"] for row in rows.values()]
+    assert f"factor of {min(ahead):.2f} to {max(ahead):.2f} over six" in text
+
+
 def theorem_table(rows: list[dict]) -> str:
     lines = ["| id | statement | verdict | number |", "|---|---|---|---|"]
     cells = [[row[key].replace("|", "\\|") for key in row if key != "details"] for row in rows]
