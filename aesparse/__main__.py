@@ -1,4 +1,4 @@
-"""The command line: `python -m aesparse theorems`, `python -m aesparse audit`."""
+"""The command line: `python -m aesparse theorems`, `audit` and `plan`."""
 
 import importlib
 import json
@@ -34,12 +34,12 @@ def theorems_command(
     for row in report.theorems():
         rows.append(row)
         if not as_json:
-            _show(f"{row.id:<4} {row.verdict:<9} {row.statement}: {row.number}")
+            typer.echo(f"{row.id:<4} {row.verdict:<9} {row.statement}: {row.number}")
     text = json.dumps([row._asdict() for row in rows], indent=1, ensure_ascii=False)
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
         save(draw_theorems(), png, svg)
         js.write_text(text + "\n")
-    _show(text if as_json else f"\nWritten: {', '.join(map(str, paths))}")
+    typer.echo(text if as_json else f"\nWritten: {', '.join(map(str, paths))}")
 
 
 @app.command("audit")
@@ -83,7 +83,7 @@ def audit_command(
         js.write_text(text + "\n")
     looked_at = f"{data}, standardized with ε = {epsilon:g}, {hidden} fresh units of length 1"
     written = f"\nWritten: {', '.join(map(str, paths))}"
-    _show(text if as_json else f"{found}\nlooked at: {looked_at}\n{written}")
+    typer.echo(text if as_json else f"{found}\nlooked at: {looked_at}\n{written}")
 
 
 @app.command("plan")
@@ -120,11 +120,7 @@ def plan_command(
         rate=None if rate is None else rate * 1e9,
         memory=None if memory is None else memory * 2**30,
     )
-    _show(aligned(plan_rows(plan)))
-
-
-def _show(line: str) -> None:
-    typer.echo(line)
+    typer.echo(aligned(plan_rows(plan)))
 
 
 def _resolve(name: str, built_in: Callable[[str], object]) -> object:

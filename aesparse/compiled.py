@@ -1,4 +1,4 @@
-"""JAX's persistent compilation cache, for commands: the second start compiles nothing."""
+"""JAX's persistent compilation cache, for commands: the second start compiles little."""
 
 import os
 from pathlib import Path

@@ -47,7 +47,6 @@ def _draw_margins(axis) -> None:
     true = [c for c in CONJECTURES if c.true]
     for row, conjecture in enumerate(true):
         margins = report.margins(conjecture)
-        margins = margins[np.isfinite(margins)]
         if len(margins):
             sizes = np.maximum(np.abs(np.quantile(margins, [0, 0.5, 1])), _SMALLEST)
             exact = conjecture.identity

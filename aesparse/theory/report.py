@@ -106,13 +106,12 @@ def _attacked(conjecture: Conjecture) -> Row:
         details["counter_example"] = _numbers(found)
         number = f"margin {found.margin:.3g} at {describe(found.problem)} ({effort_spent})"
         return Row(conjecture.id, conjecture.title, "false", number, details)
-    enough = len(sampled) == PROBLEMS and sampled.min() >= -TOLERANCE
+    holds = len(sampled) == PROBLEMS and bool(sampled.min() >= -TOLERANCE)
     number = (
         f"smallest margin {sampled.min(initial=np.inf):.1e} on {len(sampled):,} problems, "
         f"{found.margin:.1e} searched ({effort_spent})"
     )
-    verdict = "holds" if enough else "fails"
-    return Row(conjecture.id, conjecture.title, verdict, number, details)
+    return _row(conjecture.id, conjecture.title, holds, number, **details)
 
 
 def _numbers(found: Falsification) -> dict:

@@ -86,7 +86,7 @@ def caption(found, plan: Plan) -> str:
         f"Average activation fraction (solid, mean and min–max over {plan.seeds} seeds) and dead "
         f"units (dashed) against the strength for 24 pairs on {DATA[DATASET].title}; rows of unit "
         f"length, m = {first.hidden}, N = {first.samples}, {first.epochs} epochs, learning rate "
-        f"{first.learning_rate:g}. The audit, made before training, abstained on "
+        f"{first.learning_rate:g}. The audit, which trains nothing, abstained on "
         f"{outcomes.count('abstained')} pairs and was right on {outcomes.count('right')} of the "
         f"other {said}."
     )
