@@ -13,6 +13,7 @@ from aesparse import (
     training,
 )
 from aesparse.activations import Activation
+from aesparse.checkpoints import Checkpoints
 from aesparse.errors import InputError
 from aesparse.grid import GridResult, fit_grid, measure_grid
 from aesparse.model import Params, load_params, save_params
@@ -21,6 +22,7 @@ from aesparse.theory import audit, falsify
 __version__ = "0.1.0"
 __all__ = [
     "Activation",
+    "Checkpoints",
     "GridResult",
     "InputError",
     "Params",

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from aesparse.compiled import keep_compiled
 from aesparse.errors import InputError, first_line
 from aesparse.files import replacing, require_writable
+from aesparse.process import prepare
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -145,7 +145,7 @@ def _paths(folder: Path, stem: str) -> list[Path]:
 
 def main() -> None:
     """Runs the command line; bad input ends with one sentence and exit status 2."""
-    keep_compiled()
+    prepare()
     try:
         app(prog_name="python -m aesparse")
     except InputError as error:

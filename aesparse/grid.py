@@ -12,12 +12,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from aesparse.arguments import check_objective, check_sizes, checked_arrays
+from aesparse.checkpoints import Checkpoints
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
-from aesparse.model import Params, get_constraint, init_params
+from aesparse.model import Params, get_constraint
 from aesparse.objectives import Objective
 from aesparse.program import grid_program, measure_cells, verify
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
@@ -61,6 +64,7 @@ def fit_grid(
     matmul_precision: str = "highest",
     devices: Sequence[jax.Device] | None = None,
     on_epoch: EpochCallback | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> GridResult:
     """Trains one model per seed and strength by minibatch SGD with momentum (Arpit section 3).
 
@@ -73,20 +77,26 @@ def fit_grid(
     every host. `cells_per_program` splits the strengths into equal chunks trained one after the
     other, for grids that would not fit in memory. `momentum` lies in [0, 1);
     `matmul_precision` is JAX's; the history is measured on the first `history_samples` rows.
-    `on_epoch(epoch, metrics)` is called after every epoch (of every chunk).
+    `on_epoch(epoch, metrics)` is called after every epoch (of every chunk). With `checkpoints`
+    a killed call, repeated, goes on from the last one and gives the same bits (single host).
 
     A cell that diverges or dies is flagged and does not touch its neighbours. Each newly
     compiled program is checked once by the numerics guard. Raises `InputError` on bad input
     before anything is compiled, `guard.NumericsError` on a miscompiled program.
     """
-    X, strengths, rates, seeds = _checked(X, strengths, learning_rate, seeds)
+    X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     sizes = {"hidden": hidden, "epochs": epochs, "history_samples": history_samples}
-    _check_sizes(sizes | {"batch_size": batch_size}, len(X))
-    _check_objective(objective, X, hidden, tied, decoder_bias)
+    check_sizes(sizes | {"batch_size": batch_size}, len(X))
+    check_objective(objective, X, hidden, tied, decoder_bias)
     if cells_per_program is not None and cells_per_program < 1:
         raise InputError(f"cells_per_program is {cells_per_program}; expected at least 1.")
     if not 0 <= momentum < 1:
         raise InputError(f"momentum is {momentum}; expected a number in [0, 1).")
+    if checkpoints is not None and jax.process_count() > 1:
+        raise InputError(
+            f"checkpoints are given on {jax.process_count()} hosts; expected one host. Give each "
+            "host its own grid instead."
+        )
     if cells_per_program is not None and cells_per_program < len(strengths):
         return _fit_chunks(
             cells_per_program,
@@ -107,6 +117,7 @@ def fit_grid(
             matmul_precision=matmul_precision,
             devices=devices,
             on_epoch=on_epoch,
+            checkpoints=checkpoints,
         )
     with jax.default_matmul_precision(matmul_precision):
         program = grid_program(
@@ -117,47 +128,51 @@ def fit_grid(
             hidden=hidden,
             tied=tied,
             decoder_bias=decoder_bias,
-            mesh=cell_mesh(devices),
+            mesh=cell_mesh(devices, cells=len(seeds) * len(strengths)),
         )
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
-        return _fit(
-            program, keys, X, strengths, rates, epochs, batch_size, history_samples, on_epoch
-        )
+        samples = (batch_size, history_samples)
+        return _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, checkpoints)
 
 
-def _fit(program, keys, X, strengths, rates, epochs, batch_size, history_samples, on_epoch):
+def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, checkpoints):
+    batch_size, history_samples = samples
     shape = (len(keys), len(strengths))
     cells = Cells(
         np.repeat(np.arange(len(keys)), len(strengths)),
         *(np.tile(np.asarray(v), len(keys)) for v in (strengths, rates)),
     )
+    on_hosts, on_devices = _transfers(shape, program.mesh)
     cells = place(cells.padded(program.mesh.size), program.mesh, CELLS)
     keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
-
-    def on_hosts(tree):
-        gathered = gather(tree, program.mesh)
-        return jax.tree.map(
-            lambda leaf: leaf[: math.prod(shape)].reshape(*shape, *leaf.shape[1:]), gathered
-        )
-
     state = program.start(keys, X, cells)
     difference = verify(program, state, keys, X, cells)
     subset, few = X[:history_samples], X[:_PRESSURE_SAMPLES]
 
+    def train(state, epoch):
+        steps = np.int32(len(X) // batch_size)
+        return program.epoch(state, keys, X, cells, np.int32(epoch), steps)
+
     def record(params):
         metrics = program.measure(params, subset)[1]
-        return metrics, program.pressure(params, keys, few, cells)
+        return on_hosts((metrics, program.pressure(params, keys, few, cells)))
 
-    records, losses = [record(state.params)], []
-    for epoch in range(1, epochs + 1):
-        state, aux = program.epoch(
-            state, keys, X, cells, np.int32(epoch), np.int32(len(X) // batch_size)
-        )
-        losses.append(aux)
+    begin, records, losses = 1, [record(state.params)], []
+    if checkpoints is not None:
+        like = (state, records[0], jax.eval_shape(lambda: train(state, begin))[1])
+        resumed = checkpoints.latest(like)
+        if resumed is not None:
+            begin, (hosted, *joined) = resumed.epoch + 1, resumed.tree
+            state, records, losses = on_devices(hosted), *map(_split, joined)
+    for epoch in range(begin, epochs + 1):
+        state, aux = train(state, epoch)
+        losses.append(on_hosts(aux))
         records.append(record(state.params))
+        if checkpoints is not None and checkpoints.due and epoch < epochs:
+            checkpoints.save(epoch, (on_hosts(state), _joined(records), _joined(losses)))
         if on_epoch is not None:
-            on_epoch(epoch, on_hosts(records[-1][0]))
-    (history, pressure), losses = on_hosts((_stacked(records), _stacked(losses)))
+            on_epoch(epoch, records[-1][0])
+    history, pressure = _joined(records)
     params, (units, final) = on_hosts((state.params, program.measure(state.params, X)))
     return GridResult(
         params=params,
@@ -165,16 +180,41 @@ def _fit(program, keys, X, strengths, rates, epochs, batch_size, history_samples
         units=units,
         history=history,
         pressure=pressure,
-        losses=losses,
+        losses=_joined(losses),
         flagged_epoch=_first_flagged(history, final),
         guard=difference,
     )
 
 
-@jax.jit
-def _stacked(records: list) -> PyTree:
-    """Joins what was recorded per epoch along a new last axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=-1), *records)
+def _transfers(shape: tuple[int, int], mesh: Mesh) -> tuple[Callable, Callable]:
+    """From padded cells on the devices to arrays `[S, G, ...]` on every host, and back."""
+    count = math.prod(shape)
+
+    def on_hosts(tree):
+        return jax.tree.map(
+            lambda leaf: leaf[:count].reshape(*shape, *leaf.shape[1:]), gather(tree, mesh)
+        )
+
+    def on_devices(tree):
+        def padded(leaf):
+            flat = leaf.reshape(count, *leaf.shape[2:])
+            missing = -count % mesh.size
+            return np.pad(flat, [(0, missing), *[(0, 0)] * (flat.ndim - 1)], mode="edge")
+
+        return place(jax.tree.map(padded, tree), mesh, CELLS)
+
+    return on_hosts, on_devices
+
+
+def _joined(records: list) -> PyTree:
+    """What was recorded per epoch along a new last axis."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves, axis=-1), *records)
+
+
+def _split(joined: PyTree) -> list:
+    """The inverse of `_joined`."""
+    epochs = jax.tree.leaves(joined)[0].shape[-1]
+    return [jax.tree.map(lambda leaf, i=i: leaf[..., i], joined) for i in range(epochs)]
 
 
 def _first_flagged(history: Metrics, final: Metrics) -> np.ndarray:
@@ -184,13 +224,16 @@ def _first_flagged(history: Metrics, final: Metrics) -> np.ndarray:
     return np.where(np.asarray(flagged(final)), first, -1)
 
 
-def _fit_chunks(size: int, key, X, *, strengths, learning_rate, **options) -> GridResult:
+def _fit_chunks(
+    size: int, key, X, *, strengths, learning_rate, checkpoints, **options
+) -> GridResult:
     pad = -len(strengths) % size
     padded = jnp.pad(strengths, (0, pad), mode="edge").reshape(-1, size)
     rates = jnp.pad(learning_rate, (0, pad), mode="edge").reshape(-1, size)
+    kept = [checkpoints and checkpoints.part(i) for i in range(len(padded))]
     parts = [
-        fit_grid(key, X, strengths=s, learning_rate=r, **options)
-        for s, r in zip(padded, rates, strict=True)
+        fit_grid(key, X, strengths=s, learning_rate=r, checkpoints=c, **options)
+        for s, r, c in zip(padded, rates, kept, strict=True)
     ]
     joined = jax.tree.map(
         lambda *leaves: jnp.concatenate(leaves, axis=1)[:, : len(strengths)],
@@ -211,58 +254,3 @@ def measure_grid(
     with jax.default_matmul_precision(matmul_precision):
         measured = measure_cells(objective.activation, mesh)(cells, jnp.asarray(check_matrix(X)))
     return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), measured)
-
-
-def _checked(X, strengths, learning_rate, seeds):
-    """Validates what the program takes as arrays, before anything is compiled."""
-    X = jnp.asarray(check_matrix(X))
-    strengths = jnp.atleast_1d(jnp.asarray(strengths, X.dtype))
-    if strengths.ndim != 1 or len(strengths) == 0:
-        raise InputError(
-            f"The grid of strengths has shape {strengths.shape}; expected at least one number."
-        )
-    if not bool(jnp.all(jnp.isfinite(strengths) & (strengths >= 0))):
-        raise InputError(
-            f"The strengths are {np.asarray(strengths)}; expected finite numbers >= 0."
-        )
-    rates = jnp.asarray(learning_rate, X.dtype)
-    if not bool(jnp.all(jnp.isfinite(rates) & (rates > 0))):
-        raise InputError(f"The learning rate is {learning_rate}; expected a finite number > 0.")
-    if rates.shape not in ((), strengths.shape):
-        raise InputError(
-            f"The learning rates have shape {rates.shape}; expected one number or one per "
-            f"strength, {strengths.shape}."
-        )
-    seeds = tuple(seeds)
-    if not seeds or any(isinstance(s, bool) or int(s) != s or s < 0 for s in seeds):
-        raise InputError(f"The seeds are {seeds}; expected at least one integer >= 0.")
-    return X, strengths, jnp.broadcast_to(rates, strengths.shape), seeds
-
-
-def _check_sizes(sizes: Mapping[str, int], samples: int) -> None:
-    for name, value in sizes.items():
-        if value < 1:
-            raise InputError(f"{name} is {value}; expected at least 1.")
-    if sizes["batch_size"] > samples:
-        raise InputError(
-            f"The batch size {sizes['batch_size']} is larger than the data, {samples} samples; "
-            f"choose a batch size of at most {samples}."
-        )
-
-
-def _check_objective(objective: Objective, X: Array, hidden: int, tied: bool, decoder_bias: bool):
-    """Calls the objective on shapes alone: a penalty that is no scalar is found at once."""
-    shape = functools.partial(jax.ShapeDtypeStruct, dtype=X.dtype)
-    params = jax.eval_shape(
-        lambda key: init_params(
-            key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
-        ),
-        jax.random.key(0),
-    )
-    batch = shape((1, X.shape[1]))
-    loss, _ = jax.eval_shape(objective, params, batch, batch, shape(()))
-    if loss.shape != ():
-        raise InputError(
-            f"The objective returned shape {loss.shape} for a batch; expected a scalar. "
-            "A penalty must return one number: sum over units and average over samples."
-        )

@@ -138,13 +138,20 @@ def _any_direction(params: Params, direction: Params) -> Params:
     return direction
 
 
+def _tangent_without_bias(params: Params, direction: Params) -> Params:
+    direction = _tangent_to_rows(params, direction)
+    return direction._replace(bias=jnp.zeros_like(direction.bias))
+
+
 # "unit" keeps the radial part of the gradient out of the momentum; "unit-rescale" does not,
 # which changes the effective step wherever a penalty's gradient is radial (ReLU with CAE or
-# mDAE). Arpit only says that lengths are fixed, so both readings are kept.
+# mDAE). Arpit only says that lengths are fixed, so both readings are kept. "unit-frozen-bias" is
+# "unit" with the encoding bias left where it starts (Arpit section 2.1.1).
 CONSTRAINTS = {
     "free": Constraint(_any_direction, lambda params: params),
     "unit": Constraint(_tangent_to_rows, _unit_rows),
     "unit-rescale": Constraint(_any_direction, _unit_rows),
+    "unit-frozen-bias": Constraint(_tangent_without_bias, _unit_rows),
     "max-norm": Constraint(_any_direction, _rows_in_unit_ball),
 }
 

@@ -23,6 +23,7 @@ from aesparse.penalties import Penalty
 __all__ = [
     "OBJECTIVES",
     "Objective",
+    "antithetic_denoising",
     "autoencoder",
     "denoising",
     "first_order_denoising",
@@ -30,6 +31,7 @@ __all__ = [
     "kl_sparse",
     "reconstruction_error",
     "regularized",
+    "second_order_denoising",
     "sparse",
 ]
 
@@ -81,6 +83,22 @@ def denoising(activation: Activation, corrupt: Callable = corruption.gaussian) -
 
     def fn(params, x, eps, strength):
         loss = reconstruction_error(params, corrupt(x, eps, strength), x, activation)
+        return loss, {"reconstruction": loss}
+
+    return Objective(fn, activation)
+
+
+@functools.cache
+def antithetic_denoising(activation: Activation) -> Objective:
+    """DAE with the noise in pairs ±ε: its first-order term cancels exactly (Arpit 3.1.1).
+
+    The mean of the Gaussian DAE's loss at ε and at −ε, twice the products of a DAE.
+    """
+    one_sided = denoising(activation)
+
+    def fn(params, x, eps, strength):
+        losses = [one_sided(params, x, sign * eps, strength)[0] for sign in (1, -1)]
+        loss = sum(losses) / 2
         return loss, {"reconstruction": loss}
 
     return Objective(fn, activation)
@@ -139,6 +157,16 @@ def kl_sparse(activation: Activation, *, rho: float = 0.05) -> Objective:
     return regularized(activation, penalties.kl_sparsity(rho), report=report)
 
 
+@functools.cache
+def second_order_denoising(activation: Activation) -> Objective:
+    """DAE-2, J_AE plus DAE's second-order term (Arpit eqs. 7, 33).
+
+    aux reports how large the term with the residual is beside the other two together.
+    """
+    report = (("residual_share", penalties.residual_share),)
+    return regularized(activation, penalties.second_order, report=report)
+
+
 def _with_named(name: str, activation: Activation) -> Objective:
     return regularized(activation, penalties.PENALTIES[name])
 
@@ -148,6 +176,8 @@ OBJECTIVES: dict[str, Callable[[Activation], Objective]] = {
     **{name: functools.partial(_with_named, name) for name in penalties.PENALTIES},
     "ae": autoencoder,
     "dae": denoising,
+    "dae2": second_order_denoising,
+    "dae-antithetic": antithetic_denoising,
     "dae-masking": lambda s: denoising(s, corruption.masking),
     "edae": first_order_denoising,
     "sae": sparse,

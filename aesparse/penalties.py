@@ -13,6 +13,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
+from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
@@ -35,8 +36,10 @@ __all__ = [
     "mean_activation",
     "mean_activations",
     "per_example",
+    "residual_share",
     "second_order",
     "second_order_generic",
+    "second_order_with_kink",
     "slope",
     "slope_cross_term",
     "tangent_share",
@@ -137,6 +140,20 @@ def slope_cross_term(
     return jnp.mean(jnp.sum((slopes @ off_diagonal) * slopes, axis=-1))
 
 
+def _second_order_terms(
+    params: Params, x: Float[Array, "B n"], activation: Activation, curvature: Callable
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Arpit eq. 33's terms with slopes alone, and its term with the residual."""
+    a = preactivation(params, x)
+    slopes, decoder = activation.slope(a), decoder_matrix(params)
+    gram = (params.weight @ params.weight.T) * (decoder.T @ decoder)
+    residual = x - decode(params, activation(a))
+    bend = curvature(a) * (residual @ decoder)
+    squared_lengths = jnp.sum(params.weight**2, axis=-1)
+    along = jnp.mean(jnp.sum((slopes @ gram) * slopes, axis=-1))
+    return along, -jnp.mean(bend @ squared_lengths)
+
+
 def second_order(
     params: Params, x: Float[Array, "B n"], *, activation: Activation
 ) -> Float[Array, ""]:
@@ -146,14 +163,40 @@ def second_order(
     encoder's input while the target x of the squared error stays fixed. The second term
     carries the coefficient 1, as in eq. 33; eq. 30 on the way there lacks a factor 2.
     """
-    a = preactivation(params, x)
-    slopes, decoder = activation.slope(a), decoder_matrix(params)
-    gram = (params.weight @ params.weight.T) * (decoder.T @ decoder)
-    residual = x - decode(params, activation(a))
-    bend = activation.curvature(a) * (residual @ decoder)
-    squared_lengths = jnp.sum(params.weight**2, axis=-1)
-    per_sample = jnp.sum((slopes @ gram) * slopes, axis=-1) - bend @ squared_lengths
-    return jnp.mean(per_sample)
+    return sum(_second_order_terms(params, x, activation, activation.curvature))
+
+
+def residual_share(
+    params: Params, x: Float[Array, "B n"], *, activation: Activation
+) -> Float[Array, ""]:
+    """The size of `second_order`'s term with the residual over that of its other terms."""
+    along, bend = _second_order_terms(params, x, activation, activation.curvature)
+    return jnp.abs(bend) / along
+
+
+@functools.cache
+def second_order_with_kink(width: float = 0.25) -> Penalty:
+    """`second_order` with the mass that s'' has at a kink in 0, which autodiff does not see.
+
+    A jump of the slope by Δ at 0 adds Δ·δ(a) to s'': for ReLU the loss term
+    −Σ_j p_{a_j}(0) ‖W_j‖² E[D_j·r | a_j = 0]. The Dirac mass is a normal density of standard
+    deviation `width`, so that a minibatch holds units near their kink; Δ is measured.
+    """
+    if not width > 0:
+        raise InputError(f"The width of the kink is {width}; expected a number > 0.")
+
+    def penalty(
+        params: Params, x: Float[Array, "B n"], *, activation: Activation
+    ) -> Float[Array, ""]:
+        beside = jnp.asarray(jnp.finfo(x.dtype).eps, x.dtype)
+        jump = activation.slope(beside) - activation.slope(-beside)
+
+        def curvature(a: Float[Array, "B m"]) -> Float[Array, "B m"]:
+            return activation.curvature(a) + jump * norm.pdf(a, scale=width)
+
+        return sum(_second_order_terms(params, x, activation, curvature))
+
+    return penalty
 
 
 @per_example
@@ -262,6 +305,7 @@ PENALTIES: dict[str, Penalty] = {
     "cae": contractive,
     "mdae": marginalized,
     "dae2": second_order,
+    "dae2-kink": second_order_with_kink(),
     "sae": log_sparsity(),
     "sae-kl": kl_sparsity(0.05),
     "mean-square": mean_activation(jnp.square),

@@ -5,8 +5,10 @@ allocating them; the time follows from a rate given, or from a few updates of a 
 this machine. Shapes: n inputs, m hidden units, N samples, B batch, C cells, D devices.
 """
 
+import functools
 import os
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -17,7 +19,7 @@ from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
 from aesparse.program import Program, grid_program
-from aesparse.sharding import Cells, cell_mesh
+from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
 from aesparse.tables import duration
 
 __all__ = ["Estimate", "estimate", "plan_rows"]
@@ -77,7 +79,8 @@ def estimate(
     for name, value in {"rate": rate, "memory": memory}.items():
         if value is not None and not (np.isfinite(value) and value > 0):
             raise InputError(f"{name} is {value}; expected a finite number > 0.")
-    program = grid_program(
+    compiled_for = functools.partial(
+        grid_program,
         objective,
         get_constraint(constraint),
         batch_size=batch_size,
@@ -85,8 +88,8 @@ def estimate(
         hidden=hidden,
         tied=True,
         decoder_bias=False,
-        mesh=cell_mesh(jax.local_devices()[:1]),
     )
+    program = compiled_for(mesh=cell_mesh(jax.local_devices()[:1]))
     devices = jax.device_count() if devices is None else devices
     available = int(_memory_here() if memory is None else memory)
     one, two = (_bytes(program, c, samples, inputs) for c in (1, 2))
@@ -113,7 +116,9 @@ def estimate(
         state=at_once * state_each,
         working=fixed + at_once * working_each,
         available=available,
-        rate=operations * _updates_per_second(program, at_once, inputs) if rate is None else rate,
+        rate=operations * _updates_per_second(compiled_for, at_once, inputs)
+        if rate is None
+        else rate,
         measured=rate is None,
     )
 
@@ -148,12 +153,20 @@ def _memory_here() -> int:
     return statistics.get("bytes_limit", host // len(jax.local_devices()))
 
 
-def _updates_per_second(program: Program, cells: int, inputs: int) -> float:
-    """Updates of single cells a second, from a few updates of a few cells."""
-    cells = min(cells, _PROBE_CELLS)
+def _updates_per_second(compiled_for: Callable, cells: int, inputs: int) -> float:
+    """Updates of single cells a second and device, all devices here at work on a few cells.
+
+    One device alone would be measured too fast: those of a CPU share its cores and caches.
+    """
+    devices = jax.local_devices()
+    program = compiled_for(mesh=cell_mesh(devices))
+    each_device = min(cells, _PROBE_CELLS)
+    cells = each_device * len(devices)
     keys = jax.random.split(jax.random.key(0), 1)
     X = jax.random.normal(keys[0], (_PROBE_SAMPLES, inputs))
     each = Cells(np.zeros(cells, np.int32), *[np.full(cells, 1e-3, np.float32)] * 2)
+    keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
+    each = place(each, program.mesh, CELLS)
     state, steps = program.start(keys, X, each), 1
     while True:
         begin = time.perf_counter()
@@ -161,7 +174,7 @@ def _updates_per_second(program: Program, cells: int, inputs: int) -> float:
         jax.block_until_ready(losses)
         seconds = time.perf_counter() - begin
         if steps > 1 and seconds > _PROBE_SECONDS / 4:
-            return cells * steps / seconds
+            return each_device * steps / seconds
         steps = max(2, round(steps * min(_PROBE_SECONDS / seconds, 10)))
 
 

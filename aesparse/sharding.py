@@ -33,9 +33,15 @@ class Cells(NamedTuple):
         return Cells(*(np.pad(np.asarray(leaf), (0, missing), mode="edge") for leaf in self))
 
 
-def cell_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A line of devices, by default all there are on all hosts."""
-    return Mesh(np.array(jax.devices() if devices is None else devices), (_AXIS,))
+def cell_mesh(devices: Sequence[jax.Device] | None = None, *, cells: int | None = None) -> Mesh:
+    """A line of devices, by default all there are on all hosts.
+
+    On a single host no more of them than `cells`: a padded cell would only slow the others.
+    """
+    devices = list(jax.devices() if devices is None else devices)
+    if jax.process_count() == 1:
+        devices = devices[:cells]
+    return Mesh(np.array(devices), (_AXIS,))
 
 
 def over_cells(

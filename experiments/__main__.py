@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from aesparse.compiled import keep_compiled
 from aesparse.errors import InputError
 from aesparse.guard import NumericsError
+from aesparse.process import prepare
 from experiments.making import figure_names, get_figure, make
 from experiments.protocol import Plan, Shard
 
@@ -51,7 +51,7 @@ def figure(
 
 def main() -> None:
     """Runs the command line; bad input ends with one sentence and exit status 2."""
-    keep_compiled()
+    prepare()
     try:
         app(prog_name="python -m experiments")
     except (InputError, NumericsError) as error:

@@ -84,7 +84,9 @@ def _train_missing(
         for i, spec in enumerate(missing, start=1):
             label = f"[{i}/{len(missing)}] {spec.dataset} {spec.objective} seed {spec.seed}"
             progress.run(label, spec.cells_per_program or len(spec.strengths))
-            store.save(spec, train(spec, data[spec.dataset], progress.epoch))
+            baseline = None if spec == spec.baseline else store.load(spec.baseline)
+            run = train(spec, data[spec.dataset], progress.epoch, baseline, store.checkpoints(spec))
+            store.save(spec, run)
 
 
 def _parentage(run) -> dict:

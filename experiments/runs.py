@@ -12,7 +12,9 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +61,11 @@ class RunSpec(NamedTuple):
         return json.dumps(fields, sort_keys=True)
 
     @property
+    def baseline(self) -> "RunSpec":
+        """The unregularized model of the same seed, the cell at strength 0 of every objective."""
+        return self._replace(objective="ae", strengths=(0.0,))
+
+    @property
     def key(self) -> str:
         """A file stem: readable parts, then a hash of the whole spec."""
         parts = (self.dataset, self.objective, self.activation, self.constraint, f"s{self.seed}")
@@ -103,9 +110,14 @@ class RunStore:
         return run
 
     def save(self, spec: RunSpec, run) -> None:
-        """Writes a run, all or nothing."""
+        """Writes a run, all or nothing; its checkpoints have then done their work."""
         with replacing(self.path(spec)) as temporary:
             run.to_netcdf(temporary, engine="scipy")
+        shutil.rmtree(self.checkpoints(spec), ignore_errors=True)
+
+    def checkpoints(self, spec: RunSpec) -> Path:
+        """Where the unfinished training of `spec` is kept."""
+        return self.folder / ".checkpoints" / spec.key
 
     @contextlib.contextmanager
     def writing(self, *others: Path, shard: object | None = None) -> Iterator[None]:
@@ -145,8 +157,13 @@ def _locked(path: Path, *, shared: bool = False) -> Iterator[None]:
         yield
 
 
-def train(spec: RunSpec, dataset, on_epoch):
-    """Trains the run of `spec` on a loaded `aesparse.data.Dataset`; returns an xarray.Dataset."""
+def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | None = None):
+    """Trains the run of `spec` on a loaded `aesparse.data.Dataset`; returns an xarray.Dataset.
+
+    With the stored `baseline` run, also measures the activation fraction of the trained rows
+    under biases that give every unit the baseline's E[a_j] (A8's other number). `checkpoints`
+    is the folder in which an interrupted training is found again.
+    """
     import jax
 
     import aesparse as ae
@@ -171,6 +188,7 @@ def train(spec: RunSpec, dataset, on_epoch):
         cells_per_program=spec.cells_per_program,
         matmul_precision=spec.matmul_precision,
         on_epoch=on_epoch,
+        checkpoints=None if checkpoints is None else _checkpoints(checkpoints, spec, provenance),
     )
     _, heldout = ae.measure_grid(
         result.params,
@@ -179,6 +197,14 @@ def train(spec: RunSpec, dataset, on_epoch):
         matmul_precision=spec.matmul_precision,
     )
     run = _labelled(spec, result, heldout)
+    if baseline is not None and "baseline_preactivation_mean" in baseline:
+        shift = baseline["baseline_preactivation_mean"].values[None] - result.units.mean
+        moved = result.params._replace(bias=result.params.bias + shift)
+        _, matched = ae.measure_grid(moved, X, objective, matmul_precision=spec.matmul_precision)
+        run["matched_activation_fraction"] = (
+            "strength",
+            np.asarray(matched.activation_fraction)[0],
+        )
     provenance |= {
         "wall_seconds": round(time.perf_counter() - begin, 2),
         "guard_difference": result.guard,
@@ -187,6 +213,19 @@ def train(spec: RunSpec, dataset, on_epoch):
         ],
     }
     return run.assign_attrs(spec=spec.json, provenance=json.dumps(provenance, sort_keys=True))
+
+
+def _checkpoints(folder: Path, spec: RunSpec, provenance: dict):
+    """The checkpoints of this training on this data and this machine."""
+    from aesparse.checkpoints import Checkpoints
+
+    same = ("data_sha256", "device", "devices", "platform", "jax", "jaxlib")
+    identity = json.loads(spec.json) | {name: provenance[name] for name in same}
+    return Checkpoints(
+        folder,
+        json.dumps(identity, sort_keys=True),
+        on_damage=lambda sentence: print(f"Warning: {sentence}", file=sys.stderr),
+    )
 
 
 def _labelled(spec: RunSpec, result, heldout):
@@ -217,6 +256,12 @@ def _labelled(spec: RunSpec, result, heldout):
     for name, values in per_unit.items():
         quantiles = np.quantile(one_seed(values), _QUANTILES, axis=-1).T
         variables[f"unit_{name}"] = (("strength", "quantile"), quantiles.astype(np.float32))
+    if spec.baseline == spec:
+        # Units of one seed start as the same rows: the others are compared unit by unit.
+        variables["baseline_preactivation_mean"] = (
+            ("strength", "unit"),
+            one_seed(result.units.mean),
+        )
     edges = np.linspace(0, 1, _BINS + 1)
     counts = [np.histogram(row, edges)[0] for row in one_seed(result.units.active)]
     variables["unit_active_histogram"] = (("strength", "bin"), np.array(counts, np.int32))
@@ -239,6 +284,7 @@ def _provenance(dataset, spec: RunSpec) -> dict:
     return {
         "data_sha256": hashlib.sha256(np.ascontiguousarray(dataset.train)).hexdigest(),
         "device": device.device_kind if device.platform != "cpu" else _processor(),
+        "devices": jax.device_count(),
         "platform": f"{device.platform} {platform.machine()}",
         "matmul_precision": spec.matmul_precision,
         "python": platform.python_version(),

@@ -97,6 +97,19 @@ def dae2(p, x, eps, strength, act):
     return np.mean(np.sum(r**2, 1)) + strength * total / len(x)
 
 
+def dae_antithetic(p, x, eps, strength, act):
+    return (dae(p, x, eps, strength, act) + dae(p, x, -eps, strength, act)) / 2
+
+
+def dae2_kink(p, x, eps, strength, act, width=0.25):
+    """DAE-2 and, for ReLU, the mass of s'' at 0 spread over a bell of this width."""
+    a, decoder, r = _parts(p, x, act[0])
+    bell = np.exp(-0.5 * (a / width) ** 2) / (width * np.sqrt(2 * np.pi))
+    jump = act is ACTIVATIONS["relu"]
+    mass = np.sum(bell * np.sum(p["weight"] ** 2, 1) * (r @ decoder), 1)
+    return dae2(p, x, eps, strength, act) - jump * strength * np.mean(mass)
+
+
 def cae(p, x, eps, strength, act):
     a, _, r = _parts(p, x, act[0])
     penalty = np.mean(np.sum(act[1](a) ** 2 * np.sum(p["weight"] ** 2, 1), 1))
@@ -153,6 +166,8 @@ OBJECTIVES = {
     "dae-masking": dae_masking,
     "edae": edae,
     "dae2": dae2,
+    "dae-antithetic": dae_antithetic,
+    "dae2-kink": dae2_kink,
     "cae": cae,
     "mdae": mdae,
     "sae": sae,

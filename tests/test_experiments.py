@@ -98,6 +98,25 @@ def test_strength_zero_is_trained_once_and_shared(made):
             assert (0.0 in run.strength) == ("-ae-" in path.name)
 
 
+def test_fractions_under_the_baselines_preactivation_means_are_stored(made):
+    """The mean of E[a_j] is moved by the bias; the weights, and so the variances, are the run's."""
+    plan = Plan("quick", 2)
+    for spec in plan.specs("digits", "sae", "relu", "unit"):
+        run = RunStore(made, "quick").load(spec)
+        baseline = RunStore(made, "quick").load(spec.baseline)
+        assert baseline.baseline_preactivation_mean.sizes["unit"] == 6
+        np.testing.assert_allclose(
+            baseline.baseline_preactivation_mean.mean(),
+            baseline.preactivation_mean,
+            rtol=1e-5,
+            atol=1e-7,
+        )
+        assert np.all(
+            (run.matched_activation_fraction >= 0) & (run.matched_activation_fraction <= 1)
+        )
+        assert not np.array_equal(run.matched_activation_fraction, run.activation_fraction)
+
+
 def test_repeating_the_command_trains_nothing_and_prints_the_same(made, monkeypatch, capsys):
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)}
     monkeypatch.setattr("experiments.making.train", None)  # would fail if called

@@ -95,11 +95,11 @@ def _numpy_training(start, X, draws, constraint, *, rate, momentum, variance):
         dy = -2 * (x - h @ w) / len(x)
         da = (dy @ w.T) * (a > 0)
         mw, mb = momentum * mw + h.T @ dy + da.T @ noisy, momentum * mb + da.sum(0)
-        if constraint == "unit":
+        if constraint in ("unit", "unit-frozen-bias"):
             mw = mw - np.sum(mw * w, 1, keepdims=True) * w
-        w, b = w - rate * mw, b - rate * mb
+        w, b = w - rate * mw, b - rate * mb * (constraint != "unit-frozen-bias")
         lengths = np.linalg.norm(w, axis=1, keepdims=True)
-        if constraint in ("unit", "unit-rescale"):
+        if constraint.startswith("unit"):
             w = w / lengths
         if constraint == "max-norm":
             w = w / np.maximum(lengths, 1)
@@ -145,7 +145,7 @@ def test_training_equals_numpy_step_by_step(constraint, x64):
 
 
 def test_row_lengths_stay_on_the_constraint():
-    for name in ("unit", "unit-rescale"):
+    for name in ("unit", "unit-rescale", "unit-frozen-bias"):
         lengths = np.linalg.norm(fit(constraint=name, epochs=20).params.weight, axis=-1)
         np.testing.assert_allclose(lengths, 1.0, rtol=1e-6)
     assert np.linalg.norm(fit(constraint="max-norm").params.weight, axis=-1).max() <= 1 + 1e-6

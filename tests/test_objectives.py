@@ -7,6 +7,7 @@ import oracles
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from aesparse import penalties
 from aesparse.activations import ACTIVATIONS, get_activation
@@ -230,6 +231,61 @@ def test_a_users_penalty_enters_like_a_built_in_one(x64):
     h = 1 / (1 + np.exp(-(np.asarray(x) @ p["weight"].T + p["bias"])))
     assert_close(aux["penalty"], np.mean(np.sum(h**2, 1)))
     assert_close(loss, aux["reconstruction"] + 0.7 * aux["penalty"])
+
+
+def test_antithetic_noise_cancels_the_first_order_term(x64):
+    """The loss is even in σ: its slope at σ = 0 vanishes, that of the one-sided DAE does not."""
+    p, x, eps = problem(5, 3, 4)
+    params = Params(jnp.asarray(p["weight"]), jnp.asarray(p["bias"]))
+
+    def slope_at_zero(name):
+        objective = get_objective(name, get_activation("softplus"))
+        return jax.jvp(
+            lambda sigma: objective(params, jnp.asarray(x), sigma * jnp.asarray(eps), 1.0)[0],
+            (jnp.zeros(()),),
+            (jnp.ones(()),),
+        )[1]
+
+    assert abs(slope_at_zero("dae-antithetic")) <= 1e-14
+    assert abs(slope_at_zero("dae")) > 0.1
+
+
+def test_the_kink_term_tends_to_the_dirac_mass(x64):
+    """One ReLU unit on N(0, 1): −p_a(0) w² E[w r | a = 0] = φ(b/w) w b, as the width goes to 0."""
+    w, b = 0.8, 0.3
+    params = Params(jnp.full((1, 1), w), jnp.full(1, b))
+    points, step = np.linspace(-9, 9, 400_001, retstep=True)
+    density = norm.pdf(points) * step * len(points)  # the penalty takes means over samples
+    relu = get_activation("relu")
+
+    def mass(width):
+        def one(x):
+            return penalties.second_order_with_kink(width)(
+                params, x[None, None], activation=relu
+            ) - penalties.second_order(params, x[None, None], activation=relu)
+
+        return np.mean(np.asarray(jax.vmap(one)(jnp.asarray(points))) * density)
+
+    expected = norm.pdf(b / w) * w * b
+    errors = [abs(mass(width) / expected - 1) for width in (0.1, 0.05, 0.025)]
+    assert errors[2] < errors[1] / 1.8 < errors[0] / 3
+    assert errors[2] < 0.05
+    with pytest.raises(InputError, match="width"):
+        penalties.second_order_with_kink(0.0)
+
+
+def test_second_order_denoising_reports_its_residual_share(x64):
+    p, x, eps = problem(5, 3, 4)
+    params = Params(jnp.asarray(p["weight"]), jnp.asarray(p["bias"]))
+    arguments = (params, jnp.asarray(x), jnp.asarray(eps), jnp.asarray(0.3))
+    share = get_objective("dae2", get_activation("softplus"))(*arguments)[1]["residual_share"]
+    formulas = oracles.ACTIVATIONS["softplus"]
+    straight = (formulas[0], formulas[1], np.zeros_like)
+    whole, along = (
+        oracles.dae2(p, x, eps, 1.0, f) - oracles.ae(p, x, eps, 1.0, f)
+        for f in (formulas, straight)
+    )
+    np.testing.assert_allclose(share, abs(whole - along) / along, rtol=1e-10)
 
 
 def test_unknown_objective_suggests_a_near_one():

@@ -12,7 +12,7 @@ PACKAGE = Path(aesparse.__file__).parent
 ORDER = [
     "errors",
     "files",
-    "compiled",
+    "process",
     "pictures",
     "tables",
     "activations",
@@ -28,6 +28,8 @@ ORDER = [
     "sharding",
     "program",
     "planning",
+    "arguments",
+    "checkpoints",
     "grid",
     "__init__",
     "__main__",

@@ -1,0 +1,159 @@
+"""Checkpoints of one training: whole or absent, the last two kept, each known by its content.
+
+Orbax writes them; beside the arrays stand what they belong to and their checksum, so that a
+damaged checkpoint or one of another training is recognised instead of continued.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from aesparse.errors import InputError, first_line
+
+__all__ = ["Checkpoints", "Resumed"]
+
+_KEPT = 2
+
+
+class Resumed(NamedTuple):
+    """What a checkpoint held: the last finished epoch and its arrays."""
+
+    epoch: int
+    tree: PyTree
+
+
+class Checkpoints:
+    """The checkpoints of the training called `identity`, in a folder of its own.
+
+    `identity` is any text that equal trainings share and others do not; a save is due when the
+    last one lies `every_seconds` back. Damaged checkpoints are told to `on_damage(sentence)`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: str,
+        *,
+        every_seconds: float | int = 60,
+        on_damage=warnings.warn,
+    ) -> None:
+        self.folder, self.identity = Path(folder).resolve(), identity
+        self._every, self._last, self._on_damage = every_seconds, time.monotonic(), on_damage
+
+    @contextlib.contextmanager
+    def _manager(self) -> Iterator:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of orbax and what it imports, about themselves
+            import orbax.checkpoint as ocp
+
+            logging.getLogger("absl").setLevel(logging.ERROR)
+            options = ocp.CheckpointManagerOptions(
+                max_to_keep=_KEPT, enable_async_checkpointing=False, cleanup_tmp_directories=True
+            )
+            with ocp.CheckpointManager(self.folder, options=options) as manager:
+                yield manager, ocp.args
+
+    def part(self, number: int) -> "Checkpoints":
+        """Those of one of several trainings that follow each other."""
+        options = {"every_seconds": self._every, "on_damage": self._on_damage}
+        return Checkpoints(self.folder / f"part-{number}", self.identity, **options)
+
+    @property
+    def due(self) -> bool:
+        """Whether the last save lies so far back that another is wanted."""
+        return time.monotonic() - self._last >= self._every
+
+    def save(self, epoch: int, tree: PyTree) -> None:
+        """Saves `tree` as the state after `epoch`; older ones but one are removed.
+
+        `InputError` if it cannot be written, with the one before intact.
+        """
+        leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
+        known = {"identity": self.identity, "sha256": _checksum(leaves)}
+        with self._manager() as (manager, args):
+            parts = args.Composite(leaves=args.StandardSave(leaves), known=args.JsonSave(known))
+            try:
+                if epoch in manager.all_steps():  # a damaged one that was passed over
+                    manager.delete(epoch)
+                manager.save(epoch, args=parts, force=True)
+            except (OSError, ValueError) as error:  # tensorstore reports a full disk as the latter
+                raise InputError(
+                    f"The checkpoint {self.folder / str(epoch)} could not be written "
+                    f"({first_line(error)}); what was saved before is intact. Make room and "
+                    "repeat the command."
+                ) from None
+        self._last = time.monotonic()
+
+    def latest(self, like: PyTree) -> Resumed | None:
+        """The newest sound checkpoint, with the structure of `like`; None if there is none yet.
+
+        `InputError` if all are damaged, or if the newest sound one is of another training.
+        """
+        if not self.folder.exists():
+            return None
+        with self._manager() as (manager, args):
+            epochs = sorted(manager.all_steps(), reverse=True)
+            for epoch in epochs:
+                try:
+                    found = manager.restore(
+                        epoch,
+                        args=args.Composite(
+                            leaves=args.StandardRestore(), known=args.JsonRestore()
+                        ),
+                    )
+                    leaves, known = dict(found.leaves), dict(found.known)
+                    sound = known["sha256"] == _checksum(leaves)
+                    reason = "its checksum is another one"
+                except Exception as error:  # orbax raises whatever its parts raise
+                    sound, reason = False, first_line(error)
+                if not sound:
+                    self._on_damage(
+                        f"The checkpoint {self.folder / str(epoch)} is damaged ({reason}); "
+                        "going on from the one before."
+                    )
+                    continue
+                self._require_own(epoch, known["identity"])
+                ordered = [leaves[str(i)] for i in range(len(leaves))]
+                return Resumed(epoch, jax.tree.unflatten(jax.tree.structure(like), ordered))
+        if epochs:
+            raise InputError(
+                f"All checkpoints under {self.folder} are damaged; delete the folder to begin "
+                "this training again."
+            )
+        return None
+
+    def _require_own(self, epoch: int, identity: str) -> None:
+        if identity != self.identity:
+            raise InputError(
+                f"The checkpoint {self.folder / str(epoch)} belongs to another training "
+                f"({_difference(identity, self.identity)}); delete the folder to begin this one."
+            )
+
+
+def _checksum(leaves: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(leaves):
+        leaf = np.ascontiguousarray(leaves[name])
+        digest.update(f"{name} {leaf.dtype} {leaf.shape}".encode())
+        digest.update(leaf)
+    return digest.hexdigest()
+
+
+def _difference(found: str, expected: str) -> str:
+    """What differs between two identities; field by field where both are JSON objects."""
+    try:
+        a, b = json.loads(found), json.loads(expected)
+        names = [n for n in sorted(a.keys() | b.keys()) if a.get(n) != b.get(n)]
+        return "; ".join(f"{n}: {a.get(n)} there, {b.get(n)} here" for n in names)
+    except (ValueError, AttributeError):
+        return f"{found} there, {expected} here"

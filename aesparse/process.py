@@ -1,0 +1,36 @@
+"""JAX set up for a command: compiled programs kept, one CPU device for every core.
+
+A library must not touch these global settings; a command owns its process.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+import jax
+
+__all__ = ["prepare"]
+
+
+def prepare() -> None:
+    """Call before JAX is used; settings the user made are left as they are.
+
+    Programs compiled once are read from the user's cache folder (and checked by the numerics
+    guard like any other). A CPU becomes one device per core: cells trained side by side, each
+    by one core, are faster than cells trained in turn by all cores (see `benchmarks/step.py`).
+    """
+    if jax.config.jax_compilation_cache_dir is None:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "aesparse"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if jax.config.jax_num_cpu_devices < 1 and not chosen:
+        with contextlib.suppress(RuntimeError):  # JAX is in use already: as many as it has
+            jax.config.update("jax_num_cpu_devices", _cores())
+
+
+def _cores() -> int:
+    """The cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

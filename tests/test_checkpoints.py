@@ -1,0 +1,209 @@
+"""Trainings that are interrupted and go on: to the same bits, or with a clear word."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import aesparse as ae
+from aesparse.activations import get_activation
+from aesparse.checkpoints import Checkpoints
+from aesparse.errors import InputError
+from aesparse.objectives import get_objective
+
+ROOT = Path(__file__).parents[1]
+TREE = {"w": np.arange(6.0).reshape(2, 3), "n": np.int32(4)}
+
+
+def fit(checkpoints=None, *, epochs=4, on_epoch=None, **options):
+    X = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+    return ae.fit_grid(
+        jax.random.key(7),
+        X,
+        objective=get_objective("dae", get_activation("relu")),
+        strengths=[0.0, 0.3, 1.0],
+        hidden=5,
+        epochs=epochs,
+        batch_size=10,
+        checkpoints=checkpoints,
+        on_epoch=on_epoch,
+        **options,
+    )
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_after(last):
+    def on_epoch(epoch, metrics):
+        if epoch == last:
+            raise StoppedError
+
+    return on_epoch
+
+
+def same_bits(a, b):
+    assert jax.tree.all(jax.tree.map(lambda p, q: np.array_equal(p, q), a, b))
+
+
+@pytest.mark.parametrize("options", [{}, {"cells_per_program": 2}])
+def test_interrupted_and_repeated_gives_the_same_bits(tmp_path, options):
+    kept = Checkpoints(tmp_path / "c", "this", every_seconds=0)
+    with pytest.raises(StoppedError):
+        fit(kept, on_epoch=stop_after(3), **options)
+    seen = []
+    again = fit(kept, on_epoch=lambda epoch, _: seen.append(epoch), **options)
+    same_bits(again, fit(**options))
+    assert seen == ([4] if not options else [4, 1, 2, 3, 4])
+
+
+def test_the_last_two_are_kept_and_nothing_is_saved_before_it_is_due(tmp_path):
+    kept = Checkpoints(tmp_path / "often", "this", every_seconds=0)
+    fit(kept, epochs=5)
+    assert sorted(p.name for p in kept.folder.iterdir()) == ["3", "4"]
+    rarely = Checkpoints(tmp_path / "rarely", "this", every_seconds=3600)
+    fit(rarely)
+    assert not rarely.folder.exists()
+    assert rarely.latest(TREE) is None
+
+
+def damage(folder):
+    """Flips one byte in the largest file."""
+    largest = max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    largest.write_bytes(bytes(content))
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path):
+    said = []
+    kept = Checkpoints(tmp_path / "c", "this", every_seconds=0, on_damage=said.append)
+    with pytest.raises(StoppedError):
+        fit(kept, on_epoch=stop_after(3))
+    damage(kept.folder / "3")
+    again = fit(kept)
+    assert len(said) == 1
+    assert str(kept.folder / "3") in said[0]
+    same_bits(again, fit())
+
+
+def test_when_all_are_damaged_the_user_is_told_what_to_delete(tmp_path):
+    kept = Checkpoints(tmp_path / "c", "this", on_damage=lambda sentence: None)
+    kept.save(1, TREE)
+    kept.save(2, TREE)
+    for epoch in ("1", "2"):
+        damage(kept.folder / epoch)
+    with pytest.raises(InputError, match=r"All checkpoints under .* are damaged; delete"):
+        kept.latest(TREE)
+
+
+def test_a_truncated_checkpoint_is_damaged(tmp_path):
+    said = []
+    kept = Checkpoints(tmp_path / "c", "this", on_damage=said.append)
+    kept.save(1, TREE)
+    kept.save(2, TREE)
+    for file in (kept.folder / "2" / "leaves").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    found = kept.latest(TREE)
+    assert found.epoch == 1
+    same_bits(found.tree, TREE)
+    assert len(said) == 1
+
+
+def test_a_foreign_checkpoint_is_named_with_what_differs(tmp_path):
+    Checkpoints(tmp_path / "c", '{"seed": 1, "hidden": 5}').save(2, TREE)
+    with pytest.raises(InputError, match=r"another training \(seed: 1 there, 2 here\)"):
+        Checkpoints(tmp_path / "c", '{"seed": 2, "hidden": 5}').latest(TREE)
+    with pytest.raises(InputError, match="there, plain text here"):
+        Checkpoints(tmp_path / "c", "plain text").latest(TREE)
+
+
+def test_a_failed_write_leaves_the_one_before(tmp_path):
+    """A file size limit stands for a full disk; it ends the process's writes for real."""
+    kept = Checkpoints(tmp_path / "c", "this")
+    kept.save(1, TREE)
+    code = (
+        "import resource, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from aesparse.checkpoints import Checkpoints\n"
+        "from aesparse.errors import InputError\n"
+        f"kept = Checkpoints(Path({str(kept.folder)!r}), 'this')\n"
+        "kept.latest({'w': 0, 'n': 0})\n"  # imports all that is needed
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try:\n"
+        "    kept.save(2, {'w': np.random.default_rng(0).normal(size=100_000), 'n': 0})\n"
+        "except InputError as error:\n"
+        "    print('refused:', error)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert "refused: The checkpoint" in result.stdout, result.stderr[-2000:]
+    assert "File too large" in result.stdout
+    found = kept.latest(TREE)
+    assert found.epoch == 1
+    same_bits(found.tree, TREE)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from test_checkpoints import fit
+from aesparse.checkpoints import Checkpoints
+print("begun", flush=True)
+result = fit(Checkpoints(Path(sys.argv[2]), "this", every_seconds=0), epochs=40)
+np.save(sys.argv[3], np.asarray(result.params.weight))
+"""
+
+
+def killed_and_repeated(folder, rng):
+    """Kills the training at random moments until one attempt gets through; counts the kills."""
+    target, kills = folder / "weight.npy", 0
+    arguments = [sys.executable, "-c", KILLED, str(ROOT / "tests"), str(folder / "c"), str(target)]
+    while True:
+        with subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
+        ) as process:
+            process.stdout.readline()
+            try:
+                process.wait(timeout=None if kills >= 4 else rng.uniform(1.5, 6.0))
+            except subprocess.TimeoutExpired:
+                os.kill(process.pid, signal.SIGKILL)
+                process.wait()
+                kills += 1
+                continue
+        assert process.returncode == 0
+        return np.load(target), kills
+
+
+def test_killed_at_a_random_moment_goes_on_to_the_same_bits(tmp_path):
+    weight, kills = killed_and_repeated(tmp_path, np.random.default_rng(time.time_ns()))
+    np.testing.assert_array_equal(weight, fit(epochs=40).params.weight)
+    assert kills
+
+
+@pytest.mark.long
+def test_killed_at_twenty_random_moments_goes_on_to_the_same_bits(tmp_path):
+    rng, kills, expected = np.random.default_rng(time.time_ns()), 0, fit(epochs=40).params.weight
+    for attempt in range(20):
+        if kills >= 20:
+            break
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        weight, more = killed_and_repeated(folder, rng)
+        kills += more
+        np.testing.assert_array_equal(weight, expected)
+    assert kills >= 20
