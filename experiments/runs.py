@@ -29,6 +29,7 @@ __all__ = ["RunSpec", "RunStore", "train"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
+_FILTERS = 8  # rows kept of the first, the middle and the last strength of seed 0, for the report
 
 
 class RunSpec(NamedTuple):
@@ -262,6 +263,10 @@ def _labelled(spec: RunSpec, result, heldout):
             ("strength", "unit"),
             one_seed(result.units.mean),
         )
+    if spec.seed == 0:
+        shown, pixels = _filters(one_seed(result.params.weight), one_seed(result.units.active))
+        variables["filter_strength"] = ("shown", np.array(spec.strengths)[shown])
+        variables["filters"] = (("shown", "filter", "input"), pixels)
     edges = np.linspace(0, 1, _BINS + 1)
     counts = [np.histogram(row, edges)[0] for row in one_seed(result.units.active)]
     variables["unit_active_histogram"] = (("strength", "bin"), np.array(counts, np.int32))
@@ -273,6 +278,16 @@ def _labelled(spec: RunSpec, result, heldout):
         "bin": edges[:-1],
     }
     return xr.Dataset(variables, coordinates)
+
+
+def _filters(weight: np.ndarray, active: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Some rows of some cells as signed bytes, from the seldom to the often active unit."""
+    cells = sorted({0, len(weight) // 2, len(weight) - 1})
+    ranks = np.linspace(0, weight.shape[1] - 1, _FILTERS).astype(int)
+    rows = np.stack([weight[c, np.argsort(active[c], kind="stable")[ranks]] for c in cells])
+    largest = np.abs(rows).max(-1, keepdims=True)
+    scaled = np.divide(127 * rows, largest, out=np.zeros_like(rows), where=largest > 0)
+    return cells, np.nan_to_num(np.rint(scaled)).astype(np.int8)
 
 
 def _provenance(dataset, spec: RunSpec) -> dict:
