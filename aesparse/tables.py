@@ -5,10 +5,13 @@ __all__ = ["aligned", "duration"]
 _UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 
 
-def aligned(rows: list[tuple[str, str]]) -> str:
-    """Rows of (name, value) as lines, values below each other."""
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+def aligned(rows: list[tuple[str, ...]]) -> str:
+    """Rows as lines, the cells of a column below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def duration(seconds: float | int) -> str:

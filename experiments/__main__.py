@@ -1,62 +1,164 @@
-"""The command line: `python -m experiments [FIGURE] [options]`."""
+"""The command line: `python -m experiments [FIGURE | all | status | verdicts | report]`."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
-from aesparse.errors import InputError
+from aesparse.errors import InputError, unknown_name
 from aesparse.guard import NumericsError
 from aesparse.process import prepare
-from experiments.making import figure_names, get_figure, make
+from experiments import record, report, status
+from experiments.making import figure_names, get_figure, make, scales
 from experiments.protocol import Plan, Shard
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+class _Group(TyperGroup):
+    """Commands, and every figure's name as a command that makes it."""
+
+    def resolve_command(self, ctx, args):
+        if args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        if args[0] not in figure_names():
+            names = [*figure_names(), *(name for name in self.commands if name != _FIGURE)]
+            raise unknown_name("figure", args[0], names)
+        return super().resolve_command(ctx, [_FIGURE, *args])
 
 
-@app.command()
+_FIGURE = "figure"
+app = typer.Typer(
+    cls=_Group,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ScaleOption = Annotated[str, typer.Option("--scale", help="quick, reduced or paper.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder with the MNIST and CIFAR-10 files.")
+]
+SeedsOption = Annotated[int | None, typer.Option(help="Seeds 0, 1, …; default by scale.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Where runs and pictures are kept.")]
+ShardOption = Annotated[
+    str | None, typer.Option("--shard", help="i/n: train only the i-th of n parts of the runs.")
+]
+FIGURES = Path("figures")
+
+
+@app.callback(invoke_without_command=True)
+def _list(context: typer.Context) -> None:
+    """Make the papers' figures, and decide their claims."""
+    if context.invoked_subcommand is not None:
+        return
+    print("Figures (python -m experiments NAME):")
+    width = max(map(len, figure_names()))
+    for known in figure_names():
+        print(f"  {known:<{width}}  {get_figure(known).__doc__.splitlines()[0]}")
+    print("All of them: all. What is stored: status, verdicts, report. Options: NAME --help")
+
+
+@app.command(_FIGURE, hidden=True)
 def figure(
-    name: Annotated[str | None, typer.Argument(help="The figure; without one, list them.")] = None,
-    scale: Annotated[str, typer.Option(help="quick, reduced or paper.")] = "quick",
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with the MNIST and CIFAR-10 files.")
-    ] = None,
-    seeds: Annotated[int | None, typer.Option(help="Seeds 0, 1, …; default by scale.")] = None,
+    name: Annotated[str, typer.Argument(help="The figure.")],
+    scale: ScaleOption = "quick",
+    data_dir: DataOption = None,
+    seeds: SeedsOption = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Instead of the data set's own rate.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where runs and pictures are kept.")] = Path("figures"),
+    out: OutOption = FIGURES,
     recompute: Annotated[bool, typer.Option(help="Train again what is stored.")] = False,
-    shard: Annotated[
-        str | None, typer.Option(help="i/n: train only the i-th of n parts of the runs.")
-    ] = None,
+    shard: ShardOption = None,
 ) -> None:
     """Train the missing runs of a figure, draw it, and print its claims."""
-    if name is None:
-        print("Figures (python -m experiments NAME):")
-        width = max(map(len, figure_names()))
-        for known in figure_names():
-            print(f"  {known:<{width}}  {get_figure(known).__doc__.splitlines()[0]}")
-        return
-    plan = Plan.checked(scale, seeds, learning_rate)
+    plan = _plan(scale, seeds, learning_rate, data_dir)
+    part = None if shard is None else Shard.parse(shard)
+    make([name], plan, data_dir=data_dir, out=out, recompute=recompute, shard=part)
+
+
+@app.command("all")
+def everything(
+    scale: ScaleOption = "quick",
+    data_dir: DataOption = None,
+    seeds: SeedsOption = None,
+    out: OutOption = FIGURES,
+    shard: ShardOption = None,
+) -> None:
+    """Train all that is missing for all figures, shortest run first, and draw them."""
+    plan = _plan(scale, seeds, None, data_dir)
+    names = [name for name in figure_names() if scale in scales(get_figure(name))]
+    part = None if shard is None else Shard.parse(shard)
+    make(names, plan, data_dir=data_dir, out=out, shard=part)
+
+
+@app.command("status")
+def _status(seeds: SeedsOption = None, out: OutOption = FIGURES) -> None:
+    """Show what is stored, unfinished, running and missing, for every figure and scale."""
+    print("\n".join(status.lines(out, seeds)))
+
+
+@app.command("verdicts")
+def _verdicts(
+    seeds: SeedsOption = None,
+    out: OutOption = FIGURES,
+    readme: Annotated[
+        Path | None, typer.Option(help="Also write the table between this file's markers.")
+    ] = None,
+) -> None:
+    """Decide every claim from stored runs alone."""
+    found = record.collect_verdicts(out, seeds)
+    print("\n".join(record.lines(found)))
+    if readme is not None:
+        record.write_between_markers(readme, record.table(found))
+
+
+@app.command("report")
+def _report(seeds: SeedsOption = None, out: OutOption = FIGURES) -> None:
+    """Write one page with all claims and figures, from what is stored."""
+    print(f"Written: {report.write(out, seeds)}")
+
+
+def _plan(scale: str, seeds: int | None, rate: float | None, data_dir: Path | None) -> Plan:
+    plan = Plan.checked(scale, seeds, rate)
     if data_dir is not None and not plan.scale.evidence:
         raise InputError(
             f"--data-dir {data_dir} is given, but the scale '{scale}' uses data that comes with "
             "scikit-learn; add --scale reduced or --scale paper."
         )
-    part = None if shard is None else Shard.parse(shard)
-    make(name, plan, data_dir=data_dir, out=out, recompute=recompute, shard=part)
+    return plan
+
+
+class _StoppedError(BaseException):
+    """A signal asked the command to end; no library takes it for an error of its own."""
+
+
+def _stop(number: int, frame) -> None:
+    raise _StoppedError(signal.Signals(number).name)
 
 
 def main() -> None:
     """Runs the command line; bad input ends with one sentence and exit status 2."""
     prepare()
+    before = {s: signal.signal(s, _stop) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         app(prog_name="python -m experiments")
     except (InputError, NumericsError) as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
+    except _StoppedError as stopped:
+        print(
+            f"\nStopped by {stopped}. Finished runs are stored, the current one up to its last "
+            "checkpoint; the same command goes on from there.",
+            file=sys.stderr,
+        )
+        sys.exit(128 + signal.Signals[str(stopped)])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

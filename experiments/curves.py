@@ -1,15 +1,16 @@
-"""Curves of activation fraction over strengths: from stored runs to the two-panel picture."""
+"""Curves of activation fraction over strengths: from stored runs to panels and captions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from aesparse.errors import InputError
 from experiments import style
-from experiments.claims import Curve, classify
+from experiments.criteria import Curve, classify
 from experiments.protocol import DATA, STRENGTHS, Plan
 from experiments.runs import RunSpec
 
-__all__ = ["caption", "collect", "draw_panels", "needed", "over_epochs"]
+__all__ = ["caption", "cells", "collect", "draw_panels", "named", "needed", "only", "over_epochs"]
 
 
 def needed(
@@ -28,58 +29,76 @@ def needed(
     ]
 
 
-def collect(runs: Mapping[RunSpec, object]) -> dict[tuple[str, str], Curve]:
+def collect(runs: Mapping[RunSpec, object]) -> list[Curve]:
     """Joins each objective's runs with the shared strength-0 ones, over seeds."""
-    grouped: dict[tuple[str, str], dict[int, object]] = {}
-    for spec, run in runs.items():
-        grouped.setdefault((spec.dataset, spec.objective), {})[spec.seed] = run
-    curves = {}
-    for (dataset, objective), by_seed in grouped.items():
-        if objective == "ae":
-            continue
-        shared = grouped[dataset, "ae"]
-
-        def joined(name: str, by_seed=by_seed, shared=shared) -> np.ndarray:
-            return np.stack(
-                [np.concatenate([shared[s][name], by_seed[s][name]]) for s in sorted(by_seed)]
-            )
-
-        curves[dataset, objective] = Curve(
-            dataset,
-            objective,
-            strengths=joined("strength")[0],
-            fraction=joined("activation_fraction").astype(float),
-            dead=joined("dead_fraction").astype(float),
-            flagged=joined("flagged_epoch") >= 0,
+    grouped: dict[RunSpec, dict[int, RunSpec]] = {}
+    for spec in runs:
+        if spec != spec.baseline:
+            grouped.setdefault(spec._replace(seed=0), {})[spec.seed] = spec
+    return [
+        Curve(
+            first.dataset,
+            first.objective,
+            strengths=cells(runs, by_seed.values(), "strength")[0],
+            fraction=cells(runs, by_seed.values(), "activation_fraction"),
+            dead=cells(runs, by_seed.values(), "dead_fraction"),
+            flagged=cells(runs, by_seed.values(), "flagged_epoch") >= 0,
+            activation=first.activation,
+            constraint=first.constraint,
+            learning_rate=first.learning_rate,
+            batch_size=first.batch_size,
         )
-    return curves
+        for first, by_seed in grouped.items()
+    ]
+
+
+def cells(runs: Mapping[RunSpec, object], specs: Iterable[RunSpec], name: str) -> np.ndarray:
+    """A stored variable of one objective, the strength-0 cell first; [S, G, ...] in seed order."""
+    rows = []
+    for spec in sorted(specs, key=lambda spec: spec.seed):
+        parts = [runs[spec.baseline][name].values, runs[spec][name].values]
+        rows.append(np.concatenate(parts).astype(float))
+    return np.stack(rows)
+
+
+def only(curves: Iterable[Curve], **fields) -> Curve:
+    """The one curve with these fields; `InputError` if there is none or more than one."""
+    found = [c for c in curves if all(getattr(c, k) == v for k, v in fields.items())]
+    if len(found) != 1:
+        raise InputError(f"{len(found)} curves have {fields}; expected one.")
+    return found[0]
 
 
 def over_epochs(runs: Mapping[RunSpec, object], objective: str, name: str) -> np.ndarray:
     """A history variable of one objective with its shared strength-0 cell, seed 0; [G, E + 1]."""
-    parts = [
-        run[f"history_{name}"].values
-        for wanted in ("ae", objective)
-        for spec, run in runs.items()
-        if spec.objective == wanted and spec.seed == 0
-    ]
-    return np.concatenate(parts)
+    specs = [s for s in runs if s.objective == objective and s.seed == 0]
+    return cells(runs, specs, f"history_{name}")[0]
 
 
-def draw_panels(curves: Mapping[tuple[str, str], Curve], plan: Plan, title: str):
+def named(curve: Curve) -> str:
+    """A curve's name in a legend where curves differ by objective alone."""
+    return style.label(curve.objective)
+
+
+def draw_panels(
+    curves: Sequence[Curve], plan: Plan, title: str, name: Callable[[Curve], str] = named
+):
     """Fraction against σ² with the spread over seeds, dead units lighter, flagged cells marked."""
     figure, axes = style.panels(len(plan.scale.datasets), title)
     for axis, dataset in zip(axes, plan.scale.datasets, strict=True):
-        for curve in curves.values():
+        for curve in curves:
             if curve.dataset == dataset:
-                style.draw_curve(axis, curve)
+                beside = curve.constraint != curves[0].constraint
+                style.draw_curve(axis, curve, name(curve), beside=beside)
         style.strength_axis(axis, np.array(STRENGTHS))
         axis.set_title(DATA[dataset].title)
-    style.legend(figure, axes[0], any(c.flagged.any() for c in curves.values()))
+    style.legend(figure, axes[0], any(c.flagged.any() for c in curves))
     return figure
 
 
-def caption(runs: Mapping[RunSpec, object], plan: Plan) -> str:
+def caption(
+    runs: Mapping[RunSpec, object], plan: Plan, name: Callable[[Curve], str] = named
+) -> str:
     """What a picture of curves shows, generated from the specs and the runs."""
     curves, specs = collect(runs), list(runs)
     first, scale = specs[0], plan.scale
@@ -91,17 +110,19 @@ def caption(runs: Mapping[RunSpec, object], plan: Plan) -> str:
         if "loss_tangent_share" in run and spec.seed == 0
     ]
     flagged = [
-        f"{style.label(c.objective)} on {DATA[c.dataset].title} at σ² = "
+        f"{name(c)} on {DATA[c.dataset].title} at σ² = "
         + ", ".join(f"{s:g}" for s in c.strengths[c.flagged.any(axis=0)])
-        for c in curves.values()
+        for c in curves
         if c.flagged.any()
     ]
+    classes = [f"{DATA[c.dataset].title} {name(c)} {classify(c)}" for c in curves]
+    constraints = " and ".join(dict.fromkeys(s.constraint for s in specs))
     seeds = f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
     return (
         ("" if scale.evidence else "A demonstration on small data, not evidence. ")
         + f"Average activation fraction (solid) and units active on none of the {scale.samples} "
         f"training samples (dashed) after {scale.epochs} epochs against σ²; {first.activation}, "
-        f"rows: {first.constraint}, m = {scale.hidden}, N = {scale.samples}, "
+        f"rows: {constraints}, m = {scale.hidden}, N = {scale.samples}, "
         f"batch {scale.batch_size}, learning rate {rates}; {seeds}. "
         + (f"Flagged cells: {'; '.join(flagged)}. " if flagged else "No cell was flagged. ")
         + (
@@ -110,13 +131,9 @@ def caption(runs: Mapping[RunSpec, object], plan: Plan) -> str:
             if on_tangent
             else ""
         )
-        + f"Classes: {'; '.join(map(_class_of, curves.values()))}."
+        + f"Classes: {'; '.join(classes)}."
     )
 
 
 def _last_epoch(share) -> float:
     return float(share.isel(trained_epoch=-1).max())
-
-
-def _class_of(curve: Curve) -> str:
-    return f"{DATA[curve.dataset].title} {style.label(curve.objective)} {classify(curve)}"

@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -11,10 +12,10 @@ from aesparse.files import replacing
 from aesparse.pictures import save
 from experiments import figures
 from experiments.claims import Verdict
-from experiments.protocol import DATA, SCALES, Plan, Shard
+from experiments.protocol import SCALES, Plan, Shard, cost, title
 from experiments.runs import RunSpec, RunStore, train
 
-__all__ = ["figure_names", "get_figure", "make"]
+__all__ = ["decided", "figure_names", "get_figure", "make", "scales"]
 
 
 def figure_names() -> list[str]:
@@ -31,39 +32,47 @@ def get_figure(name: str) -> ModuleType:
 
 
 def make(
-    name: str,
+    names: Sequence[str],
     plan: Plan,
     *,
     data_dir: Path | None,
     out: Path,
-    recompute: bool,
+    recompute: bool = False,
     shard: Shard | None = None,
 ) -> None:
-    """Trains the missing runs of a figure, or a shard of them; draws it once all are there."""
-    figure = get_figure(name)
-    scales = _scales(figure)
-    if plan.scale_name not in scales:
-        raise InputError(
-            f"The figure '{name}' has no scale '{plan.scale_name}'; use --scale "
-            f"{' or '.join(scales)}."
-        )
-    specs = figure.runs(plan)
+    """Trains the missing runs of some figures, or a shard of them; draws those that are complete.
+
+    One figure is trained in its own order, several of them shortest run first.
+    """
+    chosen = {name: get_figure(name) for name in names}
+    for name, figure in chosen.items():
+        if plan.scale_name not in scales(figure):
+            raise InputError(
+                f"The figure '{name}' has no scale '{plan.scale_name}'; use --scale "
+                f"{' or '.join(scales(figure))}."
+            )
+    by_figure = {name: figure.runs(plan) for name, figure in chosen.items()}
+    specs = list(dict.fromkeys(spec for specs in by_figure.values() for spec in specs))
+    if len(names) > 1:
+        specs.sort(key=cost)
     store, folder = RunStore(out, plan.scale_name), out / plan.scale_name
     with store.writing(folder, shard=shard):
         _train_missing(store, shard.of(specs) if shard else specs, data_dir, recompute)
-        found = {spec: store.load(spec) for spec in specs}
-        missing = sum(run is None for run in found.values())
-        if missing:
-            print(
-                f"Shard {shard} is done; {missing} of {len(specs)} runs are still missing. When "
-                "the other shards are done, the same command without --shard draws."
-            )
-            return
-        _require_same_data(found)
-        _publish(figure, name, plan, found, folder)
+        for name, figure in chosen.items():
+            found = {spec: store.load(spec) for spec in by_figure[name]}
+            missing = sum(run is None for run in found.values())
+            if missing:
+                print(
+                    f"Shard {shard} is done; {missing} of {len(found)} runs of {name} are still "
+                    "missing. When the other shards are done, the same command without --shard "
+                    "draws."
+                )
+                continue
+            _require_same_data(found)
+            _publish(figure, name, plan, found, folder)
 
 
-def _scales(figure: ModuleType) -> tuple[str, ...]:
+def scales(figure: ModuleType) -> tuple[str, ...]:
     """The scales a figure is made for: all, unless its module names some."""
     return getattr(figure, "SCALES", tuple(SCALES))
 
@@ -80,13 +89,41 @@ def _train_missing(
     # All data first: a missing file is found now, not after the first panel's hour.
     sizes = {spec.dataset: spec.samples for spec in missing}
     data = {d: ae.data.load(d, data_dir=data_dir, samples=n) for d, n in sizes.items()}
-    with Progress(sum(spec.epochs * len(spec.strengths) for spec in missing)) as progress:
+    with Progress([cost(spec) for spec in missing], store.log) as progress:
         for i, spec in enumerate(missing, start=1):
             label = f"[{i}/{len(missing)}] {spec.dataset} {spec.objective} seed {spec.seed}"
-            progress.run(label, spec.cells_per_program or len(spec.strengths))
-            baseline = None if spec == spec.baseline else store.load(spec.baseline)
-            run = train(spec, data[spec.dataset], progress.epoch, baseline, store.checkpoints(spec))
-            store.save(spec, run)
+            with progress.run(label, spec):
+                baseline = None if spec == spec.baseline else store.load(spec.baseline)
+                run = train(
+                    spec, data[spec.dataset], progress.epoch, baseline, store.checkpoints(spec)
+                )
+                store.save(spec, run)
+
+
+def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict]:
+    """A figure's verdicts: for each data set, then across them; "not run" where runs miss.
+
+    `found` has None for a run that is not stored. A figure whose claims need less than all of a
+    data set's runs names in `GROUP` the fields of a spec that tell them apart.
+    """
+    groups: dict[tuple, dict] = {}
+    for spec, run in found.items():
+        fields = getattr(figure, "GROUP", ("dataset",))
+        groups.setdefault(tuple(getattr(spec, f) for f in fields), {})[spec] = run
+    verdicts = []
+    for (dataset, *others), runs in groups.items():
+        stored = sum(run is not None for run in runs.values())
+        if stored == len(runs):
+            verdicts += figure.verdicts(runs, dataset)
+            continue
+        title = ", ".join([figure.__doc__.splitlines()[0].rstrip("."), *others])
+        verdicts += [
+            Verdict(claim, dataset, title, "not run", f"{stored} of {len(runs)} runs stored")
+            for claim in figure.CLAIMS
+        ]
+    if hasattr(figure, "joint") and all(run is not None for run in found.values()):
+        verdicts += figure.joint(found)
+    return verdicts
 
 
 def _parentage(run) -> dict:
@@ -108,9 +145,9 @@ def _require_same_data(found: dict) -> None:
 
 
 def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Path) -> None:
-    verdicts = figure.verdicts(found, plan)
+    verdicts = decided(figure, found)
     # A figure made for the quick scale alone has no other scale to decide it.
-    demonstration = not plan.scale.evidence and _scales(figure) != (plan.scale_name,)
+    demonstration = not plan.scale.evidence and scales(figure) != (plan.scale_name,)
     if demonstration:
         verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
     record = {
@@ -134,4 +171,4 @@ def _report(caption: str, verdicts: list[Verdict], demonstration: bool) -> None:
     if verdicts and demonstration:
         print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
     for v in verdicts:
-        print(f"{v.claim}  {DATA[v.dataset].title}: {v.statement}: {v.verdict}: {v.numbers}")
+        print(f"{v.claim}  {title(v.dataset)}: {v.statement}: {v.verdict}: {v.numbers}")

@@ -1,24 +1,33 @@
 """Progress of training: a bar with the time left on a terminal, a line per epoch when piped."""
 
+import contextlib
+import json
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+
+from experiments.runs import RunSpec
 
 __all__ = ["Progress"]
 
 
 class Progress:
-    """Counts what is still to be trained, in epochs of one cell; writes to standard error."""
+    """Counts what is still to be trained, by its cost; writes to standard error and to a log."""
 
-    def __init__(self, cell_epochs: int) -> None:
-        self._total, self._done, self._begin = cell_epochs, 0, time.monotonic()
-        self._label, self._cells = "", 1
+    def __init__(self, costs: Sequence[float], log: Path) -> None:
+        self._total, self._done, self._begin = sum(costs), 0.0, time.monotonic()
+        self._costs, self._log = iter(costs), log
+        self._label, self._spec, self._each = "", None, 0.0
+        self._resumed = 0.0
         self._bar = None
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=cell_epochs, unit="cell·epoch", dynamic_ncols=True)
+            form = "{desc} {percentage:3.0f}% {bar} {elapsed}, {remaining} left{postfix}"
+            self._bar = tqdm(total=self._total, bar_format=form, dynamic_ncols=True)
 
     def __enter__(self) -> "Progress":
         return self
@@ -27,25 +36,47 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def run(self, label: str, cells: int) -> None:
-        """Names the run that the next epochs belong to, and how many cells an epoch trains."""
-        self._label, self._cells = label, cells
+    @contextlib.contextmanager
+    def run(self, label: str, spec: RunSpec) -> Iterator[None]:
+        """The next run, whose epochs are told by `epoch`."""
+        self._label, self._spec, cost = label, spec, next(self._costs)
+        self._each, self._expected = cost / spec.epochs, 1
         if self._bar is not None:
-            self._bar.set_description(label)
+            self._bar.set_description_str(label)
+        yield
 
     def epoch(self, number: int, metrics) -> None:
         """One epoch of the current run is done; its metrics are those of a grid."""
-        self._done += self._cells
+        if number > self._expected:  # the earlier ones were found in a checkpoint
+            skipped = self._each * (number - self._expected)
+            self._done += skipped
+            self._resumed += skipped
+        self._expected = number + 1
+        self._done += self._each
         fraction = np.asarray(metrics.activation_fraction)
+        self._write(number, fraction)
         span = f"{np.nanmin(fraction):.3f}–{np.nanmax(fraction):.3f}"
         if self._bar is not None:
-            self._bar.set_postfix_str(f"active {span}")
-            self._bar.update(self._cells)
+            self._bar.set_postfix_str(f"epoch {number}, active {span}")
+            self._bar.n = self._done
+            self._bar.refresh()
             return
-        left = (time.monotonic() - self._begin) / self._done * (self._total - self._done)
+        speed = (self._done - self._resumed) / (time.monotonic() - self._begin)
+        left = (self._total - self._done) / speed
         print(
             f"{self._label}: epoch {number}, active {span}, "
             f"{self._done / self._total:.0%} done, about {left:.0f} s left",
             file=sys.stderr,
             flush=True,
         )
+
+    def _write(self, number: int, fraction: np.ndarray) -> None:
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "run": self._spec.key,
+            "epoch": number,
+            "epochs": self._spec.epochs,
+            "active": [round(float(f), 4) if np.isfinite(f) else None for f in fraction.ravel()],
+        }
+        with self._log.open("a") as log:
+            log.write(json.dumps(line) + "\n")

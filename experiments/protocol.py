@@ -7,7 +7,19 @@ import numpy as np
 from aesparse.errors import InputError, unknown_name
 from experiments.runs import RunSpec
 
-__all__ = ["DATA", "MOMENTUM", "SCALES", "STRENGTHS", "Data", "Plan", "Scale", "Shard", "get_scale"]
+__all__ = [
+    "DATA",
+    "MOMENTUM",
+    "SCALES",
+    "STRENGTHS",
+    "Data",
+    "Plan",
+    "Scale",
+    "Shard",
+    "cost",
+    "get_scale",
+    "title",
+]
 
 # Arpit section 3: σ² ∈ {0, 0.001, 0.1², 0.2², …, 1}, momentum 0.9.
 STRENGTHS = (0.0, 0.001, *(round(0.01 * k * k, 2) for k in range(1, 11)))
@@ -18,6 +30,7 @@ class Data(NamedTuple):
     """How a data set is named in pictures, standardized, and trained on."""
 
     title: str
+    inputs: int
     epsilon: float  # of the standardization; footnote 2: 0.1 for digits, 0 for patches
     learning_rate: float
 
@@ -38,10 +51,10 @@ class Scale(NamedTuple):
 # the middle of the paper's interval, or the largest candidate below it at which the
 # unregularized model works at the paper's sizes. (On patches it dies from 0.002 on.)
 DATA = {
-    "digits": Data("8×8 digits", 0.1, 0.003),
-    "photos": Data("8×8×3 photo patches", 0.0, 0.001),
-    "mnist": Data("MNIST", 0.1, 0.003),
-    "cifar10": Data("CIFAR-10 patches", 0.0, 0.001),
+    "digits": Data("8×8 digits", 64, 0.1, 0.003),
+    "photos": Data("8×8×3 photo patches", 192, 0.0, 0.001),
+    "mnist": Data("MNIST", 784, 0.1, 0.003),
+    "cifar10": Data("CIFAR-10 patches", 192, 0.0, 0.001),
 }
 
 SCALES = {
@@ -49,6 +62,22 @@ SCALES = {
     "reduced": Scale(256, 10_000, 50, 50, 3, ("mnist", "cifar10"), evidence=True),
     "paper": Scale(1_000, 50_000, 50, 50, 1, ("mnist", "cifar10"), evidence=True),
 }
+
+
+# Matrix products of an update beside AE's, roughly; only the order of runs and the time left
+# depend on it. Those with W Wᵀ cost as much as m/B passes.
+_COST = {"edae": 2, "dae-antithetic": 2, "dae2": 5, "dae2-kink": 5}
+
+
+def cost(spec: RunSpec) -> float:
+    """How much work a run is, on a scale of its own; the shared model's run is the shortest."""
+    size = DATA[spec.dataset].inputs * spec.hidden * spec.samples * spec.epochs
+    return float(size * len(spec.strengths) * _COST.get(spec.objective, 1))
+
+
+def title(dataset: str) -> str:
+    """A data set's name as people read it."""
+    return DATA[dataset].title if dataset in DATA else f"{dataset} data sets"
 
 
 def get_scale(name: str) -> Scale:

@@ -116,6 +116,21 @@ class RunStore:
             run.to_netcdf(temporary, engine="scipy")
         shutil.rmtree(self.checkpoints(spec), ignore_errors=True)
 
+    @property
+    def log(self) -> Path:
+        """The lines, one JSON object an epoch, that trainings of this scale leave."""
+        return self.folder / "epochs.jsonl"
+
+    def writer(self) -> str | None:
+        """The process that is writing these runs, if one is."""
+        try:
+            with _locked(self.folder / ".lock", note=False):
+                return None
+        except InputError:
+            return (self.folder / ".lock").read_text().strip() or "?"
+        except OSError:
+            return None
+
     def checkpoints(self, spec: RunSpec) -> Path:
         """Where the unfinished training of `spec` is kept."""
         return self.folder / ".checkpoints" / spec.key
@@ -142,7 +157,7 @@ class RunStore:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+def _locked(path: Path, *, shared: bool = False, note: bool = True) -> Iterator[None]:
     with path.open("a+") as lock:
         try:
             fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -152,9 +167,10 @@ def _locked(path: Path, *, shared: bool = False) -> Iterator[None]:
                 f"{path.parent} is being written by process {lock.read().strip() or '?'}; wait "
                 "for it, or choose another folder with --out."
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        if note:
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
         yield
 
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from experiments.claims import Curve
+from experiments.criteria import Curve
 
 __all__ = [
     "draw_curve",
     "draw_epochs",
+    "few_ticks",
     "label",
     "legend",
     "panels",
@@ -19,12 +20,15 @@ _LABEL_GAP = 0.028
 _SMALLEST_TICK = 0.01  # 0.001 would overprint 0
 # Colours differ in lightness as well as hue (Okabe–Ito), lines and markers differ too.
 _LOOK = {
+    "ae": ("AE", "#000000", "o", "-"),
     "dae": ("DAE", "#000000", "o", "-"),
     "cae": ("CAE", "#0072B2", "s", "-"),
     "mdae": ("mDAE", "#E69F00", "D", (0, (1, 1.5))),
     "sae": ("SAE", "#CC3311", "^", "-"),
     "edae": ("eDAE", "#009E73", "v", "-"),
-    "dae2": ("DAE-2", "#999999", "P", "-"),
+    "dae2": ("DAE-2", "#56B4E9", "P", "-"),
+    "dae2-kink": ("DAE-2 with kink", "#D55E00", "X", "-"),
+    "dae-antithetic": ("DAE, ±ε pairs", "#CC79A7", "s", (0, (4, 2))),
     "mean-square": ("Σ(E h)²", "#CC79A7", "v", "-"),
     "weight-decay": ("weight decay", "#999999", "x", "-"),
 }
@@ -91,14 +95,15 @@ def strength_axis(axis, strengths: np.ndarray) -> None:
     axis.set_xlabel("σ² (noise variance or coefficient; spaced by σ)")
 
 
-def draw_epochs(axis, strengths: np.ndarray, history: np.ndarray) -> None:
+def draw_epochs(axis, strengths: np.ndarray, history: np.ndarray, *, first_epoch: int = 0) -> None:
     """One line per strength over epochs, dark to light with the strength, labelled at its end."""
     import matplotlib as mpl
 
     colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, len(strengths)))
-    last = history.shape[1] - 1
+    epochs = np.arange(history.shape[1]) + first_epoch
+    last = epochs[-1]
     for line, colour in zip(history, colours, strict=True):
-        axis.plot(np.arange(last + 1), line, color=colour, linewidth=1.3)
+        axis.plot(epochs, line, color=colour, linewidth=1.3)
     above = np.inf
     for i in np.argsort(-history[:, -1]):
         y = history[i, -1]
@@ -119,11 +124,16 @@ def _signed_square(v):
     return np.sign(v) * np.square(v)
 
 
-def draw_curve(axis, curve: Curve) -> None:
-    """Mean over seeds, a min–max band, dead units lighter, flagged cells crossed out."""
-    name, colour, marker, line = _LOOK[curve.objective]
+def draw_curve(axis, curve: Curve, name: str, *, beside: bool = False) -> None:
+    """Mean over seeds, a min–max band, dead units lighter, flagged cells crossed out.
+
+    `beside` marks a curve shown for comparison: hollow and dotted.
+    """
+    _, colour, marker, line = _LOOK[curve.objective]
     x, kept = curve.strengths, np.ma.masked_invalid(curve.kept)
-    hollow = curve.objective == "mdae"  # coincides with CAE under unit rows: let that one show
+    line = (0, (1, 1.5)) if beside else line
+    # mDAE coincides with CAE under unit rows: let that one show.
+    hollow = beside or curve.objective == "mdae"
     axis.plot(
         x,
         kept.mean(axis=0),
@@ -142,6 +152,13 @@ def draw_curve(axis, curve: Curve) -> None:
     axis.plot(x[where], heights, "x", color="#000000", markersize=8, zorder=5)
 
 
+def few_ticks():
+    """A locator for small panels."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(5)
+
+
 def legend(figure, axis, flagged: bool) -> None:
     """One legend below all panels: the curves, what dashed means, what a cross means."""
     from matplotlib.lines import Line2D
@@ -152,4 +169,6 @@ def legend(figure, axis, flagged: bool) -> None:
     )
     if flagged:
         handles.append(Line2D([], [], color="#000000", marker="x", linestyle="", label="flagged"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False
+    )

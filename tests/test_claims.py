@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import claims
-from experiments.claims import Curve
+from experiments import claims, criteria
+from experiments.criteria import Curve
 from experiments.protocol import STRENGTHS
 
 S = np.array(STRENGTHS)
@@ -30,14 +30,14 @@ def test_the_grid_is_the_papers():
 
 
 def test_classes():
-    assert claims.classify(curve(LEVEL)) == "flat"
-    assert claims.classify(curve(FALLING)) == "decreasing"
-    assert claims.classify(curve(FALLING[::-1])) == "increasing"
-    assert claims.classify(curve(0.4 + 0.2 * np.sin(9 * S))) == "irregular"
+    assert criteria.classify(curve(LEVEL)) == "flat"
+    assert criteria.classify(curve(FALLING)) == "decreasing"
+    assert criteria.classify(curve(FALLING[::-1])) == "increasing"
+    assert criteria.classify(curve(0.4 + 0.2 * np.sin(9 * S))) == "irregular"
     # falls in rank, but by less than 0.10 and by more than 0.05
-    assert claims.classify(curve(0.5 - 0.08 * np.sqrt(S))) == "irregular"
-    assert claims.classify(curve(LEVEL + 0.0499 * (S == 1))) == "flat"
-    assert claims.classify(curve(LEVEL + 0.0501 * (S == 1))) == "irregular"
+    assert criteria.classify(curve(0.5 - 0.08 * np.sqrt(S))) == "irregular"
+    assert criteria.classify(curve(LEVEL + 0.0499 * (S == 1))) == "flat"
+    assert criteria.classify(curve(LEVEL + 0.0501 * (S == 1))) == "irregular"
 
 
 @settings(deadline=None, max_examples=30)
@@ -45,17 +45,17 @@ def test_classes():
 def test_a_mirrored_curve_has_the_mirrored_class(numerators):
     mirror = {"decreasing": "increasing", "increasing": "decreasing"}
     means = np.array(numerators) / 64  # 1 − x is exact, so thresholds are met alike
-    found = claims.classify(curve(means))
-    assert claims.classify(curve(1 - np.array(means))) == mirror.get(found, found)
+    found = criteria.classify(curve(means))
+    assert criteria.classify(curve(1 - np.array(means))) == mirror.get(found, found)
 
 
 def test_flagged_cells_are_left_out_and_too_many_decide_nothing():
     spoiled = FALLING.copy()
     spoiled[[3, 7]] = 0.0
-    assert claims.classify(curve(spoiled, flagged=(3, 7))) == "decreasing"
-    assert claims.classify(curve(FALLING, flagged=(3, 7, 8))) == "inconclusive"
+    assert criteria.classify(curve(spoiled, flagged=(3, 7))) == "decreasing"
+    assert criteria.classify(curve(FALLING, flagged=(3, 7, 8))) == "inconclusive"
     bad = curve(FALLING, flagged=(3, 7, 8))
-    verdict = claims.decide("A1", "DAE decreasing", claims.decreasing(bad), [bad])
+    verdict = claims.decide("A1", "DAE decreasing", criteria.decreasing(bad), [bad])
     assert verdict.verdict == "inconclusive"
     assert "flagged" in verdict.numbers
 
@@ -64,55 +64,57 @@ def test_a_seed_that_is_flagged_throughout_decides_nothing_and_crashes_nothing()
     one_lost = curve(FALLING)._replace(flagged=np.array([[True] * 12] + [[False] * 12] * 2))
     all_lost = curve(FALLING, flagged=range(12))
     for lost in (one_lost, all_lost):
-        for criteria in (
-            claims.decreasing(lost),
-            claims.flat(lost),
-            claims.agree(lost, lost),
-            claims.alive_above(lost),
+        for found in (
+            criteria.decreasing(lost),
+            criteria.flat(lost),
+            criteria.agree(lost, lost),
+            criteria.alive_above(lost),
         ):
-            assert claims.decide("A1", "…", criteria, [lost]).verdict == "inconclusive"
-    assert not claims.decreasing(all_lost)[0].decided
+            assert claims.decide("A1", "…", found, [lost]).verdict == "inconclusive"
+    assert not criteria.decreasing(all_lost)[0].decided
 
 
 def test_a_value_outside_its_own_interval_does_not_decide():
-    odd = claims.Criterion("range", 0.04, 0.05, 1, (0.06, 0.08))
+    odd = criteria.Criterion("range", 0.04, 0.05, 1, (0.06, 0.08))
     assert odd.holds
     assert not odd.decided
 
 
-def verdict(criteria, used):
-    return claims.decide("A1", "…", criteria, [used]).verdict
+def verdict(found, used):
+    return claims.decide("A1", "…", found, [used]).verdict
 
 
 def test_verdicts_with_and_without_room_to_the_threshold():
     for seeds in (1, 2, 3):
-        assert verdict(claims.flat(curve(LEVEL, seeds=seeds)), curve(LEVEL, seeds=seeds)) == "holds"
+        assert (
+            verdict(criteria.flat(curve(LEVEL, seeds=seeds)), curve(LEVEL, seeds=seeds)) == "holds"
+        )
         falling = curve(FALLING, spread=0.01, seeds=seeds)
-        assert verdict(claims.decreasing(falling), falling) == "holds"
-        assert verdict(claims.flat(falling), falling) == "fails"
+        assert verdict(criteria.decreasing(falling), falling) == "holds"
+        assert verdict(criteria.flat(falling), falling) == "fails"
     # the range is 0.049 on average, but 0.03 to 0.07 over seeds
     base = LEVEL + 0.049 * (S == 1)
     wavering = curve(base)._replace(
         fraction=np.stack([LEVEL + d * (S == 1) for d in (0.03, 0.049, 0.068)])
     )
-    assert verdict(claims.flat(wavering), wavering) == "inconclusive"
+    assert verdict(criteria.flat(wavering), wavering) == "inconclusive"
     single = wavering._replace(
         **{k: getattr(wavering, k)[1:2] for k in ("fraction", "dead", "flagged")}
     )
-    assert verdict(claims.flat(single), single) == "holds"
+    assert verdict(criteria.flat(single), single) == "holds"
 
 
 def test_agreement_and_dead_units():
     a, b = curve(LEVEL), curve(LEVEL + 0.03 * (S == 1))
-    assert claims.agree(a, b)[0].value == pytest.approx(0.03)
-    assert verdict(claims.agree(a, b), a) == "fails"
-    assert verdict(claims.agree(a, a), a) == "holds"
-    assert verdict(claims.alive_above(curve(FALLING, dead=0.02)), a) == "fails"
+    assert criteria.agree(a, b)[0].value == pytest.approx(0.03)
+    assert verdict(criteria.agree(a, b), a) == "fails"
+    assert verdict(criteria.agree(a, a), a) == "holds"
+    assert verdict(criteria.alive_above(curve(FALLING, dead=0.02)), a) == "fails"
     sparse = curve(np.full(12, 0.04), dead=0.5)  # only cells at fraction >= 0.05 count
-    assert verdict(claims.alive_above(sparse), sparse) == "holds"
+    assert verdict(criteria.alive_above(sparse), sparse) == "holds"
 
 
 def test_a_number_comes_with_its_interval_and_its_threshold():
-    text = str(claims.flat(curve(LEVEL))[0])
+    text = str(criteria.flat(curve(LEVEL))[0])
     assert text == "max − min 0.000 [0.000, 0.000] (needs ≤ 0.05)"
-    assert "[" not in str(claims.flat(curve(LEVEL, seeds=2))[0])
+    assert "[" not in str(criteria.flat(curve(LEVEL, seeds=2))[0])

@@ -85,7 +85,7 @@ def test_the_figure_leaves_runs_with_parentage_and_three_files(made):
     record = json.loads((made / "quick" / "arpit-fig1.json").read_text())
     assert not record["evidence"]
     assert "demonstration" in record["caption"]
-    assert len(record["verdicts"]) == 12
+    assert len(record["verdicts"]) == 14
     assert all(v["verdict"].startswith("demonstration") for v in record["verdicts"])
     assert len(record["runs"]) == 20
 
@@ -182,7 +182,7 @@ def test_killed_and_repeated_gives_the_bits_of_an_undisturbed_command(made, tmp_
 # --- bad input ----------------------------------------------------------------------------
 
 REFUSALS = {
-    "figure": (["arpit-fig9"], r"Unknown figure 'arpit-fig9'.*did you mean arpit-fig1"),
+    "figure": (["arpit-fig9"], r"Unknown figure 'arpit-fig9'.*did you mean arpit-fig"),
     "scale": (["arpit-fig1", "--scale", "papers"], "Unknown scale 'papers'.*did you mean paper"),
     "seeds": (["arpit-fig1", "--seeds", "0"], "--seeds is 0; expected at least 1"),
     "rate": (["arpit-fig1", "--learning-rate", "-1"], "expected a finite number > 0"),
@@ -296,6 +296,24 @@ def test_paper_scale_is_the_papers_protocol():
         0.001 <= protocol.DATA[d].learning_rate <= 0.005 for d in protocol.SCALES["paper"].datasets
     )
     np.testing.assert_allclose(protocol.STRENGTHS[2:], [(k / 10) ** 2 for k in range(1, 11)])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(number, tmp_path):
+    arguments = [sys.executable, "-c", TINY_COMMAND, "arpit-fig1", "--out", str(tmp_path)]
+    with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if "epoch" in line:
+                process.send_signal(number)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 128 + number
+    assert f"Stopped by {number.name}. Finished runs are stored" in rest
+    assert "Traceback" not in rest
+    store = RunStore(tmp_path, "quick")
+    assert store.writer() is None
+    log = [json.loads(line) for line in store.log.read_text().splitlines()]
+    assert {"time", "run", "epoch", "epochs", "active"} == log[0].keys()
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/2/3", "-1/2"])

@@ -1,11 +1,15 @@
 """Arpit Figure 1: activation fraction against σ², ReLU, unit rows."""
 
-from experiments import claims, curves
-from experiments.claims import Curve, Verdict
-from experiments.curves import collect, draw_panels, needed
+from collections.abc import Sequence
+
+from experiments import claims, criteria, curves
+from experiments.claims import Verdict
+from experiments.criteria import Curve
+from experiments.curves import collect, draw_panels, needed, only
 from experiments.protocol import Plan
 from experiments.runs import RunSpec
 
+CLAIMS = ("A1", "A12")
 OBJECTIVES = ("dae", "cae", "mdae", "sae")
 
 
@@ -24,20 +28,26 @@ def caption(found, plan: Plan) -> str:
     return curves.caption(found, plan)
 
 
-def verdicts(found, plan: Plan) -> list[Verdict]:
-    """A1 on each data set."""
+def verdicts(found, dataset: str) -> list[Verdict]:
+    """A1, and A12: DAE ends sparser than mDAE."""
     found_curves = collect(found)
-    return [v for dataset in plan.scale.datasets for v in _a1(dataset, found_curves)]
-
-
-def _a1(dataset: str, by_name: dict[tuple[str, str], Curve]) -> list[Verdict]:
-    dae, cae, mdae, sae = (by_name[dataset, name] for name in OBJECTIVES)
-    parts = [
-        ("CAE flat", claims.flat(cae), [cae]),
-        ("mDAE flat", claims.flat(mdae), [mdae]),
-        ("CAE and mDAE agree", claims.agree(cae, mdae), [cae, mdae]),
-        ("DAE decreasing", claims.decreasing(dae), [dae]),
-        ("SAE decreasing", claims.decreasing(sae), [sae]),
-        ("DAE sparse before units die", claims.alive_above(dae), [dae]),
+    dae, mdae = (only(found_curves, dataset=dataset, objective=o) for o in ("dae", "mdae"))
+    sparser = criteria.lower(dae, mdae, 0.0, where="at the end")
+    return [
+        *statements("A1", dataset, found_curves),
+        claims.decide("A12", "DAE sparser than mDAE at σ² = 1", sparser, [dae, mdae]),
     ]
-    return [claims.decide("A1", statement, criteria, used) for statement, criteria, used in parts]
+
+
+def statements(claim: str, dataset: str, found: Sequence[Curve]) -> list[Verdict]:
+    """A1's six statements on one data set."""
+    dae, cae, mdae, sae = (only(found, dataset=dataset, objective=o) for o in OBJECTIVES)
+    parts = [
+        ("CAE flat", criteria.flat(cae), [cae]),
+        ("mDAE flat", criteria.flat(mdae), [mdae]),
+        ("CAE and mDAE agree", criteria.agree(cae, mdae), [cae, mdae]),
+        ("DAE decreasing", criteria.decreasing(dae), [dae]),
+        ("SAE decreasing", criteria.decreasing(sae), [sae]),
+        ("DAE sparse before units die", criteria.alive_above(dae), [dae]),
+    ]
+    return [claims.decide(claim, statement, needs, used) for statement, needs, used in parts]

@@ -6,6 +6,8 @@ from experiments.curves import collect, needed, over_epochs
 from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
 
+CLAIMS = ()
+
 
 def runs(plan: Plan) -> list[RunSpec]:
     """DAE with ReLU under unit rows, and the shared strength-0 model; runs of Figure 1."""
@@ -15,9 +17,9 @@ def runs(plan: Plan) -> list[RunSpec]:
 
 def draw(found, plan: Plan):
     """Left the final fraction over σ², right the fraction over epochs, seed 0."""
-    curve = next(iter(collect(found).values()))
+    (curve,) = collect(found)
     figure, (final, along) = style.panels(2, f"DAE, ReLU, unit rows, {DATA[curve.dataset].title}")
-    style.draw_curve(final, curve)
+    style.draw_curve(final, curve, curves.named(curve))
     style.strength_axis(final, curve.strengths)
     final.set_title("after training")
     style.draw_epochs(along, curve.strengths, over_epochs(found, "dae", "activation_fraction"))
@@ -34,6 +36,6 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def verdicts(found, plan: Plan) -> list[Verdict]:
+def verdicts(found, dataset: str) -> list[Verdict]:
     """None of its own: Figure 1 decides A1."""
     return []

@@ -10,11 +10,13 @@ from aesparse.penalties import get_penalty
 from aesparse.theory.audit import audit
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES, Audit
 from experiments import style
-from experiments.claims import Curve, Verdict, classify
+from experiments.claims import Verdict
+from experiments.criteria import Curve, classify
 from experiments.curves import collect, needed
 from experiments.protocol import DATA, STRENGTHS, Plan
 from experiments.runs import RunSpec
 
+CLAIMS = ("audit",)
 SCALES = ("quick",)
 DATASET = "digits"
 ACTIVATIONS = ("relu", "softplus", "sigmoid", "gelu", "elu+1", "hard-sigmoid")
@@ -44,12 +46,7 @@ def _audits() -> dict[tuple[str, str], Audit]:
 
 
 def _curves(found) -> dict[tuple[str, str], Curve]:
-    by_pair = {}
-    for s in ACTIVATIONS:
-        of_activation = {spec: run for spec, run in found.items() if spec.activation == s}
-        for (_, objective), curve in collect(of_activation).items():
-            by_pair[s, objective] = curve
-    return by_pair
+    return {(c.activation, c.objective): c for c in collect(found)}
 
 
 def _outcome(conclusion: str, curve: Curve) -> str:
@@ -58,12 +55,12 @@ def _outcome(conclusion: str, curve: Curve) -> str:
     return "right" if classify(curve) == EXPECTED[conclusion] else "wrong"
 
 
-def verdicts(found, plan: Plan) -> list[Verdict]:
+def verdicts(found, dataset: str) -> list[Verdict]:
     """One line a pair: predicted, trained, and whether they agree."""
     return [
         Verdict(
             "audit",
-            DATASET,
+            dataset,
             f"{s} with {style.label(r)}: predicted {_audits()[s, r].conclusion}",
             _outcome(_audits()[s, r].conclusion, curve),
             f"trained {classify(curve)}: fraction {_span(curve)}; {_audits()[s, r].reason}",
@@ -79,7 +76,7 @@ def _span(curve: Curve) -> str:
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows, with the count of right predictions."""
-    outcomes = [v.verdict for v in verdicts(found, plan)]
+    outcomes = [v.verdict for v in verdicts(found, DATASET)]
     said = len(outcomes) - outcomes.count("abstained")
     first = next(iter(found))
     return (
@@ -97,7 +94,7 @@ def draw(found, plan: Plan):
     figure, axes = style.table(len(PENALTIES), len(ACTIVATIONS))
     for (s, r), curve in _curves(found).items():
         axis = axes[PENALTIES.index(r)][ACTIVATIONS.index(s)]
-        style.draw_curve(axis, curve)
+        style.draw_curve(axis, curve, style.label(r))
         outcome = _outcome(_audits()[s, r].conclusion, curve)
         style.remark(axis, f"{_audits()[s, r].conclusion.split(':')[0]}\n{outcome}", outcome)
     for column, s in enumerate(ACTIVATIONS):

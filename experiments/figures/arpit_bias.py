@@ -1,0 +1,119 @@
+"""Arpit section 3: do mean pre-activations, moved by the bias, decide the activation fraction?"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from experiments import claims, criteria, style
+from experiments.claims import Verdict
+from experiments.curves import cells, needed
+from experiments.figures.arpit_fig1 import OBJECTIVES
+from experiments.protocol import DATA, Plan
+from experiments.runs import RunSpec
+
+CLAIMS = ("A8", "A10")
+ACTIVATIONS = ("relu", "sigmoid", "softplus")
+GROUP = ("dataset", "activation")
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """The unit-row runs of Figures 1 and 4 and of the softplus figure."""
+    return [s for a in ACTIVATIONS for s in needed(plan, OBJECTIVES, a, "unit")]
+
+
+def _cells(found: Mapping, dataset: str, activation: str, name: str) -> np.ndarray:
+    """A variable over all unit-row cells of a data set and activation, flagged ones NaN; [S, K]."""
+    parts = []
+    for objective in OBJECTIVES:
+        specs = [
+            s
+            for s in found
+            if (s.dataset, s.activation, s.objective) == (dataset, activation, objective)
+        ]
+        values, lost = (cells(found, specs, n) for n in (name, "flagged_epoch"))
+        keep = slice(0 if objective == OBJECTIVES[0] else 1, None)  # the shared cell once
+        parts.append(np.where(lost >= 0, np.nan, values)[:, keep])
+    return np.concatenate(parts, axis=1)
+
+
+def _matched(found: Mapping, dataset: str, activation: str) -> str:
+    """How much of DAE's and SAE's fall the moved biases undo, where the runs tell."""
+    told = []
+    for objective in ("dae", "sae"):
+        chosen = [
+            run
+            for s, run in found.items()
+            if (s.dataset, s.activation, s.objective) == (dataset, activation, objective)
+            and "matched_activation_fraction" in run
+        ]
+        if chosen:
+            before, after = (
+                np.mean([float(run[n][-1]) for run in chosen])
+                for n in ("activation_fraction", "matched_activation_fraction")
+            )
+            told.append(f"{style.label(objective)} {before:.3f} → {after:.3f}")
+    return "; with AE's E[a_j] by moved biases at σ² = 1: " + ", ".join(told) if told else ""
+
+
+def draw(found, plan: Plan):
+    """Fraction against the cell's mean E[a_j], a panel per data set and activation."""
+    figure, axes = style.table(2, len(ACTIVATIONS))
+    figure.set_size_inches(9, 5.6)
+    for row, dataset in enumerate(plan.scale.datasets):
+        for column, activation in enumerate(ACTIVATIONS):
+            axis = axes[row][column]
+            x, y = (
+                _cells(found, dataset, activation, n)
+                for n in ("preactivation_mean", "activation_fraction")
+            )
+            axis.plot(x.ravel(), y.ravel(), "o", color="#0072B2", markersize=3, alpha=0.6)
+            axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=9)
+            axis.set_xlabel("mean E[a_j] of the cell" if row else "", fontsize=8)
+        axes[row][0].set_ylabel("activation fraction", fontsize=8)
+    axes[0][0].set_ylim(-0.03, 1.03)
+    low = min(axis.dataLim.x0 for axis in axes.flat)
+    axes[0][0].set_xlim(low * 1.05 - 0.1, max(axis.dataLim.x1 for axis in axes.flat) * 1.05 + 0.1)
+    axes[0][0].xaxis.set_major_locator(style.few_ticks())
+    return figure
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    scale = plan.scale
+    return (
+        ("" if scale.evidence else "A demonstration on small data, not evidence. ")
+        + "Activation fraction of every unit-row cell (AE, DAE, CAE, mDAE, SAE; 12 strengths; "
+        f"{plan.seeds} seed{'s' * (plan.seeds > 1)}) against the mean over its units of E[a_j]; "
+        f"flagged cells left out; m = {scale.hidden}, N = {scale.samples}, {scale.epochs} epochs."
+    )
+
+
+def verdicts(found, dataset: str) -> list[Verdict]:
+    """A8 and A10 on one data set, for each activation."""
+    decided = []
+    for activation in dict.fromkeys(spec.activation for spec in found):
+        mean, fraction = (
+            _cells(found, dataset, activation, n)
+            for n in ("preactivation_mean", "activation_fraction")
+        )
+        rank = criteria.rank_correlation(mean, fraction, claims.BIAS_RANK)
+        statement = f"fraction follows E[a_j] over cells, {activation}"
+        verdict = claims.settle("A8", dataset, statement, [rank], len(mean))
+        numbers = verdict.numbers + _matched(found, dataset, activation)
+        decided.append(verdict._replace(numbers=numbers))
+        met = _condition(found, dataset, activation)
+        share = criteria.mean_at_least(
+            met, claims.CONDITION_MET, "share of (cell, unit, epoch) that meet it"
+        )
+        statement = f"Theorem 1's condition is met in these runs, {activation}"
+        decided.append(claims.settle("A10", dataset, statement, [share], len(met)))
+    return decided
+
+
+def _condition(found: Mapping, dataset: str, activation: str) -> np.ndarray:
+    """The share of units that meet Theorem 1's condition, per regularized cell; [S, K, E + 1]."""
+    by_seed: dict[int, list] = {}
+    for spec, run in found.items():
+        if (spec.dataset, spec.activation) == (dataset, activation) and spec != spec.baseline:
+            by_seed.setdefault(spec.seed, []).append(run["history_pressure_share"].values)
+    return np.stack([np.concatenate(parts) for _, parts in sorted(by_seed.items())]).astype(float)

@@ -1,0 +1,67 @@
+"""Arpit Figure 2: activation fraction against σ², ReLU, free rows."""
+
+from experiments import claims, criteria, curves
+from experiments.claims import Verdict
+from experiments.curves import collect, draw_panels, needed, only
+from experiments.figures.arpit_fig1 import OBJECTIVES
+from experiments.protocol import DATA, Plan
+from experiments.runs import RunSpec
+
+CLAIMS = ("A2",)
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """Figure 1's objectives with free rows, and DAE under unit rows beside them."""
+    return [
+        *needed(plan, OBJECTIVES, activation="relu", constraint="free"),
+        *needed(plan, ("dae",), activation="relu", constraint="unit"),
+    ]
+
+
+def _name(curve) -> str:
+    return curves.named(curve) + (", unit rows" if curve.constraint == "unit" else "")
+
+
+def draw(found, plan: Plan):
+    """Two panels: digit data left, colour patches right."""
+    shown = collect(found)
+    return draw_panels(shown, plan, "Activation fraction, ReLU, free rows", _name)
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    return curves.caption(found, plan, _name)
+
+
+def verdicts(found, dataset: str) -> list[Verdict]:
+    """A2 on one data set: how sparse DAE gets with free rows, and with unit rows."""
+    free, unit = (
+        only(collect(found), dataset=dataset, objective="dae", constraint=c)
+        for c in ("free", "unit")
+    )
+    floor = criteria.stays_above(free, claims.FREE_FLOOR)
+    return [
+        claims.decide("A2", f"DAE stays at {claims.FREE_FLOOR:g} or more", floor, [free]),
+        claims.decide(
+            "A2", "DAE lower with unit rows", criteria.sparser_alive(unit, free), [unit, free]
+        ),
+    ]
+
+
+def joint(found) -> list[Verdict]:
+    """A2 across the data sets: CAE and mDAE behave differently on them."""
+    return classes_differ("A2", found, constraint="free")
+
+
+def classes_differ(claim: str, found, **fields) -> list[Verdict]:
+    """For CAE and for mDAE: the class of the curve differs between the two data sets."""
+    shown = collect(found)
+    datasets = [name for name in DATA if any(c.dataset == name for c in shown)]
+    return [
+        claims.classes_differ(
+            claim,
+            f"{label} behaves differently on the two",
+            *(only(shown, dataset=d, objective=objective, **fields) for d in datasets),
+        )
+        for objective, label in (("cae", "CAE"), ("mdae", "mDAE"))
+    ]

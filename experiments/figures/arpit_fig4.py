@@ -1,0 +1,39 @@
+"""Arpit Figure 4: activation fraction against σ², sigmoid, unit rows."""
+
+from experiments import claims, criteria, curves, style
+from experiments.claims import Verdict
+from experiments.curves import collect, draw_panels, needed, only
+from experiments.figures.arpit_fig1 import OBJECTIVES
+from experiments.protocol import Plan
+from experiments.runs import RunSpec
+
+CLAIMS = ("A4",)
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """Figure 1's objectives with sigmoid units."""
+    return needed(plan, OBJECTIVES, activation="sigmoid", constraint="unit")
+
+
+def draw(found, plan: Plan):
+    """Two panels: digit data left, colour patches right."""
+    return draw_panels(collect(found), plan, "Activation fraction, sigmoid, unit rows")
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    return curves.caption(found, plan)
+
+
+def verdicts(found, dataset: str) -> list[Verdict]:
+    """A4 on one data set."""
+    return all_decreasing("A4", found, dataset)
+
+
+def all_decreasing(claim: str, found, dataset: str) -> list[Verdict]:
+    """DAE, CAE, mDAE and SAE fall, each a statement of its own."""
+    shown = [only(collect(found), dataset=dataset, objective=o) for o in OBJECTIVES]
+    return [
+        claims.decide(claim, f"{style.label(c.objective)} decreasing", criteria.decreasing(c), [c])
+        for c in shown
+    ]

@@ -1,0 +1,45 @@
+"""Arpit section 2.1.1: DAE and SAE with the encoding bias frozen at 0, ReLU, unit rows."""
+
+from experiments import claims, criteria, curves, style
+from experiments.claims import Verdict
+from experiments.curves import collect, draw_panels, needed, only
+from experiments.protocol import Plan
+from experiments.runs import RunSpec
+
+CLAIMS = ("A7",)
+OBJECTIVES = ("dae", "sae")
+FROZEN = "unit-frozen-bias"
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """Both objectives with and without a trained bias."""
+    constraints = (FROZEN, "unit")
+    return [s for c in constraints for s in needed(plan, OBJECTIVES, "relu", c)]
+
+
+def _name(curve) -> str:
+    return curves.named(curve) + (", b = 0" if curve.constraint == FROZEN else "")
+
+
+def draw(found, plan: Plan):
+    """Two panels: digit data left, colour patches right."""
+    return draw_panels(collect(found), plan, "Without encoding bias: ReLU, unit rows", _name)
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    return curves.caption(found, plan, _name)
+
+
+def verdicts(found, dataset: str) -> list[Verdict]:
+    """A7 on one data set."""
+    shown, decided = collect(found), []
+    for objective in OBJECTIVES:
+        frozen, biased = (
+            only(shown, dataset=dataset, objective=objective, constraint=c)
+            for c in (FROZEN, "unit")
+        )
+        needs = criteria.lower(biased, frozen, claims.FROZEN_BIAS, where="anywhere")
+        statement = f"{style.label(objective)} less sparse without its bias"
+        decided.append(claims.decide("A7", statement, needs, [frozen, biased]))
+    return decided

@@ -1,0 +1,75 @@
+"""Arpit section 2.2: how large DAE-2's term with the residual is, sigmoid and softplus."""
+
+import numpy as np
+
+from experiments import claims, criteria, style
+from experiments.claims import Verdict
+from experiments.curves import needed
+from experiments.protocol import DATA, STRENGTHS, Plan
+from experiments.runs import RunSpec
+
+CLAIMS = ("A11",)
+ACTIVATIONS = ("sigmoid", "softplus")
+GROUP = ("dataset", "activation")
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """DAE-2 with smooth units under unit rows."""
+    return [
+        spec
+        for activation in ACTIVATIONS
+        for spec in needed(plan, ("dae2",), activation=activation, constraint="unit")
+        if spec != spec.baseline
+    ]
+
+
+def _shares(found, dataset: str, activation: str) -> np.ndarray:
+    """Residual term over the others, mean over each epoch's steps; [S, G, E]."""
+    chosen = [s for s in found if (s.dataset, s.activation) == (dataset, activation)]
+    return np.stack([found[s]["loss_residual_share"].values for s in chosen]).astype(float)
+
+
+def draw(found, plan: Plan):
+    """A panel per data set and activation: the share over epochs for every strength, seed 0."""
+    figure, axes = style.table(2, 2)
+    figure.set_size_inches(8, 6)
+    for column, dataset in enumerate(plan.scale.datasets):
+        for row, activation in enumerate(ACTIVATIONS):
+            axis = axes[row][column]
+            shares = _shares(found, dataset, activation)[0]
+            style.draw_epochs(axis, np.array(STRENGTHS[1:]), shares, first_epoch=1)
+            axis.set_yscale("log")
+            axis.set_ylim(1e-5, 10)
+            axis.set_xticks([1, 10, 20, 30, 40, 50])
+            axis.axhline(claims.RESIDUAL_SHARE, color="#000000", linewidth=0.8, linestyle=":")
+            axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=10)
+        axes[0][column].set_xlabel("")
+    for row in axes:
+        row[0].set_ylabel("residual term / other terms")
+    return figure
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    scale = plan.scale
+    return (
+        ("" if scale.evidence else "A demonstration on small data, not evidence. ")
+        + "Size of DAE-2's term with the residual over that of its other two terms, mean over the "
+        "updates of each epoch, against epochs, one line per σ² (numbers at the right), seed 0; "
+        f"dotted: {claims.RESIDUAL_SHARE:g}, below which A11 wants it from epoch "
+        f"{claims.RESIDUAL_EPOCH} on. Unit rows, m = {scale.hidden}, N = {scale.samples}."
+    )
+
+
+def verdicts(found, dataset: str) -> list[Verdict]:
+    """A11 on one data set, for each smooth activation."""
+    decided = []
+    for activation in dict.fromkeys(spec.activation for spec in found):
+        shares = _shares(found, dataset, activation)
+        late = shares[..., claims.RESIDUAL_EPOCH - 1 :]
+        needs = criteria.largest_at_most(
+            late, claims.RESIDUAL_SHARE, f"largest share from epoch {claims.RESIDUAL_EPOCH} on"
+        )
+        statement = f"residual term below {claims.RESIDUAL_SHARE:.0%} of the others, {activation}"
+        decided.append(claims.settle("A11", dataset, statement, [needs], len(shares)))
+    return decided

@@ -1,0 +1,46 @@
+"""Arpit section 3.1.1: what makes ReLU DAE sparse, its first-order term or the kink?"""
+
+from experiments import claims, curves, style
+from experiments.claims import Verdict
+from experiments.criteria import classify, decreasing
+from experiments.curves import collect, draw_panels, needed, only
+from experiments.protocol import Plan
+from experiments.runs import RunSpec
+
+CLAIMS = ("A9",)
+OBJECTIVES = ("dae", "dae-antithetic", "edae", "dae2", "dae2-kink")
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """DAE, DAE without its first-order term, that term alone, DAE-2, DAE-2 with the kink."""
+    return needed(plan, OBJECTIVES, activation="relu", constraint="unit")
+
+
+def draw(found, plan: Plan):
+    """Two panels: digit data left, colour patches right."""
+    return draw_panels(collect(found), plan, "Why ReLU DAE is sparse: unit rows")
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    return curves.caption(found, plan)
+
+
+def verdicts(found, dataset: str) -> list[Verdict]:
+    """A9: without the first-order term, in antithetic pairs, DAE's trend is gone."""
+    shown = [only(collect(found), dataset=dataset, objective=o) for o in OBJECTIVES]
+    antithetic = shown[1]
+    trend = claims.decide("A9", "", decreasing(antithetic), [antithetic])
+    opposite = {"holds": "fails", "fails": "holds"}
+    beside = "; ".join(
+        f"{style.label(c.objective)} {classify(c)}, {c.kept.mean(0)[0]:.3f} → "
+        f"{c.kept.mean(0)[-1]:.3f}"
+        for c in shown
+    )
+    return [
+        trend._replace(
+            statement="DAE with antithetic noise loses its decreasing trend",
+            verdict=opposite.get(trend.verdict, trend.verdict),
+            numbers=f"antithetic DAE: {trend.numbers}; {beside}",
+        )
+    ]

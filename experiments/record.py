@@ -1,0 +1,78 @@
+"""The record: every claim's verdicts at every scale that decides, from stored runs alone."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from aesparse.errors import InputError
+from aesparse.files import replacing
+from experiments.claims import Verdict
+from experiments.making import decided, figure_names, get_figure, scales
+from experiments.protocol import SCALES, Plan, title
+from experiments.runs import RunStore
+
+__all__ = ["collect_verdicts", "lines", "summary", "table", "write_between_markers"]
+
+MARKERS = ("<!-- verdicts: written by `python -m experiments verdicts` -->", "<!-- /verdicts -->")
+
+
+def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str, Verdict]]:
+    """(scale, figure, verdict) for every claim, in the order of the claims' numbers.
+
+    At each scale the default seeds are asked for, or as many as are stored if that is more.
+    """
+    found = []
+    for scale in (name for name, s in SCALES.items() if s.evidence):
+        store = RunStore(out, scale)
+        for name in figure_names():
+            figure = get_figure(name)
+            if scale in scales(figure):
+                plan = Plan.checked(scale, seeds, None)
+                runs = {spec: store.load(spec) for spec in figure.runs(plan)}
+                found += [(scale, name, v) for v in decided(figure, runs)]
+    order = list(SCALES)
+    return sorted(found, key=lambda row: (_number(row[2].claim), order.index(row[0])))
+
+
+def _number(claim: str) -> tuple[str, int, str]:
+    letter, number, rest = re.match(r"(\D*)(\d*)(.*)", claim).groups()
+    return letter, int(number or 0), rest
+
+
+def lines(found: list[tuple[str, str, Verdict]]) -> list[str]:
+    """One line a verdict, for a terminal."""
+    return [
+        f"{v.claim}  {scale}, {title(v.dataset)}: {v.statement}: {v.verdict}: {v.numbers}"
+        for scale, _, v in found
+    ]
+
+
+def summary(found: list[tuple[str, str, Verdict]]) -> str:
+    """How many verdicts of each kind there are."""
+    counts = Counter(verdict.verdict for _, _, verdict in found)
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+
+
+def table(found: list[tuple[str, str, Verdict]]) -> str:
+    """Their count and the verdicts as a Markdown table."""
+    head = ["| claim | scale | data | statement | verdict | numbers |", "|---|---|---|---|---|---|"]
+    rows = [
+        f"| {v.claim} | {scale} | {title(v.dataset)} | {v.statement} | {v.verdict} | {v.numbers} |"
+        for scale, _, v in found
+    ]
+    return "\n".join([f"In all: {summary(found)}.", "", *head, *rows])
+
+
+def write_between_markers(path: Path, text: str) -> None:
+    """Replaces what stands between the markers of a file; `InputError` if it has none."""
+    begin, end = MARKERS
+    content = path.read_text() if path.is_file() else ""
+    if content.count(begin) != 1 or content.count(end) != 1:
+        raise InputError(
+            f"{path} does not hold the markers {begin} and {end} once each; add them where the "
+            "table belongs."
+        )
+    before, rest = content.split(begin)
+    _, after = rest.split(end)
+    with replacing(path) as temporary:
+        temporary.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")

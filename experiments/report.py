@@ -1,0 +1,135 @@
+"""The report: one self-contained page with the claims, the figures, and a look into the cells."""
+
+import base64
+import html
+import io
+import json
+import string
+from pathlib import Path
+
+import numpy as np
+
+from aesparse.files import replacing
+from experiments import record, style
+from experiments.claims import Verdict
+from experiments.making import figure_names, get_figure, scales
+from experiments.protocol import SCALES, Plan, title
+from experiments.runs import RunSpec, RunStore
+
+__all__ = ["write"]
+
+_TEMPLATE = Path(__file__).with_name("report.html")
+_HISTORIES = {
+    "activation_fraction": "activation fraction",
+    "dead_fraction": "dead units",
+    "preactivation_mean": "mean E[a_j]",
+    "reconstruction": "reconstruction error",
+}
+_GAP = 1  # pixels between filters
+
+
+def write(out: Path, seeds: int | None = None) -> Path:
+    """Writes `out/index.html` from what is stored, and returns its path."""
+    verdicts = record.collect_verdicts(out, seeds)
+    figures, runs = [], {}
+    for scale in reversed(SCALES):
+        for name in figure_names():
+            stored = out / scale / f"{name}.json"
+            if stored.exists():
+                figures.append(_figure(scale, name, stored))
+            if scale in scales(get_figure(name)):
+                store, plan = RunStore(out, scale), Plan.checked(scale, seeds, None)
+                first = [s for s in get_figure(name).runs(plan) if s.seed == 0]
+                runs |= {(scale, s): store.path(s) for s in first if store.path(s).exists()}
+    cells = [_cell(scale, spec, RunStore(out, scale)) for scale, spec in runs]
+    page = string.Template(_TEMPLATE.read_text()).substitute(
+        verdicts="\n".join(_row(out, *row) for row in verdicts),
+        summary=record.summary(verdicts),
+        figures="\n".join(figures),
+        runs=json.dumps(cells, separators=(",", ":")).replace("</", "<\\/"),
+        histories=json.dumps(_HISTORIES),
+    )
+    path = out / "index.html"
+    with replacing(path) as temporary:
+        temporary.write_text(page)
+    return path
+
+
+def _row(out: Path, scale: str, figure: str, v: Verdict) -> str:
+    claim = html.escape(v.claim)
+    if (out / scale / f"{figure}.json").exists():
+        claim = f'<a href="#{scale}-{figure}">{claim}</a>'
+    cells = (scale, title(v.dataset), v.statement, v.numbers)
+    return (
+        f"<tr><td>{claim}</td>"
+        f'<td><span class="verdict {v.verdict.replace(" ", "-")}">{v.verdict}</span></td>'
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        + "</tr>"
+    )
+
+
+def _figure(scale: str, name: str, stored: Path) -> str:
+    told = json.loads(stored.read_text())
+    options = "" if scale == "quick" else f" --scale {scale} --data-dir DATA"
+    parents = list(told["runs"].values())
+    made = ", ".join(
+        f"{field} {' / '.join(sorted({str(p[field]) for p in parents}))}"
+        for field in ("device", "jax", "revision")
+    )
+    hours = sum(p["wall_seconds"] for p in parents) / 3600
+    return (
+        f'<figure id="{scale}-{name}"><h3>{html.escape(told["title"])} '
+        f"<small>{scale}</small></h3>"
+        f'<img alt="{html.escape(told["title"])}" src="data:image/svg+xml;base64,'
+        f'{_encoded(stored.with_suffix(".svg").read_bytes())}">'
+        f"<figcaption>{html.escape(told['caption'])}</figcaption>"
+        f"<details><summary>How it was made</summary>"
+        f"<pre>python -m experiments {name}{options}</pre>"
+        f"<p>{len(parents)} runs, {hours:.1f} hours of training; {html.escape(made)}.</p>"
+        "</details></figure>"
+    )
+
+
+def _encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _cell(scale: str, spec: RunSpec, store: RunStore) -> dict:
+    """What the page's script draws: a run's histories, and its filters where they are kept."""
+    run = store.load(spec)
+    label = f"{scale}: {title(spec.dataset)}, {style.label(spec.objective)}"
+    return {
+        "label": f"{label}, {spec.activation}, {spec.constraint}, rate {spec.learning_rate:g}",
+        "strengths": list(spec.strengths),
+        "histories": {
+            name: [_rounded(line) for line in run[f"history_{name}"].values] for name in _HISTORIES
+        },
+        "filters": [
+            {"strength": float(strength), "png": _filters(rows, spec.dataset)}
+            for strength, rows in zip(
+                run["filter_strength"].values, run["filters"].values, strict=True
+            )
+        ]
+        if "filters" in run
+        else [],
+    }
+
+
+def _rounded(line: np.ndarray) -> list[float | None]:
+    return [float(f"{v:.3g}") if np.isfinite(v) else None for v in line.astype(float)]
+
+
+def _filters(rows: np.ndarray, dataset: str) -> str:
+    """A strip of filters as a PNG: grey around zero, or colours for patches."""
+    from matplotlib.image import imsave
+
+    depth = 3 if dataset in ("cifar10", "photos") else 1
+    side = round((rows.shape[1] / depth) ** 0.5)
+    tiles = (rows.reshape(len(rows), side, side, depth).astype(int) + 128).clip(0, 255)
+    strip = np.full((side, len(rows) * (side + _GAP) - _GAP, 3), 255, np.uint8)
+    for i, tile in enumerate(tiles):
+        begin = i * (side + _GAP)
+        strip[:, begin : begin + side] = np.broadcast_to(tile, (side, side, 3))
+    buffer = io.BytesIO()
+    imsave(buffer, strip, format="png", metadata={"Software": None})
+    return _encoded(buffer.getvalue())
