@@ -40,7 +40,8 @@ def draw(found, plan: Plan):
             style.draw_epochs(axis, np.array(STRENGTHS[1:]), shares, first_epoch=1)
             axis.set_yscale("log")
             axis.set_ylim(1e-5, 10)
-            axis.set_xticks([1, 10, 20, 30, 40, 50])
+            last = shares.shape[1]
+            axis.set_xticks([1, (1 + last) // 2, last])
             axis.axhline(claims.RESIDUAL_SHARE, color="#000000", linewidth=0.8, linestyle=":")
             axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=10)
         axes[0][column].set_xlabel("")

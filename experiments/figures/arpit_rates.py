@@ -1,0 +1,96 @@
+"""Sensitivity: activation fraction against σ² at several learning rates and batch sizes, ReLU."""
+
+import numpy as np
+
+from experiments import claims, style
+from experiments.claims import Verdict
+from experiments.criteria import Curve, classify, decreasing
+from experiments.curves import collect, needed, only
+from experiments.protocol import DATA, STRENGTHS, Plan
+from experiments.runs import RunSpec
+
+CLAIMS = ("A3, rates and batches",)
+SCALES = ("reduced",)
+OBJECTIVES = ("dae", "cae", "mdae", "sae", "edae")
+RATES = (0.001, 0.003, 0.005)
+BATCHES = (25, 200)  # besides the protocol's
+_BATCH_LINES = ((0, (1, 1)), "-", (0, (5, 2)))
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """Five objectives at every rate, eDAE at every batch size; unit rows, seed 0."""
+    one = plan._replace(seeds=1)
+    swept = [
+        spec
+        for rate in RATES
+        for spec in needed(one._replace(learning_rate=rate), OBJECTIVES, "relu", "unit")
+    ]
+    own = needed(one, ("edae",), "relu", "unit")
+    batches = [spec._replace(batch_size=size) for size in BATCHES for spec in own]
+    return list(dict.fromkeys([*swept, *own, *batches]))
+
+
+def _by_batch(shown: list[Curve], plan: Plan, dataset: str) -> list[Curve]:
+    sizes = sorted({*BATCHES, plan.scale.batch_size})
+    rate = DATA[dataset].learning_rate
+    return [
+        only(shown, dataset=dataset, objective="edae", learning_rate=rate, batch_size=size)
+        for size in sizes
+    ]
+
+
+def draw(found, plan: Plan):
+    """A column per learning rate, and one with eDAE's batch sizes; a row per data set."""
+    figure, axes = style.table(len(plan.scale.datasets), len(RATES) + 1)
+    figure.set_size_inches(11, 6)
+    shown = collect(found)
+    axes[0][0].set_ylim(-0.03, 1.03)
+    for row, dataset in zip(axes, plan.scale.datasets, strict=True):
+        for axis, rate in zip(row, RATES, strict=False):
+            for objective in OBJECTIVES:
+                curve = only(
+                    shown, dataset=dataset, objective=objective, learning_rate=rate,
+                    batch_size=plan.scale.batch_size,
+                )  # fmt: skip
+                style.draw_curve(axis, curve, style.label(objective))
+            axis.set_title(f"learning rate {rate:g}", fontsize=9)
+        for curve, line in zip(_by_batch(shown, plan, dataset), _BATCH_LINES, strict=True):
+            mean = np.ma.masked_invalid(curve.kept).mean(axis=0)
+            row[-1].plot(curve.strengths, mean, linestyle=line, color="#000000",
+                         label=f"batch {curve.batch_size}")  # fmt: skip
+        row[-1].set_title(f"eDAE, learning rate {DATA[dataset].learning_rate:g}", fontsize=9)
+        row[-1].legend(fontsize=7, frameon=False)
+        row[0].set_ylabel(f"{DATA[dataset].title}\nshare active", fontsize=9)
+    for axis in axes[-1]:
+        axis.set_xlabel("σ²", fontsize=9)
+    style.legend(figure, axes[0][0], any(c.flagged.any() for c in shown))
+    return figure
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    scale = plan.scale
+    lost = [
+        f"{style.label(c.objective)} on {DATA[c.dataset].title} at rate {c.learning_rate:g}, batch "
+        f"{c.batch_size} ({c.flagged_strengths} of {len(STRENGTHS)} strengths)"
+        for c in collect(found)
+        if c.flagged.any()
+    ]
+    return (
+        "Average activation fraction (solid) and dead units (dashed) after "
+        f"{scale.epochs} epochs against σ², ReLU, unit rows, at three learning rates; right: eDAE "
+        f"at three batch sizes. m = {scale.hidden}, N = {scale.samples}, one seed. "
+        + (f"Flagged: {'; '.join(lost)}." if lost else "No cell was flagged.")
+    )
+
+
+def verdicts(found, dataset: str) -> list[Verdict]:
+    """A3 away from the protocol's rate and batch size: is eDAE decreasing everywhere?"""
+    decided = []
+    for curve in collect(found):
+        if curve.objective == "edae":
+            statement = f"eDAE decreasing, rate {curve.learning_rate:g}, batch {curve.batch_size}"
+            verdict = claims.decide(CLAIMS[0], statement, decreasing(curve), [curve])
+            numbers = f"{classify(curve)}; {verdict.numbers}"
+            decided.append(verdict._replace(numbers=numbers))
+    return decided
