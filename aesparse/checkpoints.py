@@ -8,9 +8,10 @@ import contextlib
 import hashlib
 import json
 import logging
+import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,8 @@ class Checkpoints:
 
     `identity` is any text that equal trainings share and others do not; a save is due when the
     last one lies `every_seconds` back. Damaged checkpoints are told to `on_damage(sentence)`.
+    `about` is kept with every checkpoint; after `latest`, `history` lists the interrupted
+    attempts that led to it: their last epoch, what they said about themselves, their seconds.
     """
 
     def __init__(
@@ -45,18 +48,18 @@ class Checkpoints:
         identity: str,
         *,
         every_seconds: float | int = 60,
-        on_damage=warnings.warn,
+        on_damage: Callable[[str], object] = warnings.warn,
+        about: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.identity = Path(folder).resolve(), identity
+        self.about, self.history, self._begin = about or {}, [], time.monotonic()
         self._every, self._last, self._on_damage = every_seconds, time.monotonic(), on_damage
 
     @contextlib.contextmanager
     def _manager(self) -> Iterator:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of orbax and what it imports, about themselves
+        with _quiet():
             import orbax.checkpoint as ocp
 
-            logging.getLogger("absl").setLevel(logging.ERROR)
             options = ocp.CheckpointManagerOptions(
                 max_to_keep=_KEPT, enable_async_checkpointing=False, cleanup_tmp_directories=True
             )
@@ -65,7 +68,9 @@ class Checkpoints:
 
     def part(self, number: int) -> "Checkpoints":
         """Those of one of several trainings that follow each other."""
-        options = {"every_seconds": self._every, "on_damage": self._on_damage}
+        options = {
+            "every_seconds": self._every, "on_damage": self._on_damage, "about": self.about
+        }  # fmt: skip
         return Checkpoints(self.folder / f"part-{number}", self.identity, **options)
 
     @property
@@ -79,7 +84,12 @@ class Checkpoints:
         `InputError` if it cannot be written, with the one before intact.
         """
         leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
-        known = {"identity": self.identity, "sha256": _checksum(leaves)}
+        known = {
+            "identity": self.identity,
+            "sha256": _checksum(leaves),
+            "about": {**self.about, "seconds": time.monotonic() - self._begin},
+            "history": self.history,
+        }
         with self._manager() as (manager, args):
             parts = args.Composite(leaves=args.StandardSave(leaves), known=args.JsonSave(known))
             try:
@@ -94,10 +104,11 @@ class Checkpoints:
                 ) from None
         self._last = time.monotonic()
 
-    def latest(self, like: PyTree) -> Resumed | None:
+    def latest(self, like: PyTree, *, before: int | None = None) -> Resumed | None:
         """The newest sound checkpoint, with the structure of `like`; None if there is none yet.
 
-        `InputError` if all are damaged, or if the newest sound one is of another training.
+        `InputError` if all are damaged, or if the newest sound one is of another training: one
+        with another identity or structure, or not `before` that many epochs.
         """
         if not self.folder.exists():
             return None
@@ -122,9 +133,17 @@ class Checkpoints:
                         "going on from the one before."
                     )
                     continue
+                structure = jax.tree.structure(like)
                 self._require_own(epoch, known["identity"])
+                if len(leaves) != structure.num_leaves or (before is not None and epoch >= before):
+                    raise InputError(
+                        f"The checkpoint {self.folder / str(epoch)} does not fit this training: "
+                        f"{len(leaves)} arrays after epoch {epoch}; expected "
+                        f"{structure.num_leaves} after one before {before}. Give another folder."
+                    )
+                self.history = [*known["history"], {"epoch": epoch, **known["about"]}]
                 ordered = [leaves[str(i)] for i in range(len(leaves))]
-                return Resumed(epoch, jax.tree.unflatten(jax.tree.structure(like), ordered))
+                return Resumed(epoch, jax.tree.unflatten(structure, ordered))
         if epochs:
             raise InputError(
                 f"All checkpoints under {self.folder} are damaged; delete the folder to begin "
@@ -138,6 +157,25 @@ class Checkpoints:
                 f"The checkpoint {self.folder / str(epoch)} belongs to another training "
                 f"({_difference(identity, self.identity)}); delete the folder to begin this one."
             )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what orbax says of itself, in warnings, logs and tracebacks of its threads.
+
+    Its failures are raised as well, and told in one sentence.
+    """
+    log, hook = logging.getLogger("absl"), threading.excepthook
+    level = log.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        log.setLevel(logging.CRITICAL + 1)
+        threading.excepthook = lambda arguments: None
+        try:
+            yield
+        finally:
+            log.setLevel(level)
+            threading.excepthook = hook
 
 
 def _checksum(leaves: dict[str, np.ndarray]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aesparse.errors import InputError
 
-__all__ = ["UNFINISHED", "replacing", "require_writable"]
+__all__ = ["UNFINISHED", "readable_failure", "replacing", "require_writable"]
 
 UNFINISHED = ".unfinished-"  # prefix of a file that is being written
 
@@ -26,6 +26,19 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def readable_failure() -> Iterator[None]:
+    """Turns a full disk and its like into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or "the output"
+        raise InputError(
+            f"{where} could not be written ({error.strerror or error}); what was stored before is "
+            "intact. Make room and repeat the command."
+        ) from None
 
 
 def require_writable(folder: Path) -> None:

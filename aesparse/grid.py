@@ -155,24 +155,26 @@ def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, checkpoi
 
     def record(params):
         metrics = program.measure(params, subset)[1]
-        return on_hosts((metrics, program.pressure(params, keys, few, cells)))
+        return metrics, program.pressure(params, keys, few, cells)
 
     begin, records, losses = 1, [record(state.params)], []
     if checkpoints is not None:
         like = (state, records[0], jax.eval_shape(lambda: train(state, begin))[1])
-        resumed = checkpoints.latest(like)
+        resumed = checkpoints.latest(like, before=epochs)
         if resumed is not None:
             begin, (hosted, *joined) = resumed.epoch + 1, resumed.tree
-            state, records, losses = on_devices(hosted), *map(_split, joined)
+            state = on_devices(hosted)
+            records, losses = ([on_devices(r) for r in _split(parts)] for parts in joined)
     for epoch in range(begin, epochs + 1):
         state, aux = train(state, epoch)
-        losses.append(on_hosts(aux))
+        losses.append(aux)
         records.append(record(state.params))
         if checkpoints is not None and checkpoints.due and epoch < epochs:
-            checkpoints.save(epoch, (on_hosts(state), _joined(records), _joined(losses)))
+            told = (_joined([on_hosts(r) for r in parts]) for parts in (records, losses))
+            checkpoints.save(epoch, (on_hosts(state), *told))
         if on_epoch is not None:
-            on_epoch(epoch, records[-1][0])
-    history, pressure = _joined(records)
+            on_epoch(epoch, on_hosts(records[-1][0]))
+    (history, pressure), losses = on_hosts((_stacked(records), _stacked(losses)))
     params, (units, final) = on_hosts((state.params, program.measure(state.params, X)))
     return GridResult(
         params=params,
@@ -180,7 +182,7 @@ def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, checkpoi
         units=units,
         history=history,
         pressure=pressure,
-        losses=_joined(losses),
+        losses=losses,
         flagged_epoch=_first_flagged(history, final),
         guard=difference,
     )
@@ -206,8 +208,14 @@ def _transfers(shape: tuple[int, int], mesh: Mesh) -> tuple[Callable, Callable]:
     return on_hosts, on_devices
 
 
+@jax.jit
+def _stacked(records: list) -> PyTree:
+    """What was recorded per epoch along a new last axis, on the devices."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=-1), *records)
+
+
 def _joined(records: list) -> PyTree:
-    """What was recorded per epoch along a new last axis."""
+    """The same of arrays that are on the host."""
     return jax.tree.map(lambda *leaves: np.stack(leaves, axis=-1), *records)
 
 

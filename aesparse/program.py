@@ -24,6 +24,7 @@ from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, r
 
 __all__ = ["Program", "grid_program", "measure_cells", "verify"]
 
+_CACHE_BYTES = 20e6  # of a core's share of the last cache, measured on two CPUs with 32 MB of it
 _INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
 
 
@@ -46,6 +47,17 @@ class Program(NamedTuple):
 def _stream(keys, number):
     """The keys `[S]` of one random stream of every seed."""
     return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
+
+
+def _cells_at_once(mesh: Mesh, weight_bytes: int, cells: int) -> int:
+    """How many of a device's cells train side by side; block after block for a whole epoch.
+
+    All of them on an accelerator. On a CPU as many as keep weights, momentum and gradient in
+    the cache: the update of a larger block waits for the memory.
+    """
+    if mesh.devices.flat[0].platform != "cpu":
+        return cells
+    return min(cells, max(1, round(_CACHE_BYTES / (3 * weight_bytes))))
 
 
 @functools.cache
@@ -92,29 +104,37 @@ def grid_program(
 ) -> Program:
     """The functions that train a grid, compiled on first call; see `Program`."""
     optimizer = momentum_sgd(momentum, constraint)
-    cells_step = jax.vmap(make_step(objective, constraint, optimizer))
+    update = make_step(objective, constraint, optimizer)
 
-    def epoch_step(keys, X, cells, number):
-        """One update of all cells as `step(state, i)` within the epoch `number`."""
+    def epoch_step(keys, X, number):
+        """One update of one cell as `step(state, cell, i)` within the epoch `number`."""
         keys = _stream(_stream(keys, _EPOCHS), number)
         order_keys, noise_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         orders = jax.vmap(lambda key: jax.random.permutation(key, len(X)))(order_keys)
         draw = jax.vmap(functools.partial(draw_batch, b=batch_size), in_axes=(0, None, 0, None))
 
-        def step(state, i):
+        def step(state, cell, i):
             # One copy of the batch per cell: a product with a shared batch would merge the
             # cells' weights into one matrix, transposed and copied at every step.
-            x, eps = (v[cells.seed] for v in draw(noise_keys, X, orders, i))
-            return cells_step(state, x, eps, cells.strength, cells.rate)
+            x, eps = (v[cell.seed] for v in draw(noise_keys, X, orders, i))
+            return update(state, x, eps, cell.strength, cell.rate)
 
         return step
 
     def epoch(state, keys, X, cells, number, n_steps):
-        return run_epoch(epoch_step(keys, X, cells, number), state, n_steps)
+        step = epoch_step(keys, X, number)
+
+        def one(pair):
+            state, cell = pair
+            return run_epoch(lambda state, i: step(state, cell, i), state, n_steps)
+
+        block = _cells_at_once(mesh, X.shape[1] * hidden * X.dtype.itemsize, len(cells.seed))
+        return jax.lax.map(one, (state, cells), batch_size=block)
 
     def one_step(state, keys, X, cells, number):
         with jax.disable_jit():
-            return epoch_step(keys, X, cells, number)(state, jnp.int32(0))
+            step = jax.vmap(epoch_step(keys, X, number), in_axes=(0, 0, None))
+            return step(state, cells, jnp.int32(0))
 
     def pressure(params, keys, X, cells):
         eps = jax.vmap(lambda key: jax.random.normal(key, X.shape, X.dtype))(

@@ -16,7 +16,7 @@ from experiments.criteria import (
     resamples,
 )
 
-__all__ = ["Verdict", "classes_differ", "decide", "settle"]
+__all__ = ["Verdict", "classes_differ", "decide", "settle", "unless_flagged"]
 
 FREE_FLOOR = 0.1  # A2: DAE with free rows stays above this fraction
 FROZEN_BIAS = 0.05  # A7: without its bias a model stays this much less sparse
@@ -42,7 +42,7 @@ def decide(
     """All criteria hold → holds; one fails beyond its interval → fails; else inconclusive."""
     first = curves[0]
     found = settle(claim, first.dataset, statement, criteria, len(first.fraction))
-    return _unless_flagged(found, curves)
+    return unless_flagged(found, max(c.flagged_strengths for c in curves))
 
 
 def settle(
@@ -71,7 +71,8 @@ def classes_differ(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
     numbers = f"{names[0]}, {names[1]}; differ in {1 - alike:.0%} of resamples; {_count(seeds)}"
     if seeds < SEEDS_FOR_INTERVAL:
         numbers = f"{names[0]}, {names[1]}; {_count(seeds)}"
-    return _unless_flagged(Verdict(claim, "both", statement, verdict, numbers), (a, b))
+    lost = max(c.flagged_strengths for c in (a, b))
+    return unless_flagged(Verdict(claim, "both", statement, verdict, numbers), lost)
 
 
 def _class_shares(curve: Curve) -> dict[str, float]:
@@ -87,8 +88,9 @@ def _count(seeds: int) -> str:
     return f"{seeds} seeds" if seeds > 1 else "one seed"
 
 
-def _unless_flagged(found: Verdict, curves: Sequence[Curve]) -> Verdict:
-    if not any(c.flagged_strengths > MAX_FLAGGED for c in curves):
+def unless_flagged(found: Verdict, strengths: int) -> Verdict:
+    """The verdict, or inconclusive if too many strengths of a curve have a flagged cell."""
+    if strengths <= MAX_FLAGGED:
         return found
     numbers = f"more than {MAX_FLAGGED} flagged strengths; {found.numbers}"
     return found._replace(verdict="inconclusive", numbers=numbers)

@@ -75,21 +75,26 @@ class Criterion(NamedTuple):
     threshold: float
     sign: int
     interval: tuple[float, float] | None
+    strict: bool = False  # the threshold itself does not do
 
     @property
     def decided(self) -> bool:
         """Whether the value and its whole interval (if any) lie on one side of the threshold."""
         points = (self.value, *(self.interval or ()))
-        sides = {self.sign * point <= self.sign * self.threshold for point in points}
+        sides = {self._meets(point) for point in points}
         return bool(np.isfinite(points).all()) and len(sides) == 1
 
     @property
     def holds(self) -> bool:
         """Whether the value is on the right side."""
-        return self.sign * self.value <= self.sign * self.threshold
+        return self._meets(self.value)
+
+    def _meets(self, value: float) -> bool:
+        gap = self.sign * (self.threshold - value)
+        return gap > 0 if self.strict else gap >= 0
 
     def __str__(self) -> str:
-        relation = "≤" if self.sign > 0 else "≥"
+        relation = ("<" if self.sign > 0 else ">") if self.strict else "≤≥"[self.sign < 0]
         span = "" if self.interval is None else " [{:.3f}, {:.3f}]".format(*self.interval)
         return f"{self.name} {self.value:.3f}{span} (needs {relation} {self.threshold:g})"
 
@@ -113,7 +118,7 @@ def agree(a: Curve, b: Curve) -> list[Criterion]:
 
 
 def lower(a: Curve, b: Curve, by: float, *, where: str) -> list[Criterion]:
-    """The first curve's fraction is lower than the second's by at least `by`.
+    """The first curve's fraction is lower than the second's by at least `by`, if 0 at all.
 
     `where` is "anywhere", for their smallest values, or "at the end", at the largest strength.
     """
@@ -122,7 +127,7 @@ def lower(a: Curve, b: Curve, by: float, *, where: str) -> list[Criterion]:
     def gap(strengths: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
         return at(b) - at(a) if np.isfinite(a).any() and np.isfinite(b).any() else np.nan
 
-    return [_criterion(f"lower {where} by", gap, [a, b], by, -1)]
+    return [_criterion(f"lower {where} by", gap, [a, b], by, -1)._replace(strict=by == 0)]
 
 
 def stays_above(curve: Curve, level: float) -> list[Criterion]:
@@ -145,7 +150,7 @@ def sparser_alive(a: Curve, b: Curve) -> list[Criterion]:
         return lowest[1] - lowest[0]
 
     name = f"lower among cells with ≤ {DEAD:.0%} dead by"
-    return [_with_interval(name, gap, len(a.fraction), 0.0, -1)]
+    return [_with_interval(name, gap, len(a.fraction), 0.0, -1)._replace(strict=True)]
 
 
 def alive_above(curve: Curve) -> list[Criterion]:
@@ -172,20 +177,22 @@ def rank_correlation(
 
 def mean_at_least(values: np.ndarray, threshold: float, name: str) -> Criterion:
     """The mean over seeds and all else of `[S, ...]`, NaN left out, reaches a threshold."""
-    return _with_interval(
-        name, lambda seeds: float(np.nanmean(values[seeds])), len(values), threshold, -1
-    )
+
+    def over(seeds: np.ndarray) -> float:
+        chosen = values[seeds]
+        return float(np.nanmean(chosen)) if not np.isnan(chosen).all() else np.nan
+
+    return _with_interval(name, over, len(values), threshold, -1)
 
 
 def largest_at_most(values: np.ndarray, threshold: float, name: str) -> Criterion:
-    """The largest of the means over seeds of `[S, ...]` stays below a threshold."""
-    return _with_interval(
-        name,
-        lambda seeds: float(np.nanmax(np.nanmean(values[seeds], axis=0))),
-        len(values),
-        threshold,
-        +1,
-    )
+    """The largest of the means over seeds of `[S, ...]`, NaN left out, is at most a threshold."""
+
+    def over(seeds: np.ndarray) -> float:
+        means = _mean(values[seeds])
+        return float(np.nanmax(means)) if not np.isnan(means).all() else np.nan
+
+    return _with_interval(name, over, len(values), threshold, +1)
 
 
 def classify(curve: Curve) -> str:
@@ -237,7 +244,7 @@ def resamples(seeds: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mean(kept: np.ndarray) -> np.ndarray:
-    count = np.sum(np.isfinite(kept), axis=0)
+    count = np.sum(~np.isnan(kept), axis=0)
     return np.where(count > 0, np.nansum(kept, axis=0) / np.maximum(count, 1), np.nan)
 
 

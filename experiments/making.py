@@ -13,7 +13,8 @@ from aesparse.pictures import save
 from experiments import figures
 from experiments.claims import Verdict
 from experiments.protocol import SCALES, Plan, Shard, cost, title
-from experiments.runs import RunSpec, RunStore, train
+from experiments.runs import RunSpec, RunStore
+from experiments.training import train
 
 __all__ = ["decided", "figure_names", "get_figure", "make", "scales"]
 
@@ -68,7 +69,6 @@ def make(
                     "draws."
                 )
                 continue
-            _require_same_data(found)
             _publish(figure, name, plan, found, folder)
 
 
@@ -91,7 +91,10 @@ def _train_missing(
     data = {d: ae.data.load(d, data_dir=data_dir, samples=n) for d, n in sizes.items()}
     with Progress([cost(spec) for spec in missing], store.log) as progress:
         for i, spec in enumerate(missing, start=1):
-            label = f"[{i}/{len(missing)}] {spec.dataset} {spec.objective} seed {spec.seed}"
+            name = f"{spec.dataset} {spec.objective} {spec.activation} {spec.constraint}"
+            label = f"[{i}/{len(missing)}] {name} seed {spec.seed}"
+            if recompute:
+                store.forget(spec)
             with progress.run(label, spec):
                 baseline = None if spec == spec.baseline else store.load(spec.baseline)
                 run = train(
@@ -110,15 +113,16 @@ def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict
     for spec, run in found.items():
         fields = getattr(figure, "GROUP", ("dataset",))
         groups.setdefault(tuple(getattr(spec, f) for f in fields), {})[spec] = run
+    _require_same_data({spec: run for spec, run in found.items() if run is not None})
     verdicts = []
     for (dataset, *others), runs in groups.items():
         stored = sum(run is not None for run in runs.values())
         if stored == len(runs):
             verdicts += figure.verdicts(runs, dataset)
             continue
-        title = ", ".join([figure.__doc__.splitlines()[0].rstrip("."), *others])
+        subject = ", ".join([figure.__doc__.splitlines()[0].rstrip("."), *others])
         verdicts += [
-            Verdict(claim, dataset, title, "not run", f"{stored} of {len(runs)} runs stored")
+            Verdict(claim, dataset, subject, "not run", f"{stored} of {len(runs)} runs stored")
             for claim in figure.CLAIMS
         ]
     if hasattr(figure, "joint") and all(run is not None for run in found.values()):
@@ -159,7 +163,8 @@ def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Pat
         "runs": {spec.key: _parentage(run) for spec, run in found.items()},
     }
     paths = [folder / f"{name}.{kind}" for kind in ("png", "svg", "json")]
-    with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
+    # Left in reverse: the numbers, which the report looks for, take their place last.
+    with replacing(paths[2]) as js, replacing(paths[1]) as svg, replacing(paths[0]) as png:
         save(figure.draw(found, plan), png, svg)
         js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     _report(record["caption"], verdicts, demonstration)

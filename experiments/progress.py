@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aesparse.files import readable_failure
 from experiments.runs import RunSpec
 
 __all__ = ["Progress"]
@@ -78,5 +79,5 @@ class Progress:
             "epochs": self._spec.epochs,
             "active": [round(float(f), 4) if np.isfinite(f) else None for f in fraction.ravel()],
         }
-        with self._log.open("a") as log:
+        with readable_failure(), self._log.open("a") as log:
             log.write(json.dumps(line) + "\n")

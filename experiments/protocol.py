@@ -107,8 +107,10 @@ class Shard(NamedTuple):
         return f"{self.number}-of-{self.total}"
 
     def of(self, specs: list[RunSpec]) -> list[RunSpec]:
-        """The runs that fall to this job."""
-        return specs[self.number - 1 :: self.total]
+        """The runs that fall to this job; those of one seed's baseline stay together."""
+        groups = list(dict.fromkeys(spec.baseline for spec in specs))
+        mine = set(groups[self.number - 1 :: self.total])
+        return [spec for spec in specs if spec.baseline in mine]
 
 
 class Plan(NamedTuple):

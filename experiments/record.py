@@ -19,8 +19,13 @@ MARKERS = ("<!-- verdicts: written by `python -m experiments verdicts` -->", "<!
 def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str, Verdict]]:
     """(scale, figure, verdict) for every claim, in the order of the claims' numbers.
 
-    At each scale the default seeds are asked for, or as many as are stored if that is more.
+    Every scale is asked for its default number of seeds, or for `seeds`. `InputError` if `out`
+    holds no runs at all.
     """
+    if not (out / "runs").is_dir():
+        raise InputError(
+            f"{out} holds no folder `runs`; give the folder of the figures with --out."
+        )
     found = []
     for scale in (name for name, s in SCALES.items() if s.evidence):
         store = RunStore(out, scale)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aesparse.files import replacing
+from aesparse.files import replacing, require_writable
 from experiments import record, style
 from experiments.claims import Verdict
 from experiments.making import figure_names, get_figure, scales
@@ -31,6 +31,7 @@ _GAP = 1  # pixels between filters
 def write(out: Path, seeds: int | None = None) -> Path:
     """Writes `out/index.html` from what is stored, and returns its path."""
     verdicts = record.collect_verdicts(out, seeds)
+    require_writable(out)
     figures, runs = [], {}
     for scale in reversed(SCALES):
         for name in figure_names():

@@ -40,8 +40,8 @@ def _work(store: RunStore, scale: str) -> list[str]:
     if writer is not None:
         found.append(f"{scale}: process {writer} is training{_last(store)}.")
     kept = store.folder / ".checkpoints"
-    for folder in sorted(kept.iterdir()) if kept.is_dir() else []:
-        epochs = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
+    for folder in sorted(kept.glob("*/")):
+        epochs = [int(p.name) for p in folder.glob("*") if p.name.isdecimal()]
         if epochs:
             found.append(f"{scale}: {folder.name} has a checkpoint of epoch {max(epochs)}.")
     return found
@@ -52,5 +52,8 @@ def _last(store: RunStore) -> str:
         return ""
     with store.log.open("rb") as log:
         log.seek(max(0, log.seek(0, 2) - 2000))
-        last = json.loads(log.read().splitlines()[-1])
+        lines = [line for line in log.read().splitlines(keepends=True) if line.endswith(b"\n")]
+    if not lines:
+        return ""
+    last = json.loads(lines[-1])
     return f" {last['run']}, epoch {last['epoch']} of {last['epochs']} at {last['time']}"

@@ -19,7 +19,7 @@ X = np.random.default_rng(0).normal(size=(200, 7)).astype(np.float32)
 seen = []
 
 
-def fit(devices):
+def fit(devices, **options):
     return ae.fit_grid(
         jax.random.key(3),
         X,
@@ -31,7 +31,10 @@ def fit(devices):
         batch_size=20,
         learning_rate=0.01,
         devices=devices,
-        on_epoch=lambda epoch, metrics: seen.append(np.asarray(metrics.activation_fraction)),
+        **{
+            "on_epoch": lambda epoch, metrics: seen.append(np.asarray(metrics.activation_fraction)),
+            **options,
+        },
     )
 
 
@@ -40,9 +43,28 @@ def stored(result) -> dict:
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 
 
+def interrupted(checkpoints):
+    """The same on all devices, stopped after an epoch and begun again."""
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(epoch, metrics):
+        if epoch == 2:
+            raise StoppedError
+
+    try:
+        fit(None, checkpoints=checkpoints, on_epoch=stop)
+    except StoppedError:
+        return fit(None, checkpoints=checkpoints)
+
+
 everywhere = stored(fit(None))
 epochs = np.stack(seen)
 alone = stored(fit(jax.local_devices()[:1]))
+if not distributed:
+    again = stored(interrupted(ae.Checkpoints(f"{out}-checkpoints", "this", every_seconds=0)))
+    assert all(np.array_equal(everywhere[name], leaf) for name, leaf in again.items())
 np.savez(
     out,
     devices=jax.device_count(),

@@ -126,6 +126,28 @@ def test_a_foreign_checkpoint_is_named_with_what_differs(tmp_path):
         Checkpoints(tmp_path / "c", "plain text").latest(TREE)
 
 
+def test_a_checkpoint_that_does_not_fit_the_call_is_refused(tmp_path):
+    kept = Checkpoints(tmp_path / "c", "this", every_seconds=0)
+    fit(kept)
+    with pytest.raises(InputError, match="does not fit this training"):
+        fit(kept, epochs=2)
+    with pytest.raises(InputError, match="does not fit this training"):
+        kept.latest(TREE)
+
+
+def test_the_interrupted_attempts_are_told(tmp_path):
+    def begun(**about):
+        return Checkpoints(tmp_path / "c", "this", every_seconds=0, about=about)
+
+    for last, revision in ((1, "one"), (2, "two")):
+        with pytest.raises(StoppedError):
+            fit(begun(revision=revision), on_epoch=stop_after(last))
+    kept = begun(revision="three")
+    fit(kept)
+    assert [(a["epoch"], a["revision"]) for a in kept.history] == [(1, "one"), (2, "two")]
+    assert all(a["seconds"] > 0 for a in kept.history)
+
+
 def test_a_failed_write_leaves_the_one_before(tmp_path):
     """A file size limit stands for a full disk; it ends the process's writes for real."""
     kept = Checkpoints(tmp_path / "c", "this")
@@ -151,6 +173,7 @@ def test_a_failed_write_leaves_the_one_before(tmp_path):
     )
     assert "refused: The checkpoint" in result.stdout, result.stderr[-2000:]
     assert "File too large" in result.stdout
+    assert "Traceback" not in result.stderr
     found = kept.latest(TREE)
     assert found.epoch == 1
     same_bits(found.tree, TREE)
@@ -169,8 +192,15 @@ np.save(sys.argv[3], np.asarray(result.params.weight))
 """
 
 
+def saved(folder):
+    return {p.name for p in folder.iterdir() if p.name.isdecimal()} if folder.is_dir() else set()
+
+
 def killed_and_repeated(folder, rng):
-    """Kills the training at random moments until one attempt gets through; counts the kills."""
+    """Kills the training at random moments until an attempt gets through; counts the kills.
+
+    Each attempt is given the time to save at least once, so that every one gets further.
+    """
     target, kills = folder / "weight.npy", 0
     arguments = [sys.executable, "-c", KILLED, str(ROOT / "tests"), str(folder / "c"), str(target)]
     while True:
@@ -178,8 +208,11 @@ def killed_and_repeated(folder, rng):
             arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
         ) as process:
             process.stdout.readline()
+            before = saved(folder / "c")
+            while process.poll() is None and saved(folder / "c") == before:
+                time.sleep(0.01)
             try:
-                process.wait(timeout=None if kills >= 4 else rng.uniform(1.5, 6.0))
+                process.wait(timeout=None if kills >= 4 else rng.uniform(0, 0.5))
             except subprocess.TimeoutExpired:
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()

@@ -114,6 +114,75 @@ def test_agreement_and_dead_units():
     assert verdict(criteria.alive_above(sparse), sparse) == "holds"
 
 
+def test_lower_is_strict_at_zero_and_counts_where_it_is_asked():
+    high, low = curve(LEVEL + 0.1), curve(LEVEL)
+    ends_low = curve(LEVEL + 0.1 - 0.2 * (S == 1))
+    for where in ("anywhere", "at the end"):
+        assert verdict(criteria.lower(low, high, 0.0, where=where), low) == "holds"
+        assert verdict(criteria.lower(low, low, 0.0, where=where), low) == "fails"
+        assert verdict(criteria.lower(high, low, 0.0, where=where), low) == "fails"
+        assert verdict(criteria.lower(ends_low, low, 0.05, where=where), low) == "holds"
+    starts_low = curve(LEVEL + 0.1 - 0.2 * (S == 0))
+    assert verdict(criteria.lower(starts_low, low, 0.0, where="at the end"), low) == "fails"
+    assert "(needs > 0)" in str(criteria.lower(low, high, 0.0, where="anywhere")[0])
+    assert verdict(criteria.lower(low, high, 0.11, where="anywhere"), low) == "fails"
+
+
+def test_the_floor_of_a_curve():
+    assert verdict(criteria.stays_above(curve(FALLING), 0.05), curve(FALLING)) == "holds"
+    assert verdict(criteria.stays_above(curve(FALLING), 0.15), curve(FALLING)) == "fails"
+
+
+def test_only_cells_without_dead_units_count_as_sparser():
+    level, falling = curve(LEVEL), curve(FALLING)
+    assert verdict(criteria.sparser_alive(falling, level), level) == "holds"
+    dying = falling._replace(dead=0.5 * (falling.fraction < 0.45))
+    assert verdict(criteria.sparser_alive(dying, level), level) == "fails"
+    assert verdict(criteria.sparser_alive(level, level), level) == "fails"
+
+
+def test_rank_correlation_over_cells_leaves_flagged_ones_out():
+    x = np.stack([np.arange(8.0) + 0.1 * seed for seed in range(3)])
+    assert criteria.rank_correlation(x, x**3, 0.9).decided
+    assert criteria.rank_correlation(x, x**3, 0.9).holds
+    assert not criteria.rank_correlation(x, -x, 0.9).holds
+    y = x.copy()
+    y[:, 3] = -50
+    assert criteria.rank_correlation(x, y, 0.9).value < 0.9
+    assert criteria.rank_correlation(np.where(y < 0, np.nan, x), y, 0.9).value == 1
+
+
+def test_means_and_maxima_leave_flagged_cells_out_and_notice_the_rest():
+    values = np.full((3, 4, 5), 0.02)
+    assert criteria.mean_at_least(values, 0.01, "share").holds
+    assert not criteria.mean_at_least(values, 0.03, "share").holds
+    assert criteria.largest_at_most(values, 0.1, "share").holds
+    values[:, 1] = np.nan
+    assert criteria.largest_at_most(values, 0.1, "share").holds
+    assert criteria.mean_at_least(values, 0.01, "share").value == pytest.approx(0.02)
+    values[1, 2, 3] = np.inf
+    assert not criteria.largest_at_most(values, 0.1, "share").decided
+    nothing = np.full((3, 4), np.nan)
+    for criterion in (criteria.largest_at_most, criteria.mean_at_least):
+        assert not criterion(nothing, 0.1, "share").decided
+
+
+def test_classes_differ_over_seeds_or_are_inconclusive():
+    level, falling = curve(LEVEL), curve(FALLING)
+
+    def found(a, b):
+        return claims.classes_differ("A2", "…", a, b).verdict
+
+    assert found(level, falling) == "holds"
+    assert found(level, level) == "fails"
+    assert found(level, curve(FALLING, flagged=(1, 2, 3))) == "inconclusive"
+    wavering = level._replace(fraction=np.stack([LEVEL, LEVEL, FALLING]))
+    assert found(wavering, falling) == "inconclusive"
+    single = curve(LEVEL, seeds=1), curve(FALLING, seeds=1)
+    assert found(*single) == "holds"
+    assert "one seed" in claims.classes_differ("A2", "…", *single).numbers
+
+
 def test_a_number_comes_with_its_interval_and_its_threshold():
     text = str(criteria.flat(curve(LEVEL))[0])
     assert text == "max − min 0.000 [0.000, 0.000] (needs ≤ 0.05)"

@@ -326,11 +326,13 @@ def test_shards_share_the_runs_and_write_side_by_side(tmp_path):
     specs = get_figure("arpit-fig1").runs(Plan.checked("quick", None, None))
     parts = [Shard.parse(f"{i}/3").of(specs) for i in (1, 2, 3)]
     assert sorted(spec.key for part in parts for spec in part) == sorted(s.key for s in specs)
+    assert all(spec.baseline in part for part in parts for spec in part)
     store = RunStore(tmp_path, "quick")
     first, second = Shard(1, 2), Shard(2, 2)
     with store.writing(shard=first), store.writing(shard=second):
         with pytest.raises(InputError, match="is being written by process"), store.writing():
             pass
+        assert store.writer() == str(os.getpid())
         with (
             pytest.raises(InputError, match="is being written by process"),
             store.writing(shard=first),

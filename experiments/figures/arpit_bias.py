@@ -48,11 +48,11 @@ def _matched(found: Mapping, dataset: str, activation: str) -> str:
         ]
         if chosen:
             before, after = (
-                np.mean([float(run[n][-1]) for run in chosen])
+                np.nanmean([float(run[n][-1]) for run in chosen])
                 for n in ("activation_fraction", "matched_activation_fraction")
             )
             told.append(f"{style.label(objective)} {before:.3f} → {after:.3f}")
-    return "; with AE's E[a_j] by moved biases at σ² = 1: " + ", ".join(told) if told else ""
+    return "; with AE's E[a_j] by moved biases at σ² = 1: " + (", ".join(told) or "not measured")
 
 
 def draw(found, plan: Plan):
@@ -111,9 +111,11 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 
 
 def _condition(found: Mapping, dataset: str, activation: str) -> np.ndarray:
-    """The share of units that meet Theorem 1's condition, per regularized cell; [S, K, E + 1]."""
+    """The share of units that meet Theorem 1's condition; flagged cells NaN; [S, K, E + 1]."""
     by_seed: dict[int, list] = {}
     for spec, run in found.items():
         if (spec.dataset, spec.activation) == (dataset, activation) and spec != spec.baseline:
-            by_seed.setdefault(spec.seed, []).append(run["history_pressure_share"].values)
+            lost = run["flagged_epoch"].values >= 0
+            met = run["history_pressure_share"].values
+            by_seed.setdefault(spec.seed, []).append(np.where(lost[:, None], np.nan, met))
     return np.stack([np.concatenate(parts) for _, parts in sorted(by_seed.items())]).astype(float)

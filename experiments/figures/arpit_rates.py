@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from aesparse.errors import InputError
 from experiments import claims, style
 from experiments.claims import Verdict
 from experiments.criteria import Curve, classify, decreasing
@@ -19,6 +20,11 @@ _BATCH_LINES = ((0, (1, 1)), "-", (0, (5, 2)))
 
 def runs(plan: Plan) -> list[RunSpec]:
     """Five objectives at every rate, eDAE at every batch size; unit rows, seed 0."""
+    if plan.learning_rate is not None:
+        raise InputError(
+            f"--learning-rate {plan.learning_rate:g} is given, but arpit-rates goes through "
+            f"{', '.join(map(str, RATES))} itself; leave the option out."
+        )
     one = plan._replace(seeds=1)
     swept = [
         spec
