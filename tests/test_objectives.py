@@ -241,7 +241,9 @@ def test_antithetic_noise_cancels_the_first_order_term(x64):
     def slope_at_zero(name):
         objective = get_objective(name, get_activation("softplus"))
         return jax.jvp(
-            lambda sigma: objective(params, jnp.asarray(x), sigma * jnp.asarray(eps), 1.0)[0],
+            lambda sigma: objective(params, jnp.asarray(x), sigma * jnp.asarray(eps), jnp.ones(()))[
+                0
+            ],
             (jnp.zeros(()),),
             (jnp.ones(()),),
         )[1]
