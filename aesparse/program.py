@@ -24,7 +24,7 @@ from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, r
 
 __all__ = ["Program", "grid_program", "measure_cells", "verify"]
 
-_CACHE_BYTES = 20e6  # of a core's share of the last cache, measured on two CPUs with 32 MB of it
+_CACHE_BYTES = 20e6  # a device's cells at once; 40e6 and no limit were slower on a CPU with 32 MB
 _INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
 
 

@@ -95,12 +95,10 @@ def _train_missing(
             label = f"[{i}/{len(missing)}] {name} seed {spec.seed}"
             if recompute:
                 store.forget(spec)
-            with progress.run(label, spec):
-                baseline = None if spec == spec.baseline else store.load(spec.baseline)
-                run = train(
-                    spec, data[spec.dataset], progress.epoch, baseline, store.checkpoints(spec)
-                )
-                store.save(spec, run)
+            progress.run(label, spec)
+            baseline = None if spec == spec.baseline else store.load(spec.baseline)
+            kept = store.checkpoints(spec)
+            store.save(spec, train(spec, data[spec.dataset], progress.epoch, baseline, kept))
 
 
 def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict]:

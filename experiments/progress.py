@@ -1,10 +1,9 @@
 """Progress of training: a bar with the time left on a terminal, a line per epoch when piped."""
 
-import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +36,12 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    @contextlib.contextmanager
-    def run(self, label: str, spec: RunSpec) -> Iterator[None]:
-        """The next run, whose epochs are told by `epoch`."""
+    def run(self, label: str, spec: RunSpec) -> None:
+        """Names the next run, whose epochs are told by `epoch`."""
         self._label, self._spec, cost = label, spec, next(self._costs)
         self._each, self._expected = cost / spec.epochs, 1
         if self._bar is not None:
             self._bar.set_description_str(label)
-        yield
 
     def epoch(self, number: int, metrics) -> None:
         """One epoch of the current run is done; its metrics are those of a grid."""
