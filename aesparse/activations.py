@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from aesparse.errors import InputError, first_line, unknown_name
 
-__all__ = ["ACTIVATIONS", "Activation", "get_activation"]
+__all__ = ["ACTIVATIONS", "Activation", "get_activation", "shrink"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +81,29 @@ class Activation:
         return h
 
 
+@functools.cache
+def shrink(width: float) -> Activation:
+    """sign(a)·max(|a| − λ, 0) with λ = `width` > 0 (SATAE section 3.2): flat on [−λ, λ]."""
+    if not width > 0:
+        raise InputError(f"The width of shrink is {width}; expected a number > 0.")
+
+    def fn(a: Float[Array, ""]) -> Float[Array, ""]:
+        # As a sum of two ReLUs the slope at the corners is 0, like that of the flat part.
+        return jax.nn.relu(a - width) - jax.nn.relu(-a - width)
+
+    return Activation(fn)
+
+
+def _saturated_linear(a: Float[Array, ""]) -> Float[Array, ""]:
+    """a on [−1, 1], constant beyond; the slope at the corners is that of the flat parts."""
+    return jnp.where(jnp.abs(a) < 1, a, jnp.sign(a))
+
+
+def _taylor_sigmoid(a: Float[Array, ""]) -> Float[Array, ""]:
+    """The sigmoid's Taylor polynomial of order 3 at 0; GSAE section 5 names no order."""
+    return 0.5 + a / 4 - a**3 / 48
+
+
 # δ_min as in Arpit section 3: 0 for ReLU, 0.1 where s only tends to 0. The paper names none for
 # the others: activations that reach 0, and tanh and identity, are "active" where positive.
 ACTIVATIONS = {
@@ -92,6 +115,9 @@ ACTIVATIONS = {
     "gelu": Activation(functools.partial(jax.nn.gelu, approximate=False), 0.0),
     "tanh": Activation(jnp.tanh, 0.0),
     "identity": Activation(lambda a: a, 0.0),
+    "shrink": shrink(0.5),
+    "saturated-linear": Activation(_saturated_linear, 0.0),
+    "taylor-sigmoid": Activation(_taylor_sigmoid, 0.1),
 }
 
 

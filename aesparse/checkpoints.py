@@ -124,6 +124,8 @@ class Checkpoints:
                     )
                     leaves, known = dict(found.leaves), dict(found.known)
                     sound = known["sha256"] == _checksum(leaves)
+                    identity, history = known["identity"], list(known["history"])
+                    about = {"epoch": epoch, **known["about"]}
                     reason = "its checksum is another one"
                 except Exception as error:  # orbax raises whatever its parts raise
                     sound, reason = False, first_line(error)
@@ -134,14 +136,14 @@ class Checkpoints:
                     )
                     continue
                 structure = jax.tree.structure(like)
-                self._require_own(epoch, known["identity"])
+                self._require_own(epoch, identity)
                 if len(leaves) != structure.num_leaves or (before is not None and epoch >= before):
                     raise InputError(
                         f"The checkpoint {self.folder / str(epoch)} does not fit this training: "
                         f"{len(leaves)} arrays after epoch {epoch}; expected "
                         f"{structure.num_leaves} after one before {before}. Give another folder."
                     )
-                self.history = [*known["history"], {"epoch": epoch, **known["about"]}]
+                self.history = [*history, about]
                 ordered = [leaves[str(i)] for i in range(len(leaves))]
                 return Resumed(epoch, jax.tree.unflatten(structure, ordered))
         if epochs:

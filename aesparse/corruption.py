@@ -4,11 +4,13 @@ One ε per step serves every cell of a grid: curves over the strength then carry
 jitter of their own. Strength 0 returns the input unchanged.
 """
 
+from collections.abc import Callable, Mapping
+
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
-__all__ = ["gaussian", "masking"]
+__all__ = ["LEVELS", "gaussian", "masking"]
 
 
 def gaussian(
@@ -27,3 +29,8 @@ def masking(
     zero is the mean, not black.
     """
     return jnp.where(eps > ndtri(probability), x, 0.0)
+
+
+# Levels a corruption is defined for, the upper end excluded; those not named take any >= 0. A
+# level is traced where it is used, so what trains checks it here beforehand.
+LEVELS: Mapping[Callable, tuple[float, float]] = {masking: (0.0, 1.0)}

@@ -25,18 +25,23 @@ __all__ = [
     "whiten",
 ]
 
-_PATCH = 8  # Arpit section 3: 8×8 crops
+_PATCH, _GREY_PATCH = 8, 12  # Arpit section 3: 8×8 colour crops; SATAE Figure 4: 12×12 grey ones
+_INK = 0.5  # above it a pixel of binary digits is 1
 _HELDOUT = 0.2  # of the embedded digits
 _MNIST_TRAIN = 50_000  # the rest of the 60,000 training digits is held out
 
 
 class Dataset(NamedTuple):
-    """Training and held-out samples as rows, with the shape (height, width, channels) of one."""
+    """Training and held-out samples as rows, with the shape (height, width, channels) of one.
+
+    `labels` are those of both parts, where the data has any and they were asked for.
+    """
 
     name: str
     train: Float[np.ndarray, "N n"]
     heldout: Float[np.ndarray, "M n"]
     shape: tuple[int, ...]
+    labels: tuple[UInt8[np.ndarray, " N"], UInt8[np.ndarray, " M"]] | None = None
 
 
 class Affine(NamedTuple):
@@ -139,21 +144,54 @@ def _photos(data_dir: Path | None, samples: int | None) -> Dataset:
     return _patches("photos", np.stack(load_sample_images().images), samples or 10_000)
 
 
+def _natural(data_dir: Path | None, samples: int | None) -> Dataset:
+    from sklearn.datasets import load_sample_images
+
+    grey = np.stack(load_sample_images().images).mean(axis=-1, keepdims=True)
+    return _patches("natural", np.rint(grey).astype(np.uint8), samples or 10_000, _GREY_PATCH)
+
+
 def _mnist(data_dir: Path | None, samples: int | None) -> Dataset:
-    images = _images("mnist", data_dir, "mnist", read_mnist) / np.float32(255)
+    images = _read("mnist", data_dir, "mnist", read_mnist) / np.float32(255)
     return _dataset("mnist", images[:_MNIST_TRAIN], images[_MNIST_TRAIN:], samples)
 
 
+def _mnist_binary(data_dir: Path | None, samples: int | None) -> Dataset:
+    digits = _mnist(data_dir, samples)
+    train, heldout = ((part > _INK).astype(np.float32) for part in digits[1:3])
+    return digits._replace(name="mnist-binary", train=train, heldout=heldout)
+
+
+def _mnist_labelled(data_dir: Path | None, samples: int | None) -> Dataset:
+    train, test, *labels = (
+        _read("mnist", data_dir, "mnist", read_mnist, split=split, field=field)
+        for field in ("image", "label")
+        for split in ("train", "test")
+    )
+    found = _dataset("mnist-labelled", train / np.float32(255), test / np.float32(255), samples)
+    return found._replace(labels=(labels[0][:samples], labels[1]))
+
+
 def _cifar10(data_dir: Path | None, samples: int | None) -> Dataset:
-    images = _images("cifar10", data_dir, "cifar-10-batches-bin", read_cifar10)
+    images = _read("cifar10", data_dir, "cifar-10-batches-bin", read_cifar10)
     return _patches("cifar10", images, samples or 50_000)
+
+
+def _cifar10_images(data_dir: Path | None, samples: int | None) -> Dataset:
+    images = _read("cifar10", data_dir, "cifar-10-batches-bin", read_cifar10) / np.float32(255)
+    split = len(images) * 4 // 5
+    return _dataset("cifar10-images", images[:split], images[split:], samples)
 
 
 DATASETS: dict[str, Callable[[Path | None, int | None], Dataset]] = {
     "digits": _digits,
     "photos": _photos,
+    "natural": _natural,
     "mnist": _mnist,
+    "mnist-binary": _mnist_binary,
+    "mnist-labelled": _mnist_labelled,
     "cifar10": _cifar10,
+    "cifar10-images": _cifar10_images,
 }
 
 
@@ -162,7 +200,9 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
 
     `digits` and `photos` come with scikit-learn; `mnist` and `cifar10` are read from
     `data_dir` (files as downloaded, or a tensorflow-datasets folder), without one through
-    tensorflow-datasets. Image sets of natural scenes are given as 8×8×3 crops. `samples`
+    tensorflow-datasets. `photos` and `cifar10` are 8×8×3 crops, `natural` 12×12 grey crops of
+    the photographs, `cifar10-images` whole images; `mnist-binary` has pixels 0 and 1, and
+    `mnist-labelled` all 60,000 training digits, the 10,000 test digits and labels. `samples`
     limits the training rows. Raises `InputError` for unknown names and defective files.
     """
     if samples is not None and samples < 1:
@@ -176,19 +216,19 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
     return DATASETS[name](None if data_dir is None else Path(data_dir), samples)
 
 
-def _images(name: str, data_dir: Path | None, folder: str, read: Callable) -> np.ndarray:
+def _read(name: str, data_dir: Path | None, folder: str, read: Callable, **part: str) -> np.ndarray:
     if data_dir is None:
-        return read_prepared(name, None)
+        return read_prepared(name, None, **part)
     if not data_dir.is_dir():
         raise InputError(f"No data directory {data_dir}; expected a folder with the {name} files.")
     if any((data_dir / name).glob("*/dataset_info.json")):
-        return read_prepared(name, data_dir)
-    return read(data_dir / folder if (data_dir / folder).is_dir() else data_dir)
+        return read_prepared(name, data_dir, **part)
+    return read(data_dir / folder if (data_dir / folder).is_dir() else data_dir, **part)
 
 
-def _patches(name: str, images: np.ndarray, samples: int) -> Dataset:
+def _patches(name: str, images: np.ndarray, samples: int, size: int = _PATCH) -> Dataset:
     heldout = max(samples // 5, 1)
-    crops = random_crops(images, samples + heldout, _PATCH, seed=0) / np.float32(255)
+    crops = random_crops(images, samples + heldout, size, seed=0) / np.float32(255)
     return _dataset(name, crops[:samples], crops[samples:], None)
 
 

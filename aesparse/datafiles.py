@@ -19,17 +19,37 @@ from aesparse.errors import InputError
 
 __all__ = ["read_array", "read_cifar10", "read_mnist", "read_prepared"]
 
-# SHA-256 of the decompressed IDX file with the 60,000 training digits.
-_MNIST_SHA256 = "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-_MNIST_SHAPE = (60_000, 28, 28)
+# Each IDX file's name, shape, length of its header and, decompressed, its SHA-256.
+_MNIST = {
+    ("train", "image"): (
+        "train-images-idx3-ubyte", (60_000, 28, 28, 1), 16,
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    ("test", "image"): (
+        "t10k-images-idx3-ubyte", (10_000, 28, 28, 1), 16,
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ),
+    ("train", "label"): (
+        "train-labels-idx1-ubyte", (60_000,), 8,
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    ("test", "label"): (
+        "t10k-labels-idx1-ubyte", (10_000,), 8,
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+}  # fmt: skip
 # Sum of the SHA-256 of all 50,000 training records modulo 2^256: whatever their order.
 _CIFAR_SUM = 0xD17523651DCFFDF1BE45E6671E5077F61B15CBF5376A64E556C870E6FB6066D3
 _CIFAR_RECORD, _CIFAR_PER_BATCH = 1 + 3 * 32 * 32, 10_000
 
 
-def read_mnist(folder: Path) -> np.ndarray:
-    """The 60,000 training digits `[60000, 28, 28, 1]` uint8 from an IDX file (gzipped or not)."""
-    path = _first_existing(folder, ["train-images-idx3-ubyte.gz", "train-images-idx3-ubyte"])
+def read_mnist(folder: Path, split: str = "train", field: str = "image") -> np.ndarray:
+    """Digits `[N, 28, 28, 1]` or labels `[N]`, uint8, from an IDX file (gzipped or not).
+
+    `split` is "train" (60,000) or "test" (10,000), `field` "image" or "label".
+    """
+    name, shape, header, sha256 = _MNIST[split, field]
+    path = _first_existing(folder, [f"{name}.gz", name])
     raw = path.read_bytes()
     if path.suffix == ".gz":
         try:
@@ -39,10 +59,9 @@ def read_mnist(folder: Path) -> np.ndarray:
                 f"{path} does not decompress ({error}; {len(raw)} bytes found): the file is "
                 "truncated or corrupt; download it again."
             ) from None
-    expected = 16 + int(np.prod(_MNIST_SHAPE))
-    _check_size(path, len(raw), expected)
-    _check_sum(path, hashlib.sha256(raw).hexdigest(), _MNIST_SHA256)
-    return np.frombuffer(raw, np.uint8, offset=16).reshape(*_MNIST_SHAPE, 1)
+    _check_size(path, len(raw), header + int(np.prod(shape)))
+    _check_sum(path, hashlib.sha256(raw).hexdigest(), sha256)
+    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
 
 
 def read_cifar10(folder: Path) -> np.ndarray:
@@ -59,8 +78,10 @@ def read_cifar10(folder: Path) -> np.ndarray:
     return np.concatenate(batches)
 
 
-def read_prepared(name: str, folder: Path | None) -> np.ndarray:
-    """The training images of `name` through tensorflow-datasets, prepared there if need be.
+def read_prepared(
+    name: str, folder: Path | None, split: str = "train", field: str = "image"
+) -> np.ndarray:
+    """Images or labels of `name` through tensorflow-datasets, prepared there if need be.
 
     Reading a prepared folder needs neither the network nor tensorflow; preparing needs both.
     """
@@ -74,8 +95,8 @@ def read_prepared(name: str, folder: Path | None) -> np.ndarray:
     builder = tfds.builder(name, data_dir=folder)
     if not builder.is_prepared():
         _prepare(builder, name)
-    source = builder.as_data_source(split="train", decoders=None)
-    return np.stack([record["image"] for record in source])
+    source = builder.as_data_source(split=split, decoders=None)
+    return np.stack([record[field] for record in source]).astype(np.uint8)
 
 
 def _prepare(builder, name: str) -> None:

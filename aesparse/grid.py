@@ -64,12 +64,15 @@ def fit_grid(
     matmul_precision: str = "highest",
     devices: Sequence[jax.Device] | None = None,
     on_epoch: EpochCallback | None = None,
+    init: Params | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> GridResult:
     """Trains one model per seed and strength by minibatch SGD with momentum (Arpit section 3).
 
-    `X` is `[N, n]`; `strengths` `[G]` and `learning_rate` (one number or `[G]`) are arrays
-    the program takes as arguments, everything else is static. A seed alone decides
+    `X` is `[N, n]`; `strengths` `[G]` (`[G, K]` for objectives with K coefficients) and
+    `learning_rate` (one number or `[G]`) are arrays the program takes as arguments, everything
+    else is static. `init` `[S, G, ...]` are parameters to start from, such as an earlier
+    result's, instead of the seed's; the momentum starts at zero. A seed alone decides
     initialization, batch order and noise, so a grid of several seeds equals the same seeds
     trained one at a time; the last N mod batch_size samples of each epoch's order are left
     out. Cells are split over `devices`, by default all of `jax.devices()`, on all hosts after
@@ -87,7 +90,7 @@ def fit_grid(
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     sizes = {"hidden": hidden, "epochs": epochs, "history_samples": history_samples}
     check_sizes(sizes | {"batch_size": batch_size}, len(X))
-    check_objective(objective, X, hidden, tied, decoder_bias)
+    check_objective(objective, X, strengths, hidden, tied, decoder_bias)
     if cells_per_program is not None and cells_per_program < 1:
         raise InputError(f"cells_per_program is {cells_per_program}; expected at least 1.")
     if not 0 <= momentum < 1:
@@ -117,6 +120,7 @@ def fit_grid(
             matmul_precision=matmul_precision,
             devices=devices,
             on_epoch=on_epoch,
+            init=init,
             checkpoints=checkpoints,
         )
     with jax.default_matmul_precision(matmul_precision):
@@ -132,20 +136,24 @@ def fit_grid(
         )
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
         samples = (batch_size, history_samples)
-        return _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, checkpoints)
+        return _fit(
+            program, keys, X, strengths, rates, epochs, samples, on_epoch, init, checkpoints
+        )
 
 
-def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, checkpoints):
+def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, init, checkpoints):
     batch_size, history_samples = samples
     shape = (len(keys), len(strengths))
     cells = Cells(
         np.repeat(np.arange(len(keys)), len(strengths)),
-        *(np.tile(np.asarray(v), len(keys)) for v in (strengths, rates)),
+        *(np.concatenate([np.asarray(v)] * len(keys)) for v in (strengths, rates)),
     )
     on_hosts, on_devices = _transfers(shape, program.mesh)
     cells = place(cells.padded(program.mesh.size), program.mesh, CELLS)
     keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
     state = program.start(keys, X, cells)
+    if init is not None:
+        state = state._replace(params=on_devices(_like(init, on_hosts(state.params))))
     difference = verify(program, state, keys, X, cells)
     subset, few = X[:history_samples], X[:_PRESSURE_SAMPLES]
 
@@ -186,6 +194,19 @@ def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, checkpoi
         flagged_epoch=_first_flagged(history, final),
         guard=difference,
     )
+
+
+def _like(init: Params, drawn: Params) -> Params:
+    """`init` if it has the structure and shapes of the grid's parameters; else `InputError`."""
+    found, expected = (
+        {k: jnp.shape(v) for k, v in p._asdict().items() if v is not None} for p in (init, drawn)
+    )
+    if found != expected:
+        raise InputError(
+            f"The parameters to start from have shapes {found}; expected {expected}: seeds, "
+            "strengths, then those of one model."
+        )
+    return jax.tree.map(lambda given, like: np.asarray(given, like.dtype), init, drawn)
 
 
 def _transfers(shape: tuple[int, int], mesh: Mesh) -> tuple[Callable, Callable]:
@@ -233,15 +254,21 @@ def _first_flagged(history: Metrics, final: Metrics) -> np.ndarray:
 
 
 def _fit_chunks(
-    size: int, key, X, *, strengths, learning_rate, checkpoints, **options
+    size: int, key, X, *, strengths, learning_rate, init, checkpoints, **options
 ) -> GridResult:
-    pad = -len(strengths) % size
-    padded = jnp.pad(strengths, (0, pad), mode="edge").reshape(-1, size)
-    rates = jnp.pad(learning_rate, (0, pad), mode="edge").reshape(-1, size)
-    kept = [checkpoints and checkpoints.part(i) for i in range(len(padded))]
+    # The last chunk is filled up with its last cell, so that all share one program.
+    cells = np.minimum(np.arange(-(-len(strengths) // size) * size), len(strengths) - 1)
     parts = [
-        fit_grid(key, X, strengths=s, learning_rate=r, checkpoints=c, **options)
-        for s, r, c in zip(padded, rates, kept, strict=True)
+        fit_grid(
+            key,
+            X,
+            strengths=strengths[chosen],
+            learning_rate=learning_rate[chosen],
+            init=jax.tree.map(lambda leaf, chosen=chosen: leaf[:, chosen], init),
+            checkpoints=checkpoints and checkpoints.part(i),
+            **options,
+        )
+        for i, chosen in enumerate(cells.reshape(-1, size))
     ]
     joined = jax.tree.map(
         lambda *leaves: jnp.concatenate(leaves, axis=1)[:, : len(strengths)],
@@ -260,5 +287,7 @@ def measure_grid(
     cells = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
     mesh = cell_mesh(jax.local_devices()[:1])
     with jax.default_matmul_precision(matmul_precision):
-        measured = measure_cells(objective.activation, mesh)(cells, jnp.asarray(check_matrix(X)))
+        measured = measure_cells(objective.activation, objective.error, mesh)(
+            cells, jnp.asarray(check_matrix(X))
+        )
     return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), measured)

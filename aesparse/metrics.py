@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
 from aesparse.model import Params, decode, preactivation
-from aesparse.objectives import Objective, reconstruction_error
+from aesparse.objectives import ErrorFunction, Objective, reconstruction_error, squared_error
 
 __all__ = [
     "DEAD_LIMIT",
@@ -22,6 +22,7 @@ __all__ = [
     "bias_pressure",
     "flagged",
     "measure",
+    "participation_ratio",
     "summarize",
 ]
 
@@ -36,7 +37,7 @@ class UnitStatistics(NamedTuple):
     active: Float[Array, " m"]  # share of samples with h_j > δ_min
     mean: Float[Array, " m"]  # E[a_j]
     variance: Float[Array, " m"]  # Var[a_j]
-    reconstruction: Float[Array, ""]  # E‖x − y‖², summed over inputs
+    reconstruction: Float[Array, ""]  # the objective's error, by default E‖x − y‖²
 
 
 class Metrics(NamedTuple):
@@ -62,7 +63,12 @@ class BiasPressure(NamedTuple):
     largest: Float[Array, ""]  # the largest left side over its right side
 
 
-def measure(params: Params, x: Float[Array, "N n"], activation: Activation) -> UnitStatistics:
+def measure(
+    params: Params,
+    x: Float[Array, "N n"],
+    activation: Activation,
+    error: ErrorFunction = squared_error,
+) -> UnitStatistics:
     """Statistics of every hidden unit over all of `x`, block by block, on clean inputs.
 
     Sums are taken around E[a_j] = W_j·E[x] + b_j, known beforehand, so that the variance does
@@ -73,13 +79,12 @@ def measure(params: Params, x: Float[Array, "N n"], activation: Activation) -> U
     def block_sums(block: Float[Array, "b n"]) -> UnitStatistics:
         a = preactivation(params, block)
         h = activation(a)
-        error = jnp.sum((block - decode(params, h)) ** 2)
         deviation = a - jnp.broadcast_to(centre, a.shape)
         return UnitStatistics(
             jnp.sum(h > activation.threshold, axis=0).astype(x.dtype),
             jnp.sum(deviation, axis=0),
             jnp.sum(deviation**2, axis=0),
-            error,
+            jnp.sum(error(block, decode(params, h))),
         )
 
     whole = len(x) // _BLOCK * _BLOCK
@@ -90,8 +95,8 @@ def measure(params: Params, x: Float[Array, "N n"], activation: Activation) -> U
             lambda total, b: (jax.tree.map(jnp.add, total, block_sums(b)), None), totals, blocks
         )
         totals = summed
-    active, shift, square, error = jax.tree.map(lambda total: total / len(x), totals)
-    return UnitStatistics(active, centre + shift, square - shift**2, error)
+    active, shift, square, mean_error = jax.tree.map(lambda total: total / len(x), totals)
+    return UnitStatistics(active, centre + shift, square - shift**2, mean_error)
 
 
 def summarize(params: Params, units: UnitStatistics) -> Metrics:
@@ -122,18 +127,27 @@ def bias_pressure(
     params: Params,
     x: Float[Array, "N n"],
     eps: Float[Array, "N n"],
-    strength: Float[Array, ""],
+    strength: Float[Array, "*K"],
 ) -> BiasPressure:
     """Theorem 1's condition at `params`; λR is what the objective adds to J_AE on `x`, `eps`."""
 
     def added(bias: Float[Array, " m"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         moved = params._replace(bias=bias)
-        error = reconstruction_error(moved, x, x, objective.activation)
+        error = reconstruction_error(moved, x, x, objective.activation, objective.error)
         return objective(moved, x, eps, strength)[0] - error, error
 
     gradient, error = jax.grad(added, has_aux=True)(params.bias)
     bound = bias_gradient_bound(params, error)
     return BiasPressure(jnp.mean(gradient > bound), jnp.max(gradient / bound))
+
+
+def participation_ratio(rows: Float[Array, "... n"]) -> Float[Array, "..."]:
+    """(Σ w²)² / (n Σ w⁴), the share of inputs a filter spreads over: 1/n (one) to 1 (all).
+
+    NaN for a filter of zeros.
+    """
+    squared = rows**2
+    return jnp.sum(squared, -1) ** 2 / (rows.shape[-1] * jnp.sum(squared**2, -1))
 
 
 def flagged(metrics: Metrics) -> Array:

@@ -103,11 +103,13 @@ class Constraint(NamedTuple):
     """What an optimizer step does to keep the rows W_j where they belong.
 
     `tangent(params, direction)` maps a direction onto the directions allowed at `params`;
-    `project(params)` maps parameters back onto the constraint after a step.
+    `project(params)` maps parameters back onto the constraint after every `every`-th step of
+    an epoch.
     """
 
     tangent: Callable[[Params, Params], Params]
     project: Callable[[Params], Params]
+    every: int = 1
 
 
 def _row_dot(a: Float[Array, "m n"], b: Float[Array, "m n"]) -> Float[Array, "m 1"]:
@@ -133,6 +135,16 @@ def _rows_in_unit_ball(params: Params) -> Params:
     return params._replace(weight=w * jax.lax.rsqrt(jnp.maximum(_row_dot(w, w), 1.0)))
 
 
+def _unit_decoder_columns(params: Params) -> Params:
+    if params.decoder is None:
+        raise InputError(
+            "The constraint 'unit-columns' is given for tied weights; expected an own decoder "
+            "(tied=False). Use 'unit' for tied weights."
+        )
+    lengths = jnp.linalg.norm(params.decoder, axis=0, keepdims=True)
+    return params._replace(decoder=params.decoder / lengths)
+
+
 def _any_direction(params: Params, direction: Params) -> Params:
     del params
     return direction
@@ -146,13 +158,15 @@ def _tangent_without_bias(params: Params, direction: Params) -> Params:
 # "unit" keeps the radial part of the gradient out of the momentum; "unit-rescale" does not,
 # which changes the effective step wherever a penalty's gradient is radial (ReLU with CAE or
 # mDAE). Arpit only says that lengths are fixed, so both readings are kept. "unit-frozen-bias" is
-# "unit" with the encoding bias left where it starts (Arpit section 2.1.1).
+# "unit" with the encoding bias left where it starts (Arpit section 2.1.1). "unit-columns" is for
+# an own decoder, whose columns return to the unit sphere every 10 updates (SATAE section 4).
 CONSTRAINTS = {
     "free": Constraint(_any_direction, lambda params: params),
     "unit": Constraint(_tangent_to_rows, _unit_rows),
     "unit-rescale": Constraint(_any_direction, _unit_rows),
     "unit-frozen-bias": Constraint(_tangent_without_bias, _unit_rows),
     "max-norm": Constraint(_any_direction, _rows_in_unit_ball),
+    "unit-columns": Constraint(_any_direction, _unit_decoder_columns, every=10),
 }
 
 

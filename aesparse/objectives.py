@@ -12,53 +12,102 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float
 
 from aesparse import corruption, penalties
-from aesparse.activations import Activation
-from aesparse.errors import unknown_name
-from aesparse.model import Params, reconstruct
+from aesparse.activations import Activation, get_activation
+from aesparse.errors import InputError, unknown_name
+from aesparse.model import Params, preactivation, reconstruct
 from aesparse.penalties import Penalty
+from aesparse.saturation import complement, saturation
 
 __all__ = [
     "OBJECTIVES",
+    "ErrorFunction",
     "Objective",
     "antithetic_denoising",
     "autoencoder",
+    "composed",
+    "cross_entropy",
     "denoising",
     "first_order_denoising",
     "get_objective",
+    "half_squared_error",
+    "higher_order_contractive",
     "kl_sparse",
     "reconstruction_error",
     "regularized",
+    "saturating",
     "second_order_denoising",
     "sparse",
+    "squared_error",
 ]
 
 
 @dataclasses.dataclass(frozen=True)
+class ErrorFunction:
+    """ℓ(x, z) of a target `x [..., n]` and the decoder's linear output `z`, summed over inputs.
+
+    An output nonlinearity is part of it. `bounds` are those of the data it is defined for.
+    """
+
+    fn: Callable[[Array, Array], Array]
+    bounds: tuple[float, float] | None = None
+
+    def __call__(self, target: Float[Array, "*B n"], z: Float[Array, "*B n"]) -> Float[Array, "*B"]:
+        """The error of each sample."""
+        return self.fn(target, z)
+
+
+squared_error = ErrorFunction(lambda x, z: jnp.sum((x - z) ** 2, axis=-1))
+# −Σ x log s(z) + (1 − x) log(1 − s(z)) with sigmoid outputs (Lecture), from z itself.
+cross_entropy = ErrorFunction(
+    lambda x, z: jnp.sum(optax.sigmoid_binary_cross_entropy(z, x), axis=-1), bounds=(0.0, 1.0)
+)
+
+
+@functools.cache
+def half_squared_error(output: Activation) -> ErrorFunction:
+    """½‖x − f(z)‖² with the output nonlinearity f (GSAE appendix A; SATAE eq. 2 with f(z) = z)."""
+    return ErrorFunction(lambda x, z: jnp.sum((x - output(z)) ** 2, axis=-1) / 2)
+
+
+@dataclasses.dataclass(frozen=True)
 class Objective:
-    """A loss together with the activation it was built for; call it as the contract above."""
+    """A loss with the activation and error it was built for; call it as the contract above.
+
+    `levels`: the strength, the first one of several, must lie in [low, high).
+    """
 
     fn: Callable[..., tuple[Array, Mapping[str, Array]]]
     activation: Activation
+    error: ErrorFunction = squared_error
+    levels: tuple[float, float] | None = None
 
     def __call__(
         self,
         params: Params,
         x: Float[Array, "B n"],
         eps: Float[Array, "B n"],
-        strength: Float[Array, ""],
+        strength: Float[Array, "*K"],
     ) -> tuple[Array, Mapping[str, Array]]:
-        """The loss of a batch (a scalar, unless a user's penalty is not), and its parts."""
+        """The loss of a batch (a scalar, unless a user's penalty is not), and its parts.
+
+        `strength` is one number, or a vector `[K]` for objectives with several coefficients.
+        """
         return self.fn(params, x, eps, strength)
 
 
 def reconstruction_error(
-    params: Params, x: Float[Array, "B n"], target: Float[Array, "B n"], activation: Activation
+    params: Params,
+    x: Float[Array, "B n"],
+    target: Float[Array, "B n"],
+    activation: Activation,
+    error: ErrorFunction = squared_error,
 ) -> Float[Array, ""]:
-    """E‖target − f_d(f_e(x))‖²: summed over inputs, averaged over samples (Arpit eqs. 1, 6)."""
-    return jnp.mean(jnp.sum((target - reconstruct(params, x, activation)) ** 2, axis=-1))
+    """E ℓ(target, f_d(f_e(x))): summed over inputs, averaged over samples (Arpit eqs. 1, 6)."""
+    return jnp.mean(error(target, reconstruct(params, x, activation)))
 
 
 @functools.cache
@@ -85,7 +134,7 @@ def denoising(activation: Activation, corrupt: Callable = corruption.gaussian) -
         loss = reconstruction_error(params, corrupt(x, eps, strength), x, activation)
         return loss, {"reconstruction": loss}
 
-    return Objective(fn, activation)
+    return Objective(fn, activation, levels=corruption.LEVELS.get(corrupt))
 
 
 @functools.cache
@@ -144,6 +193,65 @@ def regularized(
 
 
 @functools.cache
+def composed(
+    activation: Activation,
+    *,
+    error: ErrorFunction = squared_error,
+    corrupt: Callable | None = None,
+    terms: tuple[tuple[str, Penalty], ...] = (),
+) -> Objective:
+    """E ℓ(x, f_d(f_e(x̃))) + Σ_k λ_k R_k(x): any error, corruption and named penalties.
+
+    The general form of GSAE (appendix A) and of the Lecture. `strength` is a vector `[K]`: the
+    level of the corruption if there is one, then a coefficient λ_k per penalty; where K = 1 a
+    single number will do. Penalties see the clean input. aux has every part by its name.
+    """
+    expected = len(terms) + (corrupt is not None)
+
+    def fn(params, x, eps, strength):
+        levels = jnp.atleast_1d(strength)
+        if len(levels) != expected:
+            raise InputError(
+                f"The strength has length {len(levels)}; expected {expected}: "
+                f"{', '.join([*['corruption'] * (corrupt is not None), *(n for n, _ in terms)])}."
+            )
+        seen, coefficients = x, levels
+        if corrupt is not None:
+            seen, coefficients = corrupt(x, eps, levels[0]), levels[1:]
+        loss = reconstruction_error(params, seen, x, activation, error)
+        aux = {"reconstruction": loss}
+        for (name, penalty), coefficient in zip(terms, coefficients, strict=True):
+            aux[name] = penalty(params, x, activation=activation)
+            loss = loss + coefficient * aux[name]
+        return loss, aux
+
+    return Objective(fn, activation, error, corruption.LEVELS.get(corrupt))
+
+
+@functools.cache
+def higher_order_contractive(
+    activation: Activation, *, sigma: float = 0.1, ratio: float = 100.0
+) -> Objective:
+    """CAE+H: J_AE + λ E‖J(x)‖_F² + γ E‖J(x) − J(x + σε)‖_F², J = ∂h/∂x (Rifai et al. 2011a).
+
+    One layer: E Σ_j (s'_j(x) − s'_j(x + σε))² ‖W_j‖² for the last mean. Rifai et al. search γ
+    beside λ; on a grid over λ alone γ = `ratio`·λ. The default is 1/σ²: their term over σ² tends
+    to E‖∂²h/∂x²‖² as σ → 0, so slope and curvature then weigh the same. aux has both means.
+    """
+
+    def fn(params, x, eps, strength):
+        error = reconstruction_error(params, x, x, activation)
+        near, far = (preactivation(params, z) for z in (x, x + sigma * eps))
+        squared = (activation.slope(near) - activation.slope(far)) ** 2
+        change = jnp.sum(jnp.mean(squared, axis=0) * jnp.sum(params.weight**2, axis=-1))
+        size = penalties.contractive(params, x, activation=activation)
+        aux = {"reconstruction": error, "penalty": size, "jacobian_change": change}
+        return error + strength * (size + ratio * change), aux
+
+    return Objective(fn, activation)
+
+
+@functools.cache
 def sparse(activation: Activation, *, pole: float = penalties.POLE) -> Objective:
     """SAE with ρ = 0 (Arpit eq. 13); aux reports the share of units beyond `pole`."""
     report = (("tangent_share", penalties.tangent_share(high=pole)),)
@@ -167,6 +275,18 @@ def second_order_denoising(activation: Activation) -> Objective:
     return regularized(activation, penalties.second_order, report=report)
 
 
+@functools.cache
+def saturating(activation: Activation) -> Objective:
+    """SATAE eq. 2: ½ E‖x − y‖² + α E Σ_j f_c(a_j), with f_c of eq. 1 derived from `activation`.
+
+    Both terms are means over the samples where eq. 2 has sums: α weighs them alike, a learning
+    rate does not. `InputError` for an activation without a flat part.
+    """
+    complement(activation)  # found, or refused, before anything is traced
+    half = half_squared_error(get_activation("identity"))
+    return composed(activation, error=half, terms=(("saturation", saturation),))
+
+
 def _with_named(name: str, activation: Activation) -> Objective:
     return regularized(activation, penalties.PENALTIES[name])
 
@@ -175,6 +295,7 @@ def _with_named(name: str, activation: Activation) -> Objective:
 OBJECTIVES: dict[str, Callable[[Activation], Objective]] = {
     **{name: functools.partial(_with_named, name) for name in penalties.PENALTIES},
     "ae": autoencoder,
+    "cae-h": higher_order_contractive,
     "dae": denoising,
     "dae2": second_order_denoising,
     "dae-antithetic": antithetic_denoising,
@@ -182,6 +303,7 @@ OBJECTIVES: dict[str, Callable[[Activation], Objective]] = {
     "edae": first_order_denoising,
     "sae": sparse,
     "sae-kl": kl_sparse,
+    "satae": saturating,
 }
 
 

@@ -18,7 +18,7 @@ from aesparse import guard
 from aesparse.activations import Activation
 from aesparse.metrics import Metrics, UnitStatistics, bias_pressure, measure, summarize
 from aesparse.model import Constraint, Params, init_params
-from aesparse.objectives import Objective
+from aesparse.objectives import ErrorFunction, Objective
 from aesparse.sharding import CELLS, SHARED, Cells, first_shard, over_cells
 from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, run_epoch, start
 
@@ -61,11 +61,11 @@ def _cells_at_once(mesh: Mesh, weight_bytes: int, cells: int) -> int:
 
 
 @functools.cache
-def measure_cells(activation: Activation, mesh: Mesh) -> Callable:
+def measure_cells(activation: Activation, error: ErrorFunction, mesh: Mesh) -> Callable:
     """`(params [C, …], X [N, n]) -> (UnitStatistics, Metrics)` per cell, compiled."""
 
     def one(params: Params, x: Float[Array, "N n"]) -> tuple[UnitStatistics, Metrics]:
-        units = measure(params, x, activation)
+        units = measure(params, x, activation, error)
         return units, summarize(params, units)
 
     return over_cells(jax.vmap(one, in_axes=(0, None)), mesh, (CELLS, SHARED))
@@ -117,7 +117,7 @@ def grid_program(
             # One copy of the batch per cell: a product with a shared batch would merge the
             # cells' weights into one matrix, transposed and copied at every step.
             x, eps = (v[cell.seed] for v in draw(noise_keys, X, orders, i))
-            return update(state, x, eps, cell.strength, cell.rate)
+            return update(state, x, eps, cell.strength, cell.rate, i)
 
         return step
 
@@ -148,7 +148,7 @@ def grid_program(
         start=_start(constraint, momentum, hidden, tied, decoder_bias, mesh),
         epoch=over_cells(epoch, mesh, (CELLS, SHARED, SHARED, CELLS, SHARED, SHARED), donate=(0,)),
         one_step=one_step,
-        measure=measure_cells(objective.activation, mesh),
+        measure=measure_cells(objective.activation, objective.error, mesh),
         pressure=over_cells(pressure, mesh, (CELLS, SHARED, SHARED, CELLS)),
         checked={},
     )

@@ -24,13 +24,14 @@ class Cells(NamedTuple):
     """Which model each cell is."""
 
     seed: Int[Array | np.ndarray, " C"]  # its position among the seeds' keys
-    strength: Float[Array | np.ndarray, " C"]
+    strength: Float[Array | np.ndarray, "C ..."]
     rate: Float[Array | np.ndarray, " C"]
 
     def padded(self, devices: int) -> "Cells":
         """As many cells as fill all devices evenly; the last is repeated."""
         missing = -len(self.seed) % devices
-        return Cells(*(np.pad(np.asarray(leaf), (0, missing), mode="edge") for leaf in self))
+        last = (np.repeat(np.asarray(leaf)[-1:], missing, axis=0) for leaf in self)
+        return Cells(*map(np.concatenate, zip(self, last, strict=True)))
 
 
 def cell_mesh(devices: Sequence[jax.Device] | None = None, *, cells: int | None = None) -> Mesh:

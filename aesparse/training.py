@@ -51,23 +51,31 @@ def start(
 def make_step(
     objective: Objective, constraint: Constraint, optimizer: optax.GradientTransformation
 ) -> Callable:
-    """One minibatch update of one model, `step(state, x, eps, strength, learning_rate)`.
+    """One minibatch update of one model, `step(state, x, eps, strength, learning_rate, i)`.
 
-    Returns the new state and the objective's aux with the loss. `x`, `eps` are `[B, n]`.
+    Returns the new state and the objective's aux with the loss. `x`, `eps` are `[B, n]`; `i`
+    counts the updates of the epoch from 0. Parameters may be any pytree if the constraint's
+    functions take it.
     """
 
     def step(
         state: TrainState,
         x: Float[Array, "B n"],
         eps: Float[Array, "B n"],
-        strength: Float[Array, ""],
+        strength: Float[Array, "*K"],
         learning_rate: Float[Array, ""],
+        i: Int[Array, ""],
     ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
         loss = jax.value_and_grad(objective, has_aux=True)
         (value, aux), gradient = loss(state.params, x, eps, strength)
         direction, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         moved = optax.apply_updates(state.params, optax.tree.scale(-learning_rate, direction))
-        return TrainState(constraint.project(moved), optimizer_state), {"loss": value, **aux}
+        if constraint.every == 1:
+            moved = constraint.project(moved)
+        else:
+            due = (i + 1) % constraint.every == 0
+            moved = jax.lax.cond(due, constraint.project, lambda params: params, moved)
+        return TrainState(moved, optimizer_state), {"loss": value, **aux}
 
     return step
 

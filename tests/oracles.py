@@ -51,6 +51,21 @@ ACTIVATIONS = {
         lambda a: -2 * np.tanh(a) * (1 - np.tanh(a) ** 2),
     ),
     "identity": (lambda a: a, lambda a: np.ones_like(a), lambda a: 0 * a),
+    "shrink": (
+        lambda a: np.where(np.abs(a.real) > 0.5, a - 0.5 * np.sign(a.real), 0),
+        lambda a: 1.0 * (np.abs(a.real) > 0.5),
+        lambda a: 0 * a,
+    ),
+    "saturated-linear": (
+        lambda a: np.where(np.abs(a.real) < 1, a, np.sign(a.real)),
+        lambda a: 1.0 * (np.abs(a.real) < 1),
+        lambda a: 0 * a,
+    ),
+    "taylor-sigmoid": (
+        lambda a: 0.5 + a / 4 - a**3 / 48,
+        lambda a: 0.25 - a**2 / 16,
+        lambda a: -a / 8,
+    ),
 }
 
 
@@ -116,6 +131,16 @@ def cae(p, x, eps, strength, act):
     return np.mean(np.sum(r**2, 1)) + strength * penalty
 
 
+def cae_h(p, x, eps, strength, act, sigma=0.1, ratio=100):
+    """CAE, and how far the Jacobian, written out, moves under the noise."""
+
+    def jacobian(z):
+        return act[1](z @ p["weight"].T + p["bias"])[:, :, None] * p["weight"][None]
+
+    change = np.mean(np.sum((jacobian(x) - jacobian(x + sigma * eps)) ** 2, (1, 2)))
+    return cae(p, x, eps, strength, act) + strength * ratio * change
+
+
 def mdae(p, x, eps, strength, act):
     a, decoder, r = _parts(p, x, act[0])
     lengths = np.sum(p["weight"] ** 2, 1) * np.sum(decoder**2, 0)
@@ -160,6 +185,21 @@ def sae_kl(p, x, eps, strength, act, target=0.05):
     return np.mean(np.sum(r**2, 1)) + strength * np.sum(values)
 
 
+# Distances to the flat parts, by hand: z <= 0, |z| >= 3, |z| <= 1/2, |z| >= 1.
+FLAT_DISTANCES = {
+    "relu": lambda a: a * (a.real > 0),
+    "hard-sigmoid": lambda a: np.where(np.abs(a.real) < 3, 3 - a * np.sign(a.real), 0),
+    "shrink": lambda a: np.where(np.abs(a.real) > 0.5, a * np.sign(a.real) - 0.5, 0),
+    "saturated-linear": lambda a: np.where(np.abs(a.real) < 1, 1 - a * np.sign(a.real), 0),
+}
+
+
+def satae(p, x, eps, strength, act):
+    a, _, r = _parts(p, x, act[0])
+    (distance,) = (f for name, f in FLAT_DISTANCES.items() if ACTIVATIONS[name] is act)
+    return np.mean(np.sum(r**2, 1) / 2 + strength * np.sum(distance(a), 1))
+
+
 OBJECTIVES = {
     "ae": ae,
     "dae": dae,
@@ -169,9 +209,11 @@ OBJECTIVES = {
     "dae-antithetic": dae_antithetic,
     "dae2-kink": dae2_kink,
     "cae": cae,
+    "cae-h": cae_h,
     "mdae": mdae,
     "sae": sae,
     "sae-kl": sae_kl,
+    "satae": satae,
     "mean-square": mean_square,
     "weight-decay": weight_decay,
 }

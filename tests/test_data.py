@@ -75,6 +75,31 @@ def test_a_prepared_tensorflow_datasets_folder_gives_the_same_digits(data_dir):
     assert all(row.tobytes() in rows for row in prepared.train)
 
 
+def test_real_digits_with_their_labels(data_dir):
+    found = data.load("mnist-labelled", data_dir=data_dir)
+    assert (found.train.shape, found.heldout.shape) == ((60_000, 784), (10_000, 784))
+    # How often each digit occurs, as LeCun's page and many others print it.
+    assert np.bincount(found.labels[0]).tolist() == [
+        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949,
+    ]  # fmt: skip
+    assert np.bincount(found.labels[1]).tolist() == [
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
+    ]  # fmt: skip
+    few = data.load("mnist-labelled", data_dir=data_dir, samples=100)
+    assert (len(few.train), len(few.labels[0]), len(few.labels[1])) == (100, 100, 10_000)
+
+
+def test_binary_digits_are_black_or_white_and_images_are_whole(data_dir):
+    binary, grey = (
+        data.load(name, data_dir=data_dir, samples=50) for name in ("mnist-binary", "mnist")
+    )
+    assert set(np.unique(binary.train)) == {0.0, 1.0}
+    np.testing.assert_array_equal(binary.train, grey.train > 0.5)
+    images = data.load("cifar10-images", data_dir=data_dir, samples=50)
+    assert images.train.shape == (50, 3072)
+    assert images.shape == (32, 32, 3)
+
+
 def test_users_arrays(tmp_path):
     X = np.random.default_rng(0).normal(size=(7, 3))
     np.save(tmp_path / "x.npy", X)

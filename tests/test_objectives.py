@@ -17,7 +17,11 @@ from aesparse.objectives import OBJECTIVES, get_objective, regularized
 
 SIZES = [(5, 3, 4), (3, 5, 4), (4, 1, 3), (3, 4, 1), (1, 1, 1)]  # (n, m, B)
 STRENGTHS = [0.0, 0.3]
-UNBOUNDED_BELOW = {"tanh", "identity", "gelu"}  # negative means: KL has no meaning there
+
+
+def sizes(activation):
+    """All of them for the papers' activations; shapes and activations do not interact further."""
+    return SIZES if activation in ("relu", "softplus", "sigmoid") else SIZES[:1]
 
 
 def problem(n, m, b, *, seed=0, **options):
@@ -33,6 +37,11 @@ def problem(n, m, b, *, seed=0, **options):
 def assert_close(measured, expected):
     scale = max(np.linalg.norm(expected), 1e-3)
     assert np.linalg.norm(np.asarray(measured) - expected) <= 1e-10 * scale
+
+
+def flat_enough(name, activation):
+    """The saturation penalty is for activations with a flat part alone."""
+    return name != "satae" or activation in oracles.FLAT_DISTANCES
 
 
 def check(name, activation, size, strength, **options):
@@ -52,17 +61,22 @@ def check(name, activation, size, strength, **options):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_value_and_gradient_equal_the_oracle(name, activation, x64):
-    for size in SIZES:
+    if not flat_enough(name, activation):
+        with pytest.raises(InputError, match="multiscale_complement"):
+            get_objective(name, get_activation(activation))
+        return
+    for size in sizes(activation):
         for strength in STRENGTHS:
             check(name, activation, size, strength)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_value_and_gradient_equal_the_oracle_untied_with_decoder_bias(name, x64):
-    check(name, "softplus", (5, 3, 4), 0.3, untied=True, decoder_bias=True)
+    activation = "softplus" if flat_enough(name, "softplus") else "shrink"
+    check(name, activation, (5, 3, 4), 0.3, untied=True, decoder_bias=True)
 
 
-@pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - {"dae-masking"}))
+@pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - {"dae-masking", "satae"}))  # satae: half
 def test_at_strength_zero_every_objective_is_the_autoencoder(name, x64):
     p, x, eps = problem(4, 3, 5)
     params = Params(jnp.asarray(p["weight"]), jnp.asarray(p["bias"]))
@@ -76,7 +90,7 @@ def test_at_strength_zero_every_objective_is_the_autoencoder(name, x64):
 @pytest.mark.parametrize("name", ["contractive", "marginalized", "second_order"])
 def test_structured_equals_generic(name, untied, activation, x64):
     structured, generic = getattr(penalties, name), getattr(penalties, f"{name}_generic")
-    for size in SIZES:
+    for size in sizes(activation):
         p, x, _ = problem(*size, untied=untied)
         params = Params(**{k: jnp.asarray(v) for k, v in p.items()})
         s, x = get_activation(activation), jnp.asarray(x)

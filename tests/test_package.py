@@ -19,7 +19,9 @@ ORDER = [
     "model",
     "corruption",
     "penalties",
+    "saturation",
     "objectives",
+    "gsae",
     "metrics",
     "datafiles",
     "data",
@@ -31,6 +33,8 @@ ORDER = [
     "arguments",
     "checkpoints",
     "grid",
+    "fullbatch",
+    "deep",
     "__init__",
     "__main__",
 ]
