@@ -7,6 +7,8 @@ or too many flagged cells, → inconclusive.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from experiments.criteria import (
     MAX_FLAGGED,
     SEEDS_FOR_INTERVAL,
@@ -16,7 +18,7 @@ from experiments.criteria import (
     resamples,
 )
 
-__all__ = ["Verdict", "classes_differ", "decide", "settle", "unless_flagged"]
+__all__ = ["Verdict", "classes_agree", "classes_differ", "decide", "settle", "unless_flagged"]
 
 FREE_FLOOR = 0.1  # A2: DAE with free rows stays above this fraction
 FROZEN_BIAS = 0.05  # A7: without its bias a model stays this much less sparse
@@ -27,13 +29,14 @@ _SURE = 0.95
 
 
 class Verdict(NamedTuple):
-    """A claim on a data set: holds, fails or inconclusive, and why."""
+    """A claim on a data set: holds, fails or inconclusive, by which numbers, and why."""
 
     claim: str
     dataset: str
     statement: str
     verdict: str
     numbers: str
+    why: tuple[str, ...] = ()  # sentences, where it does not hold
 
 
 def decide(
@@ -48,8 +51,8 @@ def decide(
 def settle(
     claim: str, dataset: str, statement: str, criteria: Sequence[Criterion], seeds: int
 ) -> Verdict:
-    """The same for criteria that are not about single curves."""
-    numbers = "; ".join(map(str, criteria)) + f"; {_count(seeds)}"
+    """The same for criteria that are not about single curves; `seeds` is 0 where none play."""
+    numbers = "; ".join([*map(str, criteria), *([_count(seeds)] if seeds else [])])
     if any(c.decided and not c.holds for c in criteria):
         verdict = "fails"
     elif all(c.decided and c.holds for c in criteria):
@@ -73,6 +76,22 @@ def classes_differ(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
         numbers = f"{names[0]}, {names[1]}; {_count(seeds)}"
     lost = max(c.flagged_strengths for c in (a, b))
     return unless_flagged(Verdict(claim, "both", statement, verdict, numbers), lost)
+
+
+def classes_agree(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
+    """Two curves of the same seeds on one data set have one class; in 95% of resampled seeds."""
+    samples, times = resamples(len(a.fraction))
+    alike = [classify(a.of_seeds(s)) == classify(b.of_seeds(s)) for s in samples]
+    share = float(np.average(alike, weights=times))
+    agree = classify(a) == classify(b)
+    sure = (share if agree else 1 - share) >= _SURE
+    verdict = ("holds" if agree else "fails") if sure else "inconclusive"
+    seeds = len(a.fraction)
+    told = [f"{classify(a)} and {classify(b)}", _count(seeds)]
+    if seeds >= SEEDS_FOR_INTERVAL:
+        told.insert(1, f"alike in {share:.0%} of resamples")
+    lost = max(c.flagged_strengths for c in (a, b))
+    return unless_flagged(Verdict(claim, a.dataset, statement, verdict, "; ".join(told)), lost)
 
 
 def _class_shares(curve: Curve) -> dict[str, float]:

@@ -21,6 +21,8 @@ __all__ = [
     "largest_at_most",
     "lower",
     "mean_at_least",
+    "mean_at_most",
+    "over_seeds",
     "rank_correlation",
     "resamples",
     "sparser_alive",
@@ -35,6 +37,7 @@ MAX_FLAGGED = 2  # strengths; more make a curve inconclusive
 SPARSE, DEAD = 0.05, 0.01  # cells with at least this fraction have at most this share dead
 SEEDS_FOR_INTERVAL = 3
 _RESAMPLES = 2000
+_SMALL = 5e-4
 
 
 class Curve(NamedTuple):
@@ -95,8 +98,15 @@ class Criterion(NamedTuple):
 
     def __str__(self) -> str:
         relation = ("<" if self.sign > 0 else ">") if self.strict else "≤≥"[self.sign < 0]
-        span = "" if self.interval is None else " [{:.3f}, {:.3f}]".format(*self.interval)
-        return f"{self.name} {self.value:.3f}{span} (needs {relation} {self.threshold:g})"
+        span = ""
+        if self.interval is not None:
+            span = " [{}, {}]".format(*map(_short, self.interval))
+        return f"{self.name} {_short(self.value)}{span} (needs {relation} {self.threshold:g})"
+
+
+def _short(value: float) -> str:
+    """Three decimals, or as many digits as a small number needs."""
+    return f"{value:.3f}" if value == 0 or abs(value) >= _SMALL else f"{value:.1e}"
 
 
 def flat(curve: Curve) -> list[Criterion]:
@@ -150,7 +160,7 @@ def sparser_alive(a: Curve, b: Curve) -> list[Criterion]:
         return lowest[1] - lowest[0]
 
     name = f"lower among cells with ≤ {DEAD:.0%} dead by"
-    return [_with_interval(name, gap, len(a.fraction), 0.0, -1)._replace(strict=True)]
+    return [over_seeds(name, gap, len(a.fraction), 0.0, -1)._replace(strict=True)]
 
 
 def alive_above(curve: Curve) -> list[Criterion]:
@@ -161,7 +171,7 @@ def alive_above(curve: Curve) -> list[Criterion]:
         return float(curve.dead[seeds][cells].max(initial=0.0))
 
     name = f"most dead units at fraction ≥ {SPARSE}"
-    return [_with_interval(name, worst, len(curve.fraction), DEAD, +1)]
+    return [over_seeds(name, worst, len(curve.fraction), DEAD, +1)]
 
 
 def rank_correlation(
@@ -172,7 +182,7 @@ def rank_correlation(
     def over(seeds: np.ndarray) -> float:
         return _rank_correlation(x[seeds].ravel(), np.where(np.isnan(x), np.nan, y)[seeds].ravel())
 
-    return _with_interval(name, over, len(x), threshold, -1)
+    return over_seeds(name, over, len(x), threshold, -1)
 
 
 def mean_at_least(values: np.ndarray, threshold: float, name: str) -> Criterion:
@@ -182,7 +192,13 @@ def mean_at_least(values: np.ndarray, threshold: float, name: str) -> Criterion:
         chosen = values[seeds]
         return float(np.nanmean(chosen)) if not np.isnan(chosen).all() else np.nan
 
-    return _with_interval(name, over, len(values), threshold, -1)
+    return over_seeds(name, over, len(values), threshold, -1)
+
+
+def mean_at_most(values: np.ndarray, threshold: float, name: str) -> Criterion:
+    """The mean over seeds and all else of `[S, ...]`, NaN left out, does not exceed a threshold."""
+    reached = mean_at_least(values, threshold, name)
+    return reached._replace(sign=+1)
 
 
 def largest_at_most(values: np.ndarray, threshold: float, name: str) -> Criterion:
@@ -192,7 +208,7 @@ def largest_at_most(values: np.ndarray, threshold: float, name: str) -> Criterio
         means = _mean(values[seeds])
         return float(np.nanmax(means)) if not np.isnan(means).all() else np.nan
 
-    return _with_interval(name, over, len(values), threshold, +1)
+    return over_seeds(name, over, len(values), threshold, +1)
 
 
 def classify(curve: Curve) -> str:
@@ -217,13 +233,16 @@ def _criterion(
         means = [_mean(c.kept[seeds]) for c in curves]
         return float(statistic(curves[0].strengths, *means))
 
-    return _with_interval(name, over, len(curves[0].fraction), threshold, sign)
+    return over_seeds(name, over, len(curves[0].fraction), threshold, sign)
 
 
-def _with_interval(
+def over_seeds(
     name: str, over: Callable[[np.ndarray], float], seeds: int, threshold: float, sign: int
 ) -> Criterion:
-    """A criterion on `over(seed indices)`; from three seeds on with its bootstrap interval."""
+    """A criterion on `over(seed indices)`; from three seeds on with its bootstrap interval.
+
+    It holds where sign·value <= sign·threshold.
+    """
     interval = None
     if seeds >= SEEDS_FOR_INTERVAL:
         distinct, times = resamples(seeds)

@@ -14,9 +14,10 @@ from experiments import figures
 from experiments.claims import Verdict
 from experiments.protocol import SCALES, Plan, Shard, cost, title
 from experiments.runs import RunSpec, RunStore
+from experiments.studies import Study, conduct
 from experiments.training import train
 
-__all__ = ["decided", "figure_names", "get_figure", "make", "scales"]
+__all__ = ["decided", "decides", "figure_names", "get_figure", "make", "scales"]
 
 
 def figure_names() -> list[str]:
@@ -77,8 +78,16 @@ def scales(figure: ModuleType) -> tuple[str, ...]:
     return getattr(figure, "SCALES", tuple(SCALES))
 
 
+def decides(figure: ModuleType, scale: str) -> bool:
+    """Whether a figure's numbers at a scale are evidence.
+
+    A figure made for one scale alone has no other one to decide its claims.
+    """
+    return scale in scales(figure) and (SCALES[scale].evidence or len(scales(figure)) == 1)
+
+
 def _train_missing(
-    store: RunStore, specs: list[RunSpec], data_dir: Path | None, recompute: bool
+    store: RunStore, specs: list[RunSpec | Study], data_dir: Path | None, recompute: bool
 ) -> None:
     missing = [spec for spec in specs if recompute or store.load(spec) is None]
     if not missing:
@@ -87,18 +96,23 @@ def _train_missing(
     from experiments.progress import Progress
 
     # All data first: a missing file is found now, not after the first panel's hour.
-    sizes = {spec.dataset: spec.samples for spec in missing}
-    data = {d: ae.data.load(d, data_dir=data_dir, samples=n) for d, n in sizes.items()}
+    needed = dict.fromkeys((s.dataset, s.samples) for s in missing if s.dataset)
+    data = {(d, n): ae.data.load(d, data_dir=data_dir, samples=n) for d, n in needed}
     with Progress([cost(spec) for spec in missing], store.log) as progress:
         for i, spec in enumerate(missing, start=1):
-            name = f"{spec.dataset} {spec.objective} {spec.activation} {spec.constraint}"
-            label = f"[{i}/{len(missing)}] {name} seed {spec.seed}"
+            label, dataset = f"[{i}/{len(missing)}] ", data.get((spec.dataset, spec.samples))
             if recompute:
                 store.forget(spec)
-            progress.run(label, spec)
+            if isinstance(spec, Study):
+                progress.study(f"{label}{spec.figure} {spec.dataset} seed {spec.seed}")
+                store.save(spec, conduct(spec, get_figure(spec.figure), dataset))
+                progress.done()
+                continue
+            name = f"{spec.dataset} {spec.objective} {spec.activation} {spec.constraint}"
+            progress.run(f"{label}{name} seed {spec.seed}", spec)
             baseline = None if spec == spec.baseline else store.load(spec.baseline)
             kept = store.checkpoints(spec)
-            store.save(spec, train(spec, data[spec.dataset], progress.epoch, baseline, kept))
+            store.save(spec, train(spec, dataset, progress.epoch, baseline, kept))
 
 
 def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict]:
@@ -148,12 +162,12 @@ def _require_same_data(found: dict) -> None:
 
 def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Path) -> None:
     verdicts = decided(figure, found)
-    # A figure made for the quick scale alone has no other scale to decide it.
-    demonstration = not plan.scale.evidence and scales(figure) != (plan.scale_name,)
+    demonstration = not decides(figure, plan.scale_name)
     if demonstration:
         verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
     record = {
         "figure": name,
+        "command": plan.command(name),
         "title": figure.__doc__.splitlines()[0],
         "caption": figure.caption(found, plan),
         "evidence": not demonstration,

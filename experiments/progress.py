@@ -36,6 +36,17 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
+    def study(self, label: str) -> None:
+        """Names the next study, which tells nothing until it is `done`."""
+        self._label, self._each = label, next(self._costs)
+        if self._bar is not None:
+            self._bar.set_description_str(label)
+
+    def done(self) -> None:
+        """The current study is done."""
+        self._done += self._each
+        self._show("")
+
     def run(self, label: str, spec: RunSpec) -> None:
         """Names the next run, whose epochs are told by `epoch`."""
         self._label, self._spec, cost = label, spec, next(self._costs)
@@ -53,16 +64,18 @@ class Progress:
         self._done += self._each
         fraction = np.asarray(metrics.activation_fraction)
         self._write(number, fraction)
-        span = f"{np.nanmin(fraction):.3f}–{np.nanmax(fraction):.3f}"
+        self._show(f"epoch {number}, active {np.nanmin(fraction):.3f}–{np.nanmax(fraction):.3f}")
+
+    def _show(self, told: str) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(f"epoch {number}, active {span}")
+            self._bar.set_postfix_str(told)
             self._bar.n = self._done
             self._bar.refresh()
             return
         speed = (self._done - self._resumed) / (time.monotonic() - self._begin)
         left = (self._total - self._done) / speed
         print(
-            f"{self._label}: epoch {number}, active {span}, "
+            f"{self._label}: {told}{', ' if told else ''}"
             f"{self._done / self._total:.0%} done, about {left:.0f} s left",
             file=sys.stderr,
             flush=True,

@@ -6,10 +6,12 @@ import numpy as np
 
 from aesparse.errors import InputError, unknown_name
 from experiments.runs import RunSpec
+from experiments.studies import Study
 
 __all__ = [
     "DATA",
     "MOMENTUM",
+    "RATES",
     "SCALES",
     "STRENGTHS",
     "Data",
@@ -24,6 +26,7 @@ __all__ = [
 # Arpit section 3: σ² ∈ {0, 0.001, 0.1², 0.2², …, 1}, momentum 0.9.
 STRENGTHS = (0.0, 0.001, *(round(0.01 * k * k, 2) for k in range(1, 11)))
 MOMENTUM = 0.9
+RATES = (0.001, 0.003, 0.005)  # the ends and the middle of the interval it gives
 
 
 class Data(NamedTuple):
@@ -57,6 +60,15 @@ DATA = {
     "cifar10": Data("CIFAR-10 patches", 192, 0.0, 0.001),
 }
 
+# Data sets of single figures.
+_TITLES = {
+    "": "–",
+    "natural": "12×12 grey photo patches",
+    "mnist-binary": "binary MNIST",
+    "mnist-labelled": "MNIST",
+    "cifar10-images": "CIFAR-10",
+}
+
 SCALES = {
     "quick": Scale(64, 1_400, 50, 40, 2, ("digits", "photos"), evidence=False),
     "reduced": Scale(256, 10_000, 50, 50, 3, ("mnist", "cifar10"), evidence=True),
@@ -69,15 +81,19 @@ SCALES = {
 _COST = {"edae": 2, "dae-antithetic": 2, "dae2": 5, "dae2-kink": 5}
 
 
-def cost(spec: RunSpec) -> float:
+def cost(spec: RunSpec | Study) -> float:
     """How much work a run is, on a scale of its own; the shared model's run is the shortest."""
+    if isinstance(spec, Study):
+        return spec.work
     size = DATA[spec.dataset].inputs * spec.hidden * spec.samples * spec.epochs
     return float(size * len(spec.strengths) * _COST.get(spec.objective, 1))
 
 
 def title(dataset: str) -> str:
     """A data set's name as people read it."""
-    return DATA[dataset].title if dataset in DATA else f"{dataset} data sets"
+    if dataset in DATA:
+        return DATA[dataset].title
+    return _TITLES.get(dataset, f"{dataset} data sets")
 
 
 def get_scale(name: str) -> Scale:
@@ -134,6 +150,18 @@ class Plan(NamedTuple):
     def scale(self) -> Scale:
         """The constants of the scale."""
         return SCALES[self.scale_name]
+
+    def command(self, figure: str) -> str:
+        """What makes a figure by this plan."""
+        default = self.checked(self.scale_name, None, None)
+        parts = [f"python -m experiments {figure}"]
+        if self.scale_name != "quick":
+            parts.append(f"--scale {self.scale_name} --data-dir DATA")
+        if self.seeds != default.seeds:
+            parts.append(f"--seeds {self.seeds}")
+        if self.learning_rate is not None:
+            parts.append(f"--learning-rate {self.learning_rate:g}")
+        return " ".join(parts)
 
     def specs(
         self, dataset: str, objective: str, activation: str, constraint: str

@@ -7,8 +7,9 @@ from pathlib import Path
 from aesparse.errors import InputError
 from aesparse.files import replacing
 from experiments.claims import Verdict
-from experiments.making import decided, figure_names, get_figure, scales
+from experiments.making import decided, decides, figure_names, get_figure
 from experiments.protocol import SCALES, Plan, title
+from experiments.reasons import reasons
 from experiments.runs import RunStore
 
 __all__ = ["collect_verdicts", "lines", "summary", "table", "write_between_markers"]
@@ -17,7 +18,7 @@ MARKERS = ("<!-- verdicts: written by `python -m experiments verdicts` -->", "<!
 
 
 def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str, Verdict]]:
-    """(scale, figure, verdict) for every claim, in the order of the claims' numbers.
+    """(scale, figure, verdict) for every claim of the papers, in the order of their numbers.
 
     Every scale is asked for its default number of seeds, or for `seeds`. `InputError` if `out`
     holds no runs at all.
@@ -27,14 +28,17 @@ def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str
             f"{out} holds no folder `runs`; give the folder of the figures with --out."
         )
     found = []
-    for scale in (name for name, s in SCALES.items() if s.evidence):
+    for scale in SCALES:
         store = RunStore(out, scale)
         for name in figure_names():
             figure = get_figure(name)
-            if scale in scales(figure):
+            if decides(figure, scale) and all(claim[0].isupper() for claim in figure.CLAIMS):
                 plan = Plan.checked(scale, seeds, None)
                 runs = {spec: store.load(spec) for spec in figure.runs(plan)}
-                found += [(scale, name, v) for v in decided(figure, runs)]
+                found += [
+                    (scale, name, v._replace(why=reasons(out, figure, plan, runs, v)))
+                    for v in decided(figure, runs)
+                ]
     order = list(SCALES)
     return sorted(found, key=lambda row: (_number(row[2].claim), order.index(row[0])))
 
@@ -45,11 +49,13 @@ def _number(claim: str) -> tuple[str, int, str]:
 
 
 def lines(found: list[tuple[str, str, Verdict]]) -> list[str]:
-    """One line a verdict, for a terminal."""
-    return [
-        f"{v.claim}  {scale}, {title(v.dataset)}: {v.statement}: {v.verdict}: {v.numbers}"
-        for scale, _, v in found
-    ]
+    """One line a verdict, for a terminal; below it what explains it."""
+    told = []
+    for scale, _, v in found:
+        where = f"{scale}, {title(v.dataset)}"
+        told.append(f"{v.claim}  {where}: {v.statement}: {v.verdict}: {v.numbers}")
+        told += [f"    {sentence}" for sentence in v.why]
+    return told
 
 
 def summary(found: list[tuple[str, str, Verdict]]) -> str:
@@ -59,13 +65,22 @@ def summary(found: list[tuple[str, str, Verdict]]) -> str:
 
 
 def table(found: list[tuple[str, str, Verdict]]) -> str:
-    """Their count and the verdicts as a Markdown table."""
+    """Their count, the verdicts as a Markdown table, and why some do not hold."""
     head = ["| claim | scale | data | statement | verdict | numbers |", "|---|---|---|---|---|---|"]
     rows = [
         f"| {v.claim} | {scale} | {title(v.dataset)} | {v.statement} | {v.verdict} | {v.numbers} |"
         for scale, _, v in found
     ]
-    return "\n".join([f"In all: {summary(found)}.", "", *head, *rows])
+    explained = [
+        f"* **{v.claim}, {scale}, {title(v.dataset)}: {v.statement}: {v.verdict}.** "
+        + " ".join(v.why)
+        for scale, _, v in found
+        if v.why
+    ]
+    below = ["", "What was looked at where a claim does not hold:", "", *explained]
+    return "\n".join(
+        [f"In all: {summary(found)}.", "", *head, *rows, *(below if explained else [])]
+    )
 
 
 def write_between_markers(path: Path, text: str) -> None:

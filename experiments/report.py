@@ -12,6 +12,7 @@ import numpy as np
 from aesparse.files import replacing, require_writable
 from experiments import record, style
 from experiments.claims import Verdict
+from experiments.filters import montage
 from experiments.making import figure_names, get_figure, scales
 from experiments.protocol import SCALES, Plan, title
 from experiments.runs import RunSpec, RunStore
@@ -25,7 +26,6 @@ _HISTORIES = {
     "preactivation_mean": "mean E[a_j]",
     "reconstruction": "reconstruction error",
 }
-_GAP = 1  # pixels between filters
 
 
 def write(out: Path, seeds: int | None = None) -> Path:
@@ -40,7 +40,8 @@ def write(out: Path, seeds: int | None = None) -> Path:
                 figures.append(_figure(scale, name, stored))
             if scale in scales(get_figure(name)):
                 store, plan = RunStore(out, scale), Plan.checked(scale, seeds, None)
-                first = [s for s in get_figure(name).runs(plan) if s.seed == 0]
+                wanted = get_figure(name).runs(plan)
+                first = [s for s in wanted if isinstance(s, RunSpec) and s.seed == 0]
                 runs |= {(scale, s): store.path(s) for s in first if store.path(s).exists()}
     cells = [_cell(scale, spec, RunStore(out, scale)) for scale, spec in runs]
     page = string.Template(_TEMPLATE.read_text()).substitute(
@@ -61,17 +62,21 @@ def _row(out: Path, scale: str, figure: str, v: Verdict) -> str:
     if (out / scale / f"{figure}.json").exists():
         claim = f'<a href="#{scale}-{figure}">{claim}</a>'
     cells = (scale, title(v.dataset), v.statement, v.numbers)
+    why = "".join(f"<p><small>{html.escape(sentence)}</small></p>" for sentence in v.why)
     return (
         f"<tr><td>{claim}</td>"
         f'<td><span class="verdict {v.verdict.replace(" ", "-")}">{v.verdict}</span></td>'
         + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-        + "</tr>"
+        + (
+            f'</tr><tr class="why"><td></td><td></td><td colspan="4">{why}</td></tr>'
+            if why
+            else "</tr>"
+        )
     )
 
 
 def _figure(scale: str, name: str, stored: Path) -> str:
     told = json.loads(stored.read_text())
-    options = "" if scale == "quick" else f" --scale {scale} --data-dir DATA"
     parents = list(told["runs"].values())
     made = ", ".join(
         f"{field} {' / '.join(sorted({str(p[field]) for p in parents}))}"
@@ -85,7 +90,7 @@ def _figure(scale: str, name: str, stored: Path) -> str:
         f'{_encoded(stored.with_suffix(".svg").read_bytes())}">'
         f"<figcaption>{html.escape(told['caption'])}</figcaption>"
         f"<details><summary>How it was made</summary>"
-        f"<pre>python -m experiments {name}{options}</pre>"
+        f"<pre>{html.escape(told['command'])}</pre>"
         f"<p>{len(parents)} runs, {hours:.1f} hours of training; {html.escape(made)}.</p>"
         "</details></figure>"
     )
@@ -121,16 +126,12 @@ def _rounded(line: np.ndarray) -> list[float | None]:
 
 
 def _filters(rows: np.ndarray, dataset: str) -> str:
-    """A strip of filters as a PNG: grey around zero, or colours for patches."""
+    """A strip of filters as a PNG."""
     from matplotlib.image import imsave
 
     depth = 3 if dataset in ("cifar10", "photos") else 1
     side = round((rows.shape[1] / depth) ** 0.5)
-    tiles = (rows.reshape(len(rows), side, side, depth).astype(int) + 128).clip(0, 255)
-    strip = np.full((side, len(rows) * (side + _GAP) - _GAP, 3), 255, np.uint8)
-    for i, tile in enumerate(tiles):
-        begin = i * (side + _GAP)
-        strip[:, begin : begin + side] = np.broadcast_to(tile, (side, side, 3))
+    strip = montage(rows.astype(float), (side, side, depth), len(rows))
     buffer = io.BytesIO()
     imsave(buffer, strip, format="png", metadata={"Software": None})
     return _encoded(buffer.getvalue())

@@ -23,6 +23,7 @@ _LOOK = {
     "ae": ("AE", "#000000", "o", "-"),
     "dae": ("DAE", "#000000", "o", "-"),
     "cae": ("CAE", "#0072B2", "s", "-"),
+    "cae-h": ("CAE+H", "#D55E00", "X", (0, (4, 2))),
     "mdae": ("mDAE", "#E69F00", "D", (0, (1, 1.5))),
     "sae": ("SAE", "#CC3311", "^", "-"),
     "edae": ("eDAE", "#009E73", "v", "-"),
@@ -132,8 +133,8 @@ def draw_curve(axis, curve: Curve, name: str, *, beside: bool = False) -> None:
     _, colour, marker, line = _LOOK[curve.objective]
     x, kept = curve.strengths, np.ma.masked_invalid(curve.kept)
     line = (0, (1, 1.5)) if beside else line
-    # mDAE coincides with CAE under unit rows: let that one show.
-    hollow = beside or curve.objective == "mdae"
+    # mDAE and CAE+H coincide with CAE under unit rows: let that one show.
+    hollow = beside or curve.objective in ("mdae", "cae-h")
     axis.plot(
         x,
         kept.mean(axis=0),

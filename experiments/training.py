@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments.runs import RunSpec
 
-__all__ = ["train"]
+__all__ = ["provenance", "train"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
@@ -33,12 +33,13 @@ def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | N
 
     import aesparse as ae
 
-    begin, provenance = time.perf_counter(), _provenance(dataset, spec)
+    begin = time.perf_counter()
+    parents = provenance(dataset.train) | {"matmul_precision": spec.matmul_precision}
     scaler = ae.data.standardize(dataset.train, spec.epsilon)
     X = scaler(dataset.train)
     activation = ae.activations.get_activation(spec.activation)
     objective = ae.objectives.get_objective(spec.objective, activation)
-    kept = None if checkpoints is None else _checkpoints(checkpoints, spec, provenance)
+    kept = None if checkpoints is None else _checkpoints(checkpoints, spec, parents)
     result = ae.fit_grid(
         jax.random.key(0),
         X,
@@ -73,7 +74,7 @@ def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | N
         )
     interrupted = kept.history if kept else []
     earlier = sum(attempt["seconds"] for attempt in interrupted)
-    provenance |= {
+    parents |= {
         "wall_seconds": round(time.perf_counter() - begin + earlier, 2),
         "interrupted": interrupted,
         "guard_difference": result.guard,
@@ -81,19 +82,19 @@ def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | N
             float(s) for s, f in zip(spec.strengths, result.flagged_epoch[0], strict=True) if f >= 0
         ],
     }
-    return run.assign_attrs(spec=spec.json, provenance=json.dumps(provenance, sort_keys=True))
+    return run.assign_attrs(spec=spec.json, provenance=json.dumps(parents, sort_keys=True))
 
 
-def _checkpoints(folder: Path, spec: RunSpec, provenance: dict):
+def _checkpoints(folder: Path, spec: RunSpec, parents: dict):
     """The checkpoints of this training on this data and this machine."""
     from aesparse.checkpoints import Checkpoints
 
     same = ("data_sha256", "device", "devices", "platform", "jax", "jaxlib")
-    identity = json.loads(spec.json) | {name: provenance[name] for name in same}
+    identity = json.loads(spec.json) | {name: parents[name] for name in same}
     return Checkpoints(
         folder,
         json.dumps(identity, sort_keys=True),
-        about={"revision": provenance["revision"]},
+        about={"revision": parents["revision"]},
         on_damage=lambda sentence: print(f"Warning: {sentence}", file=sys.stderr),
     )
 
@@ -159,18 +160,20 @@ def _filters(weight: np.ndarray, active: np.ndarray) -> tuple[list[int], np.ndar
     return cells, np.nan_to_num(np.rint(scaled)).astype(np.int8)
 
 
-def _provenance(dataset, spec: RunSpec) -> dict:
+def provenance(train: np.ndarray | None) -> dict:
+    """Where numbers come from: the training rows' checksum, machine, versions, code."""
     import jax
     import jaxlib
     import optax
 
     device = jax.devices()[0]
     return {
-        "data_sha256": hashlib.sha256(np.ascontiguousarray(dataset.train)).hexdigest(),
+        "data_sha256": ""
+        if train is None
+        else hashlib.sha256(np.ascontiguousarray(train)).hexdigest(),
         "device": device.device_kind if device.platform != "cpu" else _processor(),
         "devices": jax.device_count(),
         "platform": f"{device.platform} {platform.machine()}",
-        "matmul_precision": spec.matmul_precision,
         "python": platform.python_version(),
         "jax": jax.__version__,
         "jaxlib": jaxlib.__version__,

@@ -13,7 +13,7 @@ EPOCHS = 6
 def curve(spec: RunSpec) -> np.ndarray:
     """What the papers say: DAE and SAE fall; CAE, mDAE fall unless ReLU on unit rows."""
     strengths = np.array(spec.strengths)
-    falling = spec.objective not in ("cae", "mdae") or spec.activation != "relu"
+    falling = spec.objective not in ("cae", "cae-h", "mdae") or spec.activation != "relu"
     if spec.objective in ("ae", "dae2") or spec.constraint == "unit-frozen-bias":
         falling = False
     jitter = 0.002 * spec.seed
@@ -31,8 +31,12 @@ def fake(spec: RunSpec, fraction: np.ndarray | None = None) -> xr.Dataset:
         "history_preactivation_mean": history - 0.5,
         "history_reconstruction": 3 - history,
         "history_pressure_share": np.zeros(shape),
+        "history_pressure_largest": np.full(shape, 0.25),
     }
-    losses = {"loss_tangent_share": 0.1, "loss_residual_share": 0.02}
+    losses = {
+        "loss_tangent_share": 0.1, "loss_residual_share": 0.02, "loss_jacobian_change": 0.3,
+        "loss_penalty": 0.2,
+    }  # fmt: skip
     side = {"digits": 64, "photos": 192}[spec.dataset]
     final = {
         "activation_fraction": fraction,

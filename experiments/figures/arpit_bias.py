@@ -110,6 +110,39 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     return decided
 
 
+def explain(found, verdict: Verdict) -> list[str]:
+    """A8: ranks among cells that hardly differ; A10: how far Theorem 1's condition is away."""
+    activation = verdict.statement.rsplit(", ", 1)[1]
+    where = (verdict.dataset, activation)
+    if verdict.claim == "A10":
+        largest = max(
+            float(run["history_pressure_largest"].max())
+            for s, run in found.items()
+            if (s.dataset, s.activation) == where
+        )
+        return [
+            f"The largest λ∂R/∂b_j seen is {largest:.2g} of Theorem 1's bound, where the condition "
+            "asks for more than 1: it is not what drives these runs."
+        ]
+    told = []
+    for objective in OBJECTIVES:
+        chosen = {
+            s: run
+            for s, run in found.items()
+            if (s.dataset, s.activation) == where and s.objective in ("ae", objective)
+        }
+        specs = [s for s in chosen if s.objective == objective]
+        mean, fraction = (
+            cells(chosen, specs, n) for n in ("preactivation_mean", "activation_fraction")
+        )
+        rank = criteria.rank_correlation(mean, fraction, claims.BIAS_RANK).value
+        told.append(f"{style.label(objective)} {rank:.3f} (fractions over {np.ptp(fraction):.3f})")
+    return [
+        f"Over the cells of one objective alone the rank correlation is {', '.join(told)}: where "
+        "fractions hardly differ, their ranks are noise."
+    ]
+
+
 def _condition(found: Mapping, dataset: str, activation: str) -> np.ndarray:
     """The share of units that meet Theorem 1's condition; flagged cells NaN; [S, K, E + 1]."""
     by_seed: dict[int, list] = {}

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from experiments import claims, criteria, curves
 from experiments.claims import Verdict
 from experiments.criteria import Curve
@@ -36,6 +38,24 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     return [
         *statements("A1", dataset, found_curves),
         claims.decide("A12", "DAE sparser than mDAE at σ² = 1", sparser, [dae, mdae]),
+    ]
+
+
+def explain(found, verdict: Verdict) -> list[str]:
+    """Where DAE's units die, and how sparse it is before any does."""
+    if "before units die" not in verdict.statement:
+        return []
+    dae = only(collect(found), dataset=verdict.dataset, objective="dae")
+    fraction, dead = np.nanmean(dae.kept, axis=0), dae.dead.mean(axis=0)
+    alive = fraction[dead <= criteria.DEAD].min()
+    cells = ", ".join(
+        f"σ² = {s:g}: active {f:.3f}, dead {d:.1%}"
+        for s, f, d in zip(dae.strengths, fraction, dead, strict=True)
+        if f >= criteria.SPARSE and d > criteria.DEAD
+    )
+    return [
+        f"Without more than {criteria.DEAD:.0%} dead units DAE reaches a fraction of {alive:.3f}; "
+        f"the cells beyond, above {criteria.SPARSE}: {cells or 'none on average over seeds'}."
     ]
 
 

@@ -1,5 +1,7 @@
 """Arpit Figure 2: activation fraction against σ², ReLU, free rows."""
 
+import numpy as np
+
 from experiments import claims, criteria, curves
 from experiments.claims import Verdict
 from experiments.curves import collect, draw_panels, needed, only
@@ -46,6 +48,28 @@ def verdicts(found, dataset: str) -> list[Verdict]:
             "A2", "DAE lower with unit rows", criteria.sparser_alive(unit, free), [unit, free]
         ),
     ]
+
+
+def explain(found, verdict: Verdict) -> list[str]:
+    """The curves behind a class, or how low DAE gets."""
+    if verdict.dataset != "both":
+        return []
+    return spans(found, verdict, constraint="free")
+
+
+def spans(found, verdict: Verdict, **fields) -> list[str]:
+    """The ends of the two curves whose classes are compared, and how much either moves."""
+    objective = "mdae" if verdict.statement.startswith("mDAE") else "cae"
+    told = []
+    for curve in collect(found):
+        chosen = all(getattr(curve, k) == v for k, v in fields.items())
+        if curve.objective == objective and chosen:
+            mean = np.nanmean(curve.kept, axis=0)
+            told.append(
+                f"{DATA[curve.dataset].title} {mean[0]:.3f} → {mean[-1]:.3f} (between "
+                f"{mean.min():.3f} and {mean.max():.3f})"
+            )
+    return [f"Fractions at σ² = 0 and 1: {', '.join(told)}."]
 
 
 def joint(found) -> list[Verdict]:

@@ -4,7 +4,7 @@ from experiments import curves
 from experiments.claims import Verdict
 from experiments.curves import collect, draw_panels, needed
 from experiments.figures.arpit_fig1 import OBJECTIVES
-from experiments.figures.arpit_fig2 import classes_differ
+from experiments.figures.arpit_fig2 import classes_differ, spans
 from experiments.protocol import Plan
 from experiments.runs import RunSpec
 
@@ -29,6 +29,11 @@ def caption(found, plan: Plan) -> str:
 def verdicts(found, dataset: str) -> list[Verdict]:
     """A5 is about both data sets together."""
     return []
+
+
+def explain(found, verdict: Verdict) -> list[str]:
+    """The curves behind the classes."""
+    return spans(found, verdict)
 
 
 def joint(found) -> list[Verdict]:

@@ -7,13 +7,12 @@ from experiments import claims, style
 from experiments.claims import Verdict
 from experiments.criteria import Curve, classify, decreasing
 from experiments.curves import collect, needed, only
-from experiments.protocol import DATA, STRENGTHS, Plan
+from experiments.protocol import DATA, RATES, STRENGTHS, Plan
 from experiments.runs import RunSpec
 
 CLAIMS = ("A3, rates and batches",)
 SCALES = ("reduced",)
 OBJECTIVES = ("dae", "cae", "mdae", "sae", "edae")
-RATES = (0.001, 0.003, 0.005)
 BATCHES = (25, 200)  # besides the protocol's
 _BATCH_LINES = ((0, (1, 1)), "-", (0, (5, 2)))
 

@@ -25,6 +25,11 @@ def caption(found, plan: Plan) -> str:
     return curves.caption(found, plan)
 
 
+def explain(found, verdict: Verdict) -> list[str]:
+    """As for Figure 1."""
+    return arpit_fig1.explain(found, verdict)
+
+
 def verdicts(found, dataset: str) -> list[Verdict]:
     """A1 under the other reading of the length constraint."""
     return arpit_fig1.statements(CLAIMS[0], dataset, collect(found))

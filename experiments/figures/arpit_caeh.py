@@ -1,0 +1,91 @@
+"""Arpit section 2.2: does CAE+H (Rifai et al. 2011a) behave like CAE?"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from experiments import claims, style
+from experiments.claims import Verdict
+from experiments.criteria import classify
+from experiments.curves import collect, needed, only
+from experiments.protocol import DATA, Plan
+from experiments.runs import RunSpec
+
+CLAIMS = ("A13",)
+GROUP = ("dataset", "activation")
+OBJECTIVES = ("cae", "cae-h")
+ACTIVATIONS = ("relu", "sigmoid")
+SIGMA, RATIO = 0.1, 100.0  # of the objective "cae-h": the noise's deviation, γ/λ
+_NAMES = {"relu": "ReLU", "sigmoid": "sigmoid"}
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """CAE and CAE+H with ReLU and with sigmoid units under unit rows."""
+    return [s for a in ACTIVATIONS for s in needed(plan, OBJECTIVES, a, "unit")]
+
+
+def draw(found, plan: Plan):
+    """A panel per data set and activation: ReLU above, sigmoid below."""
+    curves, datasets = collect(found), plan.scale.datasets
+    figure, axes = style.table(len(ACTIVATIONS), len(datasets))
+    figure.set_size_inches(9, 6.6)
+    for row, activation in enumerate(ACTIVATIONS):
+        for column, dataset in enumerate(datasets):
+            axis = axes[row][column]
+            for objective in OBJECTIVES:
+                curve = only(curves, dataset=dataset, activation=activation, objective=objective)
+                style.draw_curve(axis, curve, style.label(objective))
+            style.strength_axis(axis, curve.strengths)
+            axis.set_xlabel("coefficient λ (spaced by √λ)" if row else "")
+            axis.set_title(f"{DATA[dataset].title}, {_NAMES[activation]}", fontsize=10)
+        axes[row][0].set_ylabel("share (of samples and units)")
+    axes[0][0].set_ylim(-0.03, 1.03)
+    style.legend(figure, axes[0][0], any(c.flagged.any() for c in curves))
+    return figure
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows, with the class of every curve."""
+    scale, specs = plan.scale, list(found)
+    rates = {DATA[s.dataset].title: f"{s.learning_rate:g}" for s in specs}
+    classes = [
+        f"{DATA[c.dataset].title} {_NAMES[c.activation]} {style.label(c.objective)} {classify(c)}"
+        for c in collect(found)
+    ]
+    seeds = f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
+    return (
+        ("" if scale.evidence else "A demonstration on small data, not evidence. ")
+        + "Average activation fraction (solid or long dashes) and dead units (short dashes) of "
+        "CAE and of CAE+H, which adds γ E‖J(x) − J(x + ε)‖² with noise of standard deviation "
+        f"{SIGMA:g} and γ = {RATIO:g} λ; rows of unit length, m = {scale.hidden}, "
+        f"N = {scale.samples}, {scale.epochs} epochs, learning rate "
+        f"{', '.join(f'{title} {rate}' for title, rate in rates.items())}; {seeds}. "
+        f"Classes: {'; '.join(classes)}."
+    )
+
+
+def verdicts(found, dataset: str) -> list[Verdict]:
+    """A13 on one data set, for each activation."""
+    decided = []
+    for activation in dict.fromkeys(spec.activation for spec in found):
+        pair = [
+            only(collect(found), dataset=dataset, activation=activation, objective=o)
+            for o in OBJECTIVES
+        ]
+        statement = f"CAE+H and CAE have the same class of curve, {_NAMES[activation]}"
+        verdict = claims.classes_agree("A13", statement, *pair)
+        apart = np.abs(np.nanmean(pair[0].kept, axis=0) - np.nanmean(pair[1].kept, axis=0))
+        told = f"; apart by at most {np.nanmax(apart):.3f}{_added(found, dataset, activation)}"
+        decided.append(verdict._replace(numbers=verdict.numbers + told))
+    return decided
+
+
+def _added(found: Mapping, dataset: str, activation: str) -> str:
+    """How large the added term is beside CAE's own at λ = 1 in the first and the last epoch."""
+    ends = [
+        RATIO * run["loss_jacobian_change"].values[-1] / run["loss_penalty"].values[-1]
+        for spec, run in found.items()
+        if (spec.dataset, spec.activation, spec.objective) == (dataset, activation, "cae-h")
+    ]
+    first, last = np.mean([end[[0, -1]] for end in ends], axis=0)
+    return f"; the added term at λ = 1 is {first:.2f} of CAE's in epoch 1, {last:.2f} at the end"

@@ -1,0 +1,57 @@
+"""Where a claim fails or stays open: what was looked at, each with its own number.
+
+A figure may look into its own runs (`explain(found, verdict) -> list of sentences`). Beside that
+the same statement is decided from what else is stored: another scale (a longer training of a
+larger model), another learning rate.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from aesparse.errors import InputError
+from experiments.claims import Verdict
+from experiments.making import decided, decides
+from experiments.protocol import DATA, RATES, SCALES, Plan
+from experiments.runs import RunSpec, RunStore
+
+__all__ = ["reasons"]
+
+
+def reasons(
+    out: Path, figure: ModuleType, plan: Plan, found: Mapping, verdict: Verdict
+) -> tuple[str, ...]:
+    """Sentences for a verdict that fails or is inconclusive; none for the others."""
+    if verdict.verdict not in ("fails", "inconclusive"):
+        return ()
+    own = figure.explain(found, verdict) if hasattr(figure, "explain") else []
+    if not all(isinstance(spec, RunSpec) for spec in found):
+        return tuple(own)
+    others = [
+        (f"At the scale {scale}", Plan.checked(scale, None, None))
+        for scale in SCALES
+        if scale != plan.scale_name and decides(figure, scale)
+    ]
+    others += [
+        (f"At learning rate {rate:g}, seed 0", plan._replace(seeds=1, learning_rate=rate))
+        for rate in RATES
+        if verdict.dataset in DATA and rate != DATA[verdict.dataset].learning_rate
+    ]
+    told = [(what, _elsewhere(out, figure, other, verdict)) for what, other in others]
+    return (*own, *(f"{what}: {v.verdict}, {v.numbers}." for what, v in told if v is not None))
+
+
+def _elsewhere(out: Path, figure: ModuleType, plan: Plan, verdict: Verdict) -> Verdict | None:
+    """The verdict on the same statement by another plan, if its runs are stored."""
+    try:
+        specs = figure.runs(plan)
+    except InputError:  # a figure that goes through the rates itself
+        return None
+    store = RunStore(out, plan.scale_name)
+    wanted = [s for s in specs if verdict.dataset in (s.dataset, "both")]
+    same = [
+        v
+        for v in decided(figure, {spec: store.load(spec) for spec in wanted})
+        if (v.claim, v.dataset, v.statement) == verdict[:3] and v.verdict != "not run"
+    ]
+    return same[0] if same else None

@@ -1,0 +1,166 @@
+"""CAE+H: its penalty against Jacobians, its limit, and how two curves' classes are compared."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from aesparse.activations import get_activation
+from aesparse.model import Params, encode
+from aesparse.objectives import get_objective, higher_order_contractive
+from experiments import claims
+from experiments.criteria import Curve
+from experiments.figures import arpit_caeh
+from experiments.protocol import STRENGTHS, Plan
+
+SIGMA = 0.1
+
+
+def problem(n=5, m=4, samples=6):
+    rng = np.random.default_rng(3)
+    params = Params(jnp.asarray(rng.normal(size=(m, n))), jnp.asarray(rng.normal(size=m)))
+    return params, *(jnp.asarray(rng.normal(size=(samples, n))) for _ in range(2))
+
+
+def generic(params, x, eps, activation, sigma=SIGMA):
+    """E‖J(x) − J(x + σε)‖_F² through the Jacobian of the whole encoder."""
+    jacobian = jax.vmap(jax.jacfwd(lambda z: encode(params, z, activation)))
+    return jnp.mean(jnp.sum((jacobian(x) - jacobian(x + sigma * eps)) ** 2, axis=(1, 2)))
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "softplus", "relu", "tanh"])
+def test_the_change_of_the_jacobian_is_the_generic_one(name, x64):
+    params, x, eps = problem()
+    s = get_activation(name)
+    x = 0.05 * x if name == "relu" else x  # units near their kink, so that some switch
+    eps = 20 * eps if name == "relu" else eps
+
+    def change(params):
+        return get_objective("cae-h", s)(params, x, eps, jnp.asarray(0.5))[1]["jacobian_change"]
+
+    (one, gradient), (two, expected) = (
+        jax.value_and_grad(f)(params) for f in (change, lambda p: generic(p, x, eps, s))
+    )
+    assert two > 0
+    np.testing.assert_allclose(one, two, rtol=1e-12)
+    for a, b in zip(gradient[:2], expected[:2], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14)
+
+
+def test_over_the_noise_variance_it_tends_to_the_curvature(x64):
+    """E_ε‖J(x) − J(x + σε)‖²/σ² → E‖∂²h/∂x²‖²; ε over ±e_i·√n is an exact average here."""
+    params, x, _ = problem(n=3)
+    s = get_activation("sigmoid")
+    basis = jnp.sqrt(3.0) * jnp.eye(3)
+
+    def ratio(sigma):
+        parts = [
+            generic(params, x, sign * jnp.broadcast_to(e, x.shape), s, sigma)
+            for e in basis
+            for sign in (1, -1)
+        ]
+        return np.mean(parts) / sigma**2
+
+    hessian = jax.vmap(jax.hessian(lambda z: encode(params, z, s)))(x)
+    exact = float(jnp.mean(jnp.sum(hessian**2, axis=(1, 2, 3))))
+    errors = [abs(ratio(sigma) / exact - 1) for sigma in (0.02, 0.01)]
+    assert errors[1] < errors[0] / 3 < 1e-3
+
+
+def test_the_constants_enter_as_said(x64):
+    params, x, eps = problem()
+    s = get_activation("sigmoid")
+    strength = jnp.asarray(0.3)
+
+    def loss(**constants):
+        return higher_order_contractive(s, **constants)(params, x, eps, strength)[0]
+
+    cae = get_objective("cae", s)(params, x, eps, strength)[0]
+    assert loss(ratio=0.0) == cae
+    added = float(loss(sigma=0.4, ratio=2.0) - cae)
+    np.testing.assert_allclose(added, 0.6 * generic(params, x, eps, s, 0.4), rtol=1e-10)
+
+
+def test_relu_units_get_no_gradient_but_along_their_rows(x64):
+    """With unit rows CAE+H trains ReLU units exactly like CAE (compare T13)."""
+    params, x, eps = problem()
+    relu = get_activation("relu")
+
+    def added(params):
+        aux = get_objective("cae-h", relu)(params, 0.05 * x, 20 * eps, jnp.asarray(1.0))[1]
+        return aux["jacobian_change"]
+
+    gradient = jax.grad(added)(params)
+    w = params.weight / jnp.linalg.norm(params.weight, axis=1, keepdims=True)
+    along = jnp.sum(gradient.weight * w, axis=1, keepdims=True) * w
+    assert jnp.abs(gradient.weight).max() > 0.1
+    np.testing.assert_allclose(gradient.weight, along, atol=1e-14)
+    assert not gradient.bias.any()
+
+
+def test_the_figure_tells_the_constants_it_is_trained_with():
+    defaults = inspect.signature(higher_order_contractive.__wrapped__).parameters
+    assert (defaults["sigma"].default, defaults["ratio"].default) == (
+        arpit_caeh.SIGMA,
+        arpit_caeh.RATIO,
+    )
+
+
+LEVEL = np.full(len(STRENGTHS), 0.5)
+FALLING = np.linspace(0.5, 0.1, len(STRENGTHS))
+
+
+def curve(*rows, flagged=()):
+    fraction = np.stack(rows)
+    lost = np.zeros(fraction.shape, bool)
+    lost[:, list(flagged)] = True
+    strengths = np.array(STRENGTHS)
+    return Curve("mnist", "cae", strengths, fraction, np.zeros_like(fraction), lost)
+
+
+def test_classes_agree_over_seeds_or_are_inconclusive():
+    level, falling = curve(*[LEVEL] * 3), curve(*[FALLING] * 3)
+
+    def found(a, b):
+        return claims.classes_agree("A13", "…", a, b).verdict
+
+    assert found(falling, falling) == "holds"
+    assert found(level, falling) == "fails"
+    assert found(falling, curve(*[FALLING] * 3, flagged=(1, 2, 3))) == "inconclusive"
+    wavering = curve(LEVEL, LEVEL, FALLING)
+    assert found(wavering, falling) == "inconclusive"
+    # Equal seeds are resampled together: two curves that waver alike agree in every resample.
+    assert found(wavering, wavering) == "holds"
+    single = claims.classes_agree("A13", "…", curve(LEVEL), curve(FALLING))
+    assert single.verdict == "fails"
+    assert "one seed" in single.numbers
+    assert "resamples" not in single.numbers
+
+
+def test_the_verdict_tells_how_large_the_added_term_is():
+    plan = Plan("quick", 2)
+    found = {}
+    for spec in arpit_caeh.runs(plan):
+        if (spec.dataset, spec.activation) != ("digits", "sigmoid"):
+            continue
+        cells = len(spec.strengths)
+        change = np.full((cells, 3), 0.02) * [1, 2, 4]
+        level = np.full(cells, 0.5 if spec.objective != "cae-h" else 0.53)
+        run = {"strength": spec.strengths, "activation_fraction": level}
+        run |= {"dead_fraction": np.zeros(cells), "flagged_epoch": np.full(cells, -1)}
+        found[spec] = xr.Dataset(
+            {name: ("strength", np.asarray(v)) for name, v in run.items()}
+            | {
+                "loss_jacobian_change": (("strength", "trained_epoch"), change),
+                "loss_penalty": (("strength", "trained_epoch"), np.full((cells, 3), 4.0)),
+            }
+        )
+    (verdict,) = arpit_caeh.verdicts(found, "digits")
+    assert verdict.verdict == "holds"
+    assert verdict.numbers == (
+        "flat and flat; 2 seeds; apart by at most 0.030; the added term at λ = 1 is 0.50 of CAE's "
+        "in epoch 1, 2.00 at the end"
+    )
