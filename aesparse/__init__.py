@@ -4,17 +4,21 @@ from aesparse import (
     activations,
     corruption,
     data,
+    deep,
     errors,
+    gsae,
     guard,
     metrics,
     model,
     objectives,
     penalties,
+    saturation,
     training,
 )
 from aesparse.activations import Activation
 from aesparse.checkpoints import Checkpoints
 from aesparse.errors import InputError
+from aesparse.fullbatch import FullBatchResult, fit_full_batch
 from aesparse.grid import GridResult, fit_grid, measure_grid
 from aesparse.model import Params, load_params, save_params
 from aesparse.theory import audit, falsify
@@ -23,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Activation",
     "Checkpoints",
+    "FullBatchResult",
     "GridResult",
     "InputError",
     "Params",
@@ -30,9 +35,12 @@ __all__ = [
     "audit",
     "corruption",
     "data",
+    "deep",
     "errors",
     "falsify",
+    "fit_full_batch",
     "fit_grid",
+    "gsae",
     "guard",
     "load_params",
     "measure_grid",
@@ -40,6 +48,7 @@ __all__ = [
     "model",
     "objectives",
     "penalties",
+    "saturation",
     "save_params",
     "training",
 ]

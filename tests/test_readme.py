@@ -5,16 +5,20 @@ import itertools
 import json
 import re
 import shlex
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
+import stored_runs
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from aesparse.__main__ import app
 from aesparse.theory.response import OPTIMIZERS
+from experiments import making
 from experiments.making import figure_names
-from experiments.protocol import SCALES
+from experiments.protocol import SCALES, Plan
 from experiments.record import MARKERS, collect_verdicts, table
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +30,7 @@ def blocks(language):
 
 
 def test_the_python_example_runs_and_does_what_it_says(capsys):
-    example, _ = blocks("python")
+    example = blocks("python")[0]
     names = {}
     exec(compile(example, "README.md", "exec"), names)
     fraction = np.asarray(names["grid"].metrics.activation_fraction)
@@ -36,13 +40,34 @@ def test_the_python_example_runs_and_does_what_it_says(capsys):
 
 
 def test_the_audit_of_an_own_function_answers_in_its_first_line(capsys):
-    _, example = blocks("python")
+    example = blocks("python")[-1]
     exec(compile(example, "README.md", "exec"), {})
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].startswith("conclusion")
     assert len(shown) > 10
     _, printed = blocks("text")
     assert printed.splitlines() == shown[: len(printed.splitlines())]
+
+
+def test_a_figure_of_ones_own_is_one_file(monkeypatch, tmp_path, capsys):
+    """The README's module, put among the figures, is listed, drawn and decided."""
+    source = blocks("python")[1]
+    module = types.ModuleType("experiments.figures.my_figure")
+    exec(compile(source, "README.md", "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(making, "figure_names", lambda: ["my-figure"])
+    plan = Plan.checked("quick", None, None)
+    stored_runs.store_all(tmp_path, "quick", module.runs(plan))
+    making.make(["my-figure"], plan, data_dir=None, out=tmp_path)
+    assert (tmp_path / "quick" / "my-figure.png").stat().st_size > 10_000
+    assert "mine  8×8 digits: CAE flat: demonstration (holds)" in capsys.readouterr().out
+
+
+def test_the_deep_example_contracts_with_the_strength():
+    names = {}
+    exec(compile(blocks("python")[2], "README.md", "exec"), names)
+    penalty = np.asarray(names["grid"].losses["penalty"])[0, :, -1]
+    assert (np.diff(penalty) < 0).all()
 
 
 def test_every_command_names_figures_and_options_that_exist():
@@ -134,6 +159,15 @@ def test_the_count_of_right_predictions_is_the_stored_one():
     outcomes = [v["verdict"] for v in stored["verdicts"]]
     counts = outcomes.count("abstained"), outcomes.count("right"), 24 - outcomes.count("abstained")
     assert tuple(map(int, found.groups())) == counts
+
+
+def test_the_other_papers_figures_are_listed():
+    section = README.split("## The other papers")[1].split("\n## ")[0]
+    listed = {
+        name for row in re.findall(r"(?m)^\| (`.*?) \|", section) for name in row.split("`")[1::2]
+    }
+    known = {name for name in figure_names() if not name.startswith(("arpit", "audit"))}
+    assert listed == known | {"arpit-caeh"}
 
 
 def test_every_path_and_picture_exists():
