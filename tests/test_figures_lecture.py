@@ -1,0 +1,383 @@
+"""The Lecture's figures: what they compute, against NumPy, SciPy and scikit-learn, and decide."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.stats import norm
+
+import aesparse as ae
+from aesparse import corruption
+from aesparse.activations import get_activation
+from aesparse.data import Dataset
+from aesparse.model import Params
+from aesparse.objectives import composed, get_objective
+from aesparse.penalties import contractive
+from experiments.figures import lecture_filters, lecture_kl, lecture_overfit, lecture_probe
+from experiments.intervals import Interval, apart, over_seeds_and_units
+from experiments.protocol import Plan
+from experiments.studies import Study
+
+QUICK, REDUCED = Plan("quick", 2), Plan("reduced", 3)
+SIGMOID = get_activation("sigmoid")
+
+
+def changed(study: Study, **options) -> Study:
+    return study._replace(options=tuple((dict(study.options) | options).items()))
+
+
+def small_data(rng, samples=60, heldout=40) -> Dataset:
+    X = rng.uniform(size=(samples + heldout, 9)).astype(np.float32)
+    return Dataset("small", X[:samples], X[samples:], (3, 3, 1))
+
+
+TINY = {"hidden": 7, "epochs": 2, "batch_size": 10}
+
+
+# Levels of a corruption
+
+
+@pytest.mark.parametrize(
+    ("objective", "strengths"),
+    [
+        (get_objective("dae-masking", SIGMOID), [0.0, 1.0]),
+        (composed(SIGMOID, corrupt=corruption.masking), [[1.5]]),
+        (
+            composed(SIGMOID, corrupt=corruption.masking, terms=(("cae", contractive),)),
+            [[0.5, 3.0], [1.0, 0.0]],
+        ),
+    ],
+)
+def test_masking_with_a_probability_of_one_or_more_is_refused(objective, strengths, rng):
+    with pytest.raises(ae.InputError, match=r"strengths of the corruption.*expected.*\[0, 1\)"):
+        ae.fit_grid(
+            jax.random.key(0),
+            small_data(rng).train,
+            objective=objective,
+            strengths=np.array(strengths),
+            **TINY,
+        )
+
+
+def test_levels_bound_the_first_strength_alone_and_gaussian_noise_not_at_all(rng):
+    X = small_data(rng).train
+    both = composed(SIGMOID, corrupt=corruption.masking, terms=(("cae", contractive),))
+    for objective, strengths in (
+        (both, [[0.99, 3.0], [0.0, 0.0]]),
+        (get_objective("dae", SIGMOID), [0.0, 4.0]),
+    ):
+        found = ae.fit_grid(
+            jax.random.key(0), X, objective=objective, strengths=np.array(strengths), **TINY
+        )
+        assert np.isfinite(found.metrics.reconstruction).all()
+
+
+# Intervals
+
+
+def test_the_interval_of_units_has_the_width_of_the_normal_law(rng):
+    values = rng.normal(size=(1, 400))
+    found = over_seeds_and_units(values, np.mean)
+    half = norm.ppf(0.975) * values.std() / 20
+    np.testing.assert_allclose(found, values.mean() + half * np.array([0, -1, 1]), atol=0.15 * half)
+
+
+def test_seeds_that_differ_widen_the_interval(rng):
+    units = rng.normal(size=(5, 400))
+    moved = units + np.arange(5)[:, None]
+    alike, apart_ = over_seeds_and_units(units), over_seeds_and_units(moved)
+    assert apart_.high - apart_.low > 5 * (alike.high - alike.low)
+    lost = over_seeds_and_units(np.where(np.arange(5)[:, None] == 4, np.nan, moved))
+    assert abs(lost.value - np.median(moved[:4])) < 1e-12
+
+
+def test_intervals_are_apart_only_where_disjoint():
+    low, high = Interval(1.0, 0.5, 1.5), Interval(2.0, 1.6, 2.4)
+    assert apart("", low, high).decided
+    assert apart("", low, high).holds
+    assert apart("", high, low).decided
+    assert not apart("", high, low).holds
+    assert not apart("", low, high._replace(low=1.4)).decided
+
+
+# Figure of KL
+
+
+@pytest.fixture(scope="module")
+def kl():
+    (study,) = lecture_kl.runs(QUICK)
+    few = changed(study, shape=(12, 5, 3), starts=2)
+    return {few: lecture_kl.compute(few, None)}
+
+
+def test_kl_holds_both_claims_and_draws(kl):
+    assert [(v.claim, v.verdict) for v in lecture_kl.verdicts(kl, "")] == [
+        ("L1", "holds"),
+        ("L2", "holds"),
+    ]
+    assert len(lecture_kl.draw(kl, QUICK).axes) == 3
+    assert "SLSQP from 2 random" in lecture_kl.caption(kl, QUICK)
+
+
+def test_the_slides_gradients_are_those_of_finite_differences(rng):
+    weight, bias, X = rng.normal(size=(3, 4)), rng.normal(size=3), rng.normal(size=(20, 4))
+
+    def means(w):
+        return (1 / (1 + np.exp(-(X @ w.T + bias)))).mean(axis=0)
+
+    h, found = 1e-6, lecture_kl.slide_mean_gradient(weight, bias, X)
+    for j, i in np.ndindex(3, 4):
+        step = np.zeros((3, 4))
+        step[j, i] = h
+        slope = (means(weight + step) - means(weight - step)) / (2 * h)
+        assert abs(slope[j] - found[j, i]) < 1e-8
+        assert np.abs(np.delete(slope, j)).max() == 0
+    t = np.linspace(0.1, 0.9, 9)
+
+    def kl_of(q):
+        return 0.2 * np.log(0.2 / q) + 0.8 * np.log(0.8 / (1 - q))
+
+    slope = (kl_of(t + h) - kl_of(t - h)) / (2 * h)
+    np.testing.assert_allclose(lecture_kl.slide_slope(0.2, t), slope, atol=1e-7)
+
+
+def test_a_wrong_slide_and_a_better_input_would_fail(kl, monkeypatch):
+    ((study, run),) = kl.items()
+    turned = run.assign(angle=run["angle"] + 0.01)
+    assert lecture_kl.verdicts({study: turned}, "")[1].verdict == "fails"
+    monkeypatch.setattr(lecture_kl, "slide_slope", lambda rho, mean: rho / mean + (1 - rho))
+    assert lecture_kl.verdicts(kl, "")[0].verdict == "fails"
+
+
+# Figure of filters
+
+
+def widths(*medians: float, seeds=3, spread=0.01):
+    """Stored runs with normal widths around given medians, one per level."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for study in lecture_filters.runs(REDUCED):
+        levels = len(study.option("levels"))
+        centre = np.array(medians[:levels])[:, None]
+        found[study] = xr.Dataset(
+            {
+                "width": (
+                    ("seed", "level", "unit"),
+                    centre + spread * rng.normal(size=(seeds, levels, 50)),
+                ),
+                "dark": (("seed", "level"), np.full((seeds, levels), 0.1)),
+                "tile": (("level", "shown", "input"), np.ones((levels, 25, 9), np.int8)),
+            },
+            attrs={"shape": (3, 3, 1)},
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("medians", "verdict"),
+    [
+        ((0.1, 0.2, 0.3), "holds"),
+        ((0.3, 0.2, 0.1), "fails"),
+        ((0.1, 0.3, 0.2), "fails"),
+        ((0.1, 0.2, 0.2005), "inconclusive"),
+    ],
+)
+def test_widths_decide_only_where_their_intervals_are_disjoint(medians, verdict):
+    (found,) = lecture_filters.verdicts(widths(*medians), "mnist")
+    assert found.verdict == verdict
+
+
+def test_filters_are_drawn_with_their_sizes_in_the_caption():
+    found = widths(0.1, 0.2, 0.3)
+    assert len(lecture_filters.draw(found, REDUCED).axes) == 5
+    assert "zero" not in lecture_filters.caption(found, REDUCED)
+    assert "sets a pixel to 0, which is black" in lecture_filters.caption(found, REDUCED)
+    assert lecture_filters.caption(found, QUICK).startswith("A demonstration on small data")
+
+
+def test_filters_of_every_kind_of_noise_are_trained_and_measured(rng):
+    for study in lecture_filters.runs(QUICK):
+        run = lecture_filters.compute(changed(study, tiles=4, **TINY), small_data(rng))
+        levels = len(study.option("levels"))
+        assert run["width"].shape == (2, levels, 7)
+        assert run["tile"].shape == (levels, 4, 9)
+        w = run["tile"].values[0].astype(float)  # rounded to 1/127: the width hardly moves
+        ratio = (w**2).sum(-1) ** 2 / (9 * (w**4).sum(-1))
+        np.testing.assert_allclose(run["width"][0, 0, :4], ratio, rtol=0.05)
+        assert (run["dark"] == 0).all()
+
+
+def test_the_share_on_dark_pixels():
+    X = np.ones((200, 4))
+    X[:, 1] = 0
+    weight = np.array([[[[0.0, 3.0, 4.0, 0.0], [1.0, 0.0, 0.0, 0.0]]]])
+    np.testing.assert_allclose(lecture_filters._dark_share(weight, X), (9 / 25 + 0) / 2)
+
+
+# Figure of the probe
+
+
+def test_embedded_digits_are_found_by_their_pixels():
+    from sklearn.datasets import load_digits
+
+    known, data = load_digits(), ae.data.load("digits")
+    train, heldout = lecture_probe._labels(data)
+    assert len(train) + len(heldout) == 1797
+    for digit in range(10):
+        mean = np.concatenate([data.train[train == digit], data.heldout[heldout == digit]]).mean(0)
+        np.testing.assert_allclose(mean, known.data[known.target == digit].mean(0) / 16, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = ae.data.load("digits")
+    return data._replace(train=data.train[:500], heldout=data.heldout[:150])
+
+
+def probes(**options) -> dict[str, Study]:
+    few = {"few": 300, "validation": 150, "hidden": 12, "unlabelled": 300, "epochs": 2}
+    studies = lecture_probe.runs(QUICK)
+    return {
+        s.option("code"): changed(
+            s, **{k: v for k, v in (few | options).items() if k in dict(s.options)}
+        )
+        for s in studies
+    }
+
+
+def test_the_probe_is_scikit_learns_on_features_scaled_by_hand(digits):
+    from sklearn.linear_model import LogisticRegression
+
+    study = probes(costs=(0.3,), max_iter=3000)["raw"]
+    run = lecture_probe.compute(study, digits)
+    train, test = lecture_probe._labels(digits)
+    X = digits.train.astype(float)
+    mean, spread = X.mean(0), X.std(0) + 0.1 * X.std(0).mean()
+    model = LogisticRegression(C=0.3, solver="newton-cg", max_iter=500, tol=1e-8)
+    model.fit((X - mean) / spread, train)
+    wrong = model.predict((digits.heldout - mean) / spread) != test
+    assert abs(int(wrong.sum()) - int(run["wrong"].sum())) <= 1
+    assert run["validation"].shape == (1, 1)
+    assert 0.02 < float(run["wrong"].mean()) < 0.2
+
+
+@pytest.mark.parametrize("code", ["pca", "dae", "sae", "satae"])
+def test_every_code_recognizes_digits_better_than_chance(code, digits):
+    study = probes()[code]
+    run = lecture_probe.compute(study, digits)
+    assert run["validation"].shape == (len(study.option("strengths")), 2)
+    assert float(run["validation"].min()) == float(run["validation"][int(run["chosen"])].min())
+    assert float(run["wrong"].mean()) < 0.6
+
+
+def test_components_keep_distances_as_scipy_finds_them(digits):
+    from scipy.spatial.distance import pdist
+
+    study = changed(probes()["pca"], strengths=(64.0,))
+    (code,) = lecture_probe._codes(study, digits.train)
+    X = digits.heldout[:20]
+    np.testing.assert_allclose(pdist(code(X)), pdist(X), rtol=1e-3)
+
+
+def outcomes(raw: int, others: dict[str, int], samples=10_000):
+    """Stored runs with given numbers of wrong test samples, those of a code among raw's."""
+    found = {}
+    for study in lecture_probe.runs(REDUCED):
+        count = others.get(study.option("code"), raw)
+        wrong = np.zeros(samples, np.int8)
+        wrong[:count] = 1
+        shape = (len(study.option("strengths")), len(study.option("costs")))
+        parts = {"validation": (("strength", "cost"), np.full(shape, count / samples))}
+        found[study] = xr.Dataset(parts | {"wrong": ("sample", wrong), "steps": 100})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("raw", "best", "other", "verdict"),
+    [
+        (780, 250, 500, "holds"),
+        (780, 250, 790, "fails"),
+        (780, 340, 500, "fails"),
+        (780, 295, 500, "inconclusive"),
+        (1000, 250, 500, "fails"),
+    ],
+)
+def test_the_probe_decides_by_its_intervals(raw, best, other, verdict):
+    codes = dict.fromkeys(("ae", "cae", "sae", "satae"), other) | {"dae": best}
+    found = outcomes(raw, codes)
+    (told,) = lecture_probe.verdicts(found, "mnist-labelled")
+    assert told.verdict == verdict
+    assert "DAE, masking" in told.numbers
+    assert len(lecture_probe.draw(found, REDUCED).axes) == 2
+    assert "7 of 7 final fits" in lecture_probe.caption(found, REDUCED)
+
+
+def test_the_paired_interval_is_that_of_the_normal_law():
+    rng = np.random.default_rng(1)
+    raw, code = (
+        xr.Dataset({"wrong": ("sample", (rng.uniform(size=4000) < p))}) for p in (0.3, 0.2)
+    )
+    gain, ends = lecture_probe._gain(raw, code)
+    difference = raw["wrong"].values.astype(float) - code["wrong"].values
+    half = norm.ppf(0.975) * difference.std() / np.sqrt(4000)
+    assert gain == pytest.approx(difference.mean())
+    np.testing.assert_allclose(ends, gain + half * np.array([-1, 1]), atol=0.15 * half)
+
+
+# Figure of over-fitting
+
+
+def test_all_parameters_count_once_and_pull_twice(rng):
+    parts = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 2), (3,), (2,), (2, 3))]
+    params = Params(*map(jnp.asarray, parts))
+    penalty = lecture_overfit.all_parameters
+    expected = sum(np.sum(part.astype(float) ** 2) for part in parts)
+    np.testing.assert_allclose(penalty(params, None, activation=SIGMOID), expected, rtol=1e-5)
+    pull = jax.grad(lambda p: penalty(p, None, activation=SIGMOID))(params)
+    for part, slope in zip(parts, pull, strict=True):
+        np.testing.assert_allclose(slope, 2 * part, rtol=1e-6)
+
+
+def errors(plain: float, tied: float, decay: tuple, contractive: tuple, chosen_on=(1.0, 2.0)):
+    """Stored runs with given gaps, each ±0.01 over 5 seeds; training error 1 throughout."""
+    gaps = {"decay": (plain, *decay), "tied": (tied,), "contractive": contractive}
+    found = {}
+    for study in lecture_overfit.runs(REDUCED):
+        gap = np.array(gaps[study.option("kind")])
+        jitter = np.linspace(-0.01, 0.01, 5)[:, None]
+        select = {"decay": (0.5, *chosen_on), "tied": (1.0,), "contractive": chosen_on}
+        parts = {
+            "train": np.ones((5, len(gap))),
+            "heldout": 1 + gap + jitter,
+            "chosen_on": np.array(select[study.option("kind")]) + jitter,
+        }
+        found[study] = xr.Dataset({k: (("seed", "strength"), v) for k, v in parts.items()})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0)), "holds"),
+        (errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0), chosen_on=(2.0, 1.0)), "fails"),
+        (errors(1.0, 1.5, (0.6, 2.0), (0.7, 2.0)), "fails"),
+        (errors(1.0, 0.995, (0.6, 2.0), (0.7, 2.0)), "inconclusive"),
+    ],
+)
+def test_gaps_decide_at_the_strength_with_the_lowest_held_out_error(found, verdict):
+    (told,) = lecture_overfit.verdicts(found, "mnist")
+    assert told.verdict == verdict
+    assert "5 seeds" in told.numbers
+    assert len(lecture_overfit.draw(found, REDUCED).axes) == 3
+    assert "over 5 seeds" in lecture_overfit.caption(found, REDUCED)
+
+
+def test_errors_of_every_kind_of_model_are_measured_on_three_parts(rng):
+    data = small_data(rng)
+    for study in lecture_overfit.runs(QUICK):
+        few = changed(study, seeds=2, half=15, **TINY)
+        run = lecture_overfit.compute(few, data)
+        assert run["train"].shape == (2, len(study.option("strengths")))
+        assert all(np.isfinite(run[name]).all() for name in ("train", "chosen_on", "heldout"))
+        assert not np.allclose(run["chosen_on"], run["heldout"])

@@ -1,0 +1,274 @@
+"""SATAE Figures 4 and 5: paths over α, the scaled identity, and what their numbers decide."""
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+from aesparse.data import Dataset
+from aesparse.errors import InputError
+from experiments import saturated
+from experiments.figures import satae_fig4, satae_fig5
+from experiments.figures.satae_fig4 import ALPHAS
+from experiments.protocol import Plan
+from experiments.studies import Study
+
+REDUCED = Plan.checked("reduced", None, None)
+_OPTIONS = {
+    "part": "path",
+    "nonlinearity": "saturated-linear",
+    "width": 0.0,
+    "control": 1,
+    "constraint": "free",
+    "hidden": 5,
+    "epochs": 2,
+    "batch_size": 10,
+    "rates": (0.01,),
+    "alphas": (0.0, 0.3, 0.6, 0.6, 0.6, 0.6),
+    "shown": (0.0, 0.6),
+    "seeds": 2,
+    "tiles": 5,
+    "tracked": 2,
+}
+
+
+def small(**changed) -> Study:
+    return Study("satae-fig4", "natural", 40, options=tuple((_OPTIONS | changed).items()))
+
+
+def patches(n=16) -> Dataset:
+    rng = np.random.default_rng(3)
+    X = (rng.uniform(size=(40, 4)) @ rng.uniform(size=(4, n)) / 4).astype(np.float32)
+    return Dataset("natural", X, X[:0], (n // 4, 4, 1))
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A short path of saturated-linear units beside its control."""
+    return satae_fig4.compute(small(), patches())
+
+
+def test_normalized_data_has_one_mean_and_one_deviation():
+    raw = np.random.default_rng(0).uniform(size=(30, 6)).astype(np.float32) * np.arange(6)
+    X = saturated.normalized(raw, binary=False)
+    assert abs(X.mean(dtype=float)) < 1e-6
+    assert X.std(dtype=float) == pytest.approx(1, abs=1e-6)
+    assert np.corrcoef(X.ravel(), raw.ravel())[0, 1] == pytest.approx(1, abs=1e-6)
+    assert len(np.unique(saturated.normalized(raw, binary=True))) == 2
+
+
+def two_valued(gap=1.0) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    pixels = (rng.uniform(size=(50, 8)) < 0.2).astype(np.float32)
+    pixels[:, 2], pixels[:, 5] = 0, 1  # these never change
+    return gap * saturated.normalized(pixels, binary=True)
+
+
+def test_the_scaled_identity_saturates_and_reconstructs_data_of_two_values():
+    X = two_valued()
+    params = saturated.scaled_identity(X)
+    assert params.weight.shape == (6, 8)
+    assert params.decoder is None
+    a = X @ params.weight.T + params.bias
+    assert np.abs(a).min() >= 1
+    y = np.clip(a, -1, 1) @ params.weight + params.decoder_bias
+    np.testing.assert_allclose(y, X, atol=1e-6)
+
+
+def test_without_contrast_the_scaled_identity_fails():
+    found = saturated.identity_numbers(two_valued(gap=0.5))
+    assert float(found["half_gap"]) < 1
+    assert float(found["saturation"]) > 0.1
+    assert float(found["reconstruction"]) > 0.1
+
+
+def test_the_identity_study_decides_by_loss_penalty_units_and_contrast():
+    study = satae_fig4.runs(REDUCED)[-1]
+    assert (study.dataset, study.samples) == ("mnist-binary", None)
+    binary = Dataset(
+        "mnist-binary", (two_valued() > 0).astype(np.float32), np.zeros((0, 8)), (2, 4, 1)
+    )
+    found = satae_fig4.compute(study, binary)
+    (verdict,) = satae_fig4.verdicts({study: found}, "mnist-binary")
+    assert (verdict.claim, verdict.verdict) == ("S4", "holds")
+    (verdict,) = satae_fig4.verdicts({study: found.assign(units=718)}, "mnist-binary")
+    assert verdict.verdict == "fails"
+
+
+def test_the_penalty_acts_on_the_path_alone_and_the_control_goes_on_training(run):
+    penalty, error = run["saturation"].values, run["reconstruction"].values
+    assert penalty.shape == (2, 2, 6)
+    np.testing.assert_array_equal(penalty[:, 0, 0], penalty[:, 1, 0])  # α = 0 in both
+    assert (penalty[:, 0, -1] < 0.9 * penalty[:, 1, -1]).all()
+    assert (error[:, 1, 1:] < error[:, 1, :-1]).all()
+
+
+def test_participation_is_that_of_the_decoder_columns(run):
+    for i, stage in enumerate((0, 2)):
+        tiles = run["tile"].values[i].astype(float)
+        ratio = [np.sum(t**2) ** 2 / (len(t) * np.sum(t**4)) for t in tiles]
+        # of bytes, hence to less than a percent
+        assert np.mean(ratio) == pytest.approx(run["participation"].values[0, 0, stage], rel=0.01)
+
+
+def test_flat_share_and_penalty_are_those_of_a_scalar_loop():
+    study, X = small(), saturated.normalized(patches().train, binary=False)
+    stage = saturated.trainer(study, X)(0, 0.01)
+    weight, bias = (np.asarray(leaf)[1, 0] for leaf in stage.params[:2])
+    a = [row @ x + b for x in X for row, b in zip(weight, bias, strict=True)]
+    found = saturated._measured(study, stage, X)
+    assert found["flat"][1, 0] == pytest.approx(sum(abs(z) >= 1 for z in a) / len(a))
+    penalty = sum(max(1 - abs(z), 0) for z in a) / len(X)
+    assert found["saturation"][1, 0] == pytest.approx(penalty, rel=1e-5)
+
+
+def test_another_stage_and_another_rate_compile_nothing():
+    X = saturated.normalized(patches().train, binary=False)
+    train, compiled = saturated.trainer(small(alphas=(0.0, 0.3, 0.77)), X), []
+    begun = train(1, 0.01, init=train(0, 0.01).params)
+
+    def listen(event: str, seconds: float, **about) -> None:
+        if event.endswith("backend_compile_duration"):
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    train(2, 0.0123, init=begun.params)
+    assert compiled == []
+    jax.jit(lambda v: v * 3.25)(1.0)
+    assert compiled  # the listener hears
+
+
+def test_shrink_has_its_own_decoder_with_unit_columns():
+    shrink = {"nonlinearity": "shrink", "width": 0.5, "constraint": "unit-columns", "control": 0}
+    X = saturated.normalized(patches().train, binary=False)
+    params = saturated.trainer(small(**shrink, batch_size=4, seeds=1), X)(1, 0.01).params
+    lengths = np.linalg.norm(np.asarray(params.decoder), axis=-2)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-5)  # after the 10th update of an epoch
+    assert (np.abs(np.linalg.norm(np.asarray(params.weight), axis=-1) - 1) > 1e-3).any()
+
+
+def test_the_rate_is_the_largest_at_which_no_model_diverges():
+    found = satae_fig4.compute(small(rates=(1e4, 0.01, 0.005)), patches())
+    assert float(found["rate"]) == 0.01
+    with pytest.raises(InputError, match="diverge at every learning rate"):
+        satae_fig4.compute(small(rates=(1e4,)), patches())
+
+
+def test_the_tracked_units_are_the_most_local_and_the_most_turned():
+    rng = np.random.default_rng(0)
+    along = np.repeat(rng.normal(size=(1, 6, 9)), 7, axis=0)
+    along[:, 4] = np.eye(9)[2]  # one pixel
+    along[-1, 4] = np.eye(9)[3]  # which turns more than any other
+    along[-1, 1] = np.roll(along[-1, 1], 1) * [1, -1, 1, -1, 1, -1, 1, -1, 1]
+    cosine = [abs(along[-1, j] @ along[1, j]) / (along[-1, j] @ along[-1, j]) for j in range(6)]
+    assert np.argsort(cosine)[:2].tolist() == [4, 1]
+    np.testing.assert_array_equal(saturated.tracked(along), along[:, [4, 1]].swapaxes(0, 1))
+
+
+def test_bytes_keep_a_row_up_to_its_scale():
+    rows = np.array([[0.5, -1.0, 0.0], [0.0, 0.0, 0.0], [1e-9, 2e-9, -2e-9]])
+    assert saturated.signed_bytes(rows).tolist() == [[64, -127, 0], [0, 0, 0], [64, 127, -127]]
+
+
+def test_trends():
+    rising = np.linspace(0, 1, 11)[None] + np.array([[0.0], [0.1], [0.2]])
+    assert satae_fig4.trend("x", rising, -1).holds
+    assert not satae_fig4.trend("x", rising, +1).holds
+    assert satae_fig4.trend("x", -rising, +1).interval == (-1.0, -1.0)
+    assert satae_fig4.trend("x", np.ones((3, 11)), -1).value == 0
+    assert not satae_fig4.trend("x", np.where(rising == 1, np.nan, rising), -1).decided
+
+
+def made_up(study: Study, spread: np.ndarray, flat: np.ndarray) -> xr.Dataset:
+    """A stored path with the given curves; its control stays where it began."""
+    arms, shape = 1 + study.option("control"), (4, 4, 3)
+
+    def curve(values):
+        both = np.stack([values, np.full_like(values, values[0])][:arms])
+        return ("seed", "arm", "stage"), np.stack([both + 0.001 * s for s in range(3)])
+
+    names = ("participation", "flat", "saturation", "reconstruction")
+    values = dict(zip(names, (spread, flat, 1 - flat, flat), strict=True))
+    pictures = {"tile": (("alpha", "shown", "input"), np.ones((2, 16, 48), np.int8))}
+    if study.option("tracked"):
+        pictures["tracked"] = (("unit", "stage", "input"), np.ones((2, 11, 48), np.int8))
+    curves = {name: curve(v) for name, v in values.items()}
+    return xr.Dataset(curves | pictures | {"rate": 0.01}, attrs={"shape": shape})
+
+
+def made_up_runs(spread, flat) -> dict:
+    return {
+        study: made_up(study, np.asarray(spread), np.asarray(flat))
+        if study.option("part") == "path"
+        else xr.Dataset({"reconstruction": 0.0, "saturation": 0.0, "units": 717, "half_gap": 1.5})
+        for study in satae_fig4.runs(REDUCED)
+    }
+
+
+def decided(found, figure, dataset) -> dict[str, str]:
+    chosen = {s: r for s, r in found.items() if s.dataset == dataset and s in figure.runs(REDUCED)}
+    return {v.statement: v.verdict for v in figure.verdicts(chosen, dataset)}
+
+
+UP, DOWN = np.linspace(0.2, 0.5, 11), np.linspace(0.5, 0.2, 11)
+LOCAL, MATCH = "SL filters are more local at small α than at large α", "equally local"
+
+
+def test_verdicts_follow_the_curves():
+    held = made_up_runs(UP, UP)
+    assert set(decided(held, satae_fig4, "natural").values()) == {"holds"}
+    assert set(decided(held, satae_fig5, "cifar10-images").values()) == {"holds"}
+    failed = made_up_runs(DOWN, DOWN)
+    assert set(decided(failed, satae_fig4, "natural").values()) == {"fails"}
+    assert set(decided(failed, satae_fig5, "cifar10-images").values()) == {"fails"}
+
+
+def test_binary_digits_need_a_locality_that_does_not_move():
+    for spread, expected in (
+        (UP, "fails"),
+        (np.full(11, 0.3), "holds"),
+        (0.3 + 0.015 * UP, "holds"),
+    ):
+        told = decided(made_up_runs(spread, UP), satae_fig4, "mnist-binary")
+        assert LOCAL not in told
+        assert next(v for s, v in told.items() if MATCH in s) == expected
+
+
+def test_a_path_that_is_lost_decides_nothing():
+    lost = np.where(np.arange(11) > 7, np.nan, UP)
+    assert set(decided(made_up_runs(lost, lost), satae_fig4, "natural").values()) == {
+        "inconclusive",
+        "holds",
+    }
+    assert set(decided(made_up_runs(lost, lost), satae_fig5, "cifar10-images").values()) == {
+        "inconclusive"
+    }
+
+
+def test_figure_5_trains_nothing_of_its_own():
+    for scale in satae_fig5.SCALES:
+        plan = Plan.checked(scale, None, None)
+        (study,) = satae_fig5.runs(plan)
+        assert study in satae_fig4.runs(plan)
+        assert study.option("nonlinearity") == "saturated-linear"
+
+
+def test_pictures_and_captions_from_stored_paths():
+    found = made_up_runs(UP, DOWN)
+    picture = satae_fig4.draw(found, REDUCED)
+    titles = [axis.get_title() for axis in picture.axes]
+    assert titles[4:8] == [
+        f"({letter}) {unit}, α = {alpha}\nCIFAR-10"
+        for letter, unit, alpha in (
+            ("e", "shrink", 0.1),
+            ("f", "shrink", 0.5),
+            ("g", "SL", 0.1),
+            ("h", "SL", 0.6),
+        )
+    ]
+    assert "m = 100" in satae_fig4.caption(found, REDUCED)
+    (study,) = satae_fig5.runs(REDUCED)
+    below = satae_fig5.draw({study: found[study]}, REDUCED).axes[-1]
+    np.testing.assert_allclose(below.lines[0].get_ydata(), 1 - (UP + 0.001))
+    assert list(below.lines[0].get_xdata()) == list(ALPHAS)
+    assert satae_fig5.caption({study: found[study]}, REDUCED).startswith("Two filters")
