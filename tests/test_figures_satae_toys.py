@@ -219,16 +219,18 @@ def test_log_slopes():
     np.testing.assert_allclose(satae_fig3.log_slope(d, rows), [2, 1.5, np.nan])
 
 
-def test_s8_counts_well_reconstructed_regions_alone():
+def test_s8_is_decided_on_all_rays_and_explained_by_where_the_region_is_reconstructed():
     study = study_with(satae_fig3)
-    growth = np.array([[2.0, 2.02], [1.98, 1.3], [2.01, 2.0], [1.2, np.nan]])
+    growth = np.array([[2.0, 2.02], [1.98, 1.95], [2.01, 2.0], [1.94, np.nan]])
     edge = np.array([[0, 0], [0, 1e-2], [0, 0], [1e-2, np.nan]])
     run = path_of((0.4, 0.4), (1.5, 1.5)).assign(
         growth=(("seed", "ray"), growth), edge_energy=(("seed", "ray"), edge)
     )
-    verdict = satae_fig3.verdicts({study: run}, "")[1]
-    assert verdict.verdict == "holds"
-    assert "5 of 8 rays" in verdict.numbers
-    assert "slope 1.25 on the others" in verdict.numbers
-    steep = run.assign(growth=(("seed", "ray"), growth + 0.5))
-    assert satae_fig3.verdicts({study: steep}, "")[1].verdict == "fails"
+    assert satae_fig3.verdicts({study: run}, "")[1].verdict == "holds"
+    for shift in (0.5, -0.5):
+        moved = run.assign(growth=(("seed", "ray"), growth + shift))
+        verdict = satae_fig3.verdicts({study: moved}, "")[1]
+        assert verdict.verdict == "fails"
+        (told,) = satae_fig3.explain({study: moved}, verdict)
+        assert f"{np.mean([2, 2.02, 1.98, 2.01, 2]) + shift:.3f} on 5 of 8 rays" in told
+        assert f"{np.mean([1.95, 1.94]) + shift:.3f} on 2 of 8 rays" in told

@@ -220,9 +220,9 @@ def caption(found: Mapping, plan: Plan) -> str:
         f"{study.option('decay')}; full-batch L-BFGS, at most {study.option('iterations')} "
         f"iterations, mean and min–max over {len(found) // len(UNITS)} seeds. KL continues by its "
         "tangents where means leave (0, 1); the Taylor polynomial has a local minimum of 1/6, "
-        "above ρ, at a = −2. ρ̂ is the mean over all samples, as in the document; minibatch training would "
-        "take it over a batch, where KL, being convex, is larger "
-        f"(Jensen). Σ KL of these models at β = {BETAS[-1]:g}, batches of "
+        "above ρ, at a = −2. ρ̂ is the mean over all samples, as in the document; minibatch "
+        "training would take it over a batch, where KL, being convex, is larger (Jensen). "
+        f"Σ KL of these models at β = {BETAS[-1]:g}, batches of "
         f"{study.option('batch_size')} against all samples: {_jensen(found)}."
     )
 
