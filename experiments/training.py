@@ -125,7 +125,8 @@ def _labelled(spec: RunSpec, result, heldout):
         "row_length": lengths,
     }
     for name, values in per_unit.items():
-        quantiles = np.quantile(one_seed(values), _QUANTILES, axis=-1).T
+        with np.errstate(invalid="ignore"):  # a diverged cell's are infinite
+            quantiles = np.quantile(one_seed(values), _QUANTILES, axis=-1).T
         variables[f"unit_{name}"] = (("strength", "quantile"), quantiles.astype(np.float32))
     if spec.baseline == spec:
         # Units of one seed start as the same rows: the others are compared unit by unit.

@@ -10,6 +10,7 @@ from scipy.stats import norm
 import aesparse as ae
 from aesparse import corruption
 from aesparse.activations import get_activation
+from aesparse.arguments import check_objective
 from aesparse.data import Dataset
 from aesparse.model import Params
 from aesparse.objectives import composed, get_objective
@@ -61,16 +62,14 @@ def test_masking_with_a_probability_of_one_or_more_is_refused(objective, strengt
 
 
 def test_levels_bound_the_first_strength_alone_and_gaussian_noise_not_at_all(rng):
-    X = small_data(rng).train
+    X = jnp.asarray(small_data(rng).train)
     both = composed(SIGMOID, corrupt=corruption.masking, terms=(("cae", contractive),))
     for objective, strengths in (
         (both, [[0.99, 3.0], [0.0, 0.0]]),
+        (get_objective("dae-masking", SIGMOID), [0.0, 0.99]),
         (get_objective("dae", SIGMOID), [0.0, 4.0]),
     ):
-        found = ae.fit_grid(
-            jax.random.key(0), X, objective=objective, strengths=np.array(strengths), **TINY
-        )
-        assert np.isfinite(found.metrics.reconstruction).all()
+        check_objective(objective, X, jnp.array(strengths), 7, True, False)
 
 
 # Intervals
@@ -196,16 +195,24 @@ def test_filters_are_drawn_with_their_sizes_in_the_caption():
     assert lecture_filters.caption(found, QUICK).startswith("A demonstration on small data")
 
 
-def test_filters_of_every_kind_of_noise_are_trained_and_measured(rng):
-    for study in lecture_filters.runs(QUICK):
-        run = lecture_filters.compute(changed(study, tiles=4, **TINY), small_data(rng))
-        levels = len(study.option("levels"))
-        assert run["width"].shape == (2, levels, 7)
-        assert run["tile"].shape == (levels, 4, 9)
-        w = run["tile"].values[0].astype(float)  # rounded to 1/127: the width hardly moves
-        ratio = (w**2).sum(-1) ** 2 / (9 * (w**4).sum(-1))
-        np.testing.assert_allclose(run["width"][0, 0, :4], ratio, rtol=0.05)
-        assert (run["dark"] == 0).all()
+def test_filters_are_trained_and_measured(rng):
+    study = lecture_filters.runs(QUICK)[0]
+    run = lecture_filters.compute(changed(study, tiles=4, **TINY), small_data(rng))
+    assert run["width"].shape == (2, 3, 7)
+    w = run["tile"].values.astype(float)  # rounded to 1/127: the width hardly moves
+    ratio = (w**2).sum(-1) ** 2 / (9 * (w**4).sum(-1))
+    np.testing.assert_allclose(run["width"][0, :, :4], ratio, rtol=0.05)
+    assert (run["dark"] == 0).all()
+
+
+def test_smoothness_parts_a_stroke_from_noise(rng):
+    stroke = np.zeros((8, 8))
+    stroke[2:6, 2:6] = 1
+    noise = rng.choice([-1.0, 1.0], size=(25, 64))
+    tiles = np.stack([np.tile(stroke.ravel(), (25, 1)), noise])
+    run = xr.Dataset({"tile": (("level", "shown", "input"), tiles)}, attrs={"shape": (8, 8, 1)})
+    assert lecture_filters._smoothness(run, 0) == pytest.approx(12 / 16)
+    assert abs(lecture_filters._smoothness(run, 1)) < 0.1
 
 
 def test_the_share_on_dark_pixels():
@@ -373,9 +380,9 @@ def test_gaps_decide_at_the_strength_with_the_lowest_held_out_error(found, verdi
     assert "over 5 seeds" in lecture_overfit.caption(found, REDUCED)
 
 
-def test_errors_of_every_kind_of_model_are_measured_on_three_parts(rng):
+def test_errors_are_measured_on_three_parts(rng):
     data = small_data(rng)
-    for study in lecture_overfit.runs(QUICK):
+    for study in lecture_overfit.runs(QUICK)[1:]:
         few = changed(study, seeds=2, half=15, **TINY)
         run = lecture_overfit.compute(few, data)
         assert run["train"].shape == (2, len(study.option("strengths")))

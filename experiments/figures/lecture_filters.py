@@ -107,13 +107,19 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     seeds = next(iter(found)).option("seeds")
     verdict = settle("L3", dataset, "filters widen with the share of masked inputs", steps, seeds)
     told = "; ".join(f"{name} {median}" for name, _, median, _, _ in cells)
+    return [verdict._replace(numbers=f"{verdict.numbers}; medians {told}")]
+
+
+def explain(found, verdict: Verdict) -> list[str]:
+    """Whether wide filters are broad strokes or noise."""
+    cells = _cells(found)
     dark = ", ".join(f"{float(run['dark'][:, i].mean()):.2f}" for *_, run, i in cells)
     smooth = ", ".join(f"{_smoothness(run, i):.2f}" for *_, run, i in cells)
-    numbers = (
-        f"{verdict.numbers}; medians {told}; share of ‖W_j‖² on dark pixels {dark}; correlation of "
-        f"neighbouring pixels within the filters drawn {smooth}"
-    )
-    return [verdict._replace(numbers=numbers)]
+    return [
+        "A participation ratio counts noise as wide: neighbouring pixels of the filters drawn "
+        f"(plain, masking q = 0.25 and 0.5, Gaussian) correlate by {smooth}; the share of ‖W_j‖² "
+        f"on pixels that are dark in the data is {dark}."
+    ]
 
 
 def _smoothness(run, i: int) -> float:

@@ -117,8 +117,16 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     seeds = next(iter(found)).option("seeds")
     verdict = settle("L5", dataset, "held-out minus train error is smaller with each", steps, seeds)
     told = "; ".join([f"plain {plain}", *(f"{name} {gap}" for name, gap in gaps.values())])
-    told += f"; mean gap (held-out error) at every λ: {_at_every_strength(found)}"
     return [verdict._replace(numbers=f"{verdict.numbers}; gaps: {told}")]
+
+
+def explain(found, verdict: Verdict) -> list[str]:
+    """Whether the plain model over-fits at all after these epochs."""
+    epochs = next(iter(found)).option("epochs")
+    return [
+        f"Gap (held-out error) at every λ: {_at_every_strength(found)}. Where a penalty raises the "
+        f"held-out error, the model is not yet over-fitted after {epochs} epochs."
+    ]
 
 
 def _at_every_strength(found) -> str:

@@ -168,8 +168,32 @@ def _locality(study: Study, run, dataset: str) -> Verdict:
         criterion = mean_at_least(change, 0.0, name)._replace(strict=True)
     found = settle("S4", dataset, statement, [criterion], len(spread))
     told = f"from α = 0 to 1 {span(spread)}, with as many updates without penalty {span(control)}"
-    flat = f"{along(run, 'flat')[:, 0].mean():.3f} of the pre-activations saturated at α = 0"
-    return found._replace(numbers=f"{found.numbers}; {told}; {flat}")
+    return found._replace(numbers=f"{found.numbers}; {told}")
+
+
+def explain(found, verdict: Verdict) -> list[str]:
+    """SL: how saturated the units are before any penalty, and how many units there are."""
+    if "SL" not in verdict.statement:
+        return []
+    return [
+        sentence
+        for study, run in found.items()
+        if study.dataset == verdict.dataset
+        and study.option("part") != "identity"
+        and study.option("nonlinearity") != "shrink"
+        for sentence in saturated_before(study, run)
+    ]
+
+
+def saturated_before(study: Study, run) -> list[str]:
+    """How far the trained path is from the identity that the paper starts from."""
+    flat, hidden = along(run, "flat")[:, 0].mean(), study.option("hidden")
+    inputs = int(run["inputs"])
+    return [
+        f"At α = 0 already {flat:.1%} of the pre-activations are saturated, with {hidden} units on "
+        f"{inputs} inputs: this model does not start as the identity, in the linear region, which "
+        "the paper describes."
+    ]
 
 
 def _activity(run, dataset: str) -> Verdict:

@@ -47,6 +47,11 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     return decided
 
 
+def explain(found, verdict: Verdict) -> list[str]:
+    """As for Figure 4."""
+    return [s for study, run in found.items() for s in satae_fig4.saturated_before(study, run)]
+
+
 def caption(found, plan: Plan) -> str:
     """Sizes, and how the two units are chosen."""
     ((study, run),) = found.items()
