@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import re
+
 import numpy as np
 
 from experiments import claims, criteria, filters
@@ -206,6 +208,17 @@ def _draw_line(axis, values: np.ndarray, name: str) -> None:
     axis.set_xscale("function", functions=(np.cbrt, lambda v: v**3))
     axis.set_xticks(BETAS, [f"{b:g}" for b in BETAS], fontsize=7)
     axis.grid(alpha=0.25, linewidth=0.5)
+
+
+def explain(found, verdict: Verdict) -> list[str]:
+    """On which side of the target the mean begins."""
+    begin = re.search(r"from (\S+) at β = 0, below (ρ = [\d.]+)", verdict.numbers)
+    if begin is None:
+        return []
+    return [
+        f"Without the penalty the mean is {begin[1]}, below {begin[2]}, where every φ is smallest: "
+        "the penalty raises it."
+    ]
 
 
 def caption(found: Mapping, plan: Plan) -> str:

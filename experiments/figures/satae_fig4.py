@@ -23,8 +23,8 @@ ZERO = 1e-6  # S4: loss and penalty of the scaled identity, per sample
 PIXELS = 717  # S4: units it needs on MNIST
 MONOTONE = 0.9  # S8: Spearman's correlation with α
 
-# Hidden units, epochs at each α; per data set its samples and tiles. m = 100 where the paper has
-# 300 for saturated-linear units.
+# Hidden units (the paper has 300 in panels b, g and h), epochs at each α; per data set its samples
+# and tiles.
 _SIZES = {
     "quick": (36, 3, {"digits": (800, 36), "natural": (800, 36), "photos": (800, 36)}),
     "reduced": (
@@ -43,6 +43,7 @@ _INPUTS = {
 _BINARY = ("digits", "mnist-binary")
 TRACKED = ("photos", "cifar10-images")  # the data whose SL filters SATAE Figure 5 follows
 _NAMES = {"shrink": "shrink", "saturated-linear": "SL"}
+_DRAWN = (16, 9)  # tiles in a panel of the upper and of the lower row
 _BELOW = (
     ("shrink", "active"),
     ("saturated-linear", "flat"),
@@ -213,14 +214,7 @@ def _saturation(run, dataset: str) -> Verdict:
 
 def caption(found, plan: Plan) -> str:
     """Sizes, rates and what is drawn."""
-    paths = [(study, run) for study, run in found.items() if study.option("part") == "path"]
-    first = paths[0][0]
-    rates = ", ".join(
-        f"{float(run['rate']):g} ({_NAMES[study.option('nonlinearity')]}, {title(study.dataset)}, "
-        f"N = {study.samples})"
-        for study, run in paths
-    )
-    seeds = first.option("seeds")
+    first, seeds = next(iter(found)), next(iter(found)).option("seeds")
     return (
         ("" if plan.scale.evidence else "A demonstration on small data, not evidence. ")
         + "Decoder columns of the first units (seed 0; each scaled by its largest entry, grey is "
@@ -230,10 +224,23 @@ def caption(found, plan: Plan) -> str:
         "pre-activations at or beyond ±1, and the filters' mean participation ratio, the share of "
         "inputs they spread over; dotted: as many updates on the same batches without penalty. "
         "Data less its mean, over its standard deviation, one number each; "
-        f"m = {first.option('hidden')}, α from 0 to 1 in steps of 0.1 with warm starts, "
-        f"{first.option('epochs')} epochs each, batch {first.option('batch_size')}, no momentum, "
-        f"the largest learning rate of {', '.join(f'{r:g}' for r in paths[-1][0].option('rates'))} "
-        f"at which no model of the path diverges: {rates}."
+        f"m = {first.option('hidden')} (the paper: 100, in b, g and h 300), α from 0 to 1 in steps "
+        f"of 0.1 with warm starts, {first.option('epochs')} epochs each, batch "
+        f"{first.option('batch_size')}, no momentum. {_rates(found)}"
+    )
+
+
+def _rates(found) -> str:
+    """The learning rate and the samples of each path."""
+    paths = [(study, run) for study, run in found.items() if study.option("part") == "path"]
+    tried = ", ".join(f"{rate:g}" for rate in paths[-1][0].option("rates"))
+    taken = ", ".join(
+        f"{float(run['rate']):g} ({_NAMES[study.option('nonlinearity')]}, {title(study.dataset)}, "
+        f"N = {study.samples})"
+        for study, run in paths
+    )
+    return (
+        f"Learning rates, the largest of {tried} at which no model of the path diverges: {taken}."
     )
 
 
@@ -252,12 +259,8 @@ def draw(found, plan: Plan):
     panels = [(d, name, 1) for d in datasets[:2] for name in SHOWN]
     panels += [(datasets[2], name, size) for name in SHOWN for size in (0, 1)]
     for i, (dataset, name, size) in enumerate(panels):
-        study, run = paths[dataset, name]
-        heading = f"({'abcdefgh'[i]}) {_NAMES[name]}, α = {study.option('shown')[size]:g}"
-        rows, shape = run["tile"].values[size].astype(float), tuple(run.attrs["shape"])
         axis = figure.add_subplot(grid[divmod(i, 4)])
-        columns = round(len(rows) ** 0.5)
-        filters.show(axis, rows, shape, columns, f"{heading}\n{title(dataset)}")
+        _tiles(axis, f"({'abcdefgh'[i]}) ", *paths[dataset, name], size, _DRAWN[i // 4])
     for column, (name, variable) in enumerate(_BELOW):
         axis = figure.add_subplot(grid[2, column])
         _curves(axis, {d: paths[d, name][1] for d in datasets}, name, variable)
@@ -265,6 +268,15 @@ def draw(found, plan: Plan):
         handles=axis.lines[:4], loc="outside lower center", ncols=4, frameon=False, fontsize=8
     )
     return figure
+
+
+def _tiles(axis, letter: str, study: Study, run, size: int, count: int) -> None:
+    """The first filters of a path at its small (0) or large (1) α."""
+    rows, shape = run["tile"].values[size, :count].astype(float), tuple(run.attrs["shape"])
+    alpha, name = study.option("shown")[size], _NAMES[study.option("nonlinearity")]
+    heading = f"{letter}{name}, α = {alpha:g}\n{title(study.dataset)}"
+    filters.show(axis, rows, shape, round(count**0.5), heading)
+    axis.get_images()[0].set_interpolation("none")  # an SVG then keeps its few pixels
 
 
 def _curves(axis, by_dataset: dict, name: str, variable: str) -> None:
