@@ -100,13 +100,15 @@ class Criterion(NamedTuple):
         relation = ("<" if self.sign > 0 else ">") if self.strict else "≤≥"[self.sign < 0]
         span = ""
         if self.interval is not None:
-            span = " [{}, {}]".format(*map(_short, self.interval))
-        return f"{self.name} {_short(self.value)}{span} (needs {relation} {self.threshold:g})"
+            span = " [{}, {}]".format(*map(self._told, self.interval))
+        return f"{self.name} {self._told(self.value)}{span} (needs {relation} {self.threshold:g})"
 
-
-def _short(value: float) -> str:
-    """Three decimals, or as many digits as a small number needs."""
-    return f"{value:.3f}" if value == 0 or abs(value) >= _SMALL else f"{value:.1e}"
+    def _told(self, value: float) -> str:
+        """Three decimals, or as many as show a small number or on which side it lies."""
+        if value != 0 and abs(value) < _SMALL:
+            return f"{value:.1e}"
+        rounded = f"{value:.3f}"
+        return rounded if self._meets(float(rounded)) == self._meets(value) else f"{value:.5f}"
 
 
 def flat(curve: Curve) -> list[Criterion]:

@@ -1,8 +1,7 @@
 """GSAE section 5: three sparsity penalties on linear, sigmoid and Taylor-sigmoid units."""
 
-from collections.abc import Mapping
-
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
