@@ -17,6 +17,7 @@ from aesparse import (
 )
 from aesparse.activations import Activation
 from aesparse.checkpoints import Checkpoints
+from aesparse.continuation import fit_path
 from aesparse.errors import InputError
 from aesparse.fullbatch import FullBatchResult, fit_full_batch
 from aesparse.grid import GridResult, fit_grid, measure_grid
@@ -40,6 +41,7 @@ __all__ = [
     "falsify",
     "fit_full_batch",
     "fit_grid",
+    "fit_path",
     "gsae",
     "guard",
     "load_params",

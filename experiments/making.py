@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -44,7 +45,8 @@ def make(
 ) -> None:
     """Trains the missing runs of some figures, or a shard of them; draws those that are complete.
 
-    One figure is trained in its own order, several of them shortest run first.
+    One figure is trained in its own order, several of them shortest run first. Data that cannot
+    be read stops one figure at once; of several the others are made before the `InputError`.
     """
     chosen = {name: get_figure(name) for name in names}
     for name, figure in chosen.items():
@@ -59,18 +61,32 @@ def make(
         specs.sort(key=cost)
     store, folder = RunStore(out, plan.scale_name), out / plan.scale_name
     with store.writing(folder, shard=shard):
-        _train_missing(store, shard.of(specs) if shard else specs, data_dir, recompute)
+        mine = shard.of(specs) if shard else specs
+        missing = [spec for spec in mine if recompute or store.load(spec) is None]
+        data, unreadable = _load(missing, data_dir, alone=len(names) == 1)
+        _train([s for s in missing if s.dataset not in unreadable], store, data, recompute)
         for name, figure in chosen.items():
             found = {spec: store.load(spec) for spec in by_figure[name]}
-            missing = sum(run is None for run in found.values())
-            if missing:
-                print(
-                    f"Shard {shard} is done; {missing} of {len(found)} runs of {name} are still "
-                    "missing. When the other shards are done, the same command without --shard "
-                    "draws."
-                )
+            left = sum(run is None for run in found.values())
+            if left:
+                print(_undrawn(name, left, len(found), shard))
                 continue
             _publish(figure, name, plan, found, folder)
+    if unreadable:
+        raise InputError(
+            f"Runs on {' and '.join(unreadable)} were left out: "
+            f"{' '.join(map(str, unreadable.values()))} All others are done; the same command goes "
+            "on when the data is there."
+        )
+
+
+def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
+    if shard is None:
+        return f"{left} of {total} runs of {name} are missing; it is not drawn."
+    return (
+        f"Shard {shard} is done; {left} of {total} runs of {name} are still missing. When the "
+        "other shards are done, the same command without --shard draws."
+    )
 
 
 def scales(figure: ModuleType) -> tuple[str, ...]:
@@ -86,18 +102,32 @@ def decides(figure: ModuleType, scale: str) -> bool:
     return scale in scales(figure) and (SCALES[scale].evidence or len(scales(figure)) == 1)
 
 
-def _train_missing(
-    store: RunStore, specs: list[RunSpec | Study], data_dir: Path | None, recompute: bool
-) -> None:
-    missing = [spec for spec in specs if recompute or store.load(spec) is None]
+def _load(
+    missing: list[RunSpec | Study], data_dir: Path | None, *, alone: bool
+) -> tuple[dict, dict[str, InputError]]:
+    """All data before any training: a missing file is found now, not after an hour.
+
+    Returns what was read by name and size, and by name what could not be; raises if `alone`.
+    """
+    data, unreadable = {}, {}
+    for name, samples in dict.fromkeys((s.dataset, s.samples) for s in missing if s.dataset):
+        import aesparse as ae
+
+        try:
+            data[name, samples] = ae.data.load(name, data_dir=data_dir, samples=samples)
+        except InputError as error:
+            if alone:
+                raise
+            unreadable[name] = error
+            print(f"Warning: runs on {name} are left out: {error}", file=sys.stderr)
+    return data, unreadable
+
+
+def _train(missing: list[RunSpec | Study], store: RunStore, data: dict, recompute: bool) -> None:
     if not missing:
         return
-    import aesparse as ae
     from experiments.progress import Progress
 
-    # All data first: a missing file is found now, not after the first panel's hour.
-    needed = dict.fromkeys((s.dataset, s.samples) for s in missing if s.dataset)
-    data = {(d, n): ae.data.load(d, data_dir=data_dir, samples=n) for d, n in needed}
     with Progress([cost(spec) for spec in missing], store.log) as progress:
         for i, spec in enumerate(missing, start=1):
             label, dataset = f"[{i}/{len(missing)}] ", data.get((spec.dataset, spec.samples))

@@ -3,6 +3,7 @@
 Shapes: S seeds, m hidden units, n inputs; a path's study says its options by name.
 """
 
+import contextlib
 import functools
 
 import numpy as np
@@ -97,13 +98,8 @@ def follow(study: Study, X: np.ndarray):
 def _at_largest_rate(study: Study, train):
     """The largest rate at which no model of the path is lost, and its stages."""
     for rate in study.option("rates"):
-        try:
-            stages = [train(0, rate)]
-            for i in range(1, len(study.option("alphas"))):
-                stages.append(train(i, rate, init=stages[-1].params))
-        except _LostError:
-            continue
-        return rate, stages
+        with contextlib.suppress(_LostError):
+            return rate, list(train(rate))
     raise InputError(
         f"The models on '{study.dataset}' diverge at every learning rate of "
         f"{study.option('rates')}; give a smaller one with --learning-rate."
@@ -111,29 +107,27 @@ def _at_largest_rate(study: Study, train):
 
 
 def trainer(study: Study, X: np.ndarray):
-    """`train(i, rate, init=)` for the i-th α; one compiled program for all stages and rates."""
+    """`train(rate)` yields the stages; one compiled program for all stages and rates."""
     import jax
 
-    from aesparse.grid import fit_grid
+    from aesparse.continuation import fit_path
     from aesparse.objectives import saturating
 
     objective = saturating(_activation(study))
     same = {n: study.option(n) for n in ("hidden", "epochs", "batch_size", "constraint")}
 
-    def train(i: int, rate: float, init=None):
-        alpha = study.option("alphas")[i]
-        return fit_grid(
-            jax.random.fold_in(jax.random.key(0), i),
+    def train(rate: float):
+        return fit_path(
+            jax.random.key(0),
             X,
             objective=objective,
-            strengths=[alpha] + [0.0] * study.option("control"),
+            path=[[alpha] + [0.0] * study.option("control") for alpha in study.option("alphas")],
             seeds=range(study.option("seeds")),
             tied=study.option("constraint") == "free",
             decoder_bias=True,
             learning_rate=rate,
             momentum=0.0,
             history_samples=min(500, len(X)),
-            init=init,
             on_epoch=_stop_if_lost,
             **same,
         )

@@ -73,6 +73,7 @@ def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | N
             np.asarray(matched.activation_fraction)[0],
         )
     interrupted = kept.history if kept else []
+    _warn_of_other_code(spec, interrupted, parents["revision"])
     earlier = sum(attempt["seconds"] for attempt in interrupted)
     parents |= {
         "wall_seconds": round(time.perf_counter() - begin + earlier, 2),
@@ -83,6 +84,16 @@ def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | N
         ],
     }
     return run.assign_attrs(spec=spec.json, provenance=json.dumps(parents, sort_keys=True))
+
+
+def _warn_of_other_code(spec: RunSpec, interrupted: list[dict], revision: str) -> None:
+    others = {attempt["revision"] for attempt in interrupted} - {revision}
+    if others:
+        print(
+            f"Warning: {spec.key} was begun by revision {', '.join(sorted(others))} and finished "
+            f"by {revision}; if the code between them changed its numbers, use --recompute.",
+            file=sys.stderr,
+        )
 
 
 def _checkpoints(folder: Path, spec: RunSpec, parents: dict):

@@ -122,6 +122,24 @@ def test_training_goes_on_from_given_parameters(x64):
     np.testing.assert_allclose(chunked.params.weight, then.params.weight, rtol=1e-10)
 
 
+def test_a_path_is_one_training_after_another(x64):
+    objective = composed(SIGMOID, terms=(CONTRACTION,))
+    path = [[0.0, 0.0], [0.1, 0.0], [0.4, 0.0]]
+    options = {"hidden": 4, "batch_size": 10, "seeds": (3,), "epochs": 1, "objective": objective}
+    first, second, third = ae.fit_path(jax.random.key(7), data(), path=path, **options)
+    key = jax.random.fold_in(jax.random.key(7), 2)
+    again = ae.fit_grid(key, data(), strengths=path[2], init=second.params, **options)
+    np.testing.assert_array_equal(again.params.weight, third.params.weight)
+    assert not np.allclose(third.params.weight[0, 0], third.params.weight[0, 1])
+    np.testing.assert_array_equal(first.params.weight[0, 0], first.params.weight[0, 1])
+
+
+@pytest.mark.parametrize("path", [[0.0, 0.2, 0.1], [0.0, 0.1, 0.1], [[0.1, 0], [0, 0.1]], []])
+def test_a_path_that_does_not_grow_is_refused(path):
+    with pytest.raises(ae.InputError, match=r"path .*; expected"):
+        ae.fit_path(jax.random.key(0), data(), path=path, objective=composed(SIGMOID))
+
+
 def test_parameters_of_another_shape_are_refused():
     objective = composed(SIGMOID, terms=(CONTRACTION,))
     first = fit(objective, [0.1])

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stored_runs
 import xarray as xr
 
 import aesparse as ae
 from aesparse.errors import InputError
 from aesparse.files import replacing
-from experiments import protocol
+from experiments import protocol, training
 from experiments.__main__ import main
 from experiments.making import figure_names, get_figure
 from experiments.protocol import SCALES, Plan, Shard
@@ -148,7 +149,7 @@ def test_only_what_is_missing_is_trained_and_to_the_same_bits(made, monkeypatch,
 
 TINY_COMMAND = """
 import sys
-from experiments import protocol
+from experiments import protocol, training
 protocol.SCALES["quick"] = protocol.SCALES["quick"]._replace(hidden=6, samples=100, epochs=2)
 from experiments.__main__ import main
 main()
@@ -209,6 +210,31 @@ def test_refusals(case, made, monkeypatch, capsys, unchanged):
     with unchanged(made):
         message = refused(monkeypatch, capsys, *arguments, "--out", made)
     assert re.search(pattern, message), message
+
+
+def test_data_that_is_missing_leaves_other_figures_of_all_done(monkeypatch, capsys, tmp_path):
+    plan = Plan.checked("quick", None, None)
+    whole, half = (get_figure(name).runs(plan) for name in ("arpit-fig3", "arpit-fig4"))
+    stored_runs.store_all(tmp_path, "quick", [*whole, *(s for s in half if s.dataset == "digits")])
+
+    def load(name, **options):
+        raise InputError(f"No file of {name}.")
+
+    monkeypatch.setattr(ae.data, "load", load)
+    monkeypatch.setattr("experiments.__main__.figure_names", lambda: ["arpit-fig3", "arpit-fig4"])
+    message = refused(monkeypatch, capsys, "all", "--out", tmp_path)
+    assert "Runs on photos were left out: No file of photos. All others are done" in message
+    assert (tmp_path / "quick" / "arpit-fig3.png").exists()
+    assert not (tmp_path / "quick" / "arpit-fig4.png").exists()
+
+
+def test_a_training_that_another_revision_began_is_told(capsys):
+    spec = Plan.checked("quick", None, None).specs("digits", "ae", "relu", "unit")[0]
+    attempts = [{"epoch": 1, "revision": "old"}, {"epoch": 2, "revision": "new"}]
+    training._warn_of_other_code(spec, attempts, "new")
+    assert f"{spec.key} was begun by revision old and finished by new" in capsys.readouterr().err
+    training._warn_of_other_code(spec, attempts[1:], "new")
+    assert capsys.readouterr().err == ""
 
 
 def test_an_output_folder_that_cannot_be_written_is_found_before_training(

@@ -136,13 +136,19 @@ def test_g2_is_decided_by_the_last_largest_angle(angles, expected):
     found = {}
     for study in gsae_pca.runs(Plan("reduced", 3)):
         lines = len(gsae_pca.LINES_OF[study.option("model")])
-        along = np.full((2, lines, 2), 1.0)
+        along = np.full((2, lines, 8), 1.0)
         along[..., -1] = angles[study.seed]
         found[study] = xr.Dataset(
-            {"angle": (("case", "line", "mark"), along), "value": ("case", [3.5, 0.0])}
+            {
+                "angle": (("case", "line", "mark"), along),
+                "value": ("case", [3.5 + 0.25 * (lines > 1), 0.0]),
+            }
         )
     (verdict,) = gsae_pca.verdicts(found, "mnist")
     assert verdict.verdict == expected
+    (why,) = gsae_pca.explain(found, verdict)
+    assert "1.0000 after 1600" in why
+    assert "2.5e-01 above" in why
 
 
 def test_penalties_end_to_end():

@@ -113,7 +113,7 @@ def test_participation_is_that_of_the_decoder_columns(run):
 
 def test_flat_share_and_penalty_are_those_of_a_scalar_loop():
     study, X = small(), saturated.normalized(patches().train, binary=False)
-    stage = saturated.trainer(study, X)(0, 0.01)
+    stage = next(saturated.trainer(study, X)(0.01))
     weight, bias = (np.asarray(leaf)[1, 0] for leaf in stage.params[:2])
     a = [row @ x + b for x in X for row, b in zip(weight, bias, strict=True)]
     found = saturated._measured(study, stage, X)
@@ -125,14 +125,14 @@ def test_flat_share_and_penalty_are_those_of_a_scalar_loop():
 def test_another_stage_and_another_rate_compile_nothing():
     X = saturated.normalized(patches().train, binary=False)
     train, compiled = saturated.trainer(small(alphas=(0.0, 0.3, 0.77)), X), []
-    begun = train(1, 0.01, init=train(0, 0.01).params)
+    assert len(list(train(0.01))) == 3
 
     def listen(event: str, seconds: float, **about) -> None:
         if event.endswith("backend_compile_duration"):
             compiled.append(event)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
-    train(2, 0.0123, init=begun.params)
+    assert len(list(train(0.0123))) == 3
     assert compiled == []
     jax.jit(lambda v: v * 3.25)(1.0)
     assert compiled  # the listener hears
@@ -141,7 +141,8 @@ def test_another_stage_and_another_rate_compile_nothing():
 def test_shrink_has_its_own_decoder_with_unit_columns():
     shrink = {"nonlinearity": "shrink", "width": 0.5, "constraint": "unit-columns", "control": 0}
     X = saturated.normalized(patches().train, binary=False)
-    params = saturated.trainer(small(**shrink, batch_size=4, seeds=1), X)(1, 0.01).params
+    *_, last = saturated.trainer(small(**shrink, batch_size=4, seeds=1), X)(0.01)
+    params = last.params
     lengths = np.linalg.norm(np.asarray(params.decoder), axis=-2)
     np.testing.assert_allclose(lengths, 1, rtol=1e-5)  # after the 10th update of an epoch
     assert (np.abs(np.linalg.norm(np.asarray(params.weight), axis=-1) - 1) > 1e-3).any()

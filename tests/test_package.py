@@ -33,6 +33,7 @@ ORDER = [
     "arguments",
     "checkpoints",
     "grid",
+    "continuation",
     "fullbatch",
     "deep",
     "__init__",

@@ -151,6 +151,12 @@ def _of(found: Mapping, model: str) -> list:
     return [run for study, run in found.items() if study.option("model") == model]
 
 
+def _excess(found: Mapping) -> float:
+    """The largest loss of the untied models above the smallest of the tied ones; same minimum."""
+    tied, untied = ([float(run["value"][0]) for run in _of(found, m)] for m in LINES_OF)
+    return max(untied) - min(tied)
+
+
 def draw(found: Mapping, plan: Plan):
     """A panel for the data and one for its leading components; thin lines are single seeds."""
     from matplotlib.figure import Figure
@@ -215,10 +221,21 @@ def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
     decided = claims.settle("G2", dataset, statement, needs, len(tied))
     rows, varying = untied[:, 0, 1:].mean(axis=0)
     low = [angles[:, 1, 0].max() for angles in (tied, untied)]
-    values = {m: [float(r["value"][0]) for r in _of(found, m)] for m in LINES_OF}
     beside = (
         f"encoder rows {rows:.3f}, where the data varies {varying:.3f}; low-rank data "
         f"{low[0]:.1e} tied, {low[1]:.1e} untied; untied loss above the tied one's minimum by "
-        f"{np.max(values['untied']) - np.min(values['tied']):.1e}"
+        f"{_excess(found):.1e}"
     )
     return [decided._replace(numbers=f"{decided.numbers}; {beside}")]
+
+
+def explain(found: Mapping, verdict: Verdict) -> list[str]:
+    """How the untied angle went on, and how far the search was from the minimum."""
+    (study, *_) = found
+    marks = [f"{count:g}" for count in study.option("iterations")[-3:]]
+    angles = _angles(found, "untied")[:, 0, 0, -3:].mean(axis=0)
+    along = ", ".join(f"{a:.4f} after {m}" for a, m in zip(angles, marks, strict=True))
+    return [
+        f"Untied, the largest angle is {along} iterations (mean over seeds), and the losses end "
+        f"{_excess(found):.1e} above the tied model's minimum: the search has not reached it."
+    ]

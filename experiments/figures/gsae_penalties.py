@@ -230,13 +230,19 @@ def caption(found: Mapping, plan: Plan) -> str:
         f"(grey line); {title(study.dataset)}, pixels in [0, 1], N = {study.samples}, m = "
         f"{study.option('hidden')}, untied, the unit's function on the output too, λ = "
         f"{study.option('decay')}; full-batch L-BFGS, at most {study.option('iterations')} "
-        f"iterations, mean and min–max over {len(found) // len(UNITS)} seeds. KL continues by its "
-        "tangents where means leave (0, 1); the Taylor polynomial has a local minimum of 1/6, "
-        "above ρ, at a = −2. ρ̂ is the mean over all samples, as in the document; minibatch "
-        "training would take it over a batch, where KL, being convex, is larger (Jensen). "
+        f"iterations, not to convergence (median norm of the gradient {_gradients(found)}), mean "
+        f"and min–max over {len(found) // len(UNITS)} seeds. KL continues by its tangents where "
+        "means leave (0, 1); the Taylor polynomial has a local minimum of 1/6, above ρ, at a = "
+        "−2. ρ̂ is the mean over all samples, as in the document; minibatch training would take it "
+        "over a batch, where KL, being convex, is larger (Jensen). "
         f"Σ KL of these models at β = {BETAS[-1]:g}, batches of "
         f"{study.option('batch_size')} against all samples: {_jensen(found)}."
     )
+
+
+def _gradients(found: Mapping) -> str:
+    norms = {unit: np.median(_over_seeds(found, unit, "gradient_norm")) for unit in UNITS}
+    return ", ".join(f"{_NAMES[unit]} {norm:.2g}" for unit, norm in norms.items())
 
 
 def _jensen(found: Mapping) -> str:

@@ -107,26 +107,22 @@ def train_path(study: Study, activation) -> list:
     import aesparse as ae
     from aesparse.objectives import saturating
 
-    found = []
-    for stage, alpha in enumerate(study.option("alphas")):
-        result = ae.fit_grid(
-            jax.random.fold_in(jax.random.key(0), stage),
-            curve(int(study.option("samples"))),
-            objective=saturating(activation),
-            strengths=(0.0, alpha),
-            seeds=[int(s) for s in study.option("seeds")],
-            hidden=int(study.option("hidden")),
-            constraint=study.option("constraint"),
-            tied=False,
-            decoder_bias=True,
-            epochs=int(study.option("epochs")),
-            batch_size=int(study.option("batch")),
-            learning_rate=study.option("rate"),
-            momentum=0.0,
-            init=found[-1] if found else None,
-        )
-        found.append(result.params)
-    return found
+    stages = ae.fit_path(
+        jax.random.key(0),
+        curve(int(study.option("samples"))),
+        objective=saturating(activation),
+        path=[(0.0, alpha) for alpha in study.option("alphas")],
+        seeds=[int(s) for s in study.option("seeds")],
+        hidden=int(study.option("hidden")),
+        constraint=study.option("constraint"),
+        tied=False,
+        decoder_bias=True,
+        epochs=int(study.option("epochs")),
+        batch_size=int(study.option("batch")),
+        learning_rate=study.option("rate"),
+        momentum=0.0,
+    )
+    return [stage.params for stage in stages]
 
 
 def energy(params, x: np.ndarray, activation) -> np.ndarray:
