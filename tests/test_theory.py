@@ -55,6 +55,9 @@ TABLE = {
     "gelu": (False, False, False, True),
     "tanh": (True, False, True, False),
     "identity": (True, True, True, False),
+    "shrink": (True, False, True, False),
+    "saturated-linear": (True, False, True, False),
+    "taylor-sigmoid": (False, False, False, False),
 }
 
 
