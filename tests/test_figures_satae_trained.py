@@ -24,7 +24,7 @@ _OPTIONS = {
     "epochs": 2,
     "batch_size": 10,
     "rates": (0.01,),
-    "alphas": (0.0, 0.3, 0.6, 0.6, 0.6, 0.6),
+    "alphas": (0.0, 0.3, 0.6, 0.7, 0.8, 0.9),
     "shown": (0.0, 0.6),
     "seeds": 2,
     "tiles": 5,
