@@ -22,7 +22,7 @@ from aesparse import corruption
 from aesparse.activations import Activation, get_activation
 from aesparse.arguments import check_sizes, checked_arrays
 from aesparse.errors import InputError
-from aesparse.model import Constraint
+from aesparse.model import get_constraint
 from aesparse.objectives import Objective, squared_error
 from aesparse.program import Program, grid_program, verify
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
@@ -229,7 +229,7 @@ class DeepResult(NamedTuple):
     guard: float  # largest relative difference the numerics guard saw
 
 
-_FREE = Constraint(lambda params, direction: direction, lambda params: params)
+_FREE = get_constraint("free")
 
 
 def fit_deep(

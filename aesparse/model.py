@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from aesparse.activations import Activation
 from aesparse.errors import InputError, unknown_name
@@ -145,7 +145,7 @@ def _unit_decoder_columns(params: Params) -> Params:
     return params._replace(decoder=params.decoder / lengths)
 
 
-def _any_direction(params: Params, direction: Params) -> Params:
+def _any_direction(params: PyTree, direction: PyTree) -> PyTree:
     del params
     return direction
 

@@ -9,6 +9,7 @@ import functools
 import numpy as np
 
 from aesparse.errors import InputError
+from experiments.filters import signed_bytes
 from experiments.studies import Study
 
 __all__ = [
@@ -16,7 +17,6 @@ __all__ = [
     "identity_numbers",
     "normalized",
     "scaled_identity",
-    "signed_bytes",
     "tracked",
     "trainer",
 ]
@@ -209,10 +209,3 @@ def tracked(along: np.ndarray) -> np.ndarray:
     cosine = np.abs(np.sum(unit[-6] * unit[-1], axis=-1))
     cosine[local] = np.inf
     return along[:, [local, int(np.argmin(cosine))]].swapaxes(0, 1)
-
-
-def signed_bytes(rows: np.ndarray) -> np.ndarray:
-    """Each row up to its scale, which a picture of it sets anew: the largest entry is ±127."""
-    largest = np.abs(rows).max(axis=-1, keepdims=True)
-    scaled = np.divide(127 * rows, largest, out=np.zeros_like(rows), where=largest > 0)
-    return np.nan_to_num(np.rint(scaled)).astype(np.int8)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.filters import signed_bytes
 from experiments.runs import RunSpec
 
 __all__ = ["provenance", "train"]
@@ -167,9 +168,7 @@ def _filters(weight: np.ndarray, active: np.ndarray) -> tuple[list[int], np.ndar
     cells = sorted({0, len(weight) // 2, len(weight) - 1})
     ranks = np.linspace(0, weight.shape[1] - 1, _FILTERS).astype(int)
     rows = np.stack([weight[c, np.argsort(active[c], kind="stable")[ranks]] for c in cells])
-    largest = np.abs(rows).max(-1, keepdims=True)
-    scaled = np.divide(127 * rows, largest, out=np.zeros_like(rows), where=largest > 0)
-    return cells, np.nan_to_num(np.rint(scaled)).astype(np.int8)
+    return cells, signed_bytes(rows)
 
 
 def provenance(train: np.ndarray | None) -> dict:

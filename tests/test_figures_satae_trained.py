@@ -7,7 +7,7 @@ import xarray as xr
 
 from aesparse.data import Dataset
 from aesparse.errors import InputError
-from experiments import saturated
+from experiments import filters, saturated
 from experiments.figures import satae_fig4, satae_fig5
 from experiments.figures.satae_fig4 import ALPHAS
 from experiments.protocol import Plan
@@ -168,7 +168,7 @@ def test_the_tracked_units_are_the_most_local_and_the_most_turned():
 
 def test_bytes_keep_a_row_up_to_its_scale():
     rows = np.array([[0.5, -1.0, 0.0], [0.0, 0.0, 0.0], [1e-9, 2e-9, -2e-9]])
-    assert saturated.signed_bytes(rows).tolist() == [[64, -127, 0], [0, 0, 0], [64, 127, -127]]
+    assert filters.signed_bytes(rows).tolist() == [[64, -127, 0], [0, 0, 0], [64, 127, -127]]
 
 
 def test_trends():

@@ -67,7 +67,7 @@ def compute(study: Study, dataset):
         **gradient,
     }
     if study.seed == 0:
-        tiles = np.stack([_bytes(rows[name][:_TILES]) for name in PANELS])
+        tiles = np.stack([filters.signed_bytes(rows[name][:_TILES]) for name in PANELS])
         found["filters"] = (("panel", "filter", "input"), tiles)
     return xr.Dataset(found, {"model": list(MODELS), "side": list(SIDES)})
 
@@ -168,10 +168,6 @@ def _random_angles(study: Study, components: np.ndarray) -> np.ndarray:
     return np.array(
         [_angle(rng.normal(size=size), components) for _ in range(int(study.option("draws")))]
     )
-
-
-def _bytes(rows: np.ndarray) -> np.ndarray:
-    return np.rint(127 * rows / np.abs(rows).max(axis=-1, keepdims=True)).astype(np.int8)
 
 
 def draw(found: Mapping, plan: Plan):

@@ -89,7 +89,10 @@ def compute(study: Study, dataset):
     }
     if study.seed == 0:
         rows = np.asarray(result.params.weight).reshape(*shape, -1, X.shape[1])
-        found["filters"] = (("penalty", "filter", "input"), _bytes(rows[:, -1, :_TILES]))
+        found["filters"] = (
+            ("penalty", "filter", "input"),
+            filters.signed_bytes(np.nan_to_num(rows[:, -1, :_TILES])),
+        )
     return xr.Dataset(found, {"penalty": list(PENALTIES), "beta": betas})
 
 
@@ -147,13 +150,6 @@ def _at(penalty, means):
 
     model = Params(jnp.zeros((len(means), 1), means.dtype), means)
     return penalty(model, jnp.zeros((1, 1), means.dtype), activation=get_activation("identity"))
-
-
-def _bytes(rows: np.ndarray) -> np.ndarray:
-    rows = np.nan_to_num(rows)
-    largest = np.abs(rows).max(axis=-1, keepdims=True)
-    scaled = np.divide(127 * rows, largest, out=np.zeros_like(rows), where=largest > 0)
-    return np.rint(scaled).astype(np.int8)
 
 
 def _over_seeds(found: Mapping, unit: str, quantity: str) -> np.ndarray:

@@ -59,7 +59,10 @@ def compute(study: Study, dataset):
             "dark": (cells, _dark_share(weight, dataset.train).astype(np.float32)),
             "reconstruction": (cells, np.asarray(result.metrics.reconstruction)),
             "flagged": (cells, lost.astype(np.int8)),
-            "tile": (("level", "shown", "input"), _as_int8(weight[0, :, : study.option("tiles")])),
+            "tile": (
+                ("level", "shown", "input"),
+                filters.signed_bytes(weight[0, :, : study.option("tiles")]),
+            ),
         },
         attrs={"shape": dataset.shape},
     )
@@ -70,11 +73,6 @@ def _dark_share(weight: np.ndarray, X: np.ndarray) -> np.ndarray:
     dark = (X > 0).mean(axis=0) < 0.01
     squared = weight**2
     return (squared[..., dark].sum(-1) / squared.sum(-1)).mean(-1)
-
-
-def _as_int8(rows: np.ndarray) -> np.ndarray:
-    """W_j/‖W_j‖ up to its scale, which a picture of it sets anew: the largest entry is ±127."""
-    return np.rint(127 * rows / np.abs(rows).max(axis=-1, keepdims=True)).astype(np.int8)
 
 
 def _cells(found) -> list[tuple[str, str, Interval, object, int]]:

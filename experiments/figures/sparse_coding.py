@@ -88,9 +88,8 @@ def _shown(methods: Mapping[str, tuple]) -> dict:
     tiles = [d[used[n][:_TILES]] for n, (d, _) in methods.items()]
     codes = [c[:_SAMPLES, used[n]] for n, (_, c) in methods.items()]
     largest = [np.sort(np.abs(c), axis=1)[:, ::-1].mean(axis=0) for _, c in methods.values()]
-    scaled = np.array(tiles) / np.abs(tiles).max(axis=-1, keepdims=True)
     return {
-        "rows": (("shown", "tile", "input"), np.rint(127 * scaled).astype(np.int8)),
+        "rows": (("shown", "tile", "input"), filters.signed_bytes(np.array(tiles))),
         "codes": (("shown", "sample", "unit"), np.array(codes, np.float32)),
         "sorted": (("shown", "unit"), np.array(largest, np.float32)),
     }
