@@ -121,7 +121,7 @@ def test_training_equals_numpy_step_by_step(constraint, x64):
         hidden=5,
         tied=True,
         decoder_bias=False,
-        mesh=cell_mesh(),
+        mesh=cell_mesh(cells=1),
     )
     key = jax.random.fold_in(jax.random.key(7), 0)
     one = Cells(np.zeros(1, int), np.full(1, 0.3), np.full(1, 0.05))
