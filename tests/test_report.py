@@ -56,8 +56,6 @@ def test_the_stored_table_covers_every_claim_and_none_fails():
         assert evaluations >= 100 * most if conjecture.true else evaluations <= most
         if conjecture.true:
             assert row["details"]["random_problems"] == 1000
-        else:
-            assert row["details"]["seconds"] < 10  # as measured when the table was made
 
 
 @pytest.mark.long
