@@ -24,7 +24,7 @@ from aesparse.arguments import check_sizes, checked_arrays
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective, squared_error
-from aesparse.program import Program, grid_program, verify
+from aesparse.program import Program, grid_program, shuffled, verify
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
 from aesparse.training import TrainState, momentum_sgd
 
@@ -262,7 +262,7 @@ def fit_deep(
         difference, losses = verify(program, state, keys, X, cells), []
         for epoch in range(1, epochs + 1):
             steps = np.int32(len(X) // batch_size)
-            state, aux = program.epoch(state, keys, X, cells, np.int32(epoch), steps)
+            state, aux = program.epoch(state, shuffled(keys, epoch, len(X)), X, cells, steps)
             losses.append(aux)
     losses = jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=-1), *losses)
     shape = (len(seeds), len(strengths))

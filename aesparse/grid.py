@@ -22,7 +22,7 @@ from aesparse.errors import InputError
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
 from aesparse.model import Params, get_constraint
 from aesparse.objectives import Objective
-from aesparse.program import grid_program, measure_cells, verify
+from aesparse.program import grid_program, measure_cells, shuffled, unit_noise, verify
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
 
 __all__ = ["GridResult", "fit_grid", "measure_grid"]
@@ -156,14 +156,15 @@ def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, init, ch
         state = state._replace(params=on_devices(_like(init, on_hosts(state.params))))
     difference = verify(program, state, keys, X, cells)
     subset, few = X[:history_samples], X[:_PRESSURE_SAMPLES]
+    eps = unit_noise(keys, few)
 
     def train(state, epoch):
         steps = np.int32(len(X) // batch_size)
-        return program.epoch(state, keys, X, cells, np.int32(epoch), steps)
+        return program.epoch(state, shuffled(keys, epoch, len(X)), X, cells, steps)
 
     def record(params):
         metrics = program.measure(params, subset)[1]
-        return metrics, program.pressure(params, keys, few, cells)
+        return metrics, program.pressure(params, eps, few, cells)
 
     begin, records, losses = 1, [record(state.params)], []
     if checkpoints is not None:

@@ -18,7 +18,7 @@ import numpy as np
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
-from aesparse.program import Program, grid_program
+from aesparse.program import Program, grid_program, shuffled
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
 from aesparse.tables import duration
 
@@ -128,8 +128,8 @@ def _shapes(program: Program, cells: int, samples: int, inputs: int) -> tuple:
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
     X = shape((samples, inputs), jnp.float32)
     each = Cells(shape((cells,), jnp.int32), *[shape((cells,), jnp.float32)] * 2)
-    number = shape((), jnp.int32)
-    return jax.eval_shape(program.start, keys, X, each), keys, X, each, number, number
+    draws = jax.eval_shape(functools.partial(shuffled, samples=samples), keys, 1)
+    return jax.eval_shape(program.start, keys, X, each), draws, X, each, shape((), jnp.int32)
 
 
 def _bytes(program: Program, cells: int, samples: int, inputs: int) -> tuple[int, int]:
@@ -167,10 +167,10 @@ def _updates_per_second(compiled_for: Callable, cells: int, inputs: int) -> floa
     each = Cells(np.zeros(cells, np.int32), *[np.full(cells, 1e-3, np.float32)] * 2)
     keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
     each = place(each, program.mesh, CELLS)
-    state, steps = program.start(keys, X, each), 1
+    state, draws, steps = program.start(keys, X, each), shuffled(keys, 1, len(X)), 1
     while True:
         begin = time.perf_counter()
-        state, losses = program.epoch(state, keys, X, each, np.int32(1), np.int32(steps))
+        state, losses = program.epoch(state, draws, X, each, np.int32(steps))
         jax.block_until_ready(losses)
         seconds = time.perf_counter() - begin
         if steps > 1 and seconds > _PROBE_SECONDS / 4:

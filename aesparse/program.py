@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from aesparse import guard
 from aesparse.activations import Activation
@@ -22,31 +22,74 @@ from aesparse.objectives import ErrorFunction, Objective
 from aesparse.sharding import CELLS, SHARED, Cells, first_shard, over_cells
 from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, run_epoch, start
 
-__all__ = ["Program", "grid_program", "measure_cells", "verify"]
+__all__ = [
+    "Draws",
+    "Program",
+    "grid_program",
+    "measure_cells",
+    "shuffled",
+    "unit_noise",
+    "verify",
+]
 
 _CACHE_BYTES = 20e6  # a device's cells at once; 40e6 and no limit were slower on a CPU with 32 MB
+_REFERENCE_CELLS = 4  # of the guard's reference at once
 _INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
+
+
+class Draws(NamedTuple):
+    """What is random in one epoch, for every seed."""
+
+    order: Int[Array, "S N"]  # of the samples
+    noise: Key[Array, " S"]
 
 
 class Program(NamedTuple):
     """What one set of static choices compiles to; cached, so equal grids share it.
 
-    States and `cells` have a leading cell axis, split over the devices of `mesh`; `keys [S]`
-    and `X [N, n]` are on every device.
+    States and `cells` have a leading cell axis, split over the devices of `mesh`; `keys [S]`,
+    `draws` and `X [N, n]` are on every device.
     """
 
     mesh: Mesh
     start: Callable  # (keys, X, cells) -> state
-    epoch: Callable  # (state, keys, X, cells, number, n_steps); what trains
-    one_step: Callable  # (state, keys, X, cells, number); a first step, op by op
+    epoch: Callable  # (state, draws, X, cells, n_steps) -> state, losses; what trains
+    one_step: Callable  # (state, draws, X, cells); a first step, op by op, on the host
     measure: Callable  # (params, X) -> (UnitStatistics, Metrics) per cell
-    pressure: Callable  # (params, keys, X, cells) -> BiasPressure per cell
+    pressure: Callable  # (params, eps [S, N, n], X, cells) -> BiasPressure per cell
     checked: dict  # what the guard saw, by signature
+
+
+# What is drawn is compiled by itself, once for all objectives: random bits compile slowly.
 
 
 def _stream(keys, number):
     """The keys `[S]` of one random stream of every seed."""
     return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
+
+
+@functools.partial(jax.jit, static_argnames="samples")
+def shuffled(keys: Key[Array, " S"], number: Int[ArrayLike, ""], samples: int) -> Draws:
+    """Order and noise of the epoch `number` for every seed."""
+    keys = _stream(_stream(keys, _EPOCHS), number)
+    order_keys, noise_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+    return Draws(jax.vmap(lambda key: jax.random.permutation(key, samples))(order_keys), noise_keys)
+
+
+@jax.jit
+def unit_noise(keys: Key[Array, " S"], X: Float[Array, "N n"]) -> Float[Array, "S N n"]:
+    """The noise on which Theorem 1's condition is measured, for every seed."""
+    keys = _stream(keys, _PRESSURE)
+    return jax.vmap(lambda key: jax.random.normal(key, X.shape, X.dtype))(keys)
+
+
+def _batches(draws: Draws, X, i, *, b: int):
+    """The i-th batch and noise of every seed, `[S, b, n]` each."""
+    draw = jax.vmap(functools.partial(draw_batch, b=b), in_axes=(0, None, 0, None))
+    return draw(draws.noise, X, draws.order, i)
+
+
+_compiled_batches = jax.jit(_batches, static_argnames="b")
 
 
 def _cells_at_once(mesh: Mesh, weight_bytes: int, cells: int) -> int:
@@ -85,7 +128,8 @@ def _start(
             )
             return start(params, constraint, optimizer)
 
-        return jax.vmap(one)(_stream(keys, _INIT)[cells.seed])
+        states = jax.lax.map(one, _stream(keys, _INIT))
+        return jax.tree.map(lambda leaf: leaf[cells.seed], states)
 
     return over_cells(begin, mesh, (SHARED, SHARED, CELLS))
 
@@ -106,47 +150,43 @@ def grid_program(
     optimizer = momentum_sgd(momentum, constraint)
     update = make_step(objective, constraint, optimizer)
 
-    def epoch_step(keys, X, number):
-        """One update of one cell as `step(state, cell, i)` within the epoch `number`."""
-        keys = _stream(_stream(keys, _EPOCHS), number)
-        order_keys, noise_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
-        orders = jax.vmap(lambda key: jax.random.permutation(key, len(X)))(order_keys)
-        draw = jax.vmap(functools.partial(draw_batch, b=batch_size), in_axes=(0, None, 0, None))
-
-        def step(state, cell, i):
-            # One copy of the batch per cell: a product with a shared batch would merge the
-            # cells' weights into one matrix, transposed and copied at every step.
-            x, eps = (v[cell.seed] for v in draw(noise_keys, X, orders, i))
-            return update(state, x, eps, cell.strength, cell.rate, i)
-
-        return step
-
-    def epoch(state, keys, X, cells, number, n_steps):
-        step = epoch_step(keys, X, number)
-
+    def epoch(state, draws, X, cells, n_steps):
         def one(pair):
             state, cell = pair
-            return run_epoch(lambda state, i: step(state, cell, i), state, n_steps)
+
+            def step(state, i):
+                # One copy of the batch per cell: a product with a shared batch would merge the
+                # cells' weights into one matrix, transposed and copied at every step.
+                x, eps = (v[cell.seed] for v in _batches(draws, X, i, b=batch_size))
+                return update(state, x, eps, cell.strength, cell.rate, i)
+
+            return run_epoch(step, state, n_steps)
 
         block = _cells_at_once(mesh, X.shape[1] * hidden * X.dtype.itemsize, len(cells.seed))
         return jax.lax.map(one, (state, cells), batch_size=block)
 
-    def one_step(state, keys, X, cells, number):
-        with jax.disable_jit():
-            step = jax.vmap(epoch_step(keys, X, number), in_axes=(0, 0, None))
-            return step(state, cells, jnp.int32(0))
+    def one_step(state, draws, X, cells):
+        batch = jax.device_get(_compiled_batches(draws, X, jnp.int32(0), b=batch_size))
+        host, count = jax.device_get((state, cells)), len(cells.seed)
+        each, parts = jax.vmap(update, in_axes=(0, 0, 0, 0, 0, None)), []
+        # Always as many cells, so that operations compiled once serve grids of every size.
+        padded = np.minimum(np.arange(count + -count % _REFERENCE_CELLS), count - 1)
+        for rows in padded.reshape(-1, _REFERENCE_CELLS):
+            state, cell = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), host)
+            x, eps = (jnp.asarray(v[host[1].seed[rows]]) for v in batch)
+            with jax.disable_jit():
+                stepped = each(state, x, eps, cell.strength, cell.rate, jnp.int32(0))
+            parts.append(jax.device_get(stepped))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
 
-    def pressure(params, keys, X, cells):
-        eps = jax.vmap(lambda key: jax.random.normal(key, X.shape, X.dtype))(
-            _stream(keys, _PRESSURE)
-        )
+    def pressure(params, eps, X, cells):
         each = jax.vmap(functools.partial(bias_pressure, objective), in_axes=(0, None, 0, 0))
         return each(params, X, eps[cells.seed], cells.strength)
 
     return Program(
         mesh,
         start=_start(constraint, momentum, hidden, tied, decoder_bias, mesh),
-        epoch=over_cells(epoch, mesh, (CELLS, SHARED, SHARED, CELLS, SHARED, SHARED), donate=(0,)),
+        epoch=over_cells(epoch, mesh, (CELLS, SHARED, SHARED, CELLS, SHARED), donate=(0,)),
         one_step=one_step,
         measure=measure_cells(objective.activation, objective.error, mesh),
         pressure=over_cells(pressure, mesh, (CELLS, SHARED, SHARED, CELLS)),
@@ -166,19 +206,21 @@ def verify(program: Program, state: TrainState, keys, X, cells: Cells) -> float:
     signature = (shapes, jax.config.jax_default_matmul_precision)
     if signature not in program.checked:
         try:
-            program.checked[signature] = _difference(program, state, arguments, np.int32(1))
+            program.checked[signature] = _difference(program, state, arguments, 1)
         except guard.NumericsError:
-            program.checked[signature] = _difference(program, state, arguments, np.int32(2))
+            program.checked[signature] = _difference(program, state, arguments, 2)
     return program.checked[signature]
 
 
-def _difference(program: Program, state: TrainState, arguments: tuple, number: np.int32) -> float:
-    reference = program.one_step(*first_shard((state, *arguments)), number)
+def _difference(program: Program, state: TrainState, arguments: tuple, number: int) -> float:
+    keys, X, cells = arguments
+    arguments = (shuffled(keys, number, len(X)), X, cells)
+    reference = program.one_step(*first_shard((state, *arguments)))
     copy = jax.tree.map(jnp.copy, state)  # the epoch donates its state
-    compiled = program.epoch(copy, *arguments, number, np.int32(1))
+    compiled = program.epoch(copy, *arguments, np.int32(1))
     return guard.compare(*map(_groups, (first_shard(compiled), reference)))
 
 
-def _groups(trained: tuple[TrainState, Mapping[str, Array]]) -> dict:
+def _groups(trained: tuple[TrainState, Mapping[str, Array | np.ndarray]]) -> dict:
     state, losses = trained
     return {"params": state.params, "optimizer": state.optimizer, "losses": losses}

@@ -28,7 +28,7 @@ from aesparse.model import get_constraint
 from aesparse.objectives import get_objective
 from aesparse.pictures import save
 from aesparse.process import prepare
-from aesparse.program import grid_program
+from aesparse.program import grid_program, shuffled, unit_noise
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
 
 OBJECTIVES = ("ae", "dae", "edae", "cae", "mdae", "sae")
@@ -86,24 +86,25 @@ def ours(
     each = Cells(np.zeros(cells, np.int32), strengths, np.full(cells, SPEED, np.float32))
     each = place(each.padded(mesh.size), mesh, CELLS)
     keys, X = (place(v, mesh, SHARED) for v in (keys, X))
-    state = program.start(keys, X, each)
+    state, draws = program.start(keys, X, each), shuffled(keys, 1, len(X))
 
     def run(steps: int) -> float:
         nonlocal state
 
         def epoch():
             nonlocal state
-            state, losses = program.epoch(state, keys, X, each, np.int32(1), np.int32(steps))
+            state, losses = program.epoch(state, draws, X, each, np.int32(steps))
             return losses
 
         return seconds(epoch)
 
     def record() -> float:
         few = X[:PRESSURED]
+        eps = unit_noise(keys, few)
         return seconds(
             lambda: (
                 program.measure(state.params, X),
-                program.pressure(state.params, keys, few, each),
+                program.pressure(state.params, eps, few, each),
             )
         )
 

@@ -12,7 +12,7 @@ import aesparse as ae
 from aesparse import guard
 from aesparse.model import CONSTRAINTS, Params
 from aesparse.objectives import Objective
-from aesparse.program import grid_program
+from aesparse.program import grid_program, shuffled
 from aesparse.sharding import Cells, cell_mesh
 from aesparse.training import draw_batch
 
@@ -215,7 +215,8 @@ def test_one_epoch_lowers_for_cpu_cuda_and_tpu():
     )
     keys, X, strengths = jax.random.split(jax.random.key(0), 1), jnp.asarray(data()), jnp.ones(3)
     cells = Cells(np.zeros(3, np.int32), strengths, strengths)
-    arguments = (program.start(keys, X, cells), keys, X, cells, np.int32(1), np.int32(10))
+    draws = shuffled(keys, 1, len(X))
+    arguments = (program.start(keys, X, cells), draws, X, cells, np.int32(10))
     lowered = export.export(program.epoch, platforms=["cpu", "cuda", "tpu"])(*arguments)
     assert lowered.platforms == ("cpu", "cuda", "tpu")
 
