@@ -255,7 +255,7 @@ def fit_deep(
     check_sizes({"epochs": epochs, "batch_size": batch_size}, len(X))
     keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
     with jax.default_matmul_precision(matmul_precision):
-        models = jax.vmap(lambda key: init(jax.random.fold_in(key, 0)))(keys)
+        models = jax.jit(jax.vmap(lambda key: init(jax.random.fold_in(key, 0))))(keys)
         program = _program(objective, models, X.shape[1], len(strengths), batch_size, momentum)
         state, cells = _cells(models, strengths, rates, momentum, program.mesh)
         keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))

@@ -5,6 +5,7 @@ momentum and normalization are in their steady state; the last step is looked at
 Shapes: n inputs, m hidden units, N samples, K batches, L strengths.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -65,21 +66,40 @@ def responses(
     }
 
 
-def _response(optimizer, params, mean, pull, push, constraint) -> Response:
+@functools.partial(jax.jit, static_argnames=("optimizer", "tangent"))
+def _change(params, mean, pull, push, of_pull, of_push, *, optimizer, tangent):
+    """Change of E[a_j] by the last step, for every pair of coefficients; `[L, m]`."""
+
     def change(of_pull, of_push):
         def step(carry, parts):
             state, _ = carry
             gradient = jax.tree.map(lambda a, b: of_pull * a + of_push * b, *parts)
-            direction, state = optimizer.update(constraint.tangent(params, gradient), state)
+            direction, state = optimizer.update(tangent(params, gradient), state)
             return (state, direction), None
 
         # Only the last direction is kept: 81 strengths × 50 of them would be gigabytes.
         (_, last), _ = jax.lax.scan(step, (optimizer.init(params), params), (pull, push))
-        last = constraint.tangent(params, last)
+        last = tangent(params, last)
         return -(last.bias + last.weight @ mean)
 
-    over = np.asarray(jax.jit(jax.vmap(change, (None, 0)))(1.0, jnp.asarray(STRENGTHS)))
-    limit = np.asarray(jax.jit(change)(0.0, 1.0))
+    return jax.vmap(change)(of_pull, of_push)
+
+
+def _response(optimizer, params, mean, pull, push, constraint) -> Response:
+    # The step for λ → ∞ is that of the penalty alone.
+    of_pull, of_push = np.append(np.ones_like(STRENGTHS), 0.0), np.append(STRENGTHS, 1.0)
+    changes = _change(
+        params,
+        mean,
+        pull,
+        push,
+        of_pull,
+        of_push,
+        optimizer=optimizer,
+        tangent=constraint.tangent,
+    )
+    over, limit = np.split(np.asarray(changes), [-1])
+    limit = limit[0]
     falls = np.logical_and.accumulate((over < 0)[::-1])[::-1]  # here and at all larger strengths
     smallest = np.where(falls.any(axis=0), STRENGTHS[falls.argmax(axis=0)], np.inf)
     distance = np.abs(over - limit).mean(axis=1)
