@@ -12,6 +12,7 @@ from aesparse import (
     model,
     objectives,
     penalties,
+    reconstruction,
     saturation,
     training,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "model",
     "objectives",
     "penalties",
+    "reconstruction",
     "saturation",
     "save_params",
     "training",

@@ -23,8 +23,9 @@ from aesparse.activations import Activation, get_activation
 from aesparse.arguments import check_sizes, checked_arrays
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
-from aesparse.objectives import Objective, squared_error
+from aesparse.objectives import Objective
 from aesparse.program import Program, grid_program, shuffled, verify
+from aesparse.reconstruction import squared_error
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
 from aesparse.training import TrainState, momentum_sgd
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from aesparse.activations import Activation
 from aesparse.errors import InputError, unknown_name
 from aesparse.model import Params, encode, preactivation
-from aesparse.objectives import Objective, composed, half_squared_error
+from aesparse.objectives import Objective, composed
 from aesparse.penalties import (
     POLE,
     Penalty,
@@ -23,6 +23,7 @@ from aesparse.penalties import (
     mean_activation,
     weight_decay,
 )
+from aesparse.reconstruction import half_squared_error
 
 __all__ = [
     "SPARSITY",

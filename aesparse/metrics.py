@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
 from aesparse.model import Params, decode, preactivation
-from aesparse.objectives import ErrorFunction, Objective, reconstruction_error, squared_error
+from aesparse.objectives import Objective
+from aesparse.reconstruction import ErrorFunction, reconstruction_error, squared_error
 
 __all__ = [
     "DEAD_LIMIT",

@@ -8,69 +8,42 @@ noise variance σ² (masking: the probability). `aux` holds what the loss is mad
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from aesparse import corruption, penalties
 from aesparse.activations import Activation, get_activation
 from aesparse.errors import InputError, unknown_name
-from aesparse.model import Params, preactivation, reconstruct
-from aesparse.penalties import Penalty
+from aesparse.model import Params, preactivation
+from aesparse.penalties import Penalty, mean_activations
+from aesparse.reconstruction import (
+    ErrorFunction,
+    half_squared_error,
+    reconstruction_error,
+    squared_error,
+)
 from aesparse.saturation import complement, saturation
 
 __all__ = [
     "OBJECTIVES",
-    "ErrorFunction",
     "Objective",
     "antithetic_denoising",
     "autoencoder",
     "composed",
-    "cross_entropy",
     "denoising",
     "first_order_denoising",
     "get_objective",
-    "half_squared_error",
     "higher_order_contractive",
     "kl_sparse",
-    "reconstruction_error",
     "regularized",
     "saturating",
     "second_order_denoising",
     "sparse",
-    "squared_error",
 ]
-
-
-@dataclasses.dataclass(frozen=True)
-class ErrorFunction:
-    """ℓ(x, z) of a target `x [..., n]` and the decoder's linear output `z`, summed over inputs.
-
-    An output nonlinearity is part of it. `bounds` are those of the data it is defined for.
-    """
-
-    fn: Callable[[Array, Array], Array]
-    bounds: tuple[float, float] | None = None
-
-    def __call__(self, target: Float[Array, "*B n"], z: Float[Array, "*B n"]) -> Float[Array, "*B"]:
-        """The error of each sample."""
-        return self.fn(target, z)
-
-
-squared_error = ErrorFunction(lambda x, z: jnp.sum((x - z) ** 2, axis=-1))
-# −Σ x log s(z) + (1 − x) log(1 − s(z)) with sigmoid outputs (Lecture), from z itself.
-cross_entropy = ErrorFunction(
-    lambda x, z: jnp.sum(optax.sigmoid_binary_cross_entropy(z, x), axis=-1), bounds=(0.0, 1.0)
-)
-
-
-@functools.cache
-def half_squared_error(output: Activation) -> ErrorFunction:
-    """½‖x − f(z)‖² with the output nonlinearity f (GSAE appendix A; SATAE eq. 2 with f(z) = z)."""
-    return ErrorFunction(lambda x, z: jnp.sum((x - output(z)) ** 2, axis=-1) / 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,17 +70,6 @@ class Objective:
         `strength` is one number, or a vector `[K]` for objectives with several coefficients.
         """
         return self.fn(params, x, eps, strength)
-
-
-def reconstruction_error(
-    params: Params,
-    x: Float[Array, "B n"],
-    target: Float[Array, "B n"],
-    activation: Activation,
-    error: ErrorFunction = squared_error,
-) -> Float[Array, ""]:
-    """E ℓ(target, f_d(f_e(x))): summed over inputs, averaged over samples (Arpit eqs. 1, 6)."""
-    return jnp.mean(error(target, reconstruct(params, x, activation)))
 
 
 @functools.cache
@@ -252,16 +214,29 @@ def higher_order_contractive(
 
 
 @functools.cache
+def _tangent_share(low: float = -math.inf, high: float = penalties.POLE) -> Penalty:
+    """The share of units whose batch mean lies outside [low, high], on a tangent."""
+
+    def share(
+        params: Params, x: Float[Array, "B n"], *, activation: Activation
+    ) -> Float[Array, ""]:
+        means = mean_activations(params, x, activation)
+        return jnp.mean((means > high) | (means < low))
+
+    return share
+
+
+@functools.cache
 def sparse(activation: Activation, *, pole: float = penalties.POLE) -> Objective:
     """SAE with ρ = 0 (Arpit eq. 13); aux reports the share of units beyond `pole`."""
-    report = (("tangent_share", penalties.tangent_share(high=pole)),)
+    report = (("tangent_share", _tangent_share(high=pole)),)
     return regularized(activation, penalties.log_sparsity(pole), report=report)
 
 
 @functools.cache
 def kl_sparse(activation: Activation, *, rho: float = 0.05) -> Objective:
     """SAE with target ρ (Arpit eq. 12); aux reports the share of units on its tangents."""
-    report = (("tangent_share", penalties.tangent_share(low=penalties.kl_floor(rho))),)
+    report = (("tangent_share", _tangent_share(low=penalties.kl_floor(rho))),)
     return regularized(activation, penalties.kl_sparsity(rho), report=report)
 
 

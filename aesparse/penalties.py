@@ -41,8 +41,6 @@ __all__ = [
     "second_order_generic",
     "second_order_with_kink",
     "slope",
-    "slope_cross_term",
-    "tangent_share",
     "weight_decay",
 ]
 
@@ -128,16 +126,6 @@ def marginalized_generic(
     curvature = jnp.diag(jax.hessian(lambda h: jnp.sum((x - decode(params, h)) ** 2))(h))
     jacobian = jax.jacfwd(lambda z: encode(params, z, activation))(x)
     return 0.5 * jnp.sum(curvature[:, None] * jacobian**2)
-
-
-def slope_cross_term(
-    params: Params, x: Float[Array, "B n"], *, activation: Activation
-) -> Float[Array, ""]:
-    """E Σ_{j≠k} s'_j s'_k (W_j·W_k)², the second term of Arpit eq. 7 (tied)."""
-    slopes = activation.slope(preactivation(params, x))
-    gram = (params.weight @ params.weight.T) ** 2
-    off_diagonal = gram - jnp.diag(jnp.diag(gram))
-    return jnp.mean(jnp.sum((slopes @ off_diagonal) * slopes, axis=-1))
 
 
 def _second_order_terms(
@@ -277,19 +265,6 @@ def kl_divergence(rho: float | Float[Array, ""], t: Float[Array, "..."]) -> Floa
 def kl_floor(rho: float) -> float:
     """The mean below which the KL penalty with target `rho` continues as its tangent."""
     return rho / 100 if rho > 0 else -math.inf
-
-
-@functools.cache
-def tangent_share(low: float = -math.inf, high: float = POLE) -> Penalty:
-    """The share of units whose batch mean lies outside [low, high], on a tangent."""
-
-    def share(
-        params: Params, x: Float[Array, "B n"], *, activation: Activation
-    ) -> Float[Array, ""]:
-        means = mean_activations(params, x, activation)
-        return jnp.mean((means > high) | (means < low))
-
-    return share
 
 
 def weight_decay(

@@ -18,7 +18,8 @@ from aesparse import guard
 from aesparse.activations import Activation
 from aesparse.metrics import Metrics, UnitStatistics, bias_pressure, measure, summarize
 from aesparse.model import Constraint, Params, init_params
-from aesparse.objectives import ErrorFunction, Objective
+from aesparse.objectives import Objective
+from aesparse.reconstruction import ErrorFunction
 from aesparse.sharding import CELLS, SHARED, Cells, first_shard, over_cells
 from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, run_epoch, start
 

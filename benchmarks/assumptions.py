@@ -76,7 +76,7 @@ def survival(X: np.ndarray, name: str, batch: int | None) -> dict:
     rows = rng.integers(len(X), size=(STEPS, batch)) if batch else np.zeros((STEPS, 1), int)
 
     def loss(p, x):
-        error = ae.objectives.reconstruction_error(p, x, x, RELU)
+        error = ae.reconstruction.reconstruction_error(p, x, x, RELU)
         return error + strength * PENALTY(p, x, activation=RELU)
 
     def step(carry, chosen):

@@ -10,7 +10,8 @@ import aesparse as ae
 from aesparse import corruption, penalties
 from aesparse.activations import get_activation
 from aesparse.model import Params
-from aesparse.objectives import composed, cross_entropy, half_squared_error
+from aesparse.objectives import composed
+from aesparse.reconstruction import cross_entropy, half_squared_error
 
 SIGMOID = get_activation("sigmoid")
 DECAY = ("decay", penalties.weight_decay)

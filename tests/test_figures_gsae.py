@@ -8,7 +8,8 @@ import xarray as xr
 from aesparse.activations import get_activation
 from aesparse.data import Dataset
 from aesparse.model import Params
-from aesparse.objectives import composed, half_squared_error
+from aesparse.objectives import composed
+from aesparse.reconstruction import half_squared_error
 from experiments.figures import gsae_fig1, gsae_pca, gsae_penalties, sparse_coding
 from experiments.making import decided, get_figure
 from experiments.protocol import Plan

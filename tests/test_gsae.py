@@ -13,7 +13,8 @@ from aesparse.errors import InputError
 from aesparse.fullbatch import fit_full_batch
 from aesparse.guard import NumericsError
 from aesparse.model import Params, init_params
-from aesparse.objectives import composed, denoising, half_squared_error
+from aesparse.objectives import composed, denoising
+from aesparse.reconstruction import half_squared_error
 
 PHI = {  # φ and φ', typed
     "kl": (

@@ -18,6 +18,7 @@ ORDER = [
     "activations",
     "model",
     "corruption",
+    "reconstruction",
     "penalties",
     "saturation",
     "objectives",

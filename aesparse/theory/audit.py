@@ -17,8 +17,8 @@ from aesparse.data import check_matrix
 from aesparse.errors import InputError, first_line
 from aesparse.metrics import measure
 from aesparse.model import Params, get_constraint, init_params, preactivation
-from aesparse.objectives import reconstruction_error
 from aesparse.penalties import Penalty, get_penalty
+from aesparse.reconstruction import reconstruction_error
 from aesparse.theory import properties, statements
 from aesparse.theory.conclusion import Audit, conclude
 from aesparse.theory.families import Family, identify, probes

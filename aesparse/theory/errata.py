@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from aesparse import penalties
 from aesparse.activations import Activation, get_activation
 from aesparse.model import Params, decode, preactivation
-from aesparse.objectives import reconstruction_error
+from aesparse.reconstruction import reconstruction_error
 from aesparse.theory import properties, sparsity, statements
 
 __all__ = ["ERRATA", "Erratum", "errata"]

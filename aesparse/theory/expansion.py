@@ -13,7 +13,7 @@ from aesparse import penalties
 from aesparse.activations import Activation
 from aesparse.errors import InputError
 from aesparse.model import Params
-from aesparse.objectives import reconstruction_error
+from aesparse.reconstruction import reconstruction_error
 from aesparse.theory.records import Claim
 
 __all__ = [

@@ -16,8 +16,8 @@ from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
 from aesparse.model import Constraint, Params
-from aesparse.objectives import reconstruction_error
 from aesparse.penalties import Penalty
+from aesparse.reconstruction import reconstruction_error
 
 __all__ = ["OPTIMIZERS", "STRENGTHS", "Response", "responses"]
 

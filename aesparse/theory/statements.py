@@ -15,7 +15,7 @@ from aesparse import penalties
 from aesparse.activations import Activation
 from aesparse.metrics import bias_gradient_bound
 from aesparse.model import Params, preactivation
-from aesparse.objectives import reconstruction_error
+from aesparse.reconstruction import reconstruction_error
 from aesparse.theory import properties
 from aesparse.theory.records import Claim
 
@@ -209,7 +209,14 @@ def cross_term(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
 
     For s non-decreasing *and* convex: convexity alone does not suffice.
     """
-    left = bias_gradient(lambda v: penalties.slope_cross_term(v, X, activation=s), params)
+
+    def cross(params: Params) -> Float[Array, ""]:
+        slopes = s.slope(preactivation(params, X))
+        gram = (params.weight @ params.weight.T) ** 2
+        off_diagonal = gram - jnp.diag(jnp.diag(gram))
+        return jnp.mean(jnp.sum((slopes @ off_diagonal) * slopes, axis=-1))
+
+    left = bias_gradient(cross, params)
     return Claim(_non_decreasing_and_convex(s), left, jnp.zeros_like(left), left)
 
 

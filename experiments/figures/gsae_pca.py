@@ -114,7 +114,8 @@ def _path(study: Study, Z: np.ndarray, tied: bool) -> tuple[list, float]:
     from aesparse.activations import get_activation
     from aesparse.fullbatch import fit_full_batch
     from aesparse.model import init_params
-    from aesparse.objectives import composed, half_squared_error
+    from aesparse.objectives import composed
+    from aesparse.reconstruction import half_squared_error
 
     identity = get_activation("identity")
     objective = composed(identity, error=half_squared_error(identity))

@@ -60,8 +60,9 @@ def _strengths(study: Study) -> np.ndarray:
 def _objective(study: Study):
     from aesparse.activations import get_activation
     from aesparse.gsae import half_weight_norm, sparsity_function
-    from aesparse.objectives import composed, half_squared_error
+    from aesparse.objectives import composed
     from aesparse.penalties import kl_sparsity, mean_activation
+    from aesparse.reconstruction import half_squared_error
 
     rho, unit = study.option("rho"), get_activation(study.option("unit"))
     # KL with its tangents: the linear and the Taylor unit's means leave (0, 1), and at a small
@@ -120,8 +121,8 @@ def _measured(study: Study, objective, params, X: np.ndarray) -> dict[str, np.nd
     import jax
     import jax.numpy as jnp
 
-    from aesparse.objectives import reconstruction_error
     from aesparse.penalties import kl_sparsity, mean_activations
+    from aesparse.reconstruction import reconstruction_error
 
     size, penalty = int(study.option("batch_size")), kl_sparsity(study.option("rho"))
     unit = objective.activation

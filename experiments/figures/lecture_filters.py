@@ -43,7 +43,8 @@ def compute(study: Study, dataset):
     from aesparse import corruption
     from aesparse.activations import get_activation
     from aesparse.metrics import participation_ratio
-    from aesparse.objectives import composed, cross_entropy
+    from aesparse.objectives import composed
+    from aesparse.reconstruction import cross_entropy
 
     noise = {"masking": corruption.masking, "gaussian": corruption.gaussian}[study.option("noise")]
     objective = composed(get_activation("sigmoid"), error=cross_entropy, corrupt=noise)

@@ -173,8 +173,9 @@ def _objective(code: str, units: str):
     """Cross-entropy with masked inputs, or with a penalty."""
     from aesparse.activations import get_activation
     from aesparse.corruption import masking
-    from aesparse.objectives import composed, cross_entropy
+    from aesparse.objectives import composed
     from aesparse.penalties import contractive, kl_sparsity
+    from aesparse.reconstruction import cross_entropy
     from aesparse.saturation import saturation
 
     activation = get_activation(units)

@@ -99,7 +99,8 @@ def _section_3_2(study: Study) -> dict[str, np.ndarray]:
     import jax
 
     from aesparse.activations import get_activation, shrink
-    from aesparse.objectives import composed, half_squared_error, saturating
+    from aesparse.objectives import composed, saturating
+    from aesparse.reconstruction import half_squared_error
 
     unit = shrink(study.option("width"))
     half = half_squared_error(get_activation("identity"))
