@@ -13,7 +13,7 @@ from aesparse.errors import InputError
 from aesparse.model import init_params
 from aesparse.objectives import Objective
 
-__all__ = ["check_objective", "check_sizes", "checked_arrays"]
+__all__ = ["check_levels", "check_momentum", "check_objective", "check_sizes", "checked_arrays"]
 
 
 def checked_arrays(X, strengths, learning_rate, seeds):
@@ -63,7 +63,7 @@ def check_objective(
     `InputError` also for data that the objective's error is not defined for, and for levels that
     its corruption is not.
     """
-    _check_levels(objective, strengths)
+    check_levels(objective, strengths)
     if objective.error.bounds is not None:
         low, high = objective.error.bounds
         if not bool(jnp.all((low <= X) & (high >= X))):
@@ -87,7 +87,14 @@ def check_objective(
         )
 
 
-def _check_levels(objective: Objective, strengths: Array) -> None:
+def check_momentum(momentum: float | int) -> None:
+    """The momentum lies in [0, 1); `InputError` otherwise."""
+    if not 0 <= momentum < 1:
+        raise InputError(f"momentum is {momentum}; expected a number in [0, 1).")
+
+
+def check_levels(objective: Objective, strengths: Array) -> None:
+    """The levels of the objective's corruption are possible; `InputError` otherwise."""
     if objective.levels is None:
         return
     low, high = objective.levels

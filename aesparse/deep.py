@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from aesparse import corruption
 from aesparse.activations import Activation, get_activation
-from aesparse.arguments import check_sizes, checked_arrays
+from aesparse.arguments import check_levels, check_momentum, check_sizes, checked_arrays
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 DeepPenalty = Callable[[PyTree, Array, Array], Array]
+_FREE = get_constraint("free")
 
 
 class DeepModel(NamedTuple):
@@ -230,9 +231,6 @@ class DeepResult(NamedTuple):
     guard: float  # largest relative difference the numerics guard saw
 
 
-_FREE = get_constraint("free")
-
-
 def fit_deep(
     key: PRNGKeyArray,
     X: Array | np.ndarray,
@@ -254,6 +252,8 @@ def fit_deep(
     """
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     check_sizes({"epochs": epochs, "batch_size": batch_size}, len(X))
+    check_momentum(momentum)
+    check_levels(objective, strengths)
     keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
     with jax.default_matmul_precision(matmul_precision):
         models = jax.jit(jax.vmap(lambda key: init(jax.random.fold_in(key, 0))))(keys)

@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from aesparse.arguments import check_objective, check_sizes, checked_arrays
+from aesparse.arguments import check_momentum, check_objective, check_sizes, checked_arrays
 from aesparse.checkpoints import Checkpoints
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
@@ -93,8 +93,7 @@ def fit_grid(
     check_objective(objective, X, strengths, hidden, tied, decoder_bias)
     if cells_per_program is not None and cells_per_program < 1:
         raise InputError(f"cells_per_program is {cells_per_program}; expected at least 1.")
-    if not 0 <= momentum < 1:
-        raise InputError(f"momentum is {momentum}; expected a number in [0, 1).")
+    check_momentum(momentum)
     if checkpoints is not None and jax.process_count() > 1:
         raise InputError(
             f"checkpoints are given on {jax.process_count()} hosts; expected one host. Give each "

@@ -244,6 +244,11 @@ def test_bad_arguments_are_refused_before_anything_runs():
         fit(*never, strengths=[1.0], batch_size=400)
     with pytest.raises(InputError, match="strengths"):
         fit(*never, strengths=[-1.0])
+    with pytest.raises(InputError, match=r"momentum is 1.0; expected a number in \[0, 1\)"):
+        fit(*never, strengths=[1.0], momentum=1.0)
+    masked = deep.denoising(model, ae.corruption.masking)
+    with pytest.raises(InputError, match=r"corruption are \[1.\]; expected numbers in \[0, 1\)"):
+        fit(masked, never[1], strengths=[1.0])
 
 
 @pytest.mark.parametrize(("off", "sign", "expected"), [(1, -1, "holds"), (5, +1, "fails")])
