@@ -24,7 +24,10 @@ def reasons(
     """Sentences for a verdict that fails or is inconclusive; none for the others."""
     if verdict.verdict not in ("fails", "inconclusive"):
         return ()
-    own = figure.explain(found, verdict) if hasattr(figure, "explain") else []
+    own = []
+    if hasattr(figure, "explain"):
+        of_it = {s: r for s, r in found.items() if verdict.dataset in (s.dataset, "both")}
+        own = figure.explain({s: r for s, r in of_it.items() if r is not None}, verdict)
     if not all(isinstance(spec, RunSpec) for spec in found):
         return tuple(own)
     others = [

@@ -13,6 +13,7 @@ from experiments import protocol
 from experiments.__main__ import main
 from experiments.making import decided, figure_names, get_figure, scales
 from experiments.protocol import SCALES, Plan
+from experiments.reasons import reasons
 from experiments.record import MARKERS
 from experiments.runs import RunStore
 
@@ -124,6 +125,22 @@ def test_a_claim_that_fails_is_explained_by_what_else_is_stored(
     assert told[failed + 1].startswith("    At learning rate 0.005, seed 0: holds, Spearman -1.000")
     assert not told[failed + 2].startswith("    ")  # no other rate, no other scale is stored
     assert "    The largest λ∂R/∂b_j seen is 0.25 of Theorem 1's bound" in printed
+    assert "antithetic version's are apart by at most 0.000 at any σ²" in printed
+    assert (
+        "at σ² = 0.04, where DAE has fallen from 0.798 to 0.678, DAE-2 is at 0.798, with the "
+        "kink's mass at 0.678."
+    ) in printed
+
+
+def test_a_claim_is_explained_while_the_other_data_sets_runs_are_missing(stored):
+    figure, plan = get_figure("arpit-why"), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    found = {spec: store.load(spec) for spec in figure.runs(plan)}
+    lost = next(s for s in found if (s.dataset, s.objective) == ("digits", "dae2"))
+    found[lost] = None
+    (failed,) = (v for v in decided(figure, found) if v.verdict == "fails")
+    assert failed.dataset == "photos"
+    assert "antithetic version's are apart" in reasons(stored, figure, plan, found, failed)[0]
 
 
 def test_a_plan_names_the_command_that_makes_a_figure():
