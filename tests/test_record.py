@@ -143,6 +143,45 @@ def test_a_claim_is_explained_while_the_other_data_sets_runs_are_missing(stored)
     assert "antithetic version's are apart" in reasons(stored, figure, plan, found, failed)[0]
 
 
+def explained(stored, name, chosen, variable, values):
+    """What is said of the claim that fails when these numbers replace the chosen runs'."""
+    figure, plan = get_figure(name), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    found = {spec: store.load(spec) for spec in figure.runs(plan)}
+    for spec in filter(chosen, found):
+        found[spec] = found[spec].copy()
+        found[spec][variable] = (found[spec][variable].dims, values)
+    (failed,) = (v for v in decided(figure, found) if v.verdict == "fails")
+    return reasons(stored, figure, plan, found, failed)[0]
+
+
+def test_a_large_residual_term_is_told_beside_the_error(stored):
+    shares = np.linspace(0, 0.21, 11)[:, None] * np.ones(stored_runs.EPOCHS)
+    told = explained(
+        stored,
+        "arpit-terms",
+        lambda s: (s.dataset, s.objective, s.activation) == ("photos", "dae2", "softplus"),
+        "loss_residual_share",
+        shares,
+    )
+    assert "share is 0.000 at σ² = 0.001 and 0.210 at 1, at most 10% at 5 of 11 strengths" in told
+    assert "is 2.20 and 2.20 there" in told  # DAE-2's stand-in does not fall with σ²
+
+
+def test_a_rate_at_which_edae_rises_again_is_told_by_its_curve(stored):
+    fraction = np.linspace(0.7, 0.1, 11)
+    fraction[7:] = 0.6
+    told = explained(
+        stored,
+        "arpit-rates",
+        lambda s: (s.dataset, s.objective, s.learning_rate) == ("photos", "edae", 0.005),
+        "activation_fraction",
+        fraction,
+    )
+    assert "the fraction is lowest, 0.340, at σ² = 0.36 and 0.600 at 1" in told
+    assert told.startswith("After ")
+
+
 def test_a_plan_names_the_command_that_makes_a_figure():
     assert Plan.checked("quick", None, None).command("x") == "python -m experiments x"
     asked = Plan.checked("paper", 2, 0.005).command("x")

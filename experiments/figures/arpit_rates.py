@@ -99,3 +99,20 @@ def verdicts(found, dataset: str) -> list[Verdict]:
             numbers = f"{classify(curve)}; {verdict.numbers}"
             decided.append(verdict._replace(numbers=numbers))
     return decided
+
+
+def explain(found, verdict: Verdict) -> list[str]:
+    """What the curve does instead, and after how many updates."""
+    told = []
+    for spec, run in found.items():
+        named = f"rate {spec.learning_rate:g}, batch {spec.batch_size}"
+        if spec.objective == "edae" and verdict.statement.endswith(f", {named}"):
+            fraction, dead = run["activation_fraction"].values, run["dead_fraction"].values
+            lowest = int(np.argmin(fraction))
+            updates = spec.epochs * (spec.samples // spec.batch_size)
+            told.append(
+                f"After {updates:,} updates the fraction is lowest, {fraction[lowest]:.3f}, at "
+                f"σ² = {spec.strengths[lowest]:g} and {fraction[-1]:.3f} at "
+                f"{spec.strengths[-1]:g}; at most {dead.max():.1%} of the units are dead."
+            )
+    return told

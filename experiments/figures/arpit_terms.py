@@ -81,3 +81,25 @@ def verdicts(found, dataset: str) -> list[Verdict]:
         lost = int(np.isnan(shares).any(axis=(0, 2)).sum())
         decided.append(claims.unless_flagged(verdict, lost))
     return decided
+
+
+def explain(found, verdict: Verdict) -> list[str]:
+    """How the share grows with the strength, beside the reconstruction error."""
+    activation = verdict.statement.rsplit(", ", 1)[1]
+    last = np.nanmean(_shares(found, verdict.dataset, activation)[..., -1], axis=0)
+    where = (verdict.dataset, activation, "dae2")
+    error = np.mean(
+        [
+            run["history_reconstruction"].values[:, -1]
+            for s, run in found.items()
+            if (s.dataset, s.activation, s.objective) == where
+        ],
+        axis=0,
+    )
+    low, high = STRENGTHS[1], STRENGTHS[-1]
+    return [
+        f"After the last epoch the share is {last[0]:.3f} at σ² = {low:g} and {last[-1]:.3f} at "
+        f"{high:g}, at most {claims.RESIDUAL_SHARE:.0%} at {np.sum(last <= claims.RESIDUAL_SHARE)} "
+        f"of {len(last)} strengths; the reconstruction error, whose residual the term carries, is "
+        f"{error[0]:.2f} and {error[-1]:.2f} there."
+    ]
