@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = [
+    "DROP",
     "Criterion",
     "Curve",
     "agree",
