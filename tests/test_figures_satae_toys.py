@@ -9,6 +9,7 @@ from scipy.integrate import quad
 
 from aesparse.activations import get_activation
 from aesparse.model import Params
+from experiments import plane
 from experiments.figures import satae_fig1, satae_fig2, satae_fig3, satae_fig6
 from experiments.protocol import Plan
 
@@ -139,21 +140,21 @@ def test_energy_is_half_the_squared_distance(rng):
     )
     x = rng.normal(size=(7, 2)).astype("f")
     params = Params(*(jnp.asarray(v, jnp.float32) for v in (w, b)), None, jnp.asarray(d, "f"))
-    found = satae_fig2.energy(params, x, get_activation("saturated-linear"))
+    found = plane.energy(params, x, get_activation("saturated-linear"))
     for s, g in np.ndindex(2, 2):
         y = np.clip(x @ w[s, g].T + b[s, g], -1, 1) @ d[s, g].T
         np.testing.assert_allclose(found[s, g], ((x - y) ** 2).sum(1) / 2, rtol=2e-4)
 
 
 def test_areas_are_those_of_circles():
-    energies = (satae_fig2.square(201) ** 2).sum(axis=1)
+    energies = (plane.square(201) ** 2).sum(axis=1)
     radii = np.array([0.25, 0.5, 0.9])
-    found = satae_fig2.area_below(np.stack([energies] * 3), radii**2)
+    found = plane.area_below(np.stack([energies] * 3), radii**2)
     np.testing.assert_allclose(found, np.pi * radii**2, rtol=0.02)
 
 
 def test_the_curve_lies_inside_the_square():
-    points = satae_fig2.curve(50)
+    points = plane.curve(50)
     assert np.abs(points).max() <= 0.8
     np.testing.assert_allclose(np.polyfit(*points.T, 2), [0.5, 0, -0.2], atol=1e-6)
 

@@ -5,7 +5,8 @@ import numpy as np
 from experiments.claims import Verdict, settle
 from experiments.criteria import mean_at_least, mean_at_most
 from experiments.figures import satae_fig2
-from experiments.figures.satae_fig2 import DARK, ENERGY, curve, draw_path, draw_surface
+from experiments.figures.satae_fig2 import DARK, ENERGY, draw_path, draw_surface
+from experiments.plane import curve, energy, path, toy
 from experiments.protocol import Plan
 from experiments.studies import Study
 
@@ -22,7 +23,7 @@ _ENCODING, _DECODING = "#CC3311", "#009E73"
 
 def runs(plan: Plan) -> list[Study]:
     """One study: two units, both bases unconstrained."""
-    study = satae_fig2.toy("satae-fig3", 2, "free")
+    study = toy("satae-fig3", 2, "free")
     options = tuple(o for o in study.options if o[0] != "width")
     rays = (("directions", float(_DIRECTIONS)), ("distances", _DISTANCES))
     return [study._replace(options=(*options, *rays))]
@@ -33,7 +34,7 @@ def compute(study: Study, dataset):
     from aesparse.activations import get_activation
 
     units = get_activation("saturated-linear")
-    found, params = satae_fig2.path(study, units)
+    found, params = path(study, units)
     drawn, last = params[int(study.option("drawn"))], params[-1]
     found["encoding"] = (("seed", "penalty", "unit", "axis"), np.asarray(drawn.weight))
     found["decoding"] = (("seed", "penalty", "axis", "unit"), np.asarray(drawn.decoder))
@@ -57,7 +58,7 @@ def grown(params, units, directions: int, distances: np.ndarray) -> tuple[np.nda
         edge = edges(one.weight[0, 0], one.bias[0, 0], start, rays)
         along = edge[:, None] + np.concatenate([[0.0], distances])
         points = (start + along[..., None] * rays[:, None]).astype(np.float32)
-        energies = satae_fig2.energy(one, points.reshape(-1, 2), units).reshape(directions, -1)
+        energies = energy(one, points.reshape(-1, 2), units).reshape(directions, -1)
         at_edges.append(energies[:, 0])
         slopes.append(log_slope(distances, energies[:, 1:]))
     return np.stack(slopes), np.stack(at_edges)
