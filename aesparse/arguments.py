@@ -1,6 +1,7 @@
 """Checks of what a grid is given, made before anything is compiled."""
 
 import functools
+import operator
 from collections.abc import Mapping
 
 import jax
@@ -10,25 +11,38 @@ from jaxtyping import Array
 
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
-from aesparse.model import init_params
+from aesparse.model import Params, init_params
 from aesparse.objectives import Objective
 
-__all__ = ["check_levels", "check_momentum", "check_objective", "check_sizes", "checked_arrays"]
+__all__ = [
+    "check_bounds",
+    "check_levels",
+    "check_momentum",
+    "check_objective",
+    "check_sizes",
+    "check_strengths",
+    "checked_arrays",
+    "checked_init",
+]
+
+_LARGEST_SEED = 2**31 - 1  # as JAX folds it into a key
 
 
 def checked_arrays(X, strengths, learning_rate, seeds):
-    """Validates what the program takes as arrays, before anything is compiled."""
+    """What the program takes as arrays: X [N, n], strengths [G, *K], rates [G], seeds.
+
+    In the precision JAX computes with. `InputError` on anything of another shape or range.
+    """
     X = jnp.asarray(check_matrix(X))
+    if not bool(jnp.isfinite(X).all()):
+        raise InputError(f"The data holds numbers beyond the range of {X.dtype}; scale it.")
     strengths = jnp.atleast_1d(jnp.asarray(strengths, X.dtype))
     if strengths.ndim > 2 or 0 in strengths.shape:
         raise InputError(
             f"The grid of strengths has shape {strengths.shape}; expected at least one number, "
             "or [G, K] for an objective with K coefficients."
         )
-    if not bool(jnp.all(jnp.isfinite(strengths) & (strengths >= 0))):
-        raise InputError(
-            f"The strengths are {np.asarray(strengths)}; expected finite numbers >= 0."
-        )
+    check_strengths(strengths)
     rates = jnp.asarray(learning_rate, X.dtype)
     if not bool(jnp.all(jnp.isfinite(rates) & (rates > 0))):
         raise InputError(f"The learning rate is {learning_rate}; expected a finite number > 0.")
@@ -37,21 +51,97 @@ def checked_arrays(X, strengths, learning_rate, seeds):
             f"The learning rates have shape {rates.shape}; expected one number or one per "
             f"strength, {strengths.shape[:1]}."
         )
-    seeds = tuple(seeds)
-    if not seeds or any(isinstance(s, bool) or int(s) != s or s < 0 for s in seeds):
-        raise InputError(f"The seeds are {seeds}; expected at least one integer >= 0.")
-    return X, strengths, jnp.broadcast_to(rates, strengths.shape[:1]), seeds
+    return X, strengths, jnp.broadcast_to(rates, strengths.shape[:1]), _checked_seeds(seeds)
 
 
-def check_sizes(sizes: Mapping[str, int], samples: int) -> None:
-    """Every size is at least 1 and a batch fits the data; `InputError` otherwise."""
+def _checked_seeds(seeds) -> tuple[int, ...]:
+    try:
+        numbers = tuple(map(operator.index, seeds))
+    except TypeError:
+        numbers = ()
+    if not numbers or not all(0 <= seed <= _LARGEST_SEED for seed in numbers):
+        raise InputError(
+            f"The seeds are {seeds}; expected a sequence of integers from 0 to {_LARGEST_SEED}, "
+            "such as (0, 1, 2)."
+        )
+    return numbers
+
+
+def check_strengths(strengths: Array) -> None:
+    """Strengths are finite and not negative; `InputError` otherwise."""
+    if not bool(jnp.all(jnp.isfinite(strengths) & (strengths >= 0))):
+        raise InputError(
+            f"The strengths are {np.asarray(strengths)}; expected finite numbers >= 0."
+        )
+
+
+def check_sizes(sizes: Mapping[str, int], samples: int, *, every: int = 1) -> None:
+    """Every size is a number of 1 or more and a batch fits the data; `InputError` otherwise.
+
+    An epoch has at least `every` updates, after which a constraint first acts.
+    """
     for name, value in sizes.items():
-        if value < 1:
-            raise InputError(f"{name} is {value}; expected at least 1.")
+        if not hasattr(value, "__index__") or value < 1:
+            raise InputError(f"{name} is {value}; expected an integer of at least 1.")
     if sizes["batch_size"] > samples:
         raise InputError(
             f"The batch size {sizes['batch_size']} is larger than the data, {samples} samples; "
             f"choose a batch size of at most {samples}."
+        )
+    if samples // sizes["batch_size"] < every:
+        raise InputError(
+            f"An epoch has {samples // sizes['batch_size']} updates, but the constraint acts on "
+            f"every {every}th; expected at least {every}. Use smaller batches or more samples."
+        )
+
+
+def _parameter_shapes(X: Array, hidden: int, tied: bool, decoder_bias: bool) -> Params:
+    return jax.eval_shape(
+        lambda key: init_params(
+            key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
+        ),
+        jax.random.key(0),
+    )
+
+
+def checked_init(
+    init: Params,
+    X: Array,
+    cells: tuple[int, int],
+    *,
+    hidden: int,
+    tied: bool,
+    decoder_bias: bool,
+) -> Params:
+    """Parameters to start from, one model per seed and strength `[S, G, ...]`, on the host.
+
+    `InputError` unless they have the structure and shapes of the grid's and are finite.
+    """
+    if not isinstance(init, Params):
+        raise InputError(f"init is a {type(init).__name__}; expected Params, such as a result's.")
+    models = _parameter_shapes(X, hidden, tied, decoder_bias)
+    found = {k: np.shape(v) for k, v in init._asdict().items() if v is not None}
+    expected = {k: (*cells, *v.shape) for k, v in models._asdict().items() if v is not None}
+    if found != expected:
+        raise InputError(
+            f"The parameters to start from have shapes {found}; expected {expected}: seeds, "
+            "strengths, then those of one model."
+        )
+    init = jax.tree.map(lambda leaf: np.asarray(leaf, X.dtype), init)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(init)):
+        raise InputError("The parameters to start from hold NaN or inf; expected finite numbers.")
+    return init
+
+
+def check_bounds(objective: Objective, X: Array) -> None:
+    """The objective's error is defined for the data; `InputError` otherwise."""
+    if objective.error.bounds is None:
+        return
+    low, high = objective.error.bounds
+    if not bool(jnp.all((low <= X) & (high >= X))):
+        raise InputError(
+            f"The data lies in [{float(X.min()):g}, {float(X.max()):g}]; this reconstruction "
+            f"error expects [{low:g}, {high:g}]. Scale the data, or use a squared error."
         )
 
 
@@ -64,20 +154,9 @@ def check_objective(
     its corruption is not.
     """
     check_levels(objective, strengths)
-    if objective.error.bounds is not None:
-        low, high = objective.error.bounds
-        if not bool(jnp.all((low <= X) & (high >= X))):
-            raise InputError(
-                f"The data lies in [{float(X.min()):g}, {float(X.max()):g}]; this reconstruction "
-                f"error expects [{low:g}, {high:g}]. Scale the data, or use a squared error."
-            )
+    check_bounds(objective, X)
     shape = functools.partial(jax.ShapeDtypeStruct, dtype=X.dtype)
-    params = jax.eval_shape(
-        lambda key: init_params(
-            key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
-        ),
-        jax.random.key(0),
-    )
+    params = _parameter_shapes(X, hidden, tied, decoder_bias)
     batch = shape((1, X.shape[1]))
     loss, _ = jax.eval_shape(objective, params, batch, batch, shape(strengths.shape[1:]))
     if loss.shape != ():
@@ -94,7 +173,13 @@ def check_momentum(momentum: float | int) -> None:
 
 
 def check_levels(objective: Objective, strengths: Array) -> None:
-    """The levels of the objective's corruption are possible; `InputError` otherwise."""
+    """It is an objective, and the levels of its corruption are possible; else `InputError`."""
+    if not isinstance(objective, Objective):
+        raise InputError(
+            f"The objective is {objective!r}; expected an Objective, such as "
+            "get_objective('dae', get_activation('relu')), or Objective(fn, activation) for a "
+            "function of your own."
+        )
     if objective.levels is None:
         return
     low, high = objective.levels

@@ -52,7 +52,8 @@ class Checkpoints:
         about: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.identity = Path(folder).resolve(), identity
-        self.about, self.history, self._begin = about or {}, [], time.monotonic()
+        self.about, self._begin = about or {}, time.monotonic()
+        self._attempts, self._parts = [], []
         self._every, self._last, self._on_damage = every_seconds, time.monotonic(), on_damage
 
     @contextlib.contextmanager
@@ -71,7 +72,13 @@ class Checkpoints:
         options = {
             "every_seconds": self._every, "on_damage": self._on_damage, "about": self.about
         }  # fmt: skip
-        return Checkpoints(self.folder / f"part-{number}", self.identity, **options)
+        self._parts.append(Checkpoints(self.folder / f"part-{number}", self.identity, **options))
+        return self._parts[-1]
+
+    @property
+    def history(self) -> list[dict]:
+        """The interrupted attempts that what was resumed goes back to, those of parts included."""
+        return [*self._attempts, *(attempt for part in self._parts for attempt in part.history)]
 
     @property
     def due(self) -> bool:
@@ -88,7 +95,7 @@ class Checkpoints:
             "identity": self.identity,
             "sha256": _checksum(leaves),
             "about": {**self.about, "seconds": time.monotonic() - self._begin},
-            "history": self.history,
+            "history": self._attempts,
         }
         with self._manager() as (manager, args):
             parts = args.Composite(leaves=args.StandardSave(leaves), known=args.JsonSave(known))
@@ -107,8 +114,9 @@ class Checkpoints:
     def latest(self, like: PyTree, *, before: int | None = None) -> Resumed | None:
         """The newest sound checkpoint, with the structure of `like`; None if there is none yet.
 
-        `InputError` if all are damaged, or if the newest sound one is of another training: one
-        with another identity or structure, or not `before` that many epochs.
+        The leaves of `like` have the dtypes and the leading axes of those saved. `InputError` if
+        all are damaged, or if the newest sound one is of another training: one with another
+        identity, structure or shapes, or not `before` that many epochs.
         """
         if not self.folder.exists():
             return None
@@ -137,14 +145,16 @@ class Checkpoints:
                     continue
                 structure = jax.tree.structure(like)
                 self._require_own(epoch, identity)
-                if len(leaves) != structure.num_leaves or (before is not None and epoch >= before):
+                ordered = [leaves[name] for name in sorted(leaves, key=int)]
+                late = before is not None and epoch >= before
+                if late or not _fitting(ordered, jax.tree.leaves(like)):
                     raise InputError(
                         f"The checkpoint {self.folder / str(epoch)} does not fit this training: "
                         f"{len(leaves)} arrays after epoch {epoch}; expected "
-                        f"{structure.num_leaves} after one before {before}. Give another folder."
+                        f"{structure.num_leaves}, of this grid's shapes, after one before "
+                        f"{before}. Give another folder."
                     )
-                self.history = [*history, about]
-                ordered = [leaves[str(i)] for i in range(len(leaves))]
+                self._attempts = [*history, about]
                 return Resumed(epoch, jax.tree.unflatten(structure, ordered))
         if epochs:
             raise InputError(
@@ -178,6 +188,14 @@ def _quiet() -> Iterator[None]:
         finally:
             log.setLevel(level)
             threading.excepthook = hook
+
+
+def _fitting(leaves: list[np.ndarray], like: list) -> bool:
+    """Whether arrays have the dtypes and the leading axes of others."""
+    return len(leaves) == len(like) and all(
+        a.dtype == b.dtype and a.shape[: len(b.shape)] == b.shape
+        for a, b in zip(leaves, like, strict=True)
+    )
 
 
 def _checksum(leaves: dict[str, np.ndarray]) -> str:

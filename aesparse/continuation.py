@@ -27,7 +27,8 @@ def fit_path(
 
     Every stage starts from the parameters of the one before, with a batch order and noise of its
     own, and its strengths are arguments of one compiled program. `options` are those of
-    `fit_grid`. Raises `InputError` unless the strengths grow: none may fall from a stage to the
+    `fit_grid`, less `strengths` and `init`; with `checkpoints` each stage has its part of them.
+    Raises `InputError` unless the strengths grow: none may fall from a stage to the
     next, and one at least must rise.
     """
     stages = np.asarray(path, float)
@@ -43,13 +44,20 @@ def fit_path(
             f"The path goes from {stages[bad[0]]} to {stages[bad[0] + 1]}; expected strengths that "
             "grow from stage to stage. Sort them and leave out repetitions."
         )
+    taken = {"strengths", "init"} & options.keys()
+    if taken:
+        raise InputError(
+            f"{' and '.join(sorted(taken))} given beside a path; expected neither: the path gives "
+            "the strengths, and each stage starts where the one before ended."
+        )
     return _stages(key, X, stages, options)
 
 
 def _stages(key: PRNGKeyArray, X, stages: np.ndarray, options: dict) -> Iterator[GridResult]:
-    params = None
+    params, checkpoints = None, options.pop("checkpoints", None)
     for i, strengths in enumerate(stages):
         stage = jax.random.fold_in(key, i)
-        result = fit_grid(stage, X, strengths=strengths, init=params, **options)
+        kept = checkpoints and checkpoints.part(i)
+        result = fit_grid(stage, X, strengths=strengths, init=params, checkpoints=kept, **options)
         params = result.params
         yield result

@@ -81,8 +81,13 @@ def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
 
 
 def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
-    """(x − mean)/(std + ε) per input over the training set `X` (Arpit section 3, footnote 2)."""
+    """(x − mean)/(std + ε) per input over the training set `X` (Arpit section 3, footnote 2).
+
+    `InputError` for defective data, ε < 0, and constant columns at ε = 0.
+    """
     X = check_matrix(X)
+    if not (np.isfinite(epsilon) and epsilon >= 0):
+        raise InputError(f"epsilon is {epsilon}; expected a finite number >= 0, such as 0.1.")
     spread = X.std(axis=0, dtype=np.float64) + epsilon
     constant = np.flatnonzero(X.max(axis=0) == X.min(axis=0))
     if len(constant) and epsilon == 0:
@@ -202,8 +207,9 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
     `data_dir` (files as downloaded, or a tensorflow-datasets folder), without one through
     tensorflow-datasets. `photos` and `cifar10` are 8×8×3 crops, `natural` 12×12 grey crops of
     the photographs, `cifar10-images` whole images; `mnist-binary` has pixels 0 and 1, and
-    `mnist-labelled` all 60,000 training digits, the 10,000 test digits and labels. `samples`
-    limits the training rows. Raises `InputError` for unknown names and defective files.
+    `mnist-labelled` all 60,000 training digits, the 10,000 test digits and labels. `samples` is
+    how many training rows: the first ones, or, of crops, that many drawn. Raises `InputError` for
+    unknown names and defective files.
     """
     if samples is not None and samples < 1:
         raise InputError(f"samples is {samples}; expected at least 1.")

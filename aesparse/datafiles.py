@@ -95,7 +95,13 @@ def read_prepared(
     builder = tfds.builder(name, data_dir=folder)
     if not builder.is_prepared():
         _prepare(builder, name)
-    source = builder.as_data_source(split=split, decoders=None)
+    try:
+        source = builder.as_data_source(split=split, decoders=None)
+    except NotImplementedError:
+        raise InputError(
+            f"'{name}' is prepared in {builder.data_dir} in a format without random access; "
+            "prepare it with file_format='array_record', or give --data-dir with its files."
+        ) from None
     return np.stack([record[field] for record in source]).astype(np.uint8)
 
 
@@ -129,7 +135,7 @@ def read_array(path: Path) -> np.ndarray:
             name = "X" if "X" in names else names[0] if len(names) == 1 else None
             if name is not None:
                 return loaded[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} is not a readable NumPy file: {error}") from None
     raise InputError(f"{path} holds the arrays {names}; expected one array, or one named 'X'.")
 

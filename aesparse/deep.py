@@ -18,13 +18,13 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from aesparse import corruption
+from aesparse import corruption, guard
 from aesparse.activations import Activation, get_activation
 from aesparse.arguments import check_levels, check_momentum, check_sizes, checked_arrays
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
-from aesparse.program import Program, grid_program, shuffled, verify
+from aesparse.program import INIT, Program, grid_program, shuffled, verify
 from aesparse.reconstruction import squared_error
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
 from aesparse.training import TrainState, momentum_sgd
@@ -131,7 +131,8 @@ def contractive_estimate(
     K = 1.
     """
     _, push = jax.linearize(functools.partial(encode, params), x)
-    each = jnp.sum(jax.vmap(push)(probes) ** 2, axis=-1)  # [K, B]
+    pushed = jax.vmap(push)(probes)
+    each = jnp.sum(pushed**2, axis=tuple(range(2, pushed.ndim)))  # [K, B]
     of_the_sum = jnp.sqrt(jnp.sum(jnp.var(each, axis=0, ddof=1)) / len(probes))
     return jnp.mean(each), of_the_sum / len(x)
 
@@ -247,8 +248,8 @@ def fit_deep(
 ) -> DeepResult:
     """`fit_grid` for any pytree of parameters, without constraint, by the same program.
 
-    `init(key)` gives one model's parameters; all strengths of a seed start from the same. Raises
-    `InputError` on bad input, `guard.NumericsError` on a miscompiled program.
+    `init(key)` gives one model's parameters, float32 or float64; all strengths of a seed start
+    from the same. Raises `InputError` on bad input, `guard.NumericsError` on a miscompiled program.
     """
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     check_sizes({"epochs": epochs, "batch_size": batch_size}, len(X))
@@ -256,7 +257,13 @@ def fit_deep(
     check_levels(objective, strengths)
     keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
     with jax.default_matmul_precision(matmul_precision):
-        models = jax.jit(jax.vmap(lambda key: init(jax.random.fold_in(key, 0))))(keys)
+        models = jax.jit(jax.vmap(lambda key: init(jax.random.fold_in(key, INIT))))(keys)
+        for leaf in jax.tree.leaves(models):
+            if str(leaf.dtype) not in guard.LIMITS:
+                raise InputError(
+                    f"init gives parameters of dtype {leaf.dtype}; expected one of "
+                    f"{', '.join(guard.LIMITS)}, for which the numerics guard has a limit."
+                )
         program = _program(objective, models, X.shape[1], len(strengths), batch_size, momentum)
         state, cells = _cells(models, strengths, rates, momentum, program.mesh)
         keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))

@@ -10,10 +10,10 @@ class InputError(ValueError):
     """Bad input: the message says what came, what was expected and what to do."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """The error for a `name` that is not among the `known` ones, near matches first."""
     known = sorted(known)
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "choose one of them."
     return InputError(f"Unknown {kind} '{name}': known are {', '.join(known)}; {hint}")
 

@@ -14,21 +14,6 @@ UNFINISHED = ".unfinished-"  # prefix of a file that is being written
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix)
-    os.close(handle)
-    try:
-        yield Path(name)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-@contextlib.contextmanager
 def readable_failure() -> Iterator[None]:
     """Turns a full disk and its like into one sentence."""
     try:
@@ -41,13 +26,30 @@ def readable_failure() -> Iterator[None]:
         ) from None
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block succeeds.
+
+    `InputError` where the file cannot be written; what was there before is then untouched.
+    """
+    with readable_failure():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix)
+        os.close(handle)
+        try:
+            yield Path(name)
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
 def require_writable(folder: Path) -> None:
     """Raises `InputError` unless files can be made in `folder`, which is created if missing."""
-    probe = folder / "probe"
     try:
-        with replacing(probe):
-            pass
-        probe.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InputError(
             f"The output folder {folder} is not writable ({error.strerror}); choose another one "

@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from aesparse import guard
+from aesparse.arguments import check_bounds, check_levels, check_strengths
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
 from aesparse.model import Params
@@ -73,6 +74,8 @@ def fit_full_batch(
     init = jax.tree.map(lambda leaf: jnp.asarray(leaf, X.dtype), init)
     _check(init, X, strengths, max_iterations, tolerance)
     with jax.default_matmul_precision(matmul_precision):
+        check_levels(objective, strengths)
+        check_bounds(objective, X)
         _check_deterministic(objective, init, X, strengths)
         limits = (jnp.int32(max_iterations), jnp.asarray(tolerance, X.dtype))
         begin, end = _program(objective)(init, X, strengths, *limits)
@@ -189,10 +192,16 @@ def _check(init: Params, X: Array, strengths: Array, max_iterations: int, tolera
             f"The data has {n} inputs; the parameters to start from expect "
             f"{init.weight.shape[2]}. Draw them with init_params(key, {n}, m)."
         )
-    if not bool(jnp.all(jnp.isfinite(strengths) & (strengths >= 0))):
-        raise InputError(
-            f"The strengths are {np.asarray(strengths)}; expected finite numbers >= 0."
-        )
+    m = init.weight.shape[1]
+    fitting = {"bias": (m,), "decoder_bias": (n,), "decoder": (n, m)}
+    for name, shape in fitting.items():
+        leaf = getattr(init, name)
+        if leaf is not None and leaf.shape != (*cells, *shape):
+            raise InputError(
+                f"The parameters to start from have '{name}' of shape {leaf.shape}; expected "
+                f"{(*cells, *shape)} beside weights of shape {init.weight.shape}."
+            )
+    check_strengths(strengths)
     if max_iterations < 1:
         raise InputError(f"max_iterations is {max_iterations}; expected at least 1.")
     if not tolerance >= 0:

@@ -15,7 +15,13 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from aesparse.arguments import check_momentum, check_objective, check_sizes, checked_arrays
+from aesparse.arguments import (
+    check_momentum,
+    check_objective,
+    check_sizes,
+    checked_arrays,
+    checked_init,
+)
 from aesparse.checkpoints import Checkpoints
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
@@ -40,7 +46,7 @@ class GridResult(NamedTuple):
     history: Metrics  # [S, G, E + 1] on a fixed subset, before training and per epoch
     pressure: BiasPressure  # [S, G, E + 1] on the first 1,000 samples, at the same moments
     losses: Mapping[str, Float[Array, "S G E"]]  # the objective's aux, mean over each epoch
-    flagged_epoch: np.ndarray  # [S, G]: where a cell ends flagged, since when; else −1
+    flagged_epoch: np.ndarray  # [S, G]: where a cell ends flagged, the first time it was; else −1
     guard: float  # largest relative difference the numerics guard saw
 
 
@@ -72,14 +78,14 @@ def fit_grid(
     `X` is `[N, n]`; `strengths` `[G]` (`[G, K]` for objectives with K coefficients) and
     `learning_rate` (one number or `[G]`) are arrays the program takes as arguments, everything
     else is static. `init` `[S, G, ...]` are parameters to start from, such as an earlier
-    result's, instead of the seed's; the momentum starts at zero. A seed alone decides
-    initialization, batch order and noise, so a grid of several seeds equals the same seeds
-    trained one at a time; the last N mod batch_size samples of each epoch's order are left
-    out. Cells are split over `devices`, by default all of `jax.devices()`, on all hosts after
+    result's, instead of the seed's, put on the constraint; the momentum starts at zero. A seed
+    alone decides initialization, batch order and noise, so a grid of several seeds equals the
+    same seeds trained one at a time; the last N mod batch_size samples of each epoch's order are
+    left out. Cells are split over `devices`, by default all of `jax.devices()`, on all hosts after
     `jax.distributed.initialize()`; more than one gives the result as NumPy arrays, complete on
     every host. `cells_per_program` splits the strengths into equal chunks trained one after the
-    other, for grids that would not fit in memory. `momentum` lies in [0, 1);
-    `matmul_precision` is JAX's; the history is measured on the first `history_samples` rows.
+    other, for grids that would not fit in memory; they too are NumPy arrays. `momentum` lies in
+    [0, 1); `matmul_precision` is JAX's; the history is of the first `history_samples` rows.
     `on_epoch(epoch, metrics)` is called after every epoch (of every chunk). With `checkpoints`
     a killed call, repeated, goes on from the last one and gives the same bits (single host).
 
@@ -89,8 +95,12 @@ def fit_grid(
     """
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     sizes = {"hidden": hidden, "epochs": epochs, "history_samples": history_samples}
-    check_sizes(sizes | {"batch_size": batch_size}, len(X))
+    rows = get_constraint(constraint)
+    check_sizes(sizes | {"batch_size": batch_size}, len(X), every=rows.every)
     check_objective(objective, X, strengths, hidden, tied, decoder_bias)
+    if init is not None:
+        shape, model = (len(seeds), len(strengths)), {"tied": tied, "decoder_bias": decoder_bias}
+        init = checked_init(init, X, shape, hidden=hidden, **model)
     if cells_per_program is not None and cells_per_program < 1:
         raise InputError(f"cells_per_program is {cells_per_program}; expected at least 1.")
     check_momentum(momentum)
@@ -125,7 +135,7 @@ def fit_grid(
     with jax.default_matmul_precision(matmul_precision):
         program = grid_program(
             objective,
-            get_constraint(constraint),
+            rows,
             batch_size=batch_size,
             momentum=momentum,
             hidden=hidden,
@@ -135,6 +145,8 @@ def fit_grid(
         )
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
         samples = (batch_size, history_samples)
+        if init is not None:
+            init = jax.device_get(jax.vmap(jax.vmap(rows.project))(init))
         return _fit(
             program, keys, X, strengths, rates, epochs, samples, on_epoch, init, checkpoints
         )
@@ -152,7 +164,7 @@ def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, init, ch
     keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
     state = program.start(keys, X, cells)
     if init is not None:
-        state = state._replace(params=on_devices(_like(init, on_hosts(state.params))))
+        state = state._replace(params=on_devices(init))
     difference = verify(program, state, keys, X, cells)
     subset, few = X[:history_samples], X[:_PRESSURE_SAMPLES]
     eps = unit_noise(keys, few)
@@ -167,7 +179,11 @@ def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, init, ch
 
     begin, records, losses = 1, [record(state.params)], []
     if checkpoints is not None:
-        like = (state, records[0], jax.eval_shape(lambda: train(state, begin))[1])
+        losses_like = jax.eval_shape(lambda: train(state, begin))[1]
+        like = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((*shape, *leaf.shape[1:]), leaf.dtype),
+            (state, records[0], losses_like),
+        )
         resumed = checkpoints.latest(like, before=epochs)
         if resumed is not None:
             begin, (hosted, *joined) = resumed.epoch + 1, resumed.tree
@@ -194,19 +210,6 @@ def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, init, ch
         flagged_epoch=_first_flagged(history, final),
         guard=difference,
     )
-
-
-def _like(init: Params, drawn: Params) -> Params:
-    """`init` if it has the structure and shapes of the grid's parameters; else `InputError`."""
-    found, expected = (
-        {k: jnp.shape(v) for k, v in p._asdict().items() if v is not None} for p in (init, drawn)
-    )
-    if found != expected:
-        raise InputError(
-            f"The parameters to start from have shapes {found}; expected {expected}: seeds, "
-            "strengths, then those of one model."
-        )
-    return jax.tree.map(lambda given, like: np.asarray(given, like.dtype), init, drawn)
 
 
 def _transfers(shape: tuple[int, int], mesh: Mesh) -> tuple[Callable, Callable]:
@@ -271,23 +274,25 @@ def _fit_chunks(
         for i, chosen in enumerate(cells.reshape(-1, size))
     ]
     joined = jax.tree.map(
-        lambda *leaves: jnp.concatenate(leaves, axis=1)[:, : len(strengths)],
-        *[part._replace(guard=jnp.zeros((1, size))) for part in parts],
+        lambda *leaves: np.concatenate(leaves, axis=1)[:, : len(strengths)],
+        *[part._replace(guard=np.zeros((1, size))) for part in parts],
     )
-    return joined._replace(
-        flagged_epoch=np.asarray(joined.flagged_epoch), guard=max(part.guard for part in parts)
-    )
+    return joined._replace(guard=max(part.guard for part in parts))
 
 
 def measure_grid(
     params: Params, X: Array | np.ndarray, objective: Objective, *, matmul_precision="highest"
 ) -> tuple[UnitStatistics, Metrics]:
-    """Unit statistics and metrics of every model of a grid `[S, G, ...]` on other data `[N, n]`."""
+    """Unit statistics and metrics of every model of a grid `[S, G, ...]` on other data `[N, n]`.
+
+    `InputError` for defective data or another number of inputs.
+    """
+    X, n = check_matrix(X), params.weight.shape[-1]
+    if X.shape[1] != n:
+        raise InputError(f"The data has {X.shape[1]} inputs; the models have {n}.")
     shape = params.bias.shape[:2]
     cells = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
     mesh = cell_mesh(jax.local_devices()[:1])
     with jax.default_matmul_precision(matmul_precision):
-        measured = measure_cells(objective.activation, objective.error, mesh)(
-            cells, jnp.asarray(check_matrix(X))
-        )
+        measured = measure_cells(objective.activation, objective.error, mesh)(cells, jnp.asarray(X))
     return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), measured)

@@ -42,7 +42,8 @@ SPARSITY: dict[str, Callable[[float, Float[Array, ""]], Float[Array, ""]]] = {
     "l1": lambda rho, t: jnp.abs(t - rho),
     "l2": lambda rho, t: (t - rho) ** 2,
 }
-_REACH = 1e3  # pre-activations between ± this tell a unit's range
+_REACH = 1e3  # pre-activations between ± this tell a unit's range …
+_NEAR = 10.0  # … and between these, whether it attains 0 or 1: farther out sigmoid rounds to them
 
 
 def half_weight_norm(
@@ -67,9 +68,9 @@ def sparsity_function(name: str, rho: float | int) -> SparsityFunction:
     return functools.partial(SPARSITY[name], float(rho))
 
 
-def value_range(activation: Activation) -> tuple[float, float]:
-    """The smallest and largest value of a unit, measured on pre-activations in ±1,000."""
-    positive = jnp.geomspace(1e-3, _REACH, 200)
+def value_range(activation: Activation, reach: float = _REACH) -> tuple[float, float]:
+    """The smallest and largest value of a unit on pre-activations in ±`reach`."""
+    positive = jnp.geomspace(1e-3, reach, 200)
     values = activation(jnp.concatenate([-positive, jnp.zeros(1), positive]))
     return float(jnp.min(values)), float(jnp.max(values))
 
@@ -88,7 +89,7 @@ def generalized_sparse(
     the mean over whatever rows the objective is given: all of them under `fit_full_batch`, the
     minibatch's under `fit_grid`, where for convex φ the penalty is larger by Jensen. KL is
     defined for means in (0, 1) alone; `extend=True` continues it by its tangents for units that
-    leave [0, 1] (`penalties.kl_sparsity`), without which those are an `InputError`.
+    leave (0, 1) (`penalties.kl_sparsity`), without which those are an `InputError`.
     """
     penalty = _kl(activation, rho, extend) if phi == "kl" else _other(phi, rho)
     return composed(
@@ -107,11 +108,13 @@ def _kl(activation: Activation, rho: float | int, extend: bool) -> Penalty:
     if extend:
         return kl_sparsity(float(rho))
     low, high = value_range(activation)
-    if low < 0 or high > 1:
+    least, most = value_range(activation, _NEAR)
+    if low < 0 or high > 1 or least <= 0 or most >= 1:
         raise InputError(
             f"KL(ρ ‖ ρ̂) is defined for means in (0, 1), but these units take values from {low:g} "
-            f"to {high:g}; expected units within [0, 1], such as sigmoid. Choose φ = 'l1' or "
-            f"'l2', or extend=True to continue KL by its tangents below ρ/100 and above {POLE}."
+            f"to {high:g}, and {least:g} to {most:g} for |a| <= {_NEAR:g}; expected values inside "
+            "(0, 1), such as sigmoid's. Choose φ = 'l1' or 'l2', or extend=True to continue KL by "
+            f"its tangents below ρ/100 and above {POLE}."
         )
     return mean_activation(exact)
 
@@ -128,8 +131,9 @@ def modified_backpropagation(
     """∇J of `generalized_sparse` by GSAE's own algorithm, the appendix's modified δ⁽²⁾.
 
     δ⁽²⁾_i = (Σ_j W²_ji δ⁽³⁾_j + β φ'(ρ̂_i)) f'(z⁽²⁾_i), where j runs over the n outputs; the
-    document prints p, the number of hidden units: `outputs=m` is that reading. Nothing trains
-    with it: it states the document's claim (G1), which `jax.grad` confirms.
+    document prints p, the number of hidden units: `outputs=m` is that reading. `params` are
+    untied, with a decoder bias. Nothing trains with it: it states the document's claim (G1),
+    which `jax.grad` confirms.
     """
     decay, beta = strength
     z2, code = preactivation(params, X), encode(params, X, activation)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
-from aesparse.model import Params, decode, preactivation
+from aesparse.model import Params, decode, decoder_matrix, preactivation
 from aesparse.objectives import Objective
 from aesparse.reconstruction import ErrorFunction, reconstruction_error, squared_error
 
@@ -57,7 +57,8 @@ class Metrics(NamedTuple):
 class BiasPressure(NamedTuple):
     """How far the regularizer is from Theorem 1's sufficient condition, over hidden units.
 
-    The condition for unit j is λ ∂R/∂b_j > 2 σ_r √n ‖W_j‖ with n σ_r² = E‖r‖².
+    The condition for unit j is λ ∂R/∂b_j > 2 σ_r √n ‖D_j‖ with n σ_r² = E‖r‖² and D_j = W_j for
+    tied weights. NaN for another reconstruction error than the squared one, of which it speaks.
     """
 
     share: Float[Array, ""]  # of units that meet the condition
@@ -116,11 +117,11 @@ def summarize(params: Params, units: UnitStatistics) -> Metrics:
 
 
 def bias_gradient_bound(params: Params, error: Float[Array, ""]) -> Float[Array, " m"]:
-    """2 σ_r √n ‖W_j‖ of Lemma 1 and Theorem 1 (Arpit), from E‖r‖² = n σ_r².
+    """2 σ_r √n ‖W_j‖ of Lemma 1 and Theorem 1 (Arpit), from E‖r‖² = n σ_r²; untied, ‖D_j‖.
 
     With this σ_r the bound assumes no law of the residual, Gaussian or other.
     """
-    return 2 * jnp.sqrt(error) * jnp.linalg.norm(params.weight, axis=-1)
+    return 2 * jnp.sqrt(error) * jnp.linalg.norm(decoder_matrix(params).T, axis=-1)
 
 
 def bias_pressure(
@@ -139,7 +140,10 @@ def bias_pressure(
 
     gradient, error = jax.grad(added, has_aux=True)(params.bias)
     bound = bias_gradient_bound(params, error)
-    return BiasPressure(jnp.mean(gradient > bound), jnp.max(gradient / bound))
+    if objective.error is not squared_error:
+        bound = jnp.full_like(bound, jnp.nan)
+    met = jnp.where(jnp.isnan(bound), jnp.nan, gradient > bound)
+    return BiasPressure(jnp.mean(met), jnp.max(gradient / bound))
 
 
 def participation_ratio(rows: Float[Array, "... n"]) -> Float[Array, "..."]:

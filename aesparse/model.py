@@ -7,6 +7,7 @@ m hidden units. Functions take one example `[n]` or any leading axes `[..., n]`.
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -159,7 +160,8 @@ def _tangent_without_bias(params: Params, direction: Params) -> Params:
 # which changes the effective step wherever a penalty's gradient is radial (ReLU with CAE or
 # mDAE). Arpit only says that lengths are fixed, so both readings are kept. "unit-frozen-bias" is
 # "unit" with the encoding bias left where it starts (Arpit section 2.1.1). "unit-columns" is for
-# an own decoder, whose columns return to the unit sphere every 10 updates (SATAE section 4).
+# an own decoder, whose columns return to the unit sphere at every 10th update of an epoch (SATAE
+# section 4).
 CONSTRAINTS = {
     "free": Constraint(_any_direction, lambda params: params),
     "unit": Constraint(_tangent_to_rows, _unit_rows),
@@ -178,8 +180,12 @@ def get_constraint(name: str) -> Constraint:
 
 
 def save_params(path: str | os.PathLike[str], params: Params) -> None:
-    """Writes `params` (of one model or a whole grid) to an `.npz` file, all or nothing."""
-    path = Path(path).with_suffix(".npz")
+    """Writes `params` (of one model or a whole grid) to an `.npz` file, all or nothing.
+
+    A path with another ending gets `.npz` added. `InputError` if it cannot be written.
+    """
+    path = Path(path)
+    path = path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
     arrays = {k: np.asarray(v) for k, v in params._asdict().items() if v is not None}
     with replacing(path) as temporary:
         np.savez(temporary, **arrays)
@@ -189,7 +195,7 @@ def load_params(path: str | os.PathLike[str]) -> Params:
     """Reads what `save_params` wrote; `InputError` if the file holds anything else."""
     try:
         stored = dict(np.load(io.BytesIO(Path(path).read_bytes())))
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path} is not a readable .npz file ({error}). Give a file written by save_params."
         ) from None
@@ -198,4 +204,12 @@ def load_params(path: str | os.PathLike[str]) -> Params:
             f"{path} holds {sorted(stored)}; expected parameters named {Params._fields}. "
             "Give a file written by save_params."
         )
+    lead, (m, n) = stored["bias"].shape[:-1], (0, 0, *stored["weight"].shape)[-2:]
+    fitting = {"weight": (m, n), "bias": (m,), "decoder_bias": (n,), "decoder": (n, m)}
+    for name, array in stored.items():
+        if array.dtype.kind != "f" or array.shape != (*lead, *fitting[name]):
+            raise InputError(
+                f"{path} holds '{name}' as {array.dtype} {array.shape}; expected numbers of shape "
+                f"{(*lead, *fitting[name])} beside the others. Give a file written by save_params."
+            )
     return Params(**{name: jnp.asarray(array) for name, array in stored.items()})

@@ -251,6 +251,8 @@ def kl_sparsity(rho: float) -> Penalty:
     """
     if not 0 <= rho < POLE:
         raise InputError(f"The KL target is {rho}; expected 0 <= rho < {POLE}.")
+    if rho == 0:
+        return log_sparsity()  # its limit; 0·log 0 has no derivative at a dead unit
 
     kl = functools.partial(kl_divergence, rho)
     return mean_activation(_tangent_outside(kl, kl_floor(rho), POLE))

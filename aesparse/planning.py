@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aesparse.arguments import check_sizes
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
@@ -62,20 +63,20 @@ def estimate(
     devices: int | None = None,
     rate: float | None = None,
     memory: float | int | None = None,
+    matmul_precision: str = "highest",
 ) -> Estimate:
     """Plans `cells` models over `devices` (default: those here), float32, tied.
 
     `rate` is what a device sustains in training, in operations a second; without one it is
     measured here. `memory` is what a device has, in bytes; by default what is found here.
-    Raises `InputError` for sizes below 1 and for a single cell that does not fit.
+    `matmul_precision` is that of the training. Raises `InputError` for sizes below 1, a batch
+    larger than the data, and for a single cell that does not fit.
     """
     sizes = {
         "inputs": inputs, "hidden": hidden, "samples": samples, "cells": cells,
         "batch_size": batch_size, "epochs": epochs,
     } | ({} if devices is None else {"devices": devices})  # fmt: skip
-    for name, value in sizes.items():
-        if value < 1:
-            raise InputError(f"{name} is {value}; expected at least 1.")
+    check_sizes(sizes, samples)
     for name, value in {"rate": rate, "memory": memory}.items():
         if value is not None and not (np.isfinite(value) and value > 0):
             raise InputError(f"{name} is {value}; expected a finite number > 0.")
@@ -92,7 +93,8 @@ def estimate(
     program = compiled_for(mesh=cell_mesh(jax.local_devices()[:1]))
     devices = jax.device_count() if devices is None else devices
     available = int(_memory_here() if memory is None else memory)
-    one, two = (_bytes(program, c, samples, inputs) for c in (1, 2))
+    with jax.default_matmul_precision(matmul_precision):
+        (*one, operations), (*two, _) = (_needs(program, c, samples, inputs) for c in (1, 2))
     state_each, working_each = (b - a for a, b in zip(one, two, strict=True))
     fixed = one[1] - working_each
     fitting = int((available - fixed) // (state_each + working_each))
@@ -105,7 +107,9 @@ def estimate(
     per_device = -(-cells // devices)
     rounds = -(-per_device // fitting)
     at_once = -(-per_device // rounds)
-    operations = _operations(program, samples, inputs)
+    if rate is None:
+        with jax.default_matmul_precision(matmul_precision):
+            sustained = operations * _updates_per_second(compiled_for, at_once, inputs, batch_size)
     return Estimate(
         cells=cells,
         devices=devices,
@@ -116,9 +120,7 @@ def estimate(
         state=at_once * state_each,
         working=fixed + at_once * working_each,
         available=available,
-        rate=operations * _updates_per_second(compiled_for, at_once, inputs)
-        if rate is None
-        else rate,
+        rate=sustained if rate is None else rate,
         measured=rate is None,
     )
 
@@ -132,19 +134,18 @@ def _shapes(program: Program, cells: int, samples: int, inputs: int) -> tuple:
     return jax.eval_shape(program.start, keys, X, each), draws, X, each, shape((), jnp.int32)
 
 
-def _bytes(program: Program, cells: int, samples: int, inputs: int) -> tuple[int, int]:
-    """Bytes of the state, and of all else, that the compiled epoch holds."""
+def _needs(program: Program, cells: int, samples: int, inputs: int) -> tuple[int, int, float]:
+    """Of the compiled epoch: bytes of the state, and of all else; operations of one update.
+
+    A loop's body is counted once, so the operations are those of one cell where cells are one.
+    """
     arguments = _shapes(program, cells, samples, inputs)
-    used = program.epoch.lower(*arguments).compile().memory_analysis()
+    compiled = program.epoch.lower(*arguments).compile()
+    used = compiled.memory_analysis()
     state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(arguments[0]))
     held = used.argument_size_in_bytes + used.output_size_in_bytes - used.alias_size_in_bytes
-    return state, held - state + used.temp_size_in_bytes
-
-
-def _operations(program: Program, samples: int, inputs: int) -> float:
-    """Floating-point operations of one update of one cell; a loop's body is counted once."""
-    arguments = _shapes(program, 1, samples, inputs)
-    return program.epoch.lower(*arguments).compile().cost_analysis()["flops"]
+    rest = held - state + used.temp_size_in_bytes
+    return state, rest, compiled.cost_analysis()["flops"]
 
 
 def _memory_here() -> int:
@@ -153,7 +154,7 @@ def _memory_here() -> int:
     return statistics.get("bytes_limit", host // len(jax.local_devices()))
 
 
-def _updates_per_second(compiled_for: Callable, cells: int, inputs: int) -> float:
+def _updates_per_second(compiled_for: Callable, cells: int, inputs: int, batch: int) -> float:
     """Updates of single cells a second and device, all devices here at work on a few cells.
 
     One device alone would be measured too fast: those of a CPU share its cores and caches.
@@ -163,7 +164,7 @@ def _updates_per_second(compiled_for: Callable, cells: int, inputs: int) -> floa
     each_device = min(cells, _PROBE_CELLS)
     cells = each_device * len(devices)
     keys = jax.random.split(jax.random.key(0), 1)
-    X = jax.random.normal(keys[0], (_PROBE_SAMPLES, inputs))
+    X = jax.random.normal(keys[0], (max(_PROBE_SAMPLES, batch), inputs))
     each = Cells(np.zeros(cells, np.int32), *[np.full(cells, 1e-3, np.float32)] * 2)
     keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
     each = place(each, program.mesh, CELLS)

@@ -24,6 +24,7 @@ from aesparse.sharding import CELLS, SHARED, Cells, first_shard, over_cells
 from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, run_epoch, start
 
 __all__ = [
+    "INIT",
     "Draws",
     "Program",
     "grid_program",
@@ -35,7 +36,7 @@ __all__ = [
 
 _CACHE_BYTES = 20e6  # a device's cells at once; 40e6 and no limit were slower on a CPU with 32 MB
 _REFERENCE_CELLS = 4  # of the guard's reference at once
-_INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
+INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
 
 
 class Draws(NamedTuple):
@@ -129,7 +130,7 @@ def _start(
             )
             return start(params, constraint, optimizer)
 
-        states = jax.lax.map(one, _stream(keys, _INIT))
+        states = jax.lax.map(one, _stream(keys, INIT))
         return jax.tree.map(lambda leaf: leaf[cells.seed], states)
 
     return over_cells(begin, mesh, (SHARED, SHARED, CELLS))

@@ -26,6 +26,7 @@ SHORTEST = 2.0**-7  # flat parts shorter than this, isolated extrema among them,
 _RISEN, _WITHIN = 1e-6, 0.05
 _CELLS = 128  # of eq. 3's table, per unit of z or per half to one scale, whichever is shorter
 _TAIL = 40.0  # eq. 3's kernel is below 1e-18 beyond so many scales
+_SCALES = (1e-3, 1e3)  # shortest and longest: the table grows with one over, and with, them
 
 _Elementwise = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 
@@ -125,10 +126,13 @@ def multiscale_complement(activation: Activation, *, scale: float | int = 1.0) -
 
     The convolution is taken once on a grid of at least 128 cells per unit and per s, with the
     kernel integrated exactly on each cell and the variation of f on it; between grid points M⁺
-    and M⁻ are linear, beyond ±20 constant. Raises `InputError` unless `scale` > 0.
+    and M⁻ are linear, beyond ±20 constant. Raises `InputError` unless 0.001 <= `scale` <= 1000.
     """
-    if not (scale > 0 and math.isfinite(scale)):
-        raise InputError(f"The scale of the averages is {scale}; expected a finite number > 0.")
+    if not _SCALES[0] <= scale <= _SCALES[1]:
+        raise InputError(
+            f"The scale of the averages is {scale}; expected a number from {_SCALES[0]:g} to "
+            f"{_SCALES[1]:g}, beside pre-activations of a few units."
+        )
     step = 2.0 ** min(math.floor(math.log2(scale)), 0) / _CELLS  # exact in float32
     rightward, leftward = _averages(activation, float(scale), step)
 

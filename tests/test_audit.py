@@ -46,6 +46,14 @@ def test_conclusions(activation, penalty, conclusion, words, X):
     assert words in found.reason
 
 
+def test_frozen_biases_are_not_pushed(X):
+    found = audit("relu", "sae", X, hidden=8, constraint="unit-frozen-bias")
+    assert found.conclusion == NOT_GUARANTEED
+    assert "the constraint freezes biases" in found.reason
+    np.testing.assert_allclose(found.fall_by_push, 0, atol=1e-12)  # the data is centred
+    assert (found.push > 0).any()  # the gradient itself is there
+
+
 def means(params, x, activation):
     return penalties.mean_activations(params, x, activation)
 
@@ -286,7 +294,14 @@ def test_bad_functions_are_refused_in_one_sentence(name, X):
         ({"hidden": 0}, "hidden is 0; expected an integer of at least 1"),
         ({"largest_strength": float("nan")}, "largest_strength is nan"),
         ({"largest_strength": -1.0}, "largest_strength is -1.0"),
-        ({"params": ae.Params(np.ones((2, 3, 6)), np.ones((2, 3)))}, "expected one model"),
+        (
+            {"params": ae.Params(np.ones((2, 3, 6)), np.ones((2, 3)))},
+            "one model on data of 6 inputs",
+        ),
+        (
+            {"params": ae.Params(np.eye(3, 6), np.zeros(3), decoder=np.ones((4, 3)))},
+            r"'decoder' of shape \(4, 3\); expected \(6, 3\)",
+        ),
         ({"params": ae.Params(np.full((3, 6), np.nan), np.ones(3))}, "params hold NaN"),
     ],
 )

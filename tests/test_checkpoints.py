@@ -62,6 +62,39 @@ def test_interrupted_and_repeated_gives_the_same_bits(tmp_path, options):
     again = fit(kept, on_epoch=lambda epoch, _: seen.append(epoch), **options)
     same_bits(again, fit(**options))
     assert seen == ([4] if not options else [4, 1, 2, 3, 4])
+    assert [attempt["epoch"] for attempt in kept.history] == [3]
+
+
+def test_each_stage_of_a_path_has_its_own_checkpoints(tmp_path):
+    def path(kept=None, on_epoch=None):
+        return [
+            stage.params
+            for stage in ae.fit_path(
+                jax.random.key(7),
+                np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32),
+                path=[[0.0, 0.1], [0.2, 0.3]],
+                objective=get_objective("cae", get_activation("sigmoid")),
+                hidden=5,
+                epochs=3,
+                batch_size=10,
+                checkpoints=kept,
+                on_epoch=on_epoch,
+            )
+        ]
+
+    kept, calls = Checkpoints(tmp_path / "c", "this", every_seconds=0), []
+
+    def stop_in_the_second_stage(epoch, metrics):
+        calls.append(epoch)
+        if len(calls) == 5:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        path(kept, stop_in_the_second_stage)
+    seen = []
+    again = path(kept, lambda epoch, metrics: seen.append(epoch))
+    assert seen == [3, 3]  # of each stage what was left
+    same_bits(again, path())
 
 
 def test_the_last_two_are_kept_and_nothing_is_saved_before_it_is_due(tmp_path):
@@ -131,6 +164,8 @@ def test_a_checkpoint_that_does_not_fit_the_call_is_refused(tmp_path):
     fit(kept)
     with pytest.raises(InputError, match="does not fit this training"):
         fit(kept, epochs=2)
+    with pytest.raises(InputError, match="does not fit this training"):
+        fit(kept, seeds=(0, 1))
     with pytest.raises(InputError, match="does not fit this training"):
         kept.latest(TREE)
 

@@ -253,6 +253,12 @@ def test_constant_columns_need_an_epsilon(rng):
     assert np.abs(data.standardize(X, 0.1)(X)[:, 1]).max() < 1e-12
 
 
+@pytest.mark.parametrize("epsilon", [-0.5, np.nan, np.inf])
+def test_an_epsilon_that_is_no_offset_is_refused(epsilon, rng):
+    with pytest.raises(InputError, match=r"epsilon is .*expected a finite number >= 0"):
+        data.standardize(rng.normal(size=(5, 2)), epsilon)
+
+
 def test_whiten_equals_scikit_learn_up_to_sign_and_finds_the_rank(rng):
     X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 6)) + 1.0  # rank 3 in 6 columns
     white = data.whiten(X)(X)

@@ -115,6 +115,17 @@ def test_the_estimate_and_its_error_against_the_exact_ones(kind, x64):
     assert error < 0.02 * exact
 
 
+def test_the_estimate_sums_over_every_axis_of_a_code(x64):
+    x, eps = batch()
+
+    def encode(params, x):
+        return jnp.stack([x, 2 * x, 3 * x], axis=-1)  # [B, n, 3]: the sum of squares is 14 n
+
+    value, _ = deep.contractive_estimate(encode, None, x, jnp.stack([jnp.sign(eps)] * 2))
+    np.testing.assert_allclose(value, 14 * x.shape[1], rtol=1e-12)
+    np.testing.assert_allclose(deep.contractive(encode)(None, x, eps), 14 * x.shape[1], rtol=1e-12)
+
+
 def test_probes_in_training_are_unbiased_and_bounded_by_the_batch(x64):
     _, model, params = two_layers()
     x, _ = batch()

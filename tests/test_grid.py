@@ -199,7 +199,20 @@ def test_parameters_survive_a_round_trip_through_a_file(tmp_path):
     np.savez(tmp_path / "other.npz", something=np.ones(3))
     with pytest.raises(ae.InputError, match=r"holds \['something'\]; expected parameters"):
         ae.load_params(tmp_path / "other.npz")
+    np.savez(tmp_path / "unfit.npz", weight=np.ones((2, 3)), bias=np.ones(4))
+    with pytest.raises(ae.InputError, match=r"holds 'bias' as float64 \(4,\); expected .*\(2,\)"):
+        ae.load_params(tmp_path / "unfit.npz")
+    (tmp_path / "empty.npz").touch()
+    with pytest.raises(ae.InputError, match=r"empty.npz is not a readable"):
+        ae.load_params(tmp_path / "empty.npz")
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_dot_in_a_name_is_part_of_it(tmp_path):
+    params = fit(epochs=1).params
+    ae.save_params(tmp_path / "cell-0.001", params)
+    ae.save_params(tmp_path / "cell-0.005", params)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cell-0.001.npz", "cell-0.005.npz"]
 
 
 def test_one_epoch_lowers_for_cpu_cuda_and_tpu():
@@ -325,14 +338,20 @@ BAD = {
     "strength below zero": ({"strengths": [0.1, -0.2]}, r"expected finite numbers >= 0"),
     "strength not finite": ({"strengths": [0.1, np.nan]}, r"expected finite numbers >= 0"),
     "no strengths": ({"strengths": []}, r"expected at least one number"),
-    "no seeds": ({"seeds": ()}, r"at least one integer"),
-    "negative seed": ({"seeds": (-1,)}, r"at least one integer"),
+    "no seeds": ({"seeds": ()}, r"expected a sequence of integers from 0 to 2147483647"),
+    "negative seed": ({"seeds": (-1,)}, r"The seeds are \(-1,\); expected a sequence"),
+    "a seed too large": ({"seeds": (2**40,)}, r"expected a sequence of integers from 0"),
+    "beyond float32": ({"X": data(dtype=np.float64) * 1e39}, r"beyond the range of float32"),
+    "short epochs": (
+        {"constraint": "unit-columns", "tied": False, "batch_size": 20},
+        r"An epoch has 5 updates, but the constraint acts on every 10th",
+    ),
     "rate zero": ({"learning_rate": 0.0}, r"learning rate is 0.0; expected a finite number > 0"),
     "rate nan": ({"learning_rate": np.nan}, r"learning rate is nan"),
     "rates of another length": ({"learning_rate": np.ones(2)}, r"one per strength, \(3,\)"),
     "batch too large": ({"batch_size": 101}, r"batch size 101 is larger than the data, 100"),
-    "no hidden units": ({"hidden": 0}, r"hidden is 0; expected at least 1"),
-    "no epochs": ({"epochs": 0}, r"epochs is 0; expected at least 1"),
+    "no hidden units": ({"hidden": 0}, r"hidden is 0; expected an integer of at least 1"),
+    "no epochs": ({"epochs": 0}, r"epochs is 0; expected an integer of at least 1"),
     "no cells": ({"cells_per_program": 0}, r"cells_per_program is 0; expected at least 1"),
     "momentum": ({"momentum": 1.0}, r"momentum is 1.0; expected a number in \[0, 1\)"),
     "constraint": ({"constraint": "units"}, r"Unknown constraint 'units'.*did you mean unit"),
@@ -340,7 +359,10 @@ BAD = {
     "inf in data": ({"X": _with(np.inf)}, r"column 2; expected finite numbers"),
     "rank": ({"X": data().ravel()}, r"has shape \(600,\); expected \[N, n\]"),
     "no rows": ({"X": data()[:0]}, r"has shape \(0, 6\); expected \[N, n\]"),
-    "no history": ({"history_samples": 0}, r"history_samples is 0; expected at least 1"),
+    "no history": (
+        {"history_samples": 0},
+        r"history_samples is 0; expected an integer of at least 1",
+    ),
     "half precision": ({"X": data(dtype=np.float16)}, r"dtype float16; expected .*float32"),
     "integers": ({"X": np.ones((100, 6), int)}, r"dtype int64; expected floating point"),
 }
@@ -352,6 +374,25 @@ def test_bad_input_is_refused_in_one_sentence(case):
     with pytest.raises(ae.InputError, match=message) as caught:
         fit(**options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cells_per_program", [None, 2])
+def test_parameters_to_start_from_fit_the_grid_or_are_refused(cells_per_program):
+    model = Params(np.ones((1, 4, 5, 6), np.float32), np.zeros((1, 4, 5), np.float32))
+    with pytest.raises(ae.InputError, match=r"have shapes .*expected .*\(1, 3, 5, 6\)"):
+        fit(init=model, cells_per_program=cells_per_program)
+    lost = jax.tree.map(lambda leaf: leaf[:, :3] * np.nan, model)
+    with pytest.raises(ae.InputError, match="hold NaN or inf"):
+        fit(init=lost, cells_per_program=cells_per_program)
+
+
+def test_parameters_to_start_from_are_put_on_the_constraint():
+    """Off it, the tangent map would turn the momentum around: 1 − 3·3 = −8 times too long."""
+    drawn = fit(epochs=1).params
+    stretched = drawn._replace(weight=3 * drawn.weight)
+    again, same = (fit(init=init, epochs=2) for init in (stretched, drawn))
+    assert relative(again.params.weight, same.params.weight) <= 1e-5
+    np.testing.assert_allclose(again.history.row_length_max[..., 0], 1, rtol=1e-6)
 
 
 def test_a_penalty_that_returns_a_vector_is_refused():

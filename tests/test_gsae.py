@@ -14,7 +14,7 @@ from aesparse.fullbatch import fit_full_batch
 from aesparse.guard import NumericsError
 from aesparse.model import Params, init_params
 from aesparse.objectives import composed, denoising
-from aesparse.reconstruction import half_squared_error
+from aesparse.reconstruction import cross_entropy, half_squared_error
 
 PHI = {  # φ and φ', typed
     "kl": (
@@ -126,7 +126,7 @@ def test_a_kl_target_outside_0_1_is_refused(rho):
         gsae.generalized_sparse(get_activation("sigmoid"), "kl", rho=rho)
 
 
-@pytest.mark.parametrize("unit", ["identity", "relu", "taylor-sigmoid", "tanh"])
+@pytest.mark.parametrize("unit", ["identity", "relu", "taylor-sigmoid", "tanh", "hard-sigmoid"])
 def test_exact_kl_is_refused_for_units_that_leave_0_1(unit):
     with pytest.raises(InputError, match=r"values from .* to .*extend=True"):
         gsae.generalized_sparse(get_activation(unit), "kl", rho=0.1)
@@ -266,6 +266,10 @@ def test_an_objective_that_draws_noise_is_refused():
         ({"strengths": -np.ones((2, 1))}, "finite numbers >= 0"),
         ({"X": np.ones((4, 5), np.float32)}, "The data has 5 inputs"),
         ({"max_iterations": 0}, "max_iterations is 0"),
+        (
+            {"objective": composed(get_activation("sigmoid"), error=cross_entropy)},
+            r"expects \[0, 1\]",
+        ),
         ({"tolerance": -1.0}, "tolerance is -1"),
     ],
 )
@@ -273,7 +277,7 @@ def test_bad_input_is_one_sentence(change, sentence):
     arguments = {"X": centred().astype(np.float32), "strengths": np.ones((2, 1))} | change
     with pytest.raises(InputError, match=sentence):
         fit_full_batch(
-            starts(2, 6, 3, tied=False), arguments.pop("X"), objective=linear(), **arguments
+            starts(2, 6, 3, tied=False), arguments.pop("X"), **{"objective": linear()} | arguments
         )
 
 

@@ -71,3 +71,19 @@ def test_bias_pressure_of_sae_equals_its_closed_form(rng, x64):
     assert found.share == (left > right).mean()
     none = bias_pressure(objective, params, jnp.asarray(x), eps, jnp.asarray(0.0))
     assert none == BiasPressure(0.0, 0.0)
+
+
+def test_bias_pressure_is_for_squared_errors_and_counts_the_decoder(rng, x64):
+    tied, x = model(rng), jnp.asarray(rng.normal(size=(30, 4)))
+    untied = tied._replace(decoder=10 * tied.weight.T)
+    objective = get_objective("sae", get_activation("sigmoid"))
+    found = bias_pressure(objective, untied, x, jnp.zeros_like(x), jnp.asarray(3.0))
+    h = 1 / (1 + np.exp(-(x @ np.asarray(tied.weight).T + np.asarray(tied.bias)[None])))
+    left = 3.0 * (h * (1 - h)).mean(0) / (1 - h.mean(0))
+    error = np.mean(np.sum((x - 10 * h @ np.asarray(tied.weight)) ** 2, 1))
+    right = 2 * np.sqrt(error) * 10 * np.linalg.norm(tied.weight, axis=1)
+    np.testing.assert_allclose(found.largest, (left / right).max(), rtol=1e-10)
+    half = get_objective("satae", get_activation("relu"))
+    unknown = bias_pressure(half, tied, x, jnp.zeros_like(x), jnp.asarray(3.0))
+    assert np.isnan(unknown.largest)
+    assert np.isnan(unknown.share)

@@ -196,6 +196,7 @@ def test_kl_is_finite_for_a_dead_unit_and_zero_at_its_target(x64):
     assert abs(float(jax.grad(kl)(jnp.asarray(0.2)))) < 1e-12
     # ρ = 0 is eq. 13: the entropy term needs 0 log 0 = 0
     assert_close(kl(jnp.asarray(0.3), rho=0.0), -np.log(0.7))
+    assert_close(jax.value_and_grad(kl)(jnp.asarray(0.0), rho=0.0), (0.0, 1.0))
     with pytest.raises(InputError, match="KL target is 1"):
         penalties.kl_sparsity(1.0)
 

@@ -50,8 +50,9 @@ def test_without_a_rate_this_machine_is_measured():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cells": 0}, "cells is 0; expected at least 1"),
-        ({"devices": 0}, "devices is 0; expected at least 1"),
+        ({"cells": 0}, "cells is 0; expected an integer of at least 1"),
+        ({"devices": 0}, "devices is 0; expected an integer of at least 1"),
+        ({"batch_size": 60_000}, "batch size 60000 is larger than the data"),
         ({"rate": -1.0}, "rate is -1.0; expected a finite number > 0"),
         ({"memory": 1e5}, "One cell needs"),
     ],

@@ -190,7 +190,7 @@ def test_eq_3_is_mirrored_and_can_be_trained_through(dtype, x64):
     np.testing.assert_allclose(slopes[away], differences[away], atol=2e-3)
 
 
-@pytest.mark.parametrize("scale", [0, -1.0, np.inf, np.nan])
+@pytest.mark.parametrize("scale", [0, -1.0, 1e-6, np.inf, np.nan])
 def test_a_scale_that_is_no_length_is_refused(scale):
     with pytest.raises(InputError, match="scale of the averages"):
         multiscale_complement(get_activation("relu"), scale=scale)

@@ -83,6 +83,9 @@ def test_properties_name_the_point_of_the_worst_violation():
     np.testing.assert_allclose(properties.slope_in_unit_interval(steep).residual, 2, rtol=1e-6)
     jump = Activation(lambda a: jnp.where(a > 0, -1.0, 0.0))  # its slope by autodiff is 0
     assert properties.non_decreasing(jump).residual > 10
+    valley = Activation(lambda a: a * jnp.exp(a))  # falls to −1/e, rises to 9e18
+    np.testing.assert_allclose(properties.non_decreasing(valley).residual, np.exp(-2), rtol=1e-3)
+    assert properties.convex(valley).residual > 0.04
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def _checked_data(X: Array | np.ndarray) -> np.ndarray:
 
 def _check_numbers(hidden: object, batch_size: object, largest_strength: float) -> None:
     for name, value in {"hidden": hidden, "batch_size": batch_size}.items():
-        if not isinstance(value, int) or value < 1:
+        if not hasattr(value, "__index__") or value < 1:
             raise InputError(f"{name} is {value}; expected an integer of at least 1.")
     if not (np.isfinite(largest_strength) and largest_strength > 0):
         raise InputError(
@@ -98,16 +98,19 @@ def _check_numbers(hidden: object, batch_size: object, largest_strength: float) 
 
 def _checked_params(params: Params, X: Float[Array, "N n"], constraint: str) -> Params:
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, X.dtype), params)
-    n, m = X.shape[1], params.bias.shape[-1]
-    if params.weight.shape != (m, n) or params.bias.shape != (m,):
-        raise InputError(
-            f"params have weight {params.weight.shape} and bias {params.bias.shape}; expected one "
-            f"model, [m, {n}] and [m]. Take one cell of a grid."
-        )
+    n, m = X.shape[1], params.weight.shape[0]
+    fitting = Params((m, n), (m,), decoder_bias=(n,), decoder=(n, m))
+    for name, leaf, shape in zip(Params._fields, params, fitting, strict=True):
+        if leaf is not None and leaf.shape != shape:
+            raise InputError(
+                f"params have '{name}' of shape {leaf.shape}; expected {shape}: one model on data "
+                f"of {n} inputs. Take one cell of a grid."
+            )
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params)):
         raise InputError("params hold NaN or inf; expected finite numbers.")
-    projected = get_constraint(constraint).project(params).weight
-    if not bool(jnp.allclose(projected, params.weight, atol=1e-4)):
+    projected = get_constraint(constraint).project(params)
+    near = jax.tree.map(lambda a, b: bool(jnp.allclose(a, b, atol=1e-4)), projected, params)
+    if not all(jax.tree.leaves(near)):
         lengths = jnp.linalg.norm(params.weight, axis=-1)
         raise InputError(
             f"The rows of params have lengths from {jnp.min(lengths):.3g} to "
@@ -156,7 +159,7 @@ def _checked_penalty(penalty: Penalty, at: Sequence[Params], X: Float[Array, "N 
 def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -> Audit:
     """Everything but the family, the conclusion and its reason."""
     a, mean = preactivation(params, X), jnp.mean(X, axis=0)
-    reach = max(40.0, 1.2 * float(jnp.max(jnp.abs(a))))
+    reach = max(properties.REACH, 1.2 * float(jnp.max(jnp.abs(a))))
     conditions = {
         "s non-decreasing": properties.non_decreasing(s, reach),
         "s convex": properties.convex(s, reach),
@@ -167,7 +170,8 @@ def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -
     pull = jax.grad(lambda p: reconstruction_error(p, X, X, s))(params)
 
     def fall(gradient: Params) -> np.ndarray:
-        return np.asarray(gradient.bias + constraint.tangent(params, gradient).weight @ mean)
+        allowed = constraint.tangent(params, gradient)
+        return np.asarray(allowed.bias + allowed.weight @ mean)
 
     return Audit(
         conclusion="",

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from aesparse.activations import Activation
 from aesparse.model import Params
 from aesparse.theory.families import Family
-from aesparse.theory.properties import Violation
+from aesparse.theory.properties import REACH, Violation
 from aesparse.theory.response import Response
 
 __all__ = [
@@ -56,7 +56,7 @@ class Audit:
     pull: Float[np.ndarray, " m"]  # ∂J_AE/∂b_j
     fall_by_push: Float[np.ndarray, " m"]  # fall of E[a_j] in a plain step at unit rate on R
     fall_by_pull: Float[np.ndarray, " m"]  # the same on J_AE; = pull where E[x] = 0
-    bound: Float[np.ndarray, " m"]  # 2 σ_r √n ‖W_j‖
+    bound: Float[np.ndarray, " m"]  # 2 σ_r √n ‖D_j‖, D_j = W_j if tied
     responses: Mapping[str, Response]
     predicted_active: Float[np.ndarray, " m"]  # for Gaussian a_j
     active: Float[np.ndarray, " m"]
@@ -116,7 +116,7 @@ def conclude(found: Audit, values, gradients, tangents) -> tuple[str, str]:
         )
     if _size(tangents) <= HOLDS * size:
         return INDIFFERENT, "its gradient only changes row lengths, which the constraint fixes"
-    pushes = np.stack([g.bias for g in gradients])
+    pushes = np.stack([t.bias for t in tangents])
     doubt = _hypothesis_that_fails(found) or _push_that_fails(found, pushes, size)
     if doubt:
         return NOT_GUARANTEED, doubt
@@ -140,12 +140,13 @@ def _hypothesis_that_fails(found: Audit) -> str:
             return f"{name} fails by {worst.residual:.3g} at a = {worst.at:.3g}"
     if not found.family.corollary:
         return f"no corollary covers it: {found.family.name}"
-    low, high = (float(found.activation(jnp.asarray(a))) for a in (-40.0, 40.0))
+    low, high = (float(found.activation(jnp.asarray(a))) for a in (-REACH, REACH))
     delta = found.activation.threshold
     if not low <= delta < high:
         return (
-            f"h never crosses δ_min = {delta:g} between a = −40 ({low:.3g}) and a = 40 "
-            f"({high:.3g}), so the activation fraction cannot change; give another threshold"
+            f"h never crosses δ_min = {delta:g} between a = −{REACH:g} ({low:.3g}) and a = "
+            f"{REACH:g} ({high:.3g}), so the activation fraction cannot change; give another "
+            "threshold"
         )
     off = found.data["largest |E[x_i]| over rms"]
     if off > _OFF_CENTRE:
@@ -159,7 +160,7 @@ def _push_that_fails(found: Audit, pushes: np.ndarray, size: float) -> str:
     if upwards > 0:
         return f"it pushes {upwards:.0%} of the unit probes up"
     if not np.any(np.abs(pushes) > HOLDS * size):
-        return "its bias gradient is zero: only the weights feel it"
+        return "it moves no bias: its bias gradient is zero, or the constraint freezes biases"
     largest, needed = found.largest_strength, _median(found.strength_now)
     if needed > largest:
         return (

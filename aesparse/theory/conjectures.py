@@ -15,7 +15,7 @@ from jaxtyping import Array
 
 from aesparse import penalties
 from aesparse.activations import Activation, get_activation
-from aesparse.model import Params
+from aesparse.model import get_constraint
 from aesparse.theory import expansion, properties, sparsity, statements
 from aesparse.theory.falsifier import Problem, centred, whitened
 from aesparse.theory.records import Claim
@@ -25,6 +25,7 @@ __all__ = ["CONJECTURES", "Conjecture"]
 _RELU, _SOFTPLUS = get_activation("relu"), get_activation("softplus")
 _SIGMOID, _TANH = get_activation("sigmoid"), get_activation("tanh")
 _HALF_SQUARE = Activation(lambda a: a**2 / 2)
+_UNIT = get_constraint("unit")
 _RATE = 0.1
 _BELOW = 0.05  # how far under a_min Theorem 2's problems start, and fall at least
 _SMALL = 0.1  # |h| up to this counts as switched off where δ_min must be positive
@@ -79,7 +80,7 @@ def _falling(s: Activation) -> Callable[[Problem], Problem]:
     """White data, unit rows, E[a_j] = b_j so far below a_min that the bound is above 0."""
 
     def project(problem: Problem) -> Problem:
-        before = _unit(problem.params)
+        before = _UNIT.project(problem.params)
         limit = properties.activation_threshold(s) - 1 - _BELOW
         before = before._replace(bias=jnp.minimum(before.bias, limit))
         after = problem.after
@@ -91,19 +92,14 @@ def _falling(s: Activation) -> Callable[[Problem], Problem]:
 
 def _falling_at_fixed_length(s: Activation) -> Callable[[Problem], Problem]:
     def project(problem: Problem) -> Problem:
-        after = _unit(problem.after)
+        after = _UNIT.project(problem.after)
         return _falling(s)(problem._replace(after=after))
 
     return project
 
 
-def _unit(params: Params) -> Params:
-    lengths = jnp.linalg.norm(params.weight, axis=-1, keepdims=True)
-    return params._replace(weight=params.weight / lengths)
-
-
 def _unit_rows(problem: Problem) -> Problem:
-    return centred(problem._replace(params=_unit(problem.params)))
+    return centred(problem._replace(params=_UNIT.project(problem.params)))
 
 
 def _biasless(problem: Problem) -> Claim:

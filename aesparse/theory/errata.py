@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aesparse import penalties
-from aesparse.activations import Activation, get_activation
+from aesparse.activations import Activation, get_activation, shrink
+from aesparse.gsae import generalized_sparse, modified_backpropagation, sparsity_function
 from aesparse.model import Params, decode, preactivation
 from aesparse.reconstruction import reconstruction_error
 from aesparse.theory import properties, sparsity, statements
@@ -130,60 +131,28 @@ def one_sided_bound() -> Erratum:
 def shrink_complement() -> Erratum:
     """SATAE's shrink_c against its own eq. 1: the distance to the nearest flat point."""
     width, at = 0.5, 2.0
-    shrink = Activation(lambda a: jnp.sign(a) * jax.nn.relu(jnp.abs(a) - width))
     points = jnp.linspace(-4.0, 4.0, 160_001)
-    distances = jnp.where(shrink.slope(points) == 0, jnp.abs(points - at), jnp.inf)
+    distances = jnp.where(shrink(width).slope(points) == 0, jnp.abs(points - at), jnp.inf)
     text = "shrink_c(x) = |x| beyond λ; its eq. 1 gives |x| − λ, as |shrink| does (λ = 0.5, x = 2)"
     return Erratum("SATAE", text, at, float(jnp.min(distances)))
 
 
-class _Layers(NamedTuple):
-    W1: Float[Array, "m n"]
-    b1: Float[Array, " m"]
-    W2: Float[Array, "n m"]
-    b2: Float[Array, " n"]
-
-
-_GSAE_RHO, _GSAE_BETA = 0.1, 0.3
-
-
-def _gsae_problem() -> tuple[_Layers, Float[Array, "N n"]]:
-    W1 = jnp.array([[0.5, -0.2, 0.3], [-0.4, 0.6, 0.1]])
-    W2 = jnp.array([[0.3, -0.5], [0.2, 0.4], [-0.6, 0.1]])
-    layers = _Layers(W1, jnp.array([0.1, -0.1]), W2, jnp.array([0.0, 0.1, -0.2]))
-    return layers, jnp.array([[0.2, 0.7, 0.4], [0.9, 0.1, 0.5]])
-
-
-def _gsae_forward(layers: _Layers, X: Float[Array, "N n"]) -> tuple[Array, Array]:
-    code = jax.nn.sigmoid(X @ layers.W1.T + layers.b1[None])
-    return code, jax.nn.sigmoid(code @ layers.W2.T + layers.b2[None])
-
-
-def gsae_loss(layers: _Layers, X: Float[Array, "N n"]) -> Float[Array, ""]:
-    """GSAE's appendix: ½ squared error plus β Σ KL(ρ ‖ ρ̂_j), sigmoid units and outputs."""
-    code, output = _gsae_forward(layers, X)
-    rho, means = _GSAE_RHO, jnp.mean(code, axis=0)
-    kl = rho * jnp.log(rho / means) + (1 - rho) * jnp.log((1 - rho) / (1 - means))
-    error = 0.5 * jnp.mean(jnp.sum((output - X) ** 2, axis=-1))
-    return error + _GSAE_BETA * jnp.sum(kl)
-
-
-def gsae_backpropagation(layers: _Layers, X: Float[Array, "N n"], terms: int) -> Array:
-    """∇W¹ by GSAE's modified δ⁽²⁾, its sum over the first `terms` outputs."""
-    code, output = _gsae_forward(layers, X)
-    means = jnp.mean(code, axis=0)
-    delta3 = -(X - output) * output * (1 - output)
-    push = _GSAE_BETA * (-_GSAE_RHO / means + (1 - _GSAE_RHO) / (1 - means))
-    back = delta3[:, :terms] @ layers.W2[:terms]
-    delta2 = (back + push[None]) * code * (1 - code)
-    return delta2.T @ X / len(X)
-
-
 def hidden_delta_sum() -> Erratum:
     """GSAE's δ⁽²⁾ with its sum over p hidden units, against `jax.grad`; n = 3, p = 2."""
-    layers, X = _gsae_problem()
-    printed = gsae_backpropagation(layers, X, terms=len(layers.W1))
-    error = jnp.max(jnp.abs(printed - jax.grad(gsae_loss)(layers, X).W1))
+    params = Params(
+        weight=jnp.array([[0.5, -0.2, 0.3], [-0.4, 0.6, 0.1]]),
+        bias=jnp.array([0.1, -0.1]),
+        decoder_bias=jnp.array([0.0, 0.1, -0.2]),
+        decoder=jnp.array([[0.3, -0.5], [0.2, 0.4], [-0.6, 0.1]]),
+    )
+    X, s, rho = jnp.array([[0.2, 0.7, 0.4], [0.9, 0.1, 0.5]]), get_activation("sigmoid"), 0.1
+    strength = jnp.array([0.0, 0.3])  # λ, β
+    printed = modified_backpropagation(
+        params, X, activation=s, phi=sparsity_function("kl", rho), strength=strength, outputs=2
+    )
+    objective = generalized_sparse(s, rho=rho)
+    found = jax.grad(lambda p: objective(p, X, X, strength)[0])(params)
+    error = jnp.max(jnp.abs(printed.weight - found.weight))
     text = "δ⁽²⁾ sums j to p, the hidden units, where it must sum to n: error of ∇W¹ (n = 3, p = 2)"
     return Erratum("GSAE", text, 0.0, float(error))
 

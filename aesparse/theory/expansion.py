@@ -14,6 +14,7 @@ from aesparse.activations import Activation
 from aesparse.errors import InputError
 from aesparse.model import Params
 from aesparse.reconstruction import reconstruction_error
+from aesparse.theory.properties import REACH
 from aesparse.theory.records import Claim
 
 __all__ = [
@@ -74,7 +75,7 @@ def theorem3(
     remainder = expansion_residual(params, X, s, jnp.array([sigma])) / sigma**2
     left = jnp.abs(remainder) / (1 + jnp.abs(penalty))
     right = jnp.full(1, 100 * sigma**2)
-    slopes = s.slope(jnp.linspace(-40.0, 40.0, 8001))
+    slopes = s.slope(jnp.linspace(-REACH, REACH, 8001))
     jump = jnp.max(jnp.abs(jnp.diff(slopes)))  # over steps of 0.01
     return Claim({"s' continuous": jump - 0.1}, left, right, right - left)
 

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from aesparse.activations import Activation
 
 __all__ = [
+    "REACH",
     "Violation",
     "activation_threshold",
     "convex",
@@ -25,7 +26,7 @@ __all__ = [
     "zero_mean",
 ]
 
-_REACH, _STEP = 40.0, 0.01  # the interval looked at by default, and the spacing there
+REACH, _STEP = 40.0, 0.01  # the interval looked at by default, and the spacing there
 _FAR = 1e8
 
 
@@ -37,7 +38,7 @@ class Violation(NamedTuple):
 
 
 def _points(reach: float) -> tuple[Float[Array, " K"], float]:
-    t = jnp.linspace(-reach, reach, round(2 * _REACH / _STEP) + 1)
+    t = jnp.linspace(-reach, reach, round(2 * REACH / _STEP) + 1)
     return t, float(2 * reach / (len(t) - 1))
 
 
@@ -47,32 +48,41 @@ def _worst(residuals: Float[Array, " K"], points: Float[Array, " K"]) -> Violati
     return Violation(residuals[where], points[where])
 
 
-def non_decreasing(f: Callable, reach: float = _REACH) -> Violation:
+def non_decreasing(f: Callable, reach: float = REACH) -> Violation:
     """−(f(t + h) − f(t))/h on [−reach, reach]: difference quotients see jumps, slopes do not."""
     t, step = _points(reach)
     values = jnp.vectorize(f)(t)
     rise = jnp.diff(values)
-    return _worst(-jnp.where(jnp.abs(rise) <= _rounding(values), 0, rise) / step, t[:-1])
+    return _worst(
+        -jnp.where(jnp.abs(rise) <= _rounding(values[1:], values[:-1]), 0, rise) / step, t[:-1]
+    )
 
 
-def convex(f: Callable, reach: float = _REACH) -> Violation:
+def convex(f: Callable, reach: float = REACH) -> Violation:
     """−(f(t − h) − 2f(t) + f(t + h))/h² on [−reach, reach]; kinks count, unlike in s''."""
     t, step = _points(reach)
     values = jnp.vectorize(f)(t)
     bend = values[:-2] - 2 * values[1:-1] + values[2:]
-    return _worst(-jnp.where(jnp.abs(bend) <= _rounding(values), 0, bend) / step**2, t[1:-1])
+    return _worst(
+        -jnp.where(jnp.abs(bend) <= _rounding(values[:-2], values[1:-1], values[2:]), 0, bend)
+        / step**2,
+        t[1:-1],
+    )
 
 
-def _rounding(values: Float[Array, " K"]) -> Float[Array, ""]:
-    """Differences of neighbouring values up to this are rounding, no violation."""
-    return 8 * jnp.finfo(values.dtype).eps * (1 + jnp.max(jnp.abs(values)))
+def _rounding(*neighbours: Float[Array, " K"]) -> Float[Array, " K"]:
+    """Differences of neighbouring values up to this are rounding, no violation.
+
+    By the values at hand: the largest anywhere would hide what happens where f is small.
+    """
+    return 8 * jnp.finfo(neighbours[0].dtype).eps * (1 + sum(map(jnp.abs, neighbours)))
 
 
-def slope_in_unit_interval(activation: Activation, reach: float = _REACH) -> Violation:
+def slope_in_unit_interval(activation: Activation, reach: float = REACH) -> Violation:
     """How far s' leaves [0, 1] (Lemma 1), by autodiff and by difference quotients."""
     t, step = _points(reach)
     quotients = jnp.diff(activation(t)) / step
-    rounding = 64 * jnp.finfo(t.dtype).eps / step * reach / _REACH
+    rounding = 64 * jnp.finfo(t.dtype).eps / step * reach / REACH
     slopes = jnp.concatenate([activation.slope(t), quotients])
     outside = jnp.maximum(slopes - 1 - rounding, -slopes)
     return _worst(outside, jnp.concatenate([t, t[:-1]]))
@@ -103,7 +113,7 @@ def activation_threshold(activation: Activation) -> Float[Array, ""]:
         inactive = activation(middle) <= activation.threshold
         return jnp.where(inactive, middle, low), jnp.where(inactive, high, middle)
 
-    low, _ = jax.lax.fori_loop(0, 200, halve, (jnp.array(-_REACH), jnp.array(_REACH)))
+    low, _ = jax.lax.fori_loop(0, 200, halve, (jnp.array(-REACH), jnp.array(REACH)))
     return low
 
 

@@ -28,7 +28,10 @@ class ResidualLaw(NamedTuple):
 
 
 def residual_law(params: Params, X: Float[Array, "N n"], s: Activation) -> ResidualLaw:
-    """Measures the residual's law on `X`."""
+    """Measures the residual's law on `X`; it takes two inputs or more that are not reconstructed.
+
+    `correlation` is NaN for one, and a model that reconstructs everything has no law.
+    """
     r = X - reconstruct(params, X, s)
     r = r[:, jnp.std(r, axis=0) > 0]
     mean, variance = jnp.mean(r, axis=0), jnp.var(r, axis=0)

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from aesparse.theory.conclusion import Audit
+from aesparse.theory.conclusion import HOLDS, Audit
 from aesparse.theory.response import STRENGTHS, Response
 
 __all__ = ["audit_record", "audit_rows"]
@@ -15,7 +15,7 @@ def audit_rows(found: Audit) -> list[tuple[str, str]]:
     conditions = [
         (
             f"condition {name}",
-            "holds" if v.residual <= 1e-6 else f"fails by {v.residual:.3g} at a = {v.at:.3g}",
+            "holds" if v.residual <= HOLDS else f"fails by {v.residual:.3g} at a = {v.at:.3g}",
         )
         for name, v in found.conditions.items()
     ]
@@ -72,11 +72,14 @@ def _response(response: Response) -> str:
 
 
 def audit_record(found: Audit) -> dict:
-    """The audit's numbers as JSON takes them, per unit; infinite strengths are None."""
+    """The audit's numbers as JSON takes them, per unit; what is infinite is None."""
     return {
         "conclusion": found.conclusion,
         "reason": found.reason,
-        "conditions": {name: v._asdict() for name, v in found.conditions.items()},
+        "conditions": {
+            name: dict(zip(v._fields, _finite(np.array(v)), strict=True))
+            for name, v in found.conditions.items()
+        },
         "family": found.family._asdict(),
         "data residuals": dict(found.data),
         "samples": found.samples,
