@@ -152,7 +152,7 @@ def main() -> None:
     except _StoppedError as stopped:
         print(
             f"\nStopped by {stopped}. Finished runs are stored, the current one up to its last "
-            "checkpoint; the same command goes on from there.",
+            "checkpoint if it leaves any; the same command goes on from there.",
             file=sys.stderr,
         )
         sys.exit(128 + signal.Signals[str(stopped)])

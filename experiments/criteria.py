@@ -27,6 +27,7 @@ __all__ = [
     "rank_correlation",
     "resamples",
     "sparser_alive",
+    "spearman",
     "stays_above",
 ]
 
@@ -120,7 +121,7 @@ def flat(curve: Curve) -> list[Criterion]:
 def decreasing(curve: Curve) -> list[Criterion]:
     """The fraction falls with the strength, in rank and in size."""
     return [
-        _criterion("Spearman", _rank_correlation, [curve], -MONOTONE, +1),
+        _criterion("Spearman", spearman, [curve], -MONOTONE, +1),
         _criterion("first − last", _drop, [curve], DROP, -1),
     ]
 
@@ -183,7 +184,7 @@ def rank_correlation(
     """Spearman's correlation of two quantities over cells `[S, K]`, NaN left out; at least so."""
 
     def over(seeds: np.ndarray) -> float:
-        return _rank_correlation(x[seeds].ravel(), np.where(np.isnan(x), np.nan, y)[seeds].ravel())
+        return spearman(x[seeds].ravel(), np.where(np.isnan(x), np.nan, y)[seeds].ravel())
 
     return over_seeds(name, over, len(x), threshold, -1)
 
@@ -221,7 +222,7 @@ def classify(curve: Curve) -> str:
     mean = _mean(curve.kept)
     if _range(curve.strengths, mean) <= FLAT:
         return "flat"
-    correlation, drop = _rank_correlation(curve.strengths, mean), _drop(curve.strengths, mean)
+    correlation, drop = spearman(curve.strengths, mean), _drop(curve.strengths, mean)
     if correlation <= -MONOTONE and drop >= DROP:
         return "decreasing"
     if correlation >= MONOTONE and -drop >= DROP:
@@ -284,7 +285,8 @@ def _distance(strengths: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
     return np.max(np.abs(a - b)[both]) if both.any() else np.nan
 
 
-def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's rank correlation where y is finite; 0 for a constant, NaN for a single point."""
     from scipy.stats import spearmanr
 
     finite = np.isfinite(y)

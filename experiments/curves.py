@@ -119,15 +119,15 @@ def caption(
     constraints = " and ".join(dict.fromkeys(s.constraint for s in specs))
     seeds = f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
     return (
-        ("" if scale.evidence else "A demonstration on small data, not evidence. ")
+        scale.caveat
         + f"Average activation fraction (solid) and units active on none of the {scale.samples} "
         f"training samples (dashed) after {scale.epochs} epochs against σ²; {first.activation}, "
         f"rows: {constraints}, m = {scale.hidden}, N = {scale.samples}, "
         f"batch {scale.batch_size}, learning rate {rates}; {seeds}. "
         + (f"Flagged cells: {'; '.join(flagged)}. " if flagged else "No cell was flagged. ")
         + (
-            f"Largest share of SAE units beyond the pole of eq. 13, on its tangent, in the last "
-            f"epoch (seed 0): {', '.join(on_tangent)}. "
+            "Largest share of SAE units on the tangent that replaces eq. 13 near its pole, in the "
+            f"last epoch (seed 0): {', '.join(on_tangent)}. "
             if on_tangent
             else ""
         )

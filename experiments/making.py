@@ -16,9 +16,17 @@ from experiments.claims import Verdict
 from experiments.protocol import SCALES, Plan, Shard, cost, title
 from experiments.runs import RunSpec, RunStore
 from experiments.studies import Study, conduct
-from experiments.training import train
+from experiments.training import checksum, train
 
-__all__ = ["decided", "decides", "figure_names", "get_figure", "make", "scales"]
+__all__ = [
+    "decided",
+    "decides",
+    "figure_names",
+    "figure_record",
+    "get_figure",
+    "make",
+    "scales",
+]
 
 
 def figure_names() -> list[str]:
@@ -46,7 +54,8 @@ def make(
     """Trains the missing runs of some figures, or a shard of them; draws those that are complete.
 
     One figure is trained in its own order, several of them shortest run first. Data that cannot
-    be read stops one figure at once; of several the others are made before the `InputError`.
+    be read, or is not that of the runs stored, stops one figure before any training; of several
+    the others are made before the `InputError`.
     """
     chosen = {name: get_figure(name) for name in names}
     for name, figure in chosen.items():
@@ -56,6 +65,8 @@ def make(
                 f"{' or '.join(scales(figure))}."
             )
     by_figure = {name: figure.runs(plan) for name, figure in chosen.items()}
+    if len(names) == 1:
+        _require_effect(names[0], chosen[names[0]], plan)
     specs = list(dict.fromkeys(spec for specs in by_figure.values() for spec in specs))
     if len(names) > 1:
         specs.sort(key=cost)
@@ -64,6 +75,8 @@ def make(
         mine = shard.of(specs) if shard else specs
         missing = [spec for spec in mine if recompute or store.load(spec) is None]
         data, unreadable = _load(missing, data_dir, alone=len(names) == 1)
+        kept = [s for s in specs if s not in missing]
+        _require_data_of(kept, store, data, unreadable, alone=len(names) == 1)
         _train([s for s in missing if s.dataset not in unreadable], store, data, recompute)
         for name, figure in chosen.items():
             found = {spec: store.load(spec) for spec in by_figure[name]}
@@ -78,6 +91,36 @@ def make(
             f"{' '.join(map(str, unreadable.values()))} All others are done; the same command goes "
             "on when the data is there."
         )
+
+
+def _require_effect(name: str, figure: ModuleType, plan: Plan) -> None:
+    """An option that changes no run of the figure would be told as how it was made."""
+    default = Plan.checked(plan.scale_name, None, None)
+    without = {
+        f"--learning-rate {plan.learning_rate}": plan._replace(learning_rate=None),
+        f"--seeds {plan.seeds}": plan._replace(seeds=default.seeds),
+    }
+    for option, other in without.items():
+        if other != plan and figure.runs(other) == figure.runs(plan):
+            raise InputError(f"{option} changes no run of '{name}'; leave it out.")
+
+
+def _require_data_of(
+    stored: list[RunSpec | Study], store: RunStore, data: dict, unreadable: dict, *, alone: bool
+) -> None:
+    """Data read now is that of the runs stored; else its runs are left out, or refused if alone."""
+    now = {key: checksum(dataset.train) for key, dataset in data.items()}
+    for spec in stored:
+        here = now.get((spec.dataset, spec.samples))
+        then = _parentage(store.load(spec))["data_sha256"] if here else None
+        if then != here and spec.dataset not in unreadable:
+            unreadable[spec.dataset] = InputError(
+                f"The data '{spec.dataset}' read now has the checksum {here[:12]}…, the stored run "
+                f"{spec.key} was trained on {then[:12]}…. Use one source of it, or --recompute on "
+                "a figure to train all its runs on the new one."
+            )
+            if alone:
+                raise unreadable[spec.dataset]
 
 
 def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
@@ -180,42 +223,46 @@ def _require_same_data(found: dict) -> None:
     """Equal specs on files in another order are other data; they do not share a figure."""
     first: dict[tuple, tuple[str, str]] = {}
     for spec, run in found.items():
-        checksum = _parentage(run)["data_sha256"]
-        key, seen = first.setdefault((spec.dataset, spec.samples), (spec.key, checksum))
-        if seen != checksum:
+        its = _parentage(run)["data_sha256"]
+        key, seen = first.setdefault((spec.dataset, spec.samples), (spec.key, its))
+        if seen != its:
             raise InputError(
                 f"The stored runs {key} and {spec.key} were trained on different data (checksums "
-                f"{seen[:12]}… and {checksum[:12]}…). Use one source of '{spec.dataset}', and "
-                "--recompute to train all of them on it."
+                f"{seen[:12]}… and {its[:12]}…). Use one source of '{spec.dataset}', and "
+                "delete the runs of the other."
             )
 
 
-def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Path) -> None:
-    verdicts = decided(figure, found)
-    demonstration = not decides(figure, plan.scale_name)
-    if demonstration:
+def figure_record(figure: ModuleType, name: str, plan: Plan, found: Mapping) -> dict:
+    """What stands beside a picture: its command, caption and verdicts, and its runs' parentage.
+
+    Why a claim does not hold is the record's to tell, which also looks at what else is stored.
+    """
+    evidence, verdicts = decides(figure, plan.scale_name), decided(figure, found)
+    if not evidence:
         verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
-    record = {
+    return {
         "figure": name,
         "command": plan.command(name),
         "title": figure.__doc__.splitlines()[0],
         "caption": figure.caption(found, plan),
-        "evidence": not demonstration,
-        "verdicts": [verdict._asdict() for verdict in verdicts],
+        "evidence": evidence,
+        "verdicts": [{k: v for k, v in one._asdict().items() if k != "why"} for one in verdicts],
         "runs": {spec.key: _parentage(run) for spec, run in found.items()},
     }
-    paths = [folder / f"{name}.{kind}" for kind in ("png", "svg", "json")]
+
+
+def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Path) -> None:
+    record = figure_record(figure, name, plan, found)
+    paths = [folder / f"{name}{plan.suffix}.{kind}" for kind in ("png", "svg", "json")]
     # Left in reverse: the numbers, which the report looks for, take their place last.
     with replacing(paths[2]) as js, replacing(paths[1]) as svg, replacing(paths[0]) as png:
         save(figure.draw(found, plan), png, svg)
         js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    _report(record["caption"], verdicts, demonstration)
-    print(f"\nWritten: {', '.join(map(str, paths))}")
-
-
-def _report(caption: str, verdicts: list[Verdict], demonstration: bool) -> None:
-    print(f"\n{caption}\n")
-    if verdicts and demonstration:
+    print(f"\n{record['caption']}\n")
+    if record["verdicts"] and not record["evidence"]:
         print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
-    for v in verdicts:
-        print(f"{v.claim}  {title(v.dataset)}: {v.statement}: {v.verdict}: {v.numbers}")
+    for v in record["verdicts"]:
+        told = f"{v['statement']}: {v['verdict']}: {v['numbers']}"
+        print(f"{v['claim']}  {title(v['dataset'])}: {told}")
+    print(f"\nWritten: {', '.join(map(str, paths))}")

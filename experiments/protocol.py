@@ -49,6 +49,11 @@ class Scale(NamedTuple):
     datasets: tuple[str, str]  # digits left, colour patches right
     evidence: bool  # whether its numbers decide claims
 
+    @property
+    def caveat(self) -> str:
+        """How a caption begins where the numbers decide nothing."""
+        return "" if self.evidence else "A demonstration on small data, not evidence. "
+
 
 # The rate is chosen once per data set, by benchmarks/learning_rate.py, which looks at no claim:
 # the middle of the paper's interval, or the largest candidate below it at which the
@@ -151,17 +156,27 @@ class Plan(NamedTuple):
         """The constants of the scale."""
         return SCALES[self.scale_name]
 
+    @property
+    def _unusual(self) -> list[tuple[str, str]]:
+        """What differs from the scale's own seeds and the data sets' own rates."""
+        found = []
+        if self.seeds != self.scale.seeds:
+            found.append(("seeds", str(self.seeds)))
+        if self.learning_rate is not None:
+            found.append(("learning-rate", f"{self.learning_rate:g}"))
+        return found
+
+    @property
+    def suffix(self) -> str:
+        """What a figure's file name ends with, so that an unusual one replaces no usual one."""
+        return "".join(f"-{name}-{value}" for name, value in self._unusual)
+
     def command(self, figure: str) -> str:
         """What makes a figure by this plan."""
-        default = self.checked(self.scale_name, None, None)
         parts = [f"python -m experiments {figure}"]
         if self.scale_name != "quick":
             parts.append(f"--scale {self.scale_name} --data-dir DATA")
-        if self.seeds != default.seeds:
-            parts.append(f"--seeds {self.seeds}")
-        if self.learning_rate is not None:
-            parts.append(f"--learning-rate {self.learning_rate:g}")
-        return " ".join(parts)
+        return " ".join([*parts, *(f"--{name} {value}" for name, value in self._unusual)])
 
     def specs(
         self, dataset: str, objective: str, activation: str, constraint: str

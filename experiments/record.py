@@ -68,7 +68,7 @@ def table(found: list[tuple[str, str, Verdict]]) -> str:
     """Their count, the verdicts as a Markdown table, and why some do not hold."""
     head = ["| claim | scale | data | statement | verdict | numbers |", "|---|---|---|---|---|---|"]
     rows = [
-        f"| {v.claim} | {scale} | {title(v.dataset)} | {v.statement} | {v.verdict} | {v.numbers} |"
+        _row(v.claim, scale, title(v.dataset), v.statement, v.verdict, v.numbers)
         for scale, _, v in found
     ]
     explained = [
@@ -81,6 +81,10 @@ def table(found: list[tuple[str, str, Verdict]]) -> str:
     return "\n".join(
         [f"In all: {summary(found)}.", "", *head, *rows, *(below if explained else [])]
     )
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def write_between_markers(path: Path, text: str) -> None:

@@ -105,7 +105,8 @@ def _cell(scale: str, spec: RunSpec, store: RunStore) -> dict:
     run = store.load(spec)
     label = f"{scale}: {title(spec.dataset)}, {style.label(spec.objective)}"
     return {
-        "label": f"{label}, {spec.activation}, {spec.constraint}, rate {spec.learning_rate:g}",
+        "label": f"{label}, {spec.activation}, {spec.constraint}, rate {spec.learning_rate:g}, "
+        f"batch {spec.batch_size}",
         "strengths": list(spec.strengths),
         "histories": {
             name: [_rounded(line) for line in run[f"history_{name}"].values] for name in _HISTORIES

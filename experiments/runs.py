@@ -81,10 +81,11 @@ class RunStore:
             return None
         try:
             run = xr.load_dataset(path, engine="scipy")
-            stored = json.loads(run.attrs["spec"])
+            stored, _ = json.loads(run.attrs["spec"]), json.loads(run.attrs["provenance"])
         except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
             raise InputError(
-                f"{path} is not a readable run ({error}); delete it or use --recompute."
+                f"{path} is not a readable run ({error}); delete it and repeat the command that "
+                "made it."
             ) from None
         asked = json.loads(spec.json)
         names = sorted(stored.keys() | asked.keys())
@@ -94,14 +95,14 @@ class RunStore:
                 f"{n}: {stored.get(n)} stored, {asked.get(n)} asked" for n in differing
             )
             raise InputError(
-                f"{path} holds a run with another spec ({shown}). Move it away, or use "
-                "--recompute to replace it."
+                f"{path} holds a run with another spec ({shown}). Move it away and repeat the "
+                "command that made it."
             )
         return run
 
     def save(self, spec: RunSpec, run) -> None:
         """Writes a run, all or nothing; its checkpoints have then done their work."""
-        with readable_failure(), replacing(self.path(spec)) as temporary:
+        with replacing(self.path(spec)) as temporary:
             run.to_netcdf(temporary, engine="scipy")
         self.forget(spec)
 
@@ -151,16 +152,18 @@ class RunStore:
 
 @contextlib.contextmanager
 def _locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    with path.open("a+") as lock:
-        try:
-            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise InputError(
-                f"{path.parent} is being written by process {lock.read().strip() or '?'}; wait "
-                "for it, or choose another folder with --out."
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with contextlib.ExitStack() as stack:
+        with readable_failure():
+            lock = stack.enter_context(path.open("ab+", buffering=0))
+            try:
+                fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                holder = lock.read().decode().strip() or "?"
+                raise InputError(
+                    f"{path.parent} is being written by process {holder}; wait for it, or choose "
+                    "another folder with --out."
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
         yield

@@ -102,7 +102,7 @@ def _at_largest_rate(study: Study, train):
             return rate, list(train(rate))
     raise InputError(
         f"The models on '{study.dataset}' diverge at every learning rate of "
-        f"{study.option('rates')}; give a smaller one with --learning-rate."
+        f"{study.option('rates')}; give the figure's own command a smaller --learning-rate."
     )
 
 

@@ -3,17 +3,19 @@
 import json
 from pathlib import Path
 
+from aesparse.errors import InputError
 from aesparse.tables import aligned
 from experiments.making import figure_names, get_figure, scales
 from experiments.protocol import SCALES, Plan
-from experiments.runs import RunStore
+from experiments.runs import RunSpec, RunStore
+from experiments.studies import Study
 
 __all__ = ["lines"]
 
 
 def lines(out: Path, seeds: int | None = None) -> list[str]:
     """A table of figures against scales, then what is being trained or was interrupted."""
-    rows, below = [("figure", *SCALES)], []
+    rows, below, damaged = [("figure", *SCALES)], [], {}
     for name in figure_names():
         figure = get_figure(name)
         cells = []
@@ -21,24 +23,43 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
             if scale not in scales(figure):
                 cells.append("–")
                 continue
-            specs = figure.runs(Plan.checked(scale, seeds, None))
-            stored = sum(RunStore(out, scale).path(spec).exists() for spec in specs)
-            drawn = (out / scale / f"{name}.png").exists()
+            plan = Plan.checked(scale, seeds, None)
+            specs = figure.runs(plan)
+            stored = sum(_stored(out, scale, spec, damaged) for spec in specs)
             state = "missing" if not stored else "done" if stored == len(specs) else "begun"
-            if state == "done" and not drawn:
+            if state == "done" and not _drawn(out / scale / f"{name}{plan.suffix}.json", specs):
                 state = "to draw"
             cells.append(f"{stored}/{len(specs)} {state}")
         rows.append((name, *cells))
     for scale in SCALES:
         below += _work(RunStore(out, scale), scale)
-    return [aligned(rows), *below]
+    return [aligned(rows), *below, *filter(None, damaged.values())]
+
+
+def _stored(out: Path, scale: str, spec: RunSpec | Study, damaged: dict) -> bool:
+    """Whether a run is there and can be used; `damaged` keeps what was found of each."""
+    path = RunStore(out, scale).path(spec)
+    if path not in damaged:
+        try:
+            found = RunStore(out, scale).load(spec) is not None
+            damaged[path] = "" if found else None
+        except InputError as error:
+            damaged[path] = str(error)
+    return damaged[path] == ""
+
+
+def _drawn(record: Path, specs: list[RunSpec | Study]) -> bool:
+    """Whether a picture was made of exactly these runs."""
+    return record.exists() and set(json.loads(record.read_text())["runs"]) == {
+        spec.key for spec in specs
+    }
 
 
 def _work(store: RunStore, scale: str) -> list[str]:
     """Who is writing, what was written last, and which trainings can be continued."""
     writer, found = store.writer(), []
     if writer is not None:
-        found.append(f"{scale}: process {writer} is training{_last(store)}.")
+        found.append(f"{scale}: process {writer} is at work{_last(store)}.")
     kept = store.folder / ".checkpoints"
     for folder in sorted(kept.glob("*/")):
         epochs = [int(p.name) for p in folder.glob("*") if p.name.isdecimal()]
@@ -56,4 +77,5 @@ def _last(store: RunStore) -> str:
     if not lines:
         return ""
     last = json.loads(lines[-1])
-    return f" {last['run']}, epoch {last['epoch']} of {last['epochs']} at {last['time']}"
+    told = f"{last['run']}, epoch {last['epoch']} of {last['epochs']} at {last['time']}"
+    return f"; the last epoch logged is {told}"

@@ -16,7 +16,7 @@ __all__ = [
     "table",
 ]
 
-_LABEL_GAP = 0.028
+_LABEL_GAP = 0.028  # of the axis' height
 _SMALLEST_TICK = 0.01  # 0.001 would overprint 0
 # Colours differ in lightness as well as hue (Okabe–Ito), lines and markers differ too.
 _LOOK = {
@@ -97,7 +97,10 @@ def strength_axis(axis, strengths: np.ndarray) -> None:
 
 
 def draw_epochs(axis, strengths: np.ndarray, history: np.ndarray, *, first_epoch: int = 0) -> None:
-    """One line per strength over epochs, dark to light with the strength, labelled at its end."""
+    """One line per strength over epochs, dark to light with the strength, labelled at its end.
+
+    By the axis' scale and limits as they are: set them before.
+    """
     import matplotlib as mpl
 
     colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, len(strengths)))
@@ -105,15 +108,16 @@ def draw_epochs(axis, strengths: np.ndarray, history: np.ndarray, *, first_epoch
     last = epochs[-1]
     for line, colour in zip(history, colours, strict=True):
         axis.plot(epochs, line, color=colour, linewidth=1.3)
+    axis.set_xlim(0, last * 1.1)
+    axis.autoscale_view()
+    heights = (axis.transScale + axis.transLimits).transform([(last, y) for y in history[:, -1]])
     above = np.inf
     for i in np.argsort(-history[:, -1]):
-        y = history[i, -1]
-        if above - y >= _LABEL_GAP:  # labels that would overprint are left out
-            axis.annotate(
-                f"{strengths[i]:g}", (last, y), (3, -2), textcoords="offset points", fontsize=6
-            )
-            above = y
-    axis.set_xlim(0, last * 1.1)
+        height = heights[i, 1]
+        if above - height >= _LABEL_GAP and height > 0:  # those that would overprint are left out
+            at = (last, history[i, -1])
+            axis.annotate(f"{strengths[i]:g}", at, (3, -2), textcoords="offset points", fontsize=6)
+            above = height
     axis.set_xlabel("epoch (numbers at the right: σ²)")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from experiments.filters import signed_bytes
 from experiments.runs import RunSpec
 
-__all__ = ["provenance", "train"]
+__all__ = ["checksum", "provenance", "train"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
@@ -171,6 +171,11 @@ def _filters(weight: np.ndarray, active: np.ndarray) -> tuple[list[int], np.ndar
     return cells, signed_bytes(rows)
 
 
+def checksum(train: np.ndarray) -> str:
+    """What tells one set of training rows from another."""
+    return hashlib.sha256(np.ascontiguousarray(train)).hexdigest()
+
+
 def provenance(train: np.ndarray | None) -> dict:
     """Where numbers come from: the training rows' checksum, machine, versions, code."""
     import jax
@@ -179,9 +184,7 @@ def provenance(train: np.ndarray | None) -> dict:
 
     device = jax.devices()[0]
     return {
-        "data_sha256": ""
-        if train is None
-        else hashlib.sha256(np.ascontiguousarray(train)).hexdigest(),
+        "data_sha256": "" if train is None else checksum(train),
         "device": device.device_kind if device.platform != "cpu" else _processor(),
         "devices": jax.device_count(),
         "platform": f"{device.platform} {platform.machine()}",

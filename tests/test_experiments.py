@@ -275,7 +275,14 @@ def test_runs_on_different_data_do_not_share_a_figure(made, monkeypatch, capsys,
         with unchanged(made):
             message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
         assert "were trained on different data" in message
-        assert "--recompute" in message
+        assert "delete the runs of the other" in message
+        lost = stored(made)[-1]
+        kept = lost.read_bytes()
+        lost.unlink()
+        monkeypatch.setattr("experiments.making.train", None)  # would fail if called
+        message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
+        assert "read now has the checksum" in message
+        lost.write_bytes(kept)
     finally:
         path.write_bytes(original)
 

@@ -307,7 +307,7 @@ def outcomes(raw: int, others: dict[str, int], samples=10_000):
         (780, 250, 790, "fails"),
         (780, 340, 500, "fails"),
         (780, 295, 500, "inconclusive"),
-        (1000, 250, 500, "fails"),
+        (1000, 250, 500, "holds"),  # what pixels give checks the set-up, and is told
     ],
 )
 def test_the_probe_decides_by_its_intervals(raw, best, other, verdict):
@@ -316,6 +316,8 @@ def test_the_probe_decides_by_its_intervals(raw, best, other, verdict):
     (told,) = lecture_probe.verdicts(found, "mnist-labelled")
     assert told.verdict == verdict
     assert "DAE, masking" in told.numbers
+    assert f"raw pixels {raw / 10_000:.2%}, " in told.numbers
+    assert "(raw pixels expected at 7.4% to 7.9%)" in told.numbers
     assert len(lecture_probe.draw(found, REDUCED).axes) == 2
     assert "7 of 7 final fits" in lecture_probe.caption(found, REDUCED)
 

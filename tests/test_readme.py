@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 from aesparse.__main__ import app
 from aesparse.theory.response import OPTIMIZERS
 from experiments import making
-from experiments.making import figure_names
+from experiments.making import figure_names, figure_record, get_figure
 from experiments.protocol import SCALES, Plan
 from experiments.record import MARKERS, collect_verdicts, table
+from experiments.runs import RunStore
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -180,6 +181,22 @@ def test_the_sensitivity_to_the_pole_is_the_stored_one():
     largest = [f"{max(stored[name].values()):.2f}" for name in ("mnist", "cifar10")]
     found = re.search(r"by up to (\S+) on MNIST and (\S+) on CIFAR-10", README).groups()
     assert list(found) == largest
+
+
+def test_what_stands_beside_every_picture_is_what_its_runs_say():
+    for path in sorted((ROOT / "figures").glob("*/*.json")):
+        scale, name = path.parent.name, path.stem
+        figure, plan, store = (
+            get_figure(name),
+            Plan.checked(scale, None, None),
+            RunStore(ROOT / "figures", scale),
+        )
+        found = {spec: store.load(spec) for spec in figure.runs(plan)}
+        written = json.loads(path.read_text())
+        if name == "audit-pairs":  # its runs are not kept
+            assert set(written["runs"]) == {spec.key for spec in found}
+        else:
+            assert written == figure_record(figure, name, plan, found), path
 
 
 def test_the_table_of_verdicts_is_what_the_stored_runs_say():

@@ -1,5 +1,6 @@
 """Status, verdicts and report from stored runs whose answers are known by construction."""
 
+import json
 import re
 import shutil
 import sys
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 import stored_runs
 
-from experiments import protocol
+from experiments import protocol, record
 from experiments.__main__ import main
+from experiments.claims import Verdict
 from experiments.making import decided, figure_names, get_figure, scales
 from experiments.protocol import SCALES, Plan
 from experiments.reasons import reasons
@@ -124,7 +126,7 @@ def test_a_claim_that_fails_is_explained_by_what_else_is_stored(
     assert "CAE decreasing" in told[failed]
     assert told[failed + 1].startswith("    At learning rate 0.005, seed 0: holds, Spearman -1.000")
     assert not told[failed + 2].startswith("    ")  # no other rate, no other scale is stored
-    assert "    The largest λ∂R/∂b_j seen is 0.25 of Theorem 1's bound" in printed
+    assert "asks to exceed 1: DAE 0.25, CAE 0.25, mDAE 0.25, SAE 0.25." in printed
     assert "antithetic version's are apart by at most 0.000 at any σ²" in printed
     assert (
         "at σ² = 0.04, where DAE has fallen from 0.798 to 0.678, DAE-2 is at 0.798, with the "
@@ -141,6 +143,59 @@ def test_a_claim_is_explained_while_the_other_data_sets_runs_are_missing(stored)
     (failed,) = (v for v in decided(figure, found) if v.verdict == "fails")
     assert failed.dataset == "photos"
     assert "antithetic version's are apart" in reasons(stored, figure, plan, found, failed)[0]
+
+
+def test_a_flagged_cell_is_no_lowest_fraction(stored):
+    fraction = np.linspace(0.7, 0.6, 11)
+    fraction[0] = 0.0
+    figure, plan = get_figure("arpit-rates"), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    (spec,) = (
+        s
+        for s in figure.runs(plan)
+        if (s.dataset, s.objective, s.learning_rate) == ("photos", "edae", 0.005)
+    )
+    run = store.load(spec).copy()
+    run["activation_fraction"] = (("strength",), fraction)
+    run["flagged_epoch"] = (("strength",), np.array([1] + [-1] * 10))
+    (failed,) = (v for v in figure.verdicts({spec: run}, "photos") if v.verdict == "fails")
+    (told,) = figure.explain({spec: run}, failed)
+    assert "lowest, 0.600, at σ² = 1" in told
+    assert told.endswith("flagged: σ² = 0.001.")
+
+
+def test_where_units_die_is_told_also_when_they_die_everywhere(stored):
+    figure, plan = get_figure("arpit-fig1"), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    found = {s: store.load(s).copy() for s in figure.runs(plan) if s.dataset == "photos"}
+    for run in found.values():
+        run["dead_fraction"] = run["dead_fraction"] * 0 + 0.2
+    (failed,) = (v for v in figure.verdicts(found, "photos") if "before units die" in v.statement)
+    assert failed.verdict == "fails"
+    assert "dead units DAE is at no strength; the cells" in figure.explain(found, failed)[0]
+
+
+def test_a_bar_in_a_number_stays_inside_its_cell():
+    verdict = Verdict("L1", "", "one", "holds", "largest |x| 0.1")
+    row = record.table([("quick", "x", verdict)]).splitlines()[-1]
+    assert row.endswith("| largest \\|x\\| 0.1 |")
+
+
+def test_an_unusual_plan_leaves_the_usual_picture_alone(stored, monkeypatch, capsys, tmp_path):
+    out = tmp_path / "figures"
+    shutil.copytree(stored / "runs", out / "runs")
+    arguments = ("arpit-fig3", "--scale", "reduced", "--out", out)
+    assert command(monkeypatch, capsys, *arguments)[0] == 0
+    usual = (out / "reduced" / "arpit-fig3.json").read_bytes()
+    assert command(monkeypatch, capsys, *arguments, "--seeds", "2")[0] == 0
+    assert (out / "reduced" / "arpit-fig3.json").read_bytes() == usual
+    other = json.loads((out / "reduced" / "arpit-fig3-seeds-2.json").read_text())
+    assert other["command"].endswith("--seeds 2")
+    status, _, error = command(
+        monkeypatch, capsys, "arpit-rates", "--scale", "reduced", "--out", out, "--seeds", "2"
+    )
+    assert status == 2
+    assert "--seeds 2 changes no run of 'arpit-rates'; leave it out." in error
 
 
 def explained(stored, name, chosen, variable, values):
@@ -217,9 +272,14 @@ def test_status_counts_what_is_stored_drawn_and_unfinished(stored, monkeypatch, 
     assert "30/30 to draw" in rows["arpit-fig4"]
     assert "0/10 missing" in rows["arpit-fig4"]
     assert f"{lost.key} has a checkpoint of epoch 4" in printed
+    damaged = get_figure("arpit-fig3").runs(Plan.checked("reduced", None, None))[0]
+    store.path(damaged).write_bytes(b"nonsense")
+    _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
+    assert re.search(r"arpit-fig3 .* 10/12 begun", printed)
+    assert f"{store.path(damaged)} is not a readable run" in printed
     with store.writing():
         _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
-        assert re.search(r"reduced: process \d+ is training\.", printed)
+        assert re.search(r"reduced: process \d+ is at work\.", printed)
 
 
 def test_the_table_is_written_between_markers_and_nowhere_else(

@@ -54,7 +54,7 @@ def caption(found, plan: Plan) -> str:
     ]
     seeds = f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
     return (
-        ("" if scale.evidence else "A demonstration on small data, not evidence. ")
+        scale.caveat
         + "Average activation fraction (solid or long dashes) and dead units (short dashes) of "
         "CAE and of CAE+H, which adds γ E‖J(x) − J(x + ε)‖² with noise of standard deviation "
         f"{SIGMA:g} and γ = {RATIO:g} λ; rows of unit length, m = {scale.hidden}, "

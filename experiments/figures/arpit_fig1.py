@@ -47,15 +47,18 @@ def explain(found, verdict: Verdict) -> list[str]:
         return []
     dae = only(collect(found), dataset=verdict.dataset, objective="dae")
     fraction, dead = np.nanmean(dae.kept, axis=0), dae.dead.mean(axis=0)
-    alive = fraction[dead <= criteria.DEAD].min()
+    alive = np.min(fraction[dead <= criteria.DEAD], initial=np.inf)
+    reached = (
+        f"DAE reaches a fraction of {alive:.3f}" if alive < np.inf else "DAE is at no strength"
+    )
     cells = ", ".join(
         f"σ² = {s:g}: active {f:.3f}, dead {d:.1%}"
         for s, f, d in zip(dae.strengths, fraction, dead, strict=True)
         if f >= criteria.SPARSE and d > criteria.DEAD
     )
     return [
-        f"Without more than {criteria.DEAD:.0%} dead units DAE reaches a fraction of {alive:.3f}; "
-        f"the cells beyond, above {criteria.SPARSE}: {cells or 'none on average over seeds'}."
+        f"Without more than {criteria.DEAD:.0%} dead units {reached}; the cells beyond, above "
+        f"{criteria.SPARSE}: {cells or 'none on average over seeds'}."
     ]
 
 

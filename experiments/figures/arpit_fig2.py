@@ -67,7 +67,7 @@ def spans(found, verdict: Verdict, **fields) -> list[str]:
             mean = np.nanmean(curve.kept, axis=0)
             told.append(
                 f"{DATA[curve.dataset].title} {mean[0]:.3f} → {mean[-1]:.3f} (between "
-                f"{mean.min():.3f} and {mean.max():.3f})"
+                f"{np.nanmin(mean):.3f} and {np.nanmax(mean):.3f})"
             )
     return [f"Fractions at σ² = 0 and 1: {', '.join(told)}."]
 

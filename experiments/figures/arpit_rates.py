@@ -107,12 +107,15 @@ def explain(found, verdict: Verdict) -> list[str]:
     for spec, run in found.items():
         named = f"rate {spec.learning_rate:g}, batch {spec.batch_size}"
         if spec.objective == "edae" and verdict.statement.endswith(f", {named}"):
+            well = run["flagged_epoch"].values < 0
             fraction, dead = run["activation_fraction"].values, run["dead_fraction"].values
+            strengths, fraction = np.array(spec.strengths)[well], fraction[well]
             lowest = int(np.argmin(fraction))
             updates = spec.epochs * (spec.samples // spec.batch_size)
+            lost = ", ".join(f"σ² = {s:g}" for s in np.array(spec.strengths)[~well])
             told.append(
                 f"After {updates:,} updates the fraction is lowest, {fraction[lowest]:.3f}, at "
-                f"σ² = {spec.strengths[lowest]:g} and {fraction[-1]:.3f} at "
-                f"{spec.strengths[-1]:g}; at most {dead.max():.1%} of the units are dead."
+                f"σ² = {strengths[lowest]:g} and {fraction[-1]:.3f} at {strengths[-1]:g}, with at "
+                f"most {dead[well].max():.1%} of the units dead; flagged: {lost or 'none'}."
             )
     return told

@@ -42,9 +42,9 @@ def draw(found, plan: Plan):
         for row, activation in enumerate(ACTIVATIONS):
             axis = axes[row][column]
             shares = _shares(found, dataset, activation)[0]
-            style.draw_epochs(axis, np.array(STRENGTHS[1:]), shares, first_epoch=1)
             axis.set_yscale("log")
             axis.set_ylim(1e-5, 10)
+            style.draw_epochs(axis, np.array(STRENGTHS[1:]), shares, first_epoch=1)
             last = shares.shape[1]
             axis.set_xticks([1, (1 + last) // 2, last])
             axis.axhline(claims.RESIDUAL_SHARE, color="#000000", linewidth=0.8, linestyle=":")
@@ -59,9 +59,10 @@ def caption(found, plan: Plan) -> str:
     """What the picture shows."""
     scale = plan.scale
     return (
-        ("" if scale.evidence else "A demonstration on small data, not evidence. ")
+        scale.caveat
         + "Size of DAE-2's term with the residual over that of its other two terms, mean over the "
-        "updates of each epoch, against epochs, one line per σ² (numbers at the right), seed 0; "
+        "updates of each epoch, against epochs, one line per σ² (numbers at the right, "
+        "where they have room), seed 0; "
         f"dotted: {claims.RESIDUAL_SHARE:g}, below which A11 wants it after "
         f"{claims.RESIDUAL_EPOCH} epochs. Unit rows, m = {scale.hidden}, N = {scale.samples}."
     )

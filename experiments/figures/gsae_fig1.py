@@ -7,7 +7,7 @@ import numpy as np
 from experiments import claims, criteria, filters
 from experiments.claims import Verdict
 from experiments.criteria import Criterion
-from experiments.protocol import Plan, title
+from experiments.protocol import DATA, Plan, title
 from experiments.studies import Study
 
 CLAIMS = ("G1", "G3")
@@ -44,7 +44,7 @@ def runs(plan: Plan) -> list[Study]:
         ("draws", _DRAWS),
         ("checked", _CHECKED),
     )
-    inputs = {"digits": 64, "mnist": 784}[dataset]
+    inputs = DATA[dataset].inputs
     work = 40.0 * samples * inputs * hidden * iterations
     return [Study("gsae-fig1", dataset, samples, s, options, work) for s in range(plan.seeds)]
 
@@ -226,7 +226,7 @@ def caption(found: Mapping, plan: Plan) -> str:
     study, runs = next(iter(found)), list(found.values())
     norms = np.max([run["gradient_norm"].values for run in runs], axis=0)
     return (
-        ("" if plan.scale.evidence else "A demonstration on small data, not evidence. ")
+        plan.scale.caveat
         + f"Encoder rows of three auto-encoders and the principal components ({_TILES} of m = "
         f"{study.option('hidden')}; {title(study.dataset)}, pixels in [0, 1], N = "
         f"{study.samples}), each tile scaled by its largest weight, zero grey. Untied, the unit's "

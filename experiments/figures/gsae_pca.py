@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments import claims, criteria
 from experiments.claims import Verdict
-from experiments.protocol import Plan, title
+from experiments.protocol import DATA, Plan, title
 from experiments.studies import Study
 
 CLAIMS = ("G2",)
@@ -40,7 +40,7 @@ def runs(plan: Plan) -> list[Study]:
         ("iterations", tuple(map(float, marks))),
         ("gradient", _GRADIENT),
     )
-    inputs = {"digits": 64, "mnist": 784}[dataset]
+    inputs = DATA[dataset].inputs
     work = 15.0 * inputs * inputs * hidden * marks[-1]
     return [
         Study("gsae-pca", dataset, samples, seed, (("model", model), *options), work)
@@ -199,7 +199,7 @@ def caption(found: Mapping, plan: Plan) -> str:
     study, runs = next(iter(found)), list(found.values())
     m, rank = study.option("hidden"), study.option("rank")
     return (
-        ("" if plan.scale.evidence else "A demonstration on small data, not evidence. ")
+        plan.scale.caveat
         + "Largest principal angle between what a linear auto-encoder's weights span and the "
         f"subspace of scikit-learn's PCA (m = {m}; {title(study.dataset)}, N = {study.samples}, "
         f"mean-centred), by full-batch L-BFGS in float64 (restarted at every mark, until the "

@@ -8,7 +8,7 @@ import numpy as np
 from experiments import claims, criteria, filters
 from experiments.claims import Verdict
 from experiments.criteria import MONOTONE
-from experiments.protocol import Plan, title
+from experiments.protocol import DATA, Plan, title
 from experiments.studies import Study
 
 CLAIMS = ("G4",)  # its threshold, Spearman <= −0.9, is `criteria.MONOTONE`
@@ -25,7 +25,6 @@ _COLOURS = {"kl": "#000000", "l1": "#0072B2", "l2": "#CC3311"}
 _SIZES = {"quick": ("digits", 300, 16, 40), "reduced": ("mnist", 1_000, 25, 60)}
 _BATCH = 50  # samples of the minibatches at whose means the penalty is compared
 _TILES = 4
-_DECIMALS = 3  # of a mean activation
 
 
 def runs(plan: Plan) -> list[Study]:
@@ -39,7 +38,7 @@ def runs(plan: Plan) -> list[Study]:
         ("decay", DECAY),
         ("betas", BETAS),
     )
-    inputs = {"digits": 64, "mnist": 784}[dataset]
+    inputs = DATA[dataset].inputs
     work = 12.0 * samples * inputs * hidden * iterations * len(BETAS) * len(PENALTIES)
     return [
         Study("gsae-penalties", dataset, samples, seed, (("unit", unit), *options), work)
@@ -221,7 +220,7 @@ def caption(found: Mapping, plan: Plan) -> str:
     """What the picture shows, and what minibatch means cost."""
     study = next(iter(found))
     return (
-        ("" if plan.scale.evidence else "A demonstration on small data, not evidence. ")
+        plan.scale.caveat
         + "Mean activation over units and samples, reconstruction error and encoder rows against "
         f"β for KL, ℓ1 and ℓ2 penalties of the means' distance to ρ = {study.option('rho')} "
         f"(grey line); {title(study.dataset)}, pixels in [0, 1], N = {study.samples}, m = "
@@ -264,14 +263,7 @@ def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
 
 def _falls(means: np.ndarray, dataset: str, unit: str, name: str) -> Verdict:
     def rank(seeds: np.ndarray) -> float:
-        from scipy.stats import spearmanr
-
-        # NaN where a seed has no finite end; what prints alike is a tie, not a rank.
-        curve = means[seeds].mean(axis=0).round(_DECIMALS)
-        finite = np.isfinite(curve)
-        if finite.sum() < 2:
-            return np.nan
-        return float(spearmanr(np.array(BETAS)[finite], curve[finite]).statistic)
+        return criteria.spearman(np.array(BETAS), means[seeds].mean(axis=0))
 
     need = criteria.over_seeds("Spearman(β, mean activation)", rank, len(means), -MONOTONE, +1)
     statement = f"mean activation falls with β: {_LOOK[name][0]}, {_NAMES[unit]} units"

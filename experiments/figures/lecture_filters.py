@@ -6,7 +6,7 @@ from experiments import filters
 from experiments.claims import Verdict, settle
 from experiments.intervals import Interval, apart, over_seeds_and_units
 from experiments.lecture import options, train
-from experiments.protocol import Plan, title
+from experiments.protocol import DATA, Plan, title
 from experiments.studies import Study
 
 CLAIMS = ("L3",)
@@ -24,7 +24,7 @@ _RATES = {"masking": 0.1, "gaussian": 0.01}
 def runs(plan: Plan) -> list[Study]:
     """Masking, all q and seeds in one program; then Gaussian noise."""
     dataset, hidden, samples, epochs = _SIZES[plan.scale_name]
-    work = 12 * plan.seeds * samples * epochs * hidden * (64 if dataset == "digits" else 784)
+    work = 12 * plan.seeds * samples * epochs * hidden * DATA[dataset].inputs
     studies = []
     for noise, levels in (("masking", MASKED), ("gaussian", (VARIANCE,))):
         rate = plan.learning_rate or _RATES[noise]
@@ -110,14 +110,13 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 
 
 def explain(found, verdict: Verdict) -> list[str]:
-    """Whether wide filters are broad strokes or noise."""
+    """What else is known of the filters' shape: neighbours alike, and ink where no ink is."""
     cells = _cells(found)
     dark = ", ".join(f"{float(run['dark'][:, i].mean()):.2f}" for *_, run, i in cells)
     smooth = ", ".join(f"{_smoothness(run, i):.2f}" for *_, run, i in cells)
     return [
-        "A participation ratio counts noise as wide: neighbouring pixels of the filters drawn "
-        f"(plain, masking q = 0.25 and 0.5, Gaussian) correlate by {smooth}; the share of ‖W_j‖² "
-        f"on pixels that are dark in the data is {dark}."
+        "Neighbouring pixels of the filters drawn (plain, masking q = 0.25 and 0.5, Gaussian) "
+        f"correlate by {smooth}; the share of ‖W_j‖² on pixels that are dark in the data is {dark}."
     ]
 
 
@@ -140,7 +139,7 @@ def caption(found, plan: Plan) -> str:
     study, gaussian = found
     seeds = study.option("seeds")
     return (
-        ("" if plan.scale.evidence else "A demonstration on small data, not evidence. ")
+        plan.scale.caveat
         + f"Inputs W_j/‖W_j‖ that excite the first {TILES} units most (seed 0; each scaled by its "
         "largest entry, grey is 0), and the width of all units' filters: their participation "
         f"ratio, the share of pixels they spread over, over {seeds} seed{'s' * (seeds > 1)}. "

@@ -6,7 +6,7 @@ from experiments.claims import Verdict, settle
 from experiments.criteria import over_seeds
 from experiments.intervals import Interval, apart
 from experiments.lecture import options, train
-from experiments.protocol import Plan, title
+from experiments.protocol import DATA, Plan, title
 from experiments.studies import Study
 
 CLAIMS = ("L5",)
@@ -32,7 +32,7 @@ def runs(plan: Plan) -> list[Study]:
         ("half", half),
         *options(hidden, epochs, batch, plan.learning_rate or rate),
     )
-    work = 12 * seeds * samples * epochs * hidden * (64 if dataset == "digits" else 784)
+    work = 12 * seeds * samples * epochs * hidden * DATA[dataset].inputs
     return [
         Study(
             "lecture-overfit",
@@ -121,11 +121,11 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 
 
 def explain(found, verdict: Verdict) -> list[str]:
-    """Whether the plain model over-fits at all after these epochs."""
+    """The gap and the held-out error at every strength."""
     epochs = next(iter(found)).option("epochs")
     return [
-        f"Gap (held-out error) at every λ: {_at_every_strength(found)}. Where a penalty raises the "
-        f"held-out error, the model is not yet over-fitted after {epochs} epochs."
+        f"Gap (held-out error) at every λ after {epochs} epochs: {_at_every_strength(found)}. "
+        "Longer training was not looked at."
     ]
 
 
@@ -143,7 +143,7 @@ def caption(found, plan: Plan) -> str:
     """Sizes, and the rule that fixes λ."""
     study = next(iter(found))
     return (
-        ("" if plan.scale.evidence else "A demonstration on small data, not evidence. ")
+        plan.scale.caveat
         + "Reconstruction error ‖x − y‖², summed over inputs, on the training samples and on "
         f"{study.option('half'):g} held-out ones, against λ of weight decay λ‖θ‖² (all parameters, "
         "no ½) and of the contractive penalty; tied weights beside them. Lines: means over "

@@ -12,7 +12,7 @@ from experiments.studies import Study
 
 CLAIMS = ("L4",)
 SCALES = ("quick", "reduced")
-RAW = (0.07, 0.09)  # L4: test error of logistic regression on pixels
+RAW = (0.074, 0.079)  # L4: error of logistic regression on pixels where it was first measured
 BEST = 0.03  # L4: the best codes stay below
 # Strengths: components of PCA, q of masking, λ of a penalty.
 _CODES = {
@@ -209,14 +209,12 @@ def _gain(raw, run) -> tuple[float, tuple[float, float]]:
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
-    """L4: pixels in their range, every kind of code better, the best one below its limit."""
-    codes = _by_code(found)
+    """L4: every kind of code better than pixels, the best one below its limit.
+
+    Beside it, whether the error on pixels is what was expected: a check of the set-up.
+    """
+    codes, steps = _by_code(found), []
     raw = codes["raw"][1]
-    # The range checks the set-up on these very digits: no interval.
-    steps = [
-        Criterion("raw pixels' error", _error(raw)[0], limit, sign, None)
-        for limit, sign in zip(RAW, (-1, +1), strict=True)
-    ]
     for code in _TRAINED:
         gain, ends = _gain(raw, codes[code][1])
         steps.append(Criterion(f"raw minus {_CODES[code][0]}", gain, 0.0, -1, ends, strict=True))
@@ -226,7 +224,9 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     steps.append(Criterion(name, error, BEST, +1, tuple(ends), strict=True))
     verdict = settle("L4", dataset, "logistic regression on codes beats raw pixels", steps, 0)
     told = ", ".join(f"{_CODES[code][0]} {_error(run)[0]:.2%}" for code, (_, run) in codes.items())
-    return [verdict._replace(numbers=f"{verdict.numbers}; test errors: {told}; one seed")]
+    expected = f"raw pixels expected at {RAW[0]:.1%} to {RAW[1]:.1%}"
+    numbers = f"{verdict.numbers}; test errors: {told} ({expected}); one seed"
+    return [verdict._replace(numbers=numbers)]
 
 
 def caption(found, plan: Plan) -> str:
@@ -237,7 +237,7 @@ def caption(found, plan: Plan) -> str:
     stopped = sum(int(run["steps"]) >= limit for _, run in codes.values())
     expected = "; grey: expected of pixels, dotted: the limit for the best codes"
     return (
-        ("" if plan.scale.evidence else "A demonstration on small data, not evidence. ")
+        plan.scale.caveat
         + f"Logistic regression (scikit-learn, lbfgs, at most {limit:g} iterations, reached by "
         f"{stopped} of {len(codes)} final fits) on {title(study.dataset)}; features centred and "
         "divided by their standard deviation plus a tenth of the mean one. Left: error on "

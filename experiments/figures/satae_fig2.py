@@ -171,16 +171,20 @@ def decide_s3(run: Mapping, dataset: str, units: str) -> Verdict:
 
 
 def explain(found, verdict: Verdict) -> list[str]:
-    """S3: what the penalty has to be compared with on the curve."""
+    """S3: how far each of its two ratios goes over the path, and what the other is there."""
     (run,) = found.values()
-    low = _SMALLEST["error"]
-    plain, penalized = geometric_mean(np.maximum(run["error"].values, low)[1:].transpose(2, 0, 1))
-    return [
-        f"On the curve the model without penalty reaches a mean energy of {plain[-1]:.1e}, the "
-        f"penalized ones, from the smallest α to the largest, {penalized[0]:.1e} to "
-        f"{penalized[-1]:.1e}: α has to be small for a ratio of {ERROR_RATIO:g}, too small to "
-        "halve the area."
-    ]
+    ratios = {}
+    for name, low in _SMALLEST.items():
+        values = np.maximum(run[name].values, low)[1:]
+        ratios[name] = geometric_mean(values[..., 1] / values[..., 0])
+    alphas, told = run["alpha"].values[1:], []
+    for name, other, label in (("area", "error", "areas"), ("error", "area", "energies")):
+        i = int(np.argmin(ratios[name]))
+        told.append(
+            f"the ratio of the {label} is smallest, {ratios[name][i]:.3g}, at α = {alphas[i]:g} "
+            f"(the other one there: {ratios[other][i]:.3g})"
+        )
+    return [f"Over the path {'; '.join(told)}."]
 
 
 _RANK = {"holds": 0, "inconclusive": 1, "fails": 2}

@@ -4,7 +4,7 @@ import numpy as np
 
 from experiments import filters, saturated
 from experiments.claims import Verdict, settle
-from experiments.criteria import Criterion, largest_at_most, mean_at_least, over_seeds
+from experiments.criteria import Criterion, largest_at_most, mean_at_least, over_seeds, spearman
 from experiments.protocol import Plan, title
 from experiments.studies import Study
 
@@ -106,13 +106,10 @@ def trend(name: str, values: np.ndarray, sign: int) -> Criterion:
 
     At most −0.9 for `sign` +1, at least 0.9 for −1.
     """
-    from scipy.stats import spearmanr
 
     def over(seeds: np.ndarray) -> float:
         mean = values[seeds].mean(axis=0)
-        if not np.isfinite(mean).all():
-            return float("nan")
-        return float(spearmanr(ALPHAS, mean).statistic) if np.ptp(mean) else 0.0
+        return spearman(np.array(ALPHAS), mean) if np.isfinite(mean).all() else np.nan
 
     return over_seeds(f"Spearman of α and {name}", over, len(values), -sign * MONOTONE, sign)
 
@@ -216,7 +213,7 @@ def caption(found, plan: Plan) -> str:
     """Sizes, rates and what is drawn."""
     first, seeds = next(iter(found)), next(iter(found)).option("seeds")
     return (
-        ("" if plan.scale.evidence else "A demonstration on small data, not evidence. ")
+        plan.scale.caveat
         + "Decoder columns of the first units (seed 0; each scaled by its largest entry, grey is "
         f"0) of saturating auto-encoders with shrink (width {WIDTH:g}, own decoder with unit-norm "
         f"columns) and saturated-linear units (SL, tied weights), and, mean and range over {seeds} "

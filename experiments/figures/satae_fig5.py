@@ -57,7 +57,7 @@ def caption(found, plan: Plan) -> str:
     ((study, run),) = found.items()
     seeds = study.option("seeds")
     return (
-        ("" if plan.scale.evidence else "A demonstration on small data, not evidence. ")
+        plan.scale.caveat
         + f"Two filters of a saturating auto-encoder with saturated-linear units on "
         f"{title(study.dataset)} (seed 0; each tile scaled by its largest entry, grey is 0) at "
         "every α: the unit whose filter is the most local at α = 0.1, and of the others the one "

@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments import claims, criteria, filters
 from experiments.claims import Verdict
-from experiments.protocol import MOMENTUM, Plan, title
+from experiments.protocol import DATA, MOMENTUM, Plan, title
 from experiments.studies import Study
 
 CLAIMS = ("codes",)  # no claim of a paper: what an encoder costs in eq. 2's own loss
@@ -43,7 +43,7 @@ def runs(plan: Plan) -> list[Study]:
         ("passes", passes),
         ("coding_batch", _CODING_BATCH),
     )
-    inputs = {"digits": 64, "mnist": 784}[dataset]
+    inputs = DATA[dataset].inputs
     work = 20.0 * samples * inputs * hidden * epochs * plan.seeds * len(STRENGTHS)
     return [Study("sparse-coding", dataset, samples, 0, options, work)]
 
@@ -209,7 +209,7 @@ def caption(found: Mapping, plan: Plan) -> str:
     """What the picture shows."""
     study = next(iter(found))
     return (
-        ("" if plan.scale.evidence else "A demonstration on small data, not evidence. ")
+        plan.scale.caveat
         + "Sparse coding (Arpit eq. 2, scikit-learn's MiniBatchDictionaryLearning, codes by "
         f"coordinate descent, {study.option('passes')} passes) and ReLU auto-encoders with the "
         "same penalty λ E‖h‖₁ on their encoder's codes (tied, linear decoding; SGD, batch "
