@@ -33,7 +33,8 @@ def checked_arrays(X, strengths, learning_rate, seeds):
 
     In the precision JAX computes with. `InputError` on anything of another shape or range.
     """
-    X = jnp.asarray(check_matrix(X))
+    with np.errstate(over="ignore"):
+        X = jnp.asarray(check_matrix(X))
     if not bool(jnp.isfinite(X).all()):
         raise InputError(f"The data holds numbers beyond the range of {X.dtype}; scale it.")
     strengths = jnp.atleast_1d(jnp.asarray(strengths, X.dtype))

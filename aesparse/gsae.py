@@ -43,7 +43,7 @@ SPARSITY: dict[str, Callable[[float, Float[Array, ""]], Float[Array, ""]]] = {
     "l2": lambda rho, t: (t - rho) ** 2,
 }
 _REACH = 1e3  # pre-activations between ± this tell a unit's range …
-_NEAR = 10.0  # … and between these, whether it attains 0 or 1: farther out sigmoid rounds to them
+_NEAR = 5.0  # … and between these, whether it attains 0 or 1: farther out smooth ones round to them
 
 
 def half_weight_norm(

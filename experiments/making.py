@@ -78,19 +78,27 @@ def make(
         kept = [s for s in specs if s not in missing]
         _require_data_of(kept, store, data, unreadable, alone=len(names) == 1)
         _train([s for s in missing if s.dataset not in unreadable], store, data, recompute)
+        undrawn = []
         for name, figure in chosen.items():
             found = {spec: store.load(spec) for spec in by_figure[name]}
             left = sum(run is None for run in found.values())
             if left:
                 print(_undrawn(name, left, len(found), shard))
                 continue
-            _publish(figure, name, plan, found, folder)
+            try:
+                _publish(figure, name, plan, found, folder)
+            except InputError as error:
+                if len(names) == 1:
+                    raise
+                undrawn.append(f"{name} was not drawn: {error}")
     if unreadable:
-        raise InputError(
+        undrawn.append(
             f"Runs on {' and '.join(unreadable)} were left out: "
             f"{' '.join(map(str, unreadable.values()))} All others are done; the same command goes "
             "on when the data is there."
         )
+    if undrawn:
+        raise InputError(" ".join(undrawn))
 
 
 def _require_effect(name: str, figure: ModuleType, plan: Plan) -> None:
@@ -111,9 +119,11 @@ def _require_data_of(
     """Data read now is that of the runs stored; else its runs are left out, or refused if alone."""
     now = {key: checksum(dataset.train) for key, dataset in data.items()}
     for spec in stored:
-        here = now.get((spec.dataset, spec.samples))
-        then = _parentage(store.load(spec))["data_sha256"] if here else None
-        if then != here and spec.dataset not in unreadable:
+        here, run = now.get((spec.dataset, spec.samples)), store.load(spec)
+        if here is None or run is None or spec.dataset in unreadable:
+            continue
+        then = _parentage(run)["data_sha256"]
+        if then != here:
             unreadable[spec.dataset] = InputError(
                 f"The data '{spec.dataset}' read now has the checksum {here[:12]}…, the stored run "
                 f"{spec.key} was trained on {then[:12]}…. Use one source of it, or --recompute on "
