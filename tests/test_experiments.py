@@ -276,7 +276,7 @@ def test_runs_on_different_data_do_not_share_a_figure(made, monkeypatch, capsys,
             message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
         assert "were trained on different data" in message
         assert "delete the runs of the other" in message
-        lost = stored(made)[-1]
+        lost = stored(made)[1]  # of the same data set
         kept = lost.read_bytes()
         lost.unlink()
         monkeypatch.setattr("experiments.making.train", None)  # would fail if called

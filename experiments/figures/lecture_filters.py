@@ -38,6 +38,7 @@ def runs(plan: Plan) -> list[Study]:
 
 def compute(study: Study, dataset):
     """Trains the cells of a kind of noise; widths of all units and a few maximizing inputs."""
+    import jax.numpy as jnp
     import xarray as xr
 
     from aesparse import corruption
@@ -52,7 +53,7 @@ def compute(study: Study, dataset):
     result = train(study, dataset.train, objective, levels, seeds=seeds)
     weight = np.asarray(result.params.weight)  # [S, G, m, n]
     lost = result.flagged_epoch >= 0
-    width = np.where(lost[..., None], np.nan, np.asarray(participation_ratio(result.params.weight)))
+    width = np.where(lost[..., None], np.nan, participation_ratio(jnp.asarray(weight)))
     cells = ("seed", "level")
     return xr.Dataset(
         {
