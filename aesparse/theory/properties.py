@@ -54,7 +54,8 @@ def non_decreasing(f: Callable, reach: float = REACH) -> Violation:
     values = jnp.vectorize(f)(t)
     rise = jnp.diff(values)
     return _worst(
-        -jnp.where(jnp.abs(rise) <= _rounding(values[1:], values[:-1]), 0, rise) / step, t[:-1]
+        -jnp.where(jnp.abs(rise) <= _rounding(reach, values[1:], values[:-1]), 0, rise) / step,
+        t[:-1],
     )
 
 
@@ -64,18 +65,20 @@ def convex(f: Callable, reach: float = REACH) -> Violation:
     values = jnp.vectorize(f)(t)
     bend = values[:-2] - 2 * values[1:-1] + values[2:]
     return _worst(
-        -jnp.where(jnp.abs(bend) <= _rounding(values[:-2], values[1:-1], values[2:]), 0, bend)
+        -jnp.where(
+            jnp.abs(bend) <= _rounding(reach, values[:-2], values[1:-1], values[2:]), 0, bend
+        )
         / step**2,
         t[1:-1],
     )
 
 
-def _rounding(*neighbours: Float[Array, " K"]) -> Float[Array, " K"]:
-    """Differences of neighbouring values up to this are rounding, no violation.
+def _rounding(reach: float, *neighbours: Float[Array, " K"]) -> Float[Array, " K"]:
+    """Differences of neighbouring values up to this are rounding of t or f, no violation.
 
     By the values at hand: the largest anywhere would hide what happens where f is small.
     """
-    return 8 * jnp.finfo(neighbours[0].dtype).eps * (1 + sum(map(jnp.abs, neighbours)))
+    return 8 * jnp.finfo(neighbours[0].dtype).eps * (reach + sum(map(jnp.abs, neighbours)))
 
 
 def slope_in_unit_interval(activation: Activation, reach: float = REACH) -> Violation:
