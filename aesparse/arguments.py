@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
-from aesparse.model import Params, init_params
+from aesparse.model import Constraint, Params, init_params
 from aesparse.objectives import Objective
 
 __all__ = [
@@ -109,6 +109,7 @@ def checked_init(
     init: Params,
     X: Array,
     cells: tuple[int, int],
+    constraint: Constraint,
     *,
     hidden: int,
     tied: bool,
@@ -116,7 +117,8 @@ def checked_init(
 ) -> Params:
     """Parameters to start from, one model per seed and strength `[S, G, ...]`, on the host.
 
-    `InputError` unless they have the structure and shapes of the grid's and are finite.
+    As they are where they lie on the constraint up to rounding, else projected. `InputError`
+    unless they have the structure and shapes of the grid's and are finite.
     """
     if not isinstance(init, Params):
         raise InputError(f"init is a {type(init).__name__}; expected Params, such as a result's.")
@@ -131,7 +133,10 @@ def checked_init(
     init = jax.tree.map(lambda leaf: np.asarray(leaf, X.dtype), init)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(init)):
         raise InputError("The parameters to start from hold NaN or inf; expected finite numbers.")
-    return init
+    with jax.default_matmul_precision("highest"):
+        projected = jax.device_get(jax.vmap(jax.vmap(constraint.project))(init))
+    near = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-5, atol=1e-6), init, projected)
+    return init if all(jax.tree.leaves(near)) else projected
 
 
 def check_bounds(objective: Objective, X: Array) -> None:

@@ -100,7 +100,7 @@ def fit_grid(
     check_objective(objective, X, strengths, hidden, tied, decoder_bias)
     if init is not None:
         shape, model = (len(seeds), len(strengths)), {"tied": tied, "decoder_bias": decoder_bias}
-        init = checked_init(init, X, shape, hidden=hidden, **model)
+        init = checked_init(init, X, shape, rows, hidden=hidden, **model)
     if cells_per_program is not None and cells_per_program < 1:
         raise InputError(f"cells_per_program is {cells_per_program}; expected at least 1.")
     check_momentum(momentum)
@@ -145,8 +145,6 @@ def fit_grid(
         )
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
         samples = (batch_size, history_samples)
-        if init is not None:
-            init = jax.device_get(jax.vmap(jax.vmap(rows.project))(init))
         return _fit(
             program, keys, X, strengths, rates, epochs, samples, on_epoch, init, checkpoints
         )

@@ -193,7 +193,7 @@ def test_a_failed_write_leaves_the_one_before(tmp_path):
         "from aesparse.checkpoints import Checkpoints\n"
         "from aesparse.errors import InputError\n"
         f"kept = Checkpoints(Path({str(kept.folder)!r}), 'this')\n"
-        "kept.latest({'w': 0, 'n': 0})\n"  # imports all that is needed
+        f"kept.latest({{'w': np.zeros({TREE['w'].shape}), 'n': np.int32(0)}})\n"  # imports all
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
         "try:\n"
         "    kept.save(2, {'w': np.random.default_rng(0).normal(size=100_000), 'n': 0})\n"

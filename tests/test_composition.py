@@ -159,4 +159,4 @@ def test_decoder_columns_return_to_the_unit_sphere_every_tenth_update(x64):
     np.testing.assert_allclose(lengths[20], 1, rtol=1e-12)
     assert np.abs(lengths[25] - 1).max() > 1e-6
     with pytest.raises(ae.InputError, match="'unit-columns' is given for tied weights"):
-        fit(objective, [0.0], constraint="unit-columns")
+        fit(objective, [0.0], X=np.resize(data(), (200, 6)), constraint="unit-columns")

@@ -29,7 +29,7 @@ def shown(figure, study, run):
     return {v.claim: v for v in figure.verdicts(found, "")}
 
 
-TINY = {"samples": 40.0, "epochs": 2.0, "inputs": 5.0, "hidden": 4.0}
+TINY = {"samples": 40.0, "batch": 4.0, "epochs": 2.0, "inputs": 5.0, "hidden": 4.0}
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +117,7 @@ TOY = {
     "alphas": (0.0, 0.1),
     "drawn": 1.0,
     "seeds": (0.0, 1.0, 2.0),
+    "batch": 4.0,
     "side": 21.0,
 }
 

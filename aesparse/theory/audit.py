@@ -15,11 +15,11 @@ from jaxtyping import Array, Float
 from aesparse.activations import Activation, get_activation
 from aesparse.data import check_matrix
 from aesparse.errors import InputError, first_line
-from aesparse.metrics import measure
+from aesparse.metrics import bias_gradient_bound, measure
 from aesparse.model import Params, get_constraint, init_params, preactivation
 from aesparse.penalties import Penalty, get_penalty
 from aesparse.reconstruction import reconstruction_error
-from aesparse.theory import properties, statements
+from aesparse.theory import properties
 from aesparse.theory.conclusion import Audit, conclude
 from aesparse.theory.families import Family, identify, probes
 from aesparse.theory.properties import Violation
@@ -188,7 +188,7 @@ def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -
         pull=np.asarray(pull.bias),
         fall_by_push=fall(push),
         fall_by_pull=fall(pull),
-        bound=np.asarray(statements.lemma1_bound(params, X, s)),
+        bound=np.asarray(bias_gradient_bound(params, reconstruction_error(params, X, X, s))),
         responses=responses(params, X, s, penalty, constraint, batch_size),
         predicted_active=np.asarray(_gaussian_activity(a, s)),
         active=np.asarray(measure(params, X, s).active),

@@ -49,8 +49,9 @@ def _reconstruction(X: Float[Array, "N n"], s: Activation) -> Callable[[Params],
 
 
 def lemma1_bound(params: Params, X: Float[Array, "N n"], s: Activation) -> Float[Array, " m"]:
-    """2 σ_r √n ‖W_j‖ with n σ_r² := E‖r‖² on `X`; untied, ‖D_j‖."""
-    return bias_gradient_bound(params, reconstruction_error(params, X, X, s))
+    """2 σ_r √n ‖W_j‖ with n σ_r² := E‖r‖² on `X`, as printed, for tied weights."""
+    tied = params._replace(decoder=None)
+    return bias_gradient_bound(tied, reconstruction_error(params, X, X, s))
 
 
 def lemma1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
