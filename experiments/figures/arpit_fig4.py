@@ -1,5 +1,7 @@
 """Arpit Figure 4: activation fraction against σ², sigmoid, unit rows."""
 
+import numpy as np
+
 from experiments import claims, criteria, curves, style
 from experiments.claims import Verdict
 from experiments.curves import collect, draw_panels, needed, only
@@ -28,6 +30,21 @@ def caption(found, plan: Plan) -> str:
 def verdicts(found, dataset: str) -> list[Verdict]:
     """A4 on one data set."""
     return all_decreasing("A4", found, dataset)
+
+
+def explain(found, verdict: Verdict) -> list[str]:
+    """How far the fraction at the largest strength had come below AE's while training went on."""
+    falls = []
+    for spec, run in found.items():
+        if f"{style.label(spec.objective)} decreasing" == verdict.statement:
+            plain, largest = (
+                r["history_activation_fraction"].values[-1] for r in (found[spec.baseline], run)
+            )
+            falls.append(plain - largest)
+    fall = np.mean(falls, axis=0)
+    last = len(fall) - 1
+    at = ", ".join(f"{fall[epoch]:.3f} after {epoch}" for epoch in (last // 5, last // 2, last))
+    return [f"The fraction at σ² = 1 lies below that at 0 by {at} epochs (mean over seeds)."]
 
 
 def all_decreasing(claim: str, found, dataset: str) -> list[Verdict]:
