@@ -158,8 +158,8 @@ def falsify(
         _check_statement(statement, project, Size(*sizes[0]))
         found = []
         for i, size in enumerate(sizes):
-            keys = jax.random.split(jax.random.fold_in(key, i), starts)
-            margin, problem = _search(statement, project, Size(*size), keys, steps)
+            begin = _starts(jax.random.fold_in(key, i), Size(*size), starts)
+            margin, problem = _search(statement, project, begin, steps)
             found.append(Falsification(float(margin), problem, (i + 1) * starts * (steps + 1)))
             if found[-1].violated:
                 return _reduced(statement, project, found[-1])
@@ -182,28 +182,32 @@ def _check_statement(statement: Statement, project: Projection, size: Size) -> N
         )
 
 
-@functools.partial(jax.jit, static_argnames=("statement", "project", "size", "steps"))
-def _search(statement, project, size, keys, steps):
+@functools.partial(jax.jit, static_argnames=("size", "count"))
+def _starts(key: PRNGKeyArray, size: Size, count: int) -> Problem:
+    """Random problems along a leading axis; compiled apart, for all statements."""
+    return jax.vmap(lambda key: _boxed(draw(key, size)))(jax.random.split(key, count))
+
+
+@functools.partial(jax.jit, static_argnames=("statement", "project"))
+def _search(statement, project, starts, steps):
     optimizer = optax.adam(_RATE)
 
     def margin_at(free: Problem) -> Float[Array, ""]:
         return smallest_margin(statement, project(free))
 
-    def step(carry, _):
+    def step(_, carry):
         free, state, best = carry
         margin, gradient = jax.value_and_grad(margin_at)(free)
         best = jax.tree.map(lambda a, b: jnp.where(margin < best[0], a, b), (margin, free), best)
         gradient = jax.tree.map(jnp.nan_to_num, gradient)
         update, state = optimizer.update(gradient, state)
-        return (_boxed(optax.apply_updates(free, update)), state, best), None
+        return _boxed(optax.apply_updates(free, update)), state, best
 
-    def one(key):
-        free = _boxed(draw(key, size))
-        carry = (free, optimizer.init(free), (jnp.inf, free))
-        (_, _, best), _ = jax.lax.scan(step, carry, length=steps + 1)
-        return best
+    def one(free):
+        carry = (free, optimizer.init(free), (jnp.asarray(jnp.inf), free))
+        return jax.lax.fori_loop(0, steps + 1, step, carry)[-1]
 
-    margins, problems = jax.vmap(one)(keys)
+    margins, problems = jax.vmap(one)(starts)
     where = jnp.argmin(margins)
     return margins[where], project(jax.tree.map(lambda leaf: leaf[where], problems))
 

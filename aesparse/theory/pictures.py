@@ -97,7 +97,7 @@ def _draw_orders(axis) -> None:
 
 def _problems(bias: float):
     keys = jax.random.split(jax.random.key(2), report.PROBLEMS)
-    problems = jax.vmap(lambda key: centred(draw(key, Size(3, 4, 12))))(keys)
+    problems = jax.jit(jax.vmap(lambda key: centred(draw(key, Size(3, 4, 12)))))(keys)
     return problems._replace(params=problems.params._replace(bias=problems.params.bias + bias))
 
 
