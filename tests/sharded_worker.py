@@ -1,4 +1,4 @@
-"""Trains one small grid over all devices and over one, in a process of its own.
+"""Trains one small grid over all devices, in a process of its own.
 
 python sharded_worker.py OUT [HOST:PORT PROCESSES NUMBER]
 """
@@ -10,19 +10,16 @@ import numpy as np
 
 import aesparse as ae
 
-out, *distributed = sys.argv[1:]
-if distributed:
-    address, processes, number = distributed
-    jax.distributed.initialize(address, int(processes), int(number))
 
-X = np.random.default_rng(0).normal(size=(200, 7)).astype(np.float32)
-seen = []
+class StoppedError(Exception):
+    """The end of an interrupted training."""
 
 
 def fit(devices, **options):
+    """The grid of these tests."""
     return ae.fit_grid(
         jax.random.key(3),
-        X,
+        np.random.default_rng(0).normal(size=(200, 7)).astype(np.float32),
         objective=ae.objectives.denoising(ae.activations.get_activation("relu")),
         strengths=[0.0, 0.1, 0.3, 0.6, 1.0],
         seeds=[0, 4],
@@ -31,23 +28,18 @@ def fit(devices, **options):
         batch_size=20,
         learning_rate=0.01,
         devices=devices,
-        **{
-            "on_epoch": lambda epoch, metrics: seen.append(np.asarray(metrics.activation_fraction)),
-            **options,
-        },
+        **options,
     )
 
 
 def stored(result) -> dict:
+    """Every array of a result by its name."""
     leaves = jax.tree_util.tree_leaves_with_path(result)
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 
 
 def interrupted(checkpoints):
     """The same on all devices, stopped after an epoch and begun again."""
-
-    class StoppedError(Exception):
-        pass
 
     def stop(epoch, metrics):
         if epoch == 2:
@@ -59,16 +51,19 @@ def interrupted(checkpoints):
         return fit(None, checkpoints=checkpoints)
 
 
-everywhere = stored(fit(None))
-epochs = np.stack(seen)
-alone = stored(fit(jax.local_devices()[:1]))
-if not distributed:
-    again = stored(interrupted(ae.Checkpoints(f"{out}-checkpoints", "this", every_seconds=0)))
-    assert all(np.array_equal(everywhere[name], leaf) for name, leaf in again.items())
-np.savez(
-    out,
-    devices=jax.device_count(),
-    epochs=epochs,
-    **{f"one{k}": v for k, v in alone.items()},
-    **{f"all{k}": v for k, v in everywhere.items()},
-)
+def main(out, *distributed):
+    """Writes the result, and what was seen after every epoch."""
+    if distributed:
+        address, processes, number = distributed
+        jax.distributed.initialize(address, int(processes), int(number))
+    seen = []
+    result = fit(None, on_epoch=lambda _, m: seen.append(np.asarray(m.activation_fraction)))
+    everywhere = stored(result)
+    if not distributed:
+        again = stored(interrupted(ae.Checkpoints(f"{out}-checkpoints", "this", every_seconds=0)))
+        assert all(np.array_equal(everywhere[name], leaf) for name, leaf in again.items())
+    np.savez(out, devices=jax.device_count(), epochs=np.stack(seen), **everywhere)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

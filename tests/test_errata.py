@@ -1,5 +1,6 @@
 """Every erratum's number against a finite difference, SciPy or a count done by hand."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,29 +19,31 @@ B = np.array([0.2, -0.3])
 X = np.array([[1.0, -0.5], [-0.7, 0.9], [-0.3, -0.4]])
 
 
+@pytest.fixture(scope="module")
 def by_name() -> dict:
-    return dict(zip((f.__name__ for f in ERRATA), errata(), strict=True))
+    with jax.enable_x64(True):
+        return dict(zip((f.__name__ for f in ERRATA), errata(), strict=True))
 
 
 def reconstruction(b, x=X, w=W):
     return np.mean(np.sum((x - expit(x @ w.T + b) @ w) ** 2, axis=1))
 
 
-def test_every_erratum_shows_two_different_numbers():
-    for erratum in errata():
+def test_every_erratum_shows_two_different_numbers(by_name):
+    for erratum in by_name.values():
         assert abs(erratum.printed - erratum.found) > 1e-3 * max(abs(erratum.printed), 1e-3)
 
 
-def test_equation_15_has_the_other_sign():
+def test_equation_15_has_the_other_sign(by_name):
     h = 1e-6
     step = np.array([h, 0])
     difference = (reconstruction(B + step) - reconstruction(B - step)) / (2 * h)
-    erratum = by_name()["bias_gradient_sign"]
+    erratum = by_name["bias_gradient_sign"]
     np.testing.assert_allclose(erratum.found, difference, rtol=1e-8)
     np.testing.assert_allclose(erratum.printed, -difference, rtol=1e-8)
 
 
-def test_equation_30_is_half_of_the_second_difference():
+def test_equation_30_is_half_of_the_second_difference(by_name):
     """ℓ(h(x)) with ℓ linearized at h(x_1): its second difference is the term of eq. 30."""
     x = X[0]
     code = expit(W @ x + B)
@@ -49,7 +52,7 @@ def test_equation_30_is_half_of_the_second_difference():
     for e in np.eye(2) * h:
         bend = expit(W @ (x + e) + B) - 2 * code + expit(W @ (x - e) + B)
         total += slope @ bend / h**2
-    erratum = by_name()["curvature_factor"]
+    erratum = by_name["curvature_factor"]
     np.testing.assert_allclose(erratum.found, total, rtol=1e-6)
     np.testing.assert_allclose(erratum.printed, total / 2, rtol=1e-6)
 
@@ -67,13 +70,13 @@ def test_equation_30_is_half_of_the_second_difference():
         ("decay_factor", 0.1, 0.2, 1e-12),
     ],
 )
-def test_the_numbers_done_by_hand(name, printed, found, tolerance):
-    erratum = by_name()[name]
+def test_the_numbers_done_by_hand(name, printed, found, tolerance, by_name):
+    erratum = by_name[name]
     assert abs(erratum.printed - printed) <= tolerance
     assert abs(erratum.found - found) <= tolerance
 
 
-def test_gsae_backpropagation_is_right_with_the_sum_over_outputs_only():
+def test_gsae_backpropagation_is_right_with_the_sum_over_outputs_only(by_name):
     # By hand, in NumPy: the loss by central differences, δ⁽²⁾ with its sum to p = 2 and to n = 3.
     W1 = np.array([[0.5, -0.2, 0.3], [-0.4, 0.6, 0.1]])
     W2 = np.array([[0.3, -0.5], [0.2, 0.4], [-0.6, 0.1]])
@@ -104,10 +107,10 @@ def test_gsae_backpropagation_is_right_with_the_sum_over_outputs_only():
     np.testing.assert_allclose(by_formula(3), gradient, atol=1e-9)
     error = np.abs(by_formula(2) - gradient).max()
     assert error > 1e-3
-    np.testing.assert_allclose(by_name()["hidden_delta_sum"].found, error, atol=1e-9)
+    np.testing.assert_allclose(by_name["hidden_delta_sum"].found, error, atol=1e-9)
 
 
-def test_the_lectures_matrix_fills_a_column_that_is_zero():
+def test_the_lectures_matrix_fills_a_column_that_is_zero(by_name):
     h = 1e-6
 
     def mean_of_unit_0(w):
@@ -117,7 +120,7 @@ def test_the_lectures_matrix_fills_a_column_that_is_zero():
         mean_of_unit_0(W.T + h * np.outer(e, [0, 1])) - mean_of_unit_0(W.T) for e in np.eye(2)
     ]
     assert column == [0.0, 0.0]
-    erratum = by_name()["mean_activation_matrix"]
+    erratum = by_name["mean_activation_matrix"]
     assert erratum.found == 0
     assert erratum.printed > 0.1
 

@@ -1,5 +1,6 @@
 """The command line end to end on a tiny scale, its restarts, and every refusal."""
 
+import functools
 import json
 import os
 import re
@@ -9,12 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import stored_runs
 import xarray as xr
 
 import aesparse as ae
+from aesparse import checkpoints
 from aesparse.errors import InputError
 from aesparse.files import replacing
 from experiments import protocol, training
@@ -34,8 +37,9 @@ def tiny(monkeypatch):
 
 
 def command(monkeypatch, *arguments):
-    """Runs the command line in this process and returns its exit status."""
+    """Runs the command line in this process, left as it is, and returns its exit status."""
     monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
+    monkeypatch.setattr("experiments.__main__.prepare", lambda: None)
     with pytest.raises(SystemExit) as stopped:
         main()
     return stopped.value.code
@@ -58,11 +62,11 @@ def test_without_a_name_the_figures_are_listed(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A tiny Figure 1 made once: the output folder."""
+    """A tiny Figure 3 made once: the output folder."""
     out = tmp_path_factory.mktemp("figure")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setitem(protocol.SCALES, "quick", TINY)
-        assert command(monkeypatch, "arpit-fig1", "--out", out) == 0
+        assert command(monkeypatch, "arpit-fig3", "--out", out) == 0
     return out
 
 
@@ -72,10 +76,10 @@ def stored(out):
 
 def test_the_figure_leaves_runs_with_parentage_and_three_files(made):
     assert {p.name for p in (made / "quick").iterdir()} == {
-        f"arpit-fig1.{kind}" for kind in ("png", "svg", "json")
+        f"arpit-fig3.{kind}" for kind in ("png", "svg", "json")
     }
-    assert (made / "quick" / "arpit-fig1.svg").stat().st_size < 300_000
-    assert len(stored(made)) == 2 * 2 * 5  # data sets × seeds × (AE and four objectives)
+    assert (made / "quick" / "arpit-fig3.svg").stat().st_size < 300_000
+    assert len(stored(made)) == 2 * 2 * 2  # data sets × seeds × (AE and eDAE)
     with xr.open_dataset(stored(made)[0], engine="scipy") as run:
         spec, parents = json.loads(run.attrs["spec"]), json.loads(run.attrs["provenance"])
         assert spec["hidden"] == 6
@@ -83,12 +87,12 @@ def test_the_figure_leaves_runs_with_parentage_and_three_files(made):
         assert wanted <= parents.keys()
         assert parents["guard_difference"] < 1e-4
         assert run.unit_active_histogram.sum() == 6 * run.sizes["strength"]
-    record = json.loads((made / "quick" / "arpit-fig1.json").read_text())
+    record = json.loads((made / "quick" / "arpit-fig3.json").read_text())
     assert not record["evidence"]
     assert "demonstration" in record["caption"]
-    assert len(record["verdicts"]) == 14
+    assert len(record["verdicts"]) == 2
     assert all(v["verdict"].startswith("demonstration") for v in record["verdicts"])
-    assert len(record["runs"]) == 20
+    assert len(record["runs"]) == 8
 
 
 def test_strength_zero_is_trained_once_and_shared(made):
@@ -102,7 +106,7 @@ def test_strength_zero_is_trained_once_and_shared(made):
 def test_fractions_under_the_baselines_preactivation_means_are_stored(made):
     """The mean of E[a_j] is moved by the bias; the weights, and so the variances, are the run's."""
     plan = Plan("quick", 2)
-    for spec in plan.specs("digits", "sae", "relu", "unit"):
+    for spec in plan.specs("digits", "edae", "relu", "unit"):
         run = RunStore(made, "quick").load(spec)
         baseline = RunStore(made, "quick").load(spec.baseline)
         assert baseline.baseline_preactivation_mean.sizes["unit"] == 6
@@ -121,18 +125,18 @@ def test_fractions_under_the_baselines_preactivation_means_are_stored(made):
 def test_repeating_the_command_trains_nothing_and_prints_the_same(made, monkeypatch, capsys):
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)}
     monkeypatch.setattr("experiments.making.train", None)  # would fail if called
-    assert command(monkeypatch, "arpit-fig1", "--out", made) == 0
+    assert command(monkeypatch, "arpit-fig3", "--out", made) == 0
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)} == before
     output = capsys.readouterr().out
-    assert output.count("A1  ") == 12
+    assert output.count("A3  ") == 2
     assert "demonstration" in output
-    assert "CAE flat" in output
+    assert "eDAE" in output
 
 
 def test_drawing_again_gives_the_same_bytes(made, monkeypatch):
-    svg = made / "quick" / "arpit-fig1.svg"
+    svg = made / "quick" / "arpit-fig3.svg"
     before = svg.read_bytes()
-    assert command(monkeypatch, "arpit-fig1", "--out", made) == 0
+    assert command(monkeypatch, "arpit-fig3", "--out", made) == 0
     assert svg.read_bytes() == before
 
 
@@ -141,7 +145,7 @@ def test_only_what_is_missing_is_trained_and_to_the_same_bits(made, monkeypatch,
     with xr.open_dataset(lost, engine="scipy") as run:
         before = run.load()
     lost.unlink()
-    assert command(monkeypatch, "arpit-fig1", "--out", made) == 0
+    assert command(monkeypatch, "arpit-fig3", "--out", made) == 0
     assert "[1/1]" in capsys.readouterr().err
     with xr.open_dataset(lost, engine="scipy") as run:
         assert run.equals(before)
@@ -149,8 +153,9 @@ def test_only_what_is_missing_is_trained_and_to_the_same_bits(made, monkeypatch,
 
 TINY_COMMAND = """
 import sys
-from experiments import protocol, training
-protocol.SCALES["quick"] = protocol.SCALES["quick"]._replace(hidden=6, samples=100, epochs=2)
+from experiments import protocol
+tiny = {"hidden": 6, "samples": 100, "epochs": 2, "datasets": ("digits",), "seeds": 4}
+protocol.SCALES["quick"] = protocol.SCALES["quick"]._replace(**tiny)
 from experiments.__main__ import main
 main()
 """
@@ -181,6 +186,72 @@ def test_killed_and_repeated_gives_the_bits_of_an_undisturbed_command(tmp_path):
     assert [p.name for p in stored(killed)] == [p.name for p in stored(undisturbed)]
     for path, other in zip(stored(killed), stored(undisturbed), strict=True):
         assert xr.load_dataset(path, engine="scipy").equals(xr.load_dataset(other, engine="scipy"))
+
+
+@pytest.fixture
+def digits():
+    return ae.data.load("digits", samples=TINY.samples)
+
+
+def one_run(objective):
+    return Plan.checked("quick", 1, None).specs("digits", objective, "relu", "unit")[0]
+
+
+def untold(epoch, metrics):
+    """An observer of epochs with nothing to say."""
+
+
+def test_an_interrupted_run_goes_on_where_it_was_and_says_so(digits, tmp_path, monkeypatch):
+    often = functools.partial(checkpoints.Checkpoints, every_seconds=0)
+    monkeypatch.setattr(checkpoints, "Checkpoints", often)
+    spec, store = one_run("dae"), RunStore(tmp_path, "quick")
+    folder = store.checkpoints(spec)
+
+    def interrupted(epoch, metrics):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.train(spec, digits, interrupted, None, folder)
+    seen = []
+    resumed = training.train(spec, digits, lambda epoch, _: seen.append(epoch), None, folder)
+    assert seen == [2]
+    parents = json.loads(resumed.attrs["provenance"])
+    assert [(a["epoch"], a["revision"]) for a in parents["interrupted"]] == [
+        (1, parents["revision"])
+    ]
+    undisturbed = training.train(spec, digits, untold)
+    assert json.loads(undisturbed.attrs["provenance"])["interrupted"] == []
+    assert resumed.equals(undisturbed)
+    other = digits._replace(train=digits.train[::-1])
+    with pytest.raises(InputError, match=r"another training .*data_sha256"):
+        training.train(spec, other, untold, None, folder)
+    store.save(spec, resumed)
+    assert not folder.exists()
+
+
+def test_other_data_and_moved_biases_are_measured_on_the_trained_models(digits, monkeypatch):
+    grids = []
+
+    def kept(*args, **options):
+        grids.append(fit_grid(*args, **options))
+        return grids[-1]
+
+    fit_grid = ae.fit_grid
+    monkeypatch.setattr(ae, "fit_grid", kept)
+    baseline = training.train(one_run("ae"), digits, untold)
+    run = training.train(one_run("dae"), digits, untold, baseline)
+    start, end = (jax.tree.map(np.asarray, grid.params) for grid in grids)
+    pixels = digits.train.astype(float)
+    mean, spread = pixels.mean(axis=0), pixels.std(axis=0) + one_run("ae").epsilon
+    X, heldout = ((rows.astype(float) - mean) / spread for rows in (digits.train, digits.heldout))
+    pulled = (X @ start.weight[0, 0].T + start.bias[0, 0]).mean(axis=0)
+    for g, (weight, bias) in enumerate(zip(end.weight[0], end.bias[0], strict=True)):
+        centred = X @ weight.T - (X @ weight.T).mean(axis=0)
+        matched = np.mean(centred + pulled > 0)
+        np.testing.assert_allclose(run.matched_activation_fraction[g], matched, atol=1e-3)
+        codes = np.maximum(heldout @ weight.T + bias, 0)
+        error = np.mean(np.sum((heldout - codes @ weight) ** 2, axis=1))
+        np.testing.assert_allclose(run.heldout_reconstruction[g], error, rtol=1e-4)
 
 
 # --- bad input ----------------------------------------------------------------------------
@@ -255,11 +326,11 @@ def test_a_stored_run_with_another_spec_is_shown_and_left_alone(
     first.write_bytes(second.read_bytes())
     try:
         with unchanged(made):
-            message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
+            message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
         assert "seed: 1 stored, 0 asked" in message
         first.write_bytes(b"nonsense")
         with unchanged(made):
-            message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
+            message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
         assert "not a readable run" in message
     finally:
         first.write_bytes(original)
@@ -273,14 +344,14 @@ def test_runs_on_different_data_do_not_share_a_figure(made, monkeypatch, capsys,
     run.assign_attrs(provenance=json.dumps(parents)).to_netcdf(path, engine="scipy")
     try:
         with unchanged(made):
-            message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
+            message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
         assert "were trained on different data" in message
         assert "delete the runs of the other" in message
         lost = stored(made)[1]  # of the same data set
         kept = lost.read_bytes()
         lost.unlink()
         monkeypatch.setattr("experiments.making.train", None)  # would fail if called
-        message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
+        message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
         assert "read now has the checksum" in message
         lost.write_bytes(kept)
     finally:
@@ -289,7 +360,7 @@ def test_runs_on_different_data_do_not_share_a_figure(made, monkeypatch, capsys,
 
 def test_a_second_writer_is_refused_and_told_who_is_first(made, monkeypatch, capsys):
     with RunStore(made, "quick").writing():
-        message = refused(monkeypatch, capsys, "arpit-fig1", "--out", made)
+        message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
     assert f"is being written by process {os.getpid()}" in message
 
 
@@ -318,8 +389,9 @@ def test_a_faulty_program_ends_the_command_without_a_traceback(monkeypatch, caps
 
 def test_run_names_depend_on_every_field_and_not_on_defaults():
     spec = Plan.checked("quick", 1, None).specs("digits", "dae", "relu", "unit")[0]
-    assert spec._replace(learning_rate=0.5).key != spec.key
-    assert spec._replace(cells_per_program=4).key != spec.key
+    for field, value in spec._asdict().items():
+        other = f"{value}x" if isinstance(value, str) else 4 if value is None else 2 * value or 1
+        assert spec._replace(**{field: other}).key != spec.key, field
     assert "cells_per_program" not in json.loads(spec.json)
 
 
@@ -334,22 +406,28 @@ def test_paper_scale_is_the_papers_protocol():
     np.testing.assert_allclose(protocol.STRENGTHS[2:], [(k / 10) ** 2 for k in range(1, 11)])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(number, tmp_path):
+def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(tmp_path):
     arguments = [sys.executable, "-c", TINY_COMMAND, "arpit-fig3", "--out", str(tmp_path)]
     with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if "epoch" in line:
-                process.send_signal(number)
+                process.send_signal(signal.SIGTERM)
                 break
         rest = process.stderr.read()
-    assert process.returncode == 128 + number
-    assert f"Stopped by {number.name}. Finished runs are stored" in rest
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Stopped by SIGTERM. Finished runs are stored" in rest
     assert "Traceback" not in rest
     store = RunStore(tmp_path, "quick")
     assert store.writer() is None
     log = [json.loads(line) for line in store.log.read_text().splitlines()]
     assert {"time", "run", "epoch", "epochs", "active"} == log[0].keys()
+
+
+def test_ctrl_c_is_such_a_signal(monkeypatch, capsys):
+    interrupt = functools.partial(os.kill, os.getpid(), signal.SIGINT)
+    monkeypatch.setattr("experiments.__main__.app", lambda **_: interrupt())
+    assert command(monkeypatch, "arpit-fig3") == 128 + signal.SIGINT
+    assert "Stopped by SIGINT. Finished runs are stored" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/2/3", "-1/2"])
@@ -376,3 +454,28 @@ def test_shards_share_the_runs_and_write_side_by_side(tmp_path):
             pass
     with store.writing(), pytest.raises(InputError), store.writing(shard=first):
         pass
+
+
+def test_shards_train_each_run_once_and_the_command_without_one_draws(
+    monkeypatch, capsys, tmp_path
+):
+    monkeypatch.setitem(SCALES, "quick", TINY._replace(epochs=stored_runs.EPOCHS))
+    trained = []
+
+    def train(spec, dataset, *others):
+        trained.append(spec.key)
+        run = stored_runs.fake(spec)
+        parents = json.loads(run.attrs["provenance"])
+        parents["data_sha256"] = training.checksum(dataset.train)
+        return run.assign_attrs(provenance=json.dumps(parents))
+
+    monkeypatch.setattr("experiments.making.train", train)
+    arguments = ("arpit-fig3", "--out", tmp_path)
+    for shard, left in (("1/2", "4 of 8 runs of arpit-fig3 are still missing"), ("2/2", None)):
+        assert command(monkeypatch, *arguments, "--shard", shard) == 0
+        told = capsys.readouterr().out
+        assert left is None or left in told
+    assert len(trained) == len(set(trained)) == 8
+    assert command(monkeypatch, *arguments) == 0
+    assert len(trained) == 8
+    assert (tmp_path / "quick" / "arpit-fig3.png").exists()

@@ -159,8 +159,8 @@ def test_a_violation_outside_the_hypotheses_does_not_count():
         b = problem.params.bias
         return Claim({"b >= 0": jnp.max(-b)}, b, b, jnp.where(b < 0, -1.0, 1.0))
 
-    assert not falsify(statement).violated
-    bare = falsify(lambda p: statement(p)._replace(hypotheses={}))
+    assert not falsify(statement, sizes=SIZES[:1]).violated
+    bare = falsify(lambda p: statement(p)._replace(hypotheses={}), sizes=SIZES[:1])
     assert bare.violated
 
 

@@ -1,16 +1,16 @@
 """The grid trainer: against NumPy, against single trainings, its guard, flags and exports."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
 from jax import export
+from scipy.stats import kstest
 
 import aesparse as ae
-from aesparse import guard
-from aesparse.model import CONSTRAINTS, Params
+from aesparse import guard, penalties
+from aesparse.model import CONSTRAINTS, Params, init_params
 from aesparse.objectives import Objective
 from aesparse.program import grid_program, shuffled
 from aesparse.sharding import Cells, cell_mesh
@@ -31,10 +31,11 @@ def data(n=6, samples=100, dtype=np.float32):
     return np.random.default_rng(1).normal(size=(samples, n)).astype(dtype)
 
 
-def fit(X=None, *, name="dae", **options):
+def fit(X=None, *, name="dae", activation="relu", **options):
     # 100 samples, batch 10, 2 epochs: 20 updates
     defaults = {"hidden": 5, "epochs": 2, "batch_size": 10, "learning_rate": 0.02}
-    defaults |= {"objective": objective(name), "strengths": STRENGTHS}
+    s = ae.activations.get_activation(activation)
+    defaults |= {"objective": objective(name, s), "strengths": STRENGTHS}
     return ae.fit_grid(jax.random.key(7), data() if X is None else X, **defaults | options)
 
 
@@ -42,15 +43,25 @@ def relative(a, b):
     return np.linalg.norm(np.asarray(a) - np.asarray(b)) / np.linalg.norm(np.asarray(b))
 
 
-@pytest.mark.parametrize("name", ["ae", "dae", "edae", "cae", "sae", "dae2"])
-def test_a_grid_equals_single_trainings(name, x64):
+def test_a_grid_equals_single_trainings(x64):
     X = data(dtype=np.float64)
-    whole = fit(X, name=name, seeds=(3, 5))
+    whole = fit(X, seeds=(3, 5))
     for s, seed in enumerate((3, 5)):
         for g, strength in enumerate(STRENGTHS):
-            single = fit(X, name=name, seeds=(seed,), strengths=[strength])
+            single = fit(X, seeds=(seed,), strengths=[strength])
             assert relative(whole.params.weight[s, g], single.params.weight[0, 0]) <= 1e-10
             assert relative(whole.params.bias[s, g], single.params.bias[0, 0]) <= 1e-10
+
+
+@pytest.mark.parametrize("name", ["ae", "edae", "cae", "sae", "dae2"])
+def test_a_cell_does_not_depend_on_its_neighbours(name, x64):
+    X = data(dtype=np.float64)
+    whole = fit(X, name=name, seeds=(3, 5)).params
+    turned = fit(X, name=name, seeds=(5, 3), strengths=STRENGTHS[::-1]).params
+    for s, g in np.ndindex(2, 3):
+        assert relative(whole.weight[s, g], turned.weight[1 - s, 2 - g]) <= 1e-10
+        assert relative(whole.bias[s, g], turned.bias[1 - s, 2 - g]) <= 1e-10
+    assert relative(whole.weight[0, 0], whole.weight[1, 0]) > 1e-3
 
 
 def test_a_grid_equals_single_trainings_in_float32():
@@ -87,11 +98,12 @@ def test_learning_rate_may_be_swept(x64):
 def _numpy_training(start, X, draws, constraint, *, rate, momentum, variance):
     """DAE with ReLU, gradient by hand; rows of W by hand; float64."""
     w, b = (np.array(v, np.float64) for v in start)
-    mw, mb = np.zeros_like(w), np.zeros_like(b)
+    mw, mb, errors = np.zeros_like(w), np.zeros_like(b), []
     for x, eps in draws:
         noisy = x + np.sqrt(variance) * eps
         a = noisy @ w.T + b
         h = np.maximum(a, 0)
+        errors.append(np.sum((x - h @ w) ** 2) / len(x))
         dy = -2 * (x - h @ w) / len(x)
         da = (dy @ w.T) * (a > 0)
         mw, mb = momentum * mw + h.T @ dy + da.T @ noisy, momentum * mb + da.sum(0)
@@ -103,13 +115,13 @@ def _numpy_training(start, X, draws, constraint, *, rate, momentum, variance):
             w = w / lengths
         if constraint == "max-norm":
             w = w / np.maximum(lengths, 1)
-    return w, b
+    return w, b, np.mean(errors)
 
 
 # "unit-columns" is for an own decoder; test_composition follows its columns.
 @pytest.mark.parametrize("constraint", sorted(set(CONSTRAINTS) - {"unit-columns"}))
 def test_training_equals_numpy_step_by_step(constraint, x64):
-    X = data(dtype=np.float64)
+    X = data(samples=105, dtype=np.float64)  # the last 5 of an order are left out
     result = fit(
         X, constraint=constraint, strengths=[0.3], epochs=1, learning_rate=0.05, momentum=0.8
     )
@@ -132,7 +144,7 @@ def test_training_equals_numpy_step_by_step(constraint, x64):
     draws = [draw_batch(noise_key, jnp.asarray(X), order, jnp.int32(i), 10) for i in range(10)]
     assert len(np.unique(np.concatenate([x for x, _ in draws]), axis=0)) == 100
     draws = [(np.asarray(x), np.asarray(eps)) for x, eps in draws]
-    w, b = _numpy_training(
+    w, b, error = _numpy_training(
         (start.weight[0], start.bias[0]),
         X,
         draws,
@@ -142,28 +154,44 @@ def test_training_equals_numpy_step_by_step(constraint, x64):
         variance=0.3,
     )
     assert relative(result.params.weight[0, 0], w) <= 1e-10
+    assert relative(result.losses["reconstruction"][0, 0, 0], error) <= 1e-10
+    lengths = np.linalg.norm(result.params.weight, axis=-1)
+    if constraint.startswith("unit"):
+        np.testing.assert_allclose(lengths, 1, rtol=1e-12)
+    if constraint == "max-norm":
+        assert lengths.max() <= 1 + 1e-12
     if constraint == "unit-frozen-bias":
         assert not np.any(result.params.bias)
     else:
         assert relative(result.params.bias[0, 0], b) <= 1e-10
 
 
-def test_row_lengths_stay_on_the_constraint():
-    for name in ("unit", "unit-rescale", "unit-frozen-bias"):
-        lengths = np.linalg.norm(fit(constraint=name, epochs=20).params.weight, axis=-1)
-        np.testing.assert_allclose(lengths, 1.0, rtol=1e-6)
-    assert np.linalg.norm(fit(constraint="max-norm").params.weight, axis=-1).max() <= 1 + 1e-6
-    assert np.linalg.norm(fit(constraint="free").params.weight, axis=-1).max() > 1.01
+def test_weights_begin_uniform_within_glorots_bound():
+    params = init_params(jax.random.key(0), 200, 300, tied=False, decoder_bias=True)
+    bound = np.sqrt(6 / 500)  # Glorot & Bengio 2010, eq. 16
+    for leaf in (params.weight, params.decoder):
+        assert kstest(np.ravel(leaf) / bound, "uniform", (-1, 2)).pvalue > 1e-3
+    assert abs(np.corrcoef(np.ravel(params.weight.T), np.ravel(params.decoder))[0, 1]) < 0.02
+    assert not np.any(params.bias)
+    assert not np.any(params.decoder_bias)
+
+
+def test_rounding_does_not_move_rows_off_the_sphere_in_200_updates():
+    lengths = np.linalg.norm(fit(epochs=20).params.weight, axis=-1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-6)
 
 
 def test_under_unit_rows_relu_cae_and_mdae_train_exactly_like_ae(x64):
     """T13: their penalty gradient is radial; plain rescaling lets it into the momentum."""
+    terms = (("cae", penalties.contractive), ("mdae", penalties.marginalized))
+    options = {"objective": ae.objectives.composed(RELU, terms=terms)}
+    options["strengths"] = np.array([[0.0, 0], [1, 0], [0, 1]])
     X = data(dtype=np.float64)
-    plain = fit(X, name="ae", strengths=[1.0]).params.weight
-    for name in ("cae", "mdae"):
-        assert relative(fit(X, name=name, strengths=[1.0]).params.weight, plain) <= 1e-12
-        rescaled = fit(X, name=name, strengths=[1.0], constraint="unit-rescale")
-        assert relative(rescaled.params.weight, plain) > 1e-3
+    for constraint, trains_alike in (("unit", True), ("unit-rescale", False)):
+        plain, *others = fit(X, constraint=constraint, **options).params.weight[0]
+        for other in others:
+            difference = relative(other, plain)
+            assert difference <= 1e-12 if trains_alike else difference > 1e-3
 
 
 def test_a_diverging_cell_is_flagged_and_touches_nobody():
@@ -189,8 +217,57 @@ def test_history_starts_before_training_and_callback_sees_every_epoch():
     np.testing.assert_array_equal(fraction[:, 0, 0], fraction[:, 2, 0])
 
 
-def test_parameters_survive_a_round_trip_through_a_file(tmp_path):
-    params = fit(tied=False, decoder_bias=True).params
+def test_history_looks_at_the_first_samples_and_the_metrics_at_all():
+    X = data()
+    result = fit(X, history_samples=40)
+    a = np.einsum("bn,gmn->gbm", X, result.params.weight[0]) + result.params.bias[0, :, None]
+    found = result.history.activation_fraction[0, :, -1]
+    np.testing.assert_allclose(found, (a[:, :40] > 0).mean((1, 2)), rtol=1e-6)
+    found = result.metrics.activation_fraction[0]
+    np.testing.assert_allclose(found, (a > 0).mean((1, 2)), rtol=1e-6)
+
+
+def test_products_are_computed_at_the_precision_asked_for(monkeypatch):
+    monkeypatch.setattr("aesparse.grid.check_objective", lambda *_: None)  # looks at shapes alone
+    seen = set()
+
+    def spying(params, x, eps, strength):
+        seen.add(jax.config.jax_default_matmul_precision)
+        return objective("ae")(params, x, eps, strength)
+
+    fit(objective=Objective(spying, RELU), matmul_precision="high", epochs=1)
+    assert seen == {"high"}  # compiled, op by op, and measured
+
+
+def test_pressure_is_that_of_each_cell(x64):
+    """Theorem 1's condition of every model at its strength, from complex-step gradients."""
+    X, strengths = data(dtype=np.float64), [0.0, 0.5, 50.0]
+    options = {"strengths": strengths, "learning_rate": 1e-3}
+    found = fit(X, name="sae", activation="sigmoid", seeds=(3, 5), **options)
+    for s, g in np.ndindex(2, 3):
+        p = {k: np.asarray(getattr(found.params, k)[s, g]) for k in ("weight", "bias")}
+
+        def penalty(q, g=g):
+            loss = oracles.OBJECTIVES["sae"]
+            error = oracles.OBJECTIVES["ae"](q, X, 0 * X, 0.0, oracles.ACTIVATIONS["sigmoid"])
+            return loss(q, X, 0 * X, strengths[g], oracles.ACTIVATIONS["sigmoid"]) - error
+
+        error = oracles.OBJECTIVES["ae"](p, X, 0 * X, 0.0, oracles.ACTIVATIONS["sigmoid"])
+        gradient = oracles.complex_step_gradient(penalty, p)["bias"]
+        ratio = gradient / (2 * np.sqrt(error) * np.linalg.norm(p["weight"], axis=1))
+        assert found.pressure.share[s, g, -1] == pytest.approx(np.mean(ratio > 1), abs=1e-12)
+        assert found.pressure.largest[s, g, -1] == pytest.approx(ratio.max(), abs=1e-9)
+    assert len(np.unique(found.pressure.share[..., -1])) > 1
+
+
+def some_params(rng):
+    shapes = {"weight": (1, 3, 5, 6), "bias": (1, 3, 5), "decoder_bias": (1, 3, 6)}
+    shapes["decoder"] = (1, 3, 6, 5)
+    return Params(**{k: rng.normal(size=v).astype(np.float32) for k, v in shapes.items()})
+
+
+def test_parameters_survive_a_round_trip_through_a_file(tmp_path, rng):
+    params = some_params(rng)
     ae.save_params(tmp_path / "grid.npz", params)
     jax.tree.map(np.testing.assert_array_equal, ae.load_params(tmp_path / "grid.npz"), params)
     (tmp_path / "text.npz").write_text("no archive")
@@ -208,8 +285,8 @@ def test_parameters_survive_a_round_trip_through_a_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
-def test_a_dot_in_a_name_is_part_of_it(tmp_path):
-    params = fit(epochs=1).params
+def test_a_dot_in_a_name_is_part_of_it(tmp_path, rng):
+    params = some_params(rng)
     ae.save_params(tmp_path / "cell-0.001", params)
     ae.save_params(tmp_path / "cell-0.005", params)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cell-0.001.npz", "cell-0.005.npz"]
@@ -405,23 +482,30 @@ def test_a_penalty_that_returns_a_vector_is_refused():
         fit(objective=ae.objectives.regularized(RELU, vector))
 
 
-def test_a_penalty_on_an_untied_decoder_enters(x64):
+def test_a_penalty_on_an_untied_decoder_enters(x64, rng):
     def decoder_decay(params, x, *, activation):
         return jnp.sum(params.decoder**2) + jnp.sum(params.decoder_bias**2)
 
     decay = ae.objectives.regularized(RELU, decoder_decay)
-    X = data(dtype=np.float64)
-    result = fit(X, objective=decay, strengths=[0.0, 2.0], tied=False, decoder_bias=True)
-    plain, decayed = np.linalg.norm(np.asarray(result.params.decoder[0]), axis=(1, 2))
-    assert decayed < 0.9 * plain
+    params = Params(*(jnp.asarray(leaf[0, 0], float) for leaf in some_params(rng)))
+    X = jnp.asarray(data(dtype=np.float64))
+
+    def gradient(strength):
+        return jax.grad(lambda p: decay(p, X, X, jnp.asarray(strength))[0])(params)
+
+    added = jax.tree.map(jnp.subtract, gradient(0.3), gradient(0.0))
+    np.testing.assert_allclose(added.decoder, 0.6 * params.decoder, rtol=1e-10)
+    np.testing.assert_allclose(added.decoder_bias, 0.6 * params.decoder_bias, rtol=1e-10)
+    np.testing.assert_allclose(added.weight, 0, atol=1e-10)
 
 
 def test_measure_grid_equals_one_model_at_a_time():
     result = fit(seeds=(0, 1))
     other = data(samples=37)
     units, metrics = ae.measure_grid(result.params, other, objective())
-    one = functools.partial(ae.metrics.measure, x=jnp.asarray(other), activation=RELU)
-    for s, g in np.ndindex(2, 3):
-        single = Params(result.params.weight[s, g], result.params.bias[s, g])
-        np.testing.assert_allclose(units.active[s, g], one(single).active)
+    a = np.einsum("bn,sgmn->sgbm", other, result.params.weight) + result.params.bias[:, :, None]
+    np.testing.assert_allclose(units.active, (a > 0).mean(2), rtol=1e-6)
+    x_hat = np.einsum("sgbm,sgmn->sgbn", np.maximum(a, 0), result.params.weight)
+    errors = np.sum((other - x_hat) ** 2, -1).mean(-1)
+    np.testing.assert_allclose(metrics.reconstruction, errors, rtol=1e-5)
     assert metrics.reconstruction.shape == (2, 3)

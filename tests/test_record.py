@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import stored_runs
 
+from aesparse.errors import InputError
 from experiments import protocol, record
 from experiments.__main__ import main
 from experiments.claims import Verdict
@@ -23,11 +24,15 @@ TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=6, evidence=True, 
 ARPIT = [n for n in figure_names() if n.startswith("arpit") and "reduced" in scales(get_figure(n))]
 
 
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
+def short(monkeypatch):
     """Both deciding scales with the embedded data."""
     monkeypatch.setitem(protocol.SCALES, "reduced", TINY)
     monkeypatch.setitem(protocol.SCALES, "paper", TINY._replace(seeds=1))
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    short(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +40,25 @@ def stored(tmp_path_factory):
     """All runs of all figures at the tiny reduced scale."""
     out = tmp_path_factory.mktemp("record")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(protocol.SCALES, "reduced", TINY)
+        short(monkeypatch)
         plan = Plan.checked("reduced", None, None)
         specs = [spec for name in ARPIT for spec in get_figure(name).runs(plan)]
         stored_runs.store_all(out, "reduced", specs)
     return out
 
 
-def command(monkeypatch, capsys, *arguments):
-    """Exit status, standard output and standard error of the command line."""
+def run(monkeypatch, *arguments):
+    """The exit status of the command line, in this process, which is left as it is."""
     monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
+    monkeypatch.setattr("experiments.__main__.prepare", lambda: None)
     with pytest.raises(SystemExit) as stopped:
         main()
-    return stopped.value.code, *capsys.readouterr()
+    return stopped.value.code
+
+
+def command(monkeypatch, capsys, *arguments):
+    """Exit status, standard output and standard error."""
+    return run(monkeypatch, *arguments), *capsys.readouterr()
 
 
 def test_every_claim_is_decided_as_constructed(stored, monkeypatch, capsys):
@@ -294,12 +305,11 @@ def test_the_table_is_written_between_markers_and_nowhere_else(
     assert written.endswith(f"\n\n{end}\nafter\n")
     assert "outdated" not in written
     assert "| A1 | reduced | 8×8 digits | CAE flat | holds |" in written
-    assert command(monkeypatch, capsys, *arguments)[0] == 0
-    assert readme.read_text() == written
+    record.write_between_markers(readme, "another table")
+    assert readme.read_text() == f"before\n{begin}\n\nanother table\n\n{end}\nafter\n"
     readme.write_text("no markers\n")
-    status, _, error = command(monkeypatch, capsys, *arguments)
-    assert status == 2
-    assert "does not hold the markers" in error
+    with pytest.raises(InputError, match="does not hold the markers"):
+        record.write_between_markers(readme, "a table")
     assert readme.read_text() == "no markers\n"
 
 
@@ -320,14 +330,14 @@ class Page(HTMLParser):
             self.pictures.append(found["src"])
 
 
-@pytest.fixture
-def page(stored, monkeypatch, capsys):
+@pytest.fixture(scope="module")
+def page(stored):
     """The report of the stored runs, with two figures drawn."""
-    for name in ("arpit-fig1", "arpit-terms"):
-        command(monkeypatch, capsys, name, "--scale", "reduced", "--out", stored)
-    status, printed, error = command(monkeypatch, capsys, "report", "--out", stored)
-    assert status == 0, error
-    assert "index.html" in printed
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        short(monkeypatch)
+        for name in ("arpit-fig1", "arpit-terms"):
+            run(monkeypatch, name, "--scale", "reduced", "--out", stored)
+        assert run(monkeypatch, "report", "--out", stored) == 0
     return stored / "index.html"
 
 

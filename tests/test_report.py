@@ -11,6 +11,7 @@ from aesparse.__main__ import app
 from aesparse.theory import pictures, report
 from aesparse.theory.conclusion import NOT_GUARANTEED
 from aesparse.theory.conjectures import CONJECTURES
+from aesparse.theory.errata import decay_factor
 from aesparse.theory.falsifier import SIZES
 
 FIGURES = Path(__file__).parents[1] / "figures"
@@ -22,7 +23,10 @@ def few():
 
 
 def test_command_theorems_writes_table_pictures_and_json(tmp_path, monkeypatch):
+    """The whole way, with few statements; each has its own test, and `-m long` runs all."""
     monkeypatch.setattr(report, "CONJECTURES", few())
+    monkeypatch.setattr(report, "ACTIVATIONS", {"relu": None})
+    monkeypatch.setattr(report, "errata", lambda: [decay_factor()])
     monkeypatch.setattr(pictures, "CONJECTURES", few())
     monkeypatch.setattr(report, "_EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path)])
