@@ -17,6 +17,7 @@ from experiments.criteria import (
     classify,
     resamples,
 )
+from experiments.protocol import title
 
 __all__ = ["Verdict", "classes_agree", "classes_differ", "decide", "settle", "unless_flagged"]
 
@@ -64,7 +65,7 @@ def settle(
 
 def classes_differ(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
     """The classes of two curves, on two data sets, differ; in 95% of resampled seeds."""
-    names = [f"{c.dataset} {classify(c)}" for c in (a, b)]
+    names = [f"{title(c.dataset)} {classify(c)}" for c in (a, b)]
     differ = classify(a) != classify(b)
     shares = [_class_shares(c) for c in (a, b)]
     alike = sum(shares[0].get(k, 0) * shares[1].get(k, 0) for k in shares[0])
