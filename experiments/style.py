@@ -174,6 +174,7 @@ def legend(figure, axis, flagged: bool) -> None:
     )
     if flagged:
         handles.append(Line2D([], [], color="#000000", marker="x", linestyle="", label="flagged"))
+    rows = -(-len(handles) // 6)  # equally full
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False
+        handles=handles, loc="outside lower center", ncols=-(-len(handles) // rows), frameon=False
     )
