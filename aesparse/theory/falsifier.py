@@ -27,6 +27,7 @@ __all__ = [
     "centred",
     "describe",
     "draw",
+    "draw_many",
     "falsify",
     "smallest_margin",
     "whitened",
@@ -113,6 +114,12 @@ def draw(key: PRNGKeyArray, size: Size) -> Problem:
     )
 
 
+@functools.partial(jax.jit, static_argnames=("size", "count"))
+def draw_many(key: PRNGKeyArray, size: Size, count: int) -> Problem:
+    """Random problems along a leading axis, by one program for all statements about them."""
+    return jax.vmap(lambda key: draw(key, size))(jax.random.split(key, count))
+
+
 def _boxed(problem: Problem) -> Problem:
     def params(p: Params) -> Params:
         return Params(jnp.clip(p.weight, -_WEIGHT, _WEIGHT), jnp.clip(p.bias, -_BIAS, _BIAS))
@@ -158,7 +165,7 @@ def falsify(
         _check_statement(statement, project, Size(*sizes[0]))
         found = []
         for i, size in enumerate(sizes):
-            begin = _starts(jax.random.fold_in(key, i), Size(*size), starts)
+            begin = draw_many(jax.random.fold_in(key, i), Size(*size), starts)
             margin, problem = _search(statement, project, begin, steps)
             found.append(Falsification(float(margin), problem, (i + 1) * starts * (steps + 1)))
             if found[-1].violated:
@@ -182,12 +189,6 @@ def _check_statement(statement: Statement, project: Projection, size: Size) -> N
         )
 
 
-@functools.partial(jax.jit, static_argnames=("size", "count"))
-def _starts(key: PRNGKeyArray, size: Size, count: int) -> Problem:
-    """Random problems along a leading axis; compiled apart, for all statements."""
-    return jax.vmap(lambda key: _boxed(draw(key, size)))(jax.random.split(key, count))
-
-
 @functools.partial(jax.jit, static_argnames=("statement", "project"))
 def _search(statement, project, starts, steps):
     optimizer = optax.adam(_RATE)
@@ -204,6 +205,7 @@ def _search(statement, project, starts, steps):
         return _boxed(optax.apply_updates(free, update)), state, best
 
     def one(free):
+        free = _boxed(free)
         carry = (free, optimizer.init(free), (jnp.asarray(jnp.inf), free))
         return jax.lax.fori_loop(0, steps + 1, step, carry)[-1]
 

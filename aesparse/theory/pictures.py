@@ -9,7 +9,7 @@ from aesparse.model import preactivation
 from aesparse.theory import properties, report, sparsity, statements
 from aesparse.theory.conclusion import Audit
 from aesparse.theory.conjectures import CONJECTURES
-from aesparse.theory.falsifier import Size, centred, draw
+from aesparse.theory.falsifier import Size, centred, draw_many
 from aesparse.theory.response import STRENGTHS
 
 __all__ = ["draw_audit", "draw_theorems"]
@@ -96,8 +96,8 @@ def _draw_orders(axis) -> None:
 
 
 def _problems(bias: float):
-    keys = jax.random.split(jax.random.key(2), report.PROBLEMS)
-    problems = jax.jit(jax.vmap(lambda key: centred(draw(key, Size(3, 4, 12)))))(keys)
+    problems = draw_many(jax.random.key(2), Size(3, 4, 12), report.PROBLEMS)
+    problems = jax.vmap(centred)(problems)
     return problems._replace(params=problems.params._replace(bias=problems.params.bias + bias))
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from aesparse import penalties
 from aesparse.activations import ACTIVATIONS, get_activation
@@ -23,11 +23,10 @@ from aesparse.theory.errata import errata
 from aesparse.theory.falsifier import (
     SIZES,
     Falsification,
-    Problem,
     Size,
     centred,
     describe,
-    draw,
+    draw_many,
     falsify,
     smallest_margin,
 )
@@ -56,12 +55,6 @@ class Row(NamedTuple):
     details: dict
 
 
-@functools.partial(jax.jit, static_argnames=("count", "size"))
-def _drawn(key: PRNGKeyArray, count: int, size: Size = _SIZE) -> Problem:
-    """Random problems along a leading axis; compiled apart, for all statements."""
-    return jax.vmap(lambda key: draw(key, size))(jax.random.split(key, count))
-
-
 @functools.cache
 def margins(conjecture: Conjecture, count: int = PROBLEMS) -> Float[np.ndarray, " K"]:
     """The smallest margin of a conjecture on `count` random problems at which it claims something.
@@ -76,7 +69,7 @@ def margins(conjecture: Conjecture, count: int = PROBLEMS) -> Float[np.ndarray, 
 
     found = np.zeros(0)
     for round_ in range(_REDRAWS):
-        drawn = np.asarray(each(_drawn(jax.random.key(1 + round_), count)))
+        drawn = np.asarray(each(draw_many(jax.random.key(1 + round_), _SIZE, count)))
         found = np.concatenate([found, drawn[np.isfinite(drawn)]])
         if len(found) >= count:
             break
@@ -175,7 +168,7 @@ def _along_descent() -> Row:
 def _bounds() -> Row:
     """T5's bounds beside the frequency found, where E[a_j] < a_min."""
     s = get_activation("relu")
-    problems = jax.vmap(centred)(_drawn(jax.random.key(2), PROBLEMS))
+    problems = jax.vmap(centred)(draw_many(jax.random.key(2), _SIZE, PROBLEMS))
     params = problems.params._replace(bias=problems.params.bias - 4)
     found = jax.jit(jax.vmap(lambda p, X: sparsity.theorem2_bounds(p, X, s)))(params, problems.X)
     below = np.asarray(found["cantelli"]) > 0
@@ -223,7 +216,7 @@ def _orders() -> Row:
 
 def _remainders() -> Row:
     """T6 on random problems of ordinary size, at σ = 2⁻⁷."""
-    problems = _drawn(jax.random.key(3), PROBLEMS, Size(1, 3, 6))
+    problems = draw_many(jax.random.key(3), Size(1, 3, 6), PROBLEMS)
     left, holds = {}, True
     for name in _SMOOTH:
         s = get_activation(name)
