@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import sys
 import threading
 import time
 import warnings
@@ -24,6 +25,7 @@ from aesparse.errors import InputError, first_line
 __all__ = ["Checkpoints", "Resumed"]
 
 _KEPT = 2
+_LATE_SECONDS = 0.5  # within which the threads of a failed write have ended
 
 
 class Resumed(NamedTuple):
@@ -104,6 +106,7 @@ class Checkpoints:
                     manager.delete(epoch)
                 manager.save(epoch, args=parts, force=True)
             except (OSError, ValueError) as error:  # tensorstore reports a full disk as the latter
+                time.sleep(_LATE_SECONDS)  # the other arrays' threads fail too, while kept quiet
                 raise InputError(
                     f"The checkpoint {self.folder / str(epoch)} could not be written "
                     f"({first_line(error)}); what was saved before is intact. Make room and "
@@ -177,17 +180,17 @@ def _quiet() -> Iterator[None]:
 
     Its failures are raised as well, and told in one sentence.
     """
-    log, hook = logging.getLogger("absl"), threading.excepthook
+    log, hook, unraisable = logging.getLogger("absl"), threading.excepthook, sys.unraisablehook
     level = log.level
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         log.setLevel(logging.CRITICAL + 1)
-        threading.excepthook = lambda arguments: None
+        threading.excepthook = sys.unraisablehook = lambda arguments: None
         try:
             yield
         finally:
             log.setLevel(level)
-            threading.excepthook = hook
+            threading.excepthook, sys.unraisablehook = hook, unraisable
 
 
 def _fitting(leaves: list[np.ndarray], like: list) -> bool:
