@@ -323,6 +323,7 @@ def test_a_scalar_function_with_a_branch_is_elementwise(X):
     assert audit(s, get_penalty("sae"), X, hidden=4).conclusion == SPARSIFIES
 
 
+@pytest.mark.long
 def test_command_audits_functions_of_ones_own(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import jax.numpy as jnp\n"

@@ -97,6 +97,7 @@ def fit(objective, strengths, X=None, epochs=1, key=7, **options):
     )
 
 
+@pytest.mark.long
 def test_a_grid_over_two_coefficients_equals_single_trainings(x64):
     objective = composed(SIGMOID, terms=(DECAY, CONTRACTION))
     grid = np.array([[0.0, 0.5], [0.01, 0.0], [0.02, 1.0]])
@@ -109,6 +110,7 @@ def test_a_grid_over_two_coefficients_equals_single_trainings(x64):
     assert set(whole.losses) == {"loss", "reconstruction", "decay", "contraction"}
 
 
+@pytest.mark.long
 def test_training_goes_on_from_given_parameters(x64):
     """Without momentum, two epochs of one program are one epoch and then another."""
     objective = composed(SIGMOID, terms=(CONTRACTION,))

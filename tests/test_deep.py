@@ -229,6 +229,7 @@ def test_one_layer_trains_as_the_grid_of_one_layer_models(x64):
     assert found.guard <= 1e-10
 
 
+@pytest.mark.long
 def test_a_deep_cell_does_not_depend_on_its_neighbours(x64):
     model, init = deep.from_flax(two_layer_encoder(), dense(N), N)
     objective = deep.regularized(model, deep.contractive_probed(model.encode))

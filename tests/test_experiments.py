@@ -167,6 +167,7 @@ def separately(out, **options):
     return subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.DEVNULL, **options)
 
 
+@pytest.mark.long
 def test_killed_and_repeated_gives_the_bits_of_an_undisturbed_command(tmp_path):
     # Undisturbed in a process of its own too: a command makes every core a device.
     killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"

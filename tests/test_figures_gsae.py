@@ -52,6 +52,7 @@ def stored(run):
     return run.assign_attrs(provenance='{"data_sha256": ""}')
 
 
+@pytest.mark.long
 def test_figure_1_end_to_end(monkeypatch):
     monkeypatch.setattr(gsae_fig1, "_TILES", 4)
     sizes = {"hidden": 4, "iterations": 20, "draws": 20, "checked": 10}
@@ -112,6 +113,7 @@ def test_rows_of_the_same_moments_have_the_same_loss(x64):
     np.testing.assert_allclose(one, two, rtol=1e-12)
 
 
+@pytest.mark.long
 def test_the_linear_autoencoder_reaches_the_principal_subspace():
     studies = [
         shrunk(s, hidden=3, rank=2, iterations=(5.0, 200.0)) for s in gsae_pca.runs(PLAN)[:2]
@@ -152,6 +154,7 @@ def test_g2_is_decided_by_the_last_largest_angle(angles, expected):
     assert "2.5e-01 above" in why
 
 
+@pytest.mark.long
 def test_penalties_end_to_end():
     studies = [shrunk(s, hidden=4, iterations=10) for s in gsae_penalties.runs(PLAN)[::2]]
     run = stored(gsae_penalties.compute(studies[1], small()))
@@ -186,6 +189,7 @@ def test_g4_is_decided_by_the_rank_correlation(curve, expected):
     assert gsae_penalties._falls(means, "mnist", "sigmoid", "kl").verdict == "inconclusive"
 
 
+@pytest.mark.long
 def test_sparse_coding_end_to_end(monkeypatch):
     monkeypatch.setattr(sparse_coding, "_TILES", 4)
     (study,) = sparse_coding.runs(PLAN)

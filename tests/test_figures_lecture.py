@@ -196,6 +196,7 @@ def test_filters_are_drawn_with_their_sizes_in_the_caption():
     assert lecture_filters.caption(found, QUICK).startswith("A demonstration on small data")
 
 
+@pytest.mark.long
 def test_filters_are_trained_and_measured(rng):
     study = lecture_filters.runs(QUICK)[0]
     run = lecture_filters.compute(changed(study, tiles=4, **TINY), small_data(rng))
@@ -270,6 +271,7 @@ def test_the_probe_is_scikit_learns_on_features_scaled_by_hand(digits):
     assert 0.02 < float(run["wrong"].mean()) < 0.2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", ["pca", "dae", "sae", "satae"])
 def test_every_code_recognizes_digits_better_than_chance(code, digits):
     study = probes()[code]
@@ -383,6 +385,7 @@ def test_gaps_decide_at_the_strength_with_the_lowest_held_out_error(found, verdi
     assert "over 5 seeds" in lecture_overfit.caption(found, REDUCED)
 
 
+@pytest.mark.long
 def test_errors_are_measured_on_three_parts(rng):
     data = small_data(rng)
     for study in lecture_overfit.runs(QUICK)[1:]:

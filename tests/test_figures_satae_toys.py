@@ -38,6 +38,7 @@ def first():
     return study, satae_fig1.compute(study, None)
 
 
+@pytest.mark.long
 def test_figure_1_decides_its_claims(first):
     verdicts = shown(satae_fig1, *first)
     assert {c: v.verdict for c, v in verdicts.items()} == dict.fromkeys(("S1", "S2", "S7"), "holds")
@@ -122,6 +123,7 @@ TOY = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("figure", [satae_fig2, satae_fig3])
 def test_toy_figures_are_computed_and_drawn(figure):
     study = study_with(figure, **TOY)

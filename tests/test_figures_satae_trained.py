@@ -95,6 +95,7 @@ def test_the_identity_study_decides_by_loss_penalty_units_and_contrast():
     assert verdict.verdict == "fails"
 
 
+@pytest.mark.long
 def test_the_penalty_acts_on_the_path_alone_and_the_control_goes_on_training(run):
     penalty, error = run["saturation"].values, run["reconstruction"].values
     assert penalty.shape == (2, 2, 6)
@@ -103,6 +104,7 @@ def test_the_penalty_acts_on_the_path_alone_and_the_control_goes_on_training(run
     assert (error[:, 1, 1:] < error[:, 1, :-1]).all()
 
 
+@pytest.mark.long
 def test_participation_is_that_of_the_decoder_columns(run):
     for i, stage in enumerate((0, 2)):
         tiles = run["tile"].values[i].astype(float)
@@ -138,6 +140,7 @@ def test_another_stage_and_another_rate_compile_nothing():
     assert compiled  # the listener hears
 
 
+@pytest.mark.long
 def test_shrink_has_its_own_decoder_with_unit_columns():
     shrink = {"nonlinearity": "shrink", "width": 0.5, "constraint": "unit-columns", "control": 0}
     X = saturated.normalized(patches().train, binary=False)

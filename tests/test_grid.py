@@ -88,6 +88,7 @@ def test_equal_specs_give_identical_bits():
     jax.tree.map(np.testing.assert_array_equal, first.history, second.history)
 
 
+@pytest.mark.long
 def test_learning_rate_may_be_swept(x64):
     X = data(dtype=np.float64)
     swept = fit(X, strengths=[0.1, 0.1], learning_rate=np.array([0.01, 0.02]))
@@ -314,6 +315,7 @@ def test_one_epoch_lowers_for_cpu_cuda_and_tpu():
 # --- the numerics guard -------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_guard_checks_every_compiled_program_once_and_reports_its_difference(monkeypatch):
     calls = []
 

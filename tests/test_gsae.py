@@ -180,6 +180,7 @@ def test_linear_autoencoder_with_weight_decay_reaches_its_closed_form_minimum(x6
     assert found.guard < 1e-10
 
 
+@pytest.mark.long
 def test_it_agrees_with_scipy_on_the_sparse_autoencoder(x64):
     p, x = problem(samples=30)
     act, strength = oracles.ACTIVATIONS["sigmoid"], (0.1, 0.5)

@@ -10,6 +10,7 @@ import types
 from pathlib import Path
 
 import numpy as np
+import pytest
 import stored_runs
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -40,6 +41,7 @@ def test_the_python_example_runs_and_does_what_it_says(capsys):
     assert len(ast.parse(example).body) <= 10
 
 
+@pytest.mark.long
 def test_the_audit_of_an_own_function_answers_in_its_first_line(capsys):
     example = blocks("python")[-1]
     exec(compile(example, "README.md", "exec"), {})
@@ -64,6 +66,7 @@ def test_a_figure_of_ones_own_is_one_file(monkeypatch, tmp_path, capsys):
     assert "mine  8×8 digits: CAE flat: demonstration (holds)" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_the_deep_example_contracts_with_the_strength():
     names = {}
     exec(compile(blocks("python")[2], "README.md", "exec"), names)

@@ -22,6 +22,7 @@ def few():
     return (CONJECTURES[0], next(c for c in CONJECTURES if not c.true))
 
 
+@pytest.mark.long
 def test_command_theorems_writes_table_pictures_and_json(tmp_path, monkeypatch):
     """The whole way, with few statements; each has its own test, and `-m long` runs all."""
     monkeypatch.setattr(report, "CONJECTURES", few())

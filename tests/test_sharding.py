@@ -48,6 +48,7 @@ def compare(alone: dict, path: Path, devices: int) -> None:
     )
 
 
+@pytest.mark.long
 def test_ten_cells_on_eight_devices_of_one_process(tmp_path, alone):
     """And, interrupted and repeated there, the same bits; the worker asserts it."""
     command = [sys.executable, str(WORKER), str(tmp_path / "out.npz")]
@@ -55,6 +56,7 @@ def test_ten_cells_on_eight_devices_of_one_process(tmp_path, alone):
     compare(alone, tmp_path / "out.npz", devices=8)
 
 
+@pytest.mark.long
 def test_two_processes_on_loopback(tmp_path, alone):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
