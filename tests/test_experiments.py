@@ -151,6 +151,21 @@ def test_only_what_is_missing_is_trained_and_to_the_same_bits(made, monkeypatch,
         assert run.equals(before)
 
 
+def test_recompute_trains_every_run_again_from_its_start(made, monkeypatch):
+    runs, trained = stored(made), []
+    begun = made / "runs" / "quick" / ".checkpoints" / runs[0].stem
+    begun.mkdir(parents=True)
+
+    def again(spec, data, tell, baseline, checkpoints):
+        trained.append(spec.key)
+        assert not checkpoints.exists()
+        return RunStore(made, "quick").load(spec)
+
+    monkeypatch.setattr("experiments.making.train", again)
+    assert command(monkeypatch, "arpit-fig3", "--out", made, "--recompute") == 0
+    assert sorted(trained) == [path.stem for path in runs]
+
+
 TINY_COMMAND = """
 import sys
 from experiments import protocol

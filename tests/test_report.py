@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 import experiments.figures.audit_pairs as pairs
@@ -39,6 +40,15 @@ def test_command_theorems_writes_table_pictures_and_json(tmp_path, monkeypatch):
     assert found["details"]["counter_example"]["weight"]
     for kind in ("png", "svg"):
         assert (tmp_path / f"theorems.{kind}").stat().st_size > 20_000
+
+
+def test_command_theorems_prints_json_alone_when_asked(tmp_path, monkeypatch):
+    row = report.Row("T1", "Σ falls", "holds", "0.1", {"margin": 0.1})
+    monkeypatch.setattr(report, "theorems", lambda: [row])
+    monkeypatch.setattr(pictures, "draw_theorems", Figure)
+    shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path), "--json"])
+    assert json.loads(shown.output) == [row._asdict()]
+    assert (tmp_path / "theorems.json").read_text() == shown.output
 
 
 def test_command_theorems_refuses_a_folder_that_is_a_file(tmp_path):
