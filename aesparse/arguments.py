@@ -118,7 +118,7 @@ def checked_init(
     """Parameters to start from, one model per seed and strength `[S, G, ...]`, on the host.
 
     As they are where they lie on the constraint up to rounding, else projected. `InputError`
-    unless they have the structure and shapes of the grid's and are finite.
+    unless they have the structure and shapes of the grid's, are finite, and can be projected.
     """
     if not isinstance(init, Params):
         raise InputError(f"init is a {type(init).__name__}; expected Params, such as a result's.")
@@ -135,6 +135,11 @@ def checked_init(
         raise InputError("The parameters to start from hold NaN or inf; expected finite numbers.")
     with jax.default_matmul_precision("highest"):
         projected = jax.device_get(jax.vmap(jax.vmap(constraint.project))(init))
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(projected)):
+        raise InputError(
+            "The parameters to start from hold a row (or decoder column) of zeros, which has no "
+            "direction to be scaled to length 1; give it one, or use the constraint 'free'."
+        )
     near = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-5, atol=1e-6), init, projected)
     return init if all(jax.tree.leaves(near)) else projected
 

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from aesparse.errors import InputError, first_line
+from aesparse.files import require_writable
 
 __all__ = ["Checkpoints", "Resumed"]
 
@@ -99,29 +100,35 @@ class Checkpoints:
             "about": {**self.about, "seconds": time.monotonic() - self._begin},
             "history": self._attempts,
         }
-        with self._manager() as (manager, args):
-            parts = args.Composite(leaves=args.StandardSave(leaves), known=args.JsonSave(known))
-            try:
-                if epoch in manager.all_steps():  # a damaged one that was passed over
-                    manager.delete(epoch)
-                manager.save(epoch, args=parts, force=True)
-            except (OSError, ValueError) as error:  # tensorstore reports a full disk as the latter
-                time.sleep(_LATE_SECONDS)  # the other arrays' threads fail too, while kept quiet
-                raise InputError(
-                    f"The checkpoint {self.folder / str(epoch)} could not be written "
-                    f"({first_line(error)}); what was saved before is intact. Make room and "
-                    "repeat the command."
-                ) from None
+        try:
+            with self._manager() as (manager, args):
+                parts = args.Composite(leaves=args.StandardSave(leaves), known=args.JsonSave(known))
+                try:
+                    if epoch in manager.all_steps():  # a damaged one that was passed over
+                        manager.delete(epoch)
+                    manager.save(epoch, args=parts, force=True)
+                except (OSError, ValueError):
+                    time.sleep(_LATE_SECONDS)  # other arrays' threads fail too, while kept quiet
+                    raise
+        except (OSError, ValueError) as error:  # tensorstore reports a full disk as the latter
+            raise InputError(
+                f"The checkpoint {self.folder / str(epoch)} could not be written "
+                f"({first_line(error)}); what was saved before is intact. Make room and "
+                "repeat the command."
+            ) from None
         self._last = time.monotonic()
 
     def latest(self, like: PyTree, *, before: int | None = None) -> Resumed | None:
         """The newest sound checkpoint, with the structure of `like`; None if there is none yet.
 
         The leaves of `like` have the dtypes and the leading axes of those saved. `InputError` if
-        all are damaged, or if the newest sound one is of another training: one with another
-        identity, structure or shapes, or not `before` that many epochs.
+        all are damaged, if the newest sound one is of another training (one with another identity,
+        structure or shapes, or not `before` that many epochs), or if none could be saved here.
         """
-        if not self.folder.exists():
+        begun = self.folder.exists()
+        require_writable(self.folder)
+        if not begun:  # not left empty by a training too short for a save
+            self.folder.rmdir()
             return None
         with self._manager() as (manager, args):
             epochs = sorted(manager.all_steps(), reverse=True)

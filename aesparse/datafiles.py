@@ -50,7 +50,7 @@ def read_mnist(folder: Path, split: str = "train", field: str = "image") -> np.n
     """
     name, shape, header, sha256 = _MNIST[split, field]
     path = _first_existing(folder, [f"{name}.gz", name])
-    raw = path.read_bytes()
+    raw = _bytes(path)
     if path.suffix == ".gz":
         try:
             raw = gzip.decompress(raw)
@@ -69,7 +69,7 @@ def read_cifar10(folder: Path) -> np.ndarray:
     paths = [_first_existing(folder, [f"data_batch_{i}.bin"]) for i in range(1, 6)]
     batches, total = [], 0
     for path in paths:
-        raw = path.read_bytes()
+        raw = _bytes(path)
         _check_size(path, len(raw), _CIFAR_RECORD * _CIFAR_PER_BATCH)
         records = np.frombuffer(raw, np.uint8).reshape(_CIFAR_PER_BATCH, _CIFAR_RECORD)
         total += sum(int.from_bytes(hashlib.sha256(r).digest(), "big") for r in records)
@@ -148,6 +148,16 @@ def _first_existing(folder: Path, names: list[str]) -> Path:
             return folder / name
     found = sorted(p.name for p in folder.iterdir())[:8]
     raise InputError(f"{folder} is incomplete: expected {' or '.join(names)}, found {found}.")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); check who may read it, or download it "
+            "again."
+        ) from None
 
 
 def _check_size(path: Path, found: int, expected: int) -> None:

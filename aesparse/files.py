@@ -52,6 +52,6 @@ def require_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InputError(
-            f"The output folder {folder} is not writable ({error.strerror}); choose another one "
-            "with --out."
+            f"The folder {folder} is not writable ({error.strerror}); choose another one "
+            "(for a command, with --out)."
         ) from None

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from aesparse.arguments import (
+    check_bounds,
     check_momentum,
     check_objective,
     check_sizes,
@@ -83,9 +84,10 @@ def fit_grid(
     same seeds trained one at a time; the last N mod batch_size samples of each epoch's order are
     left out. Cells are split over `devices`, by default all of `jax.devices()`, on all hosts after
     `jax.distributed.initialize()`; more than one gives the result as NumPy arrays, complete on
-    every host. `cells_per_program` splits the strengths into equal chunks trained one after the
-    other, for grids that would not fit in memory; they too are NumPy arrays. `momentum` lies in
-    [0, 1); `matmul_precision` is JAX's; the history is of the first `history_samples` rows.
+    every host. `cells_per_program` splits the strengths into equal chunks of at most that many
+    cells (or of one strength), trained one after the other, for grids that would not fit in
+    memory; they too are NumPy arrays. `momentum` lies in [0, 1); `matmul_precision` is JAX's; the
+    history is of the first `history_samples` rows.
     `on_epoch(epoch, metrics)` is called after every epoch (of every chunk). With `checkpoints`
     a killed call, repeated, goes on from the last one and gives the same bits (single host).
 
@@ -95,23 +97,25 @@ def fit_grid(
     """
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     sizes = {"hidden": hidden, "epochs": epochs, "history_samples": history_samples}
+    if cells_per_program is not None:
+        sizes["cells_per_program"] = cells_per_program
     rows = get_constraint(constraint)
     check_sizes(sizes | {"batch_size": batch_size}, len(X), every=rows.every)
     check_objective(objective, X, strengths, hidden, tied, decoder_bias)
     if init is not None:
         shape, model = (len(seeds), len(strengths)), {"tied": tied, "decoder_bias": decoder_bias}
         init = checked_init(init, X, shape, rows, hidden=hidden, **model)
-    if cells_per_program is not None and cells_per_program < 1:
-        raise InputError(f"cells_per_program is {cells_per_program}; expected at least 1.")
+    each = cells_per_program or len(seeds) * len(strengths)
+    chunk = max(1, each // len(seeds))
     check_momentum(momentum)
     if checkpoints is not None and jax.process_count() > 1:
         raise InputError(
             f"checkpoints are given on {jax.process_count()} hosts; expected one host. Give each "
             "host its own grid instead."
         )
-    if cells_per_program is not None and cells_per_program < len(strengths):
+    if chunk < len(strengths):
         return _fit_chunks(
-            cells_per_program,
+            chunk,
             key,
             X,
             objective=objective,
@@ -283,14 +287,21 @@ def measure_grid(
 ) -> tuple[UnitStatistics, Metrics]:
     """Unit statistics and metrics of every model of a grid `[S, G, ...]` on other data `[N, n]`.
 
-    `InputError` for defective data or another number of inputs.
+    `InputError` for defective data, another number of inputs, data that the objective's error is
+    not defined for, and parameters that are not a grid's.
     """
-    X, n = check_matrix(X), params.weight.shape[-1]
+    X, n = jnp.asarray(check_matrix(X)), params.weight.shape[-1]
+    if params.weight.ndim != 4:
+        raise InputError(
+            f"The weights have shape {params.weight.shape}; expected those of a grid, "
+            "[seeds, strengths, hidden, inputs]."
+        )
     if X.shape[1] != n:
         raise InputError(f"The data has {X.shape[1]} inputs; the models have {n}.")
+    check_bounds(objective, X)
     shape = params.bias.shape[:2]
     cells = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
     mesh = cell_mesh(jax.local_devices()[:1])
     with jax.default_matmul_precision(matmul_precision):
-        measured = measure_cells(objective.activation, objective.error, mesh)(cells, jnp.asarray(X))
+        measured = measure_cells(objective.activation, objective.error, mesh)(cells, X)
     return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), measured)

@@ -80,17 +80,24 @@ def generalized_sparse(
     activation: Activation,
     phi: str | SparsityFunction = "kl",
     *,
-    rho: float | int = 0.05,
+    rho: float | int | None = None,
     extend: bool = False,
 ) -> Objective:
     """GSAE's J with ℓ = ½‖·‖², ψ = `half_weight_norm`; the strength is (λ, β).
 
-    `phi` is a name of `SPARSITY` with target `rho`, or a user's function of one mean. ρ̂_j is
+    `phi` is a name of `SPARSITY` with target `rho` (0.05 by default), or a user's function of one
+    mean, which has no target. ρ̂_j is
     the mean over whatever rows the objective is given: all of them under `fit_full_batch`, the
     minibatch's under `fit_grid`, where for convex φ the penalty is larger by Jensen. KL is
     defined for means in (0, 1) alone; `extend=True` continues it by its tangents for units that
-    leave (0, 1) (`penalties.kl_sparsity`), without which those are an `InputError`.
+    leave (0, 1) (`penalties.kl_sparsity`), without which those are an `InputError`; so is
+    `extend` or `rho` for a φ it says nothing about.
     """
+    if rho is not None and not isinstance(phi, str):
+        raise InputError(f"rho is {rho}, but φ is a function of your own; put its target into it.")
+    if extend and phi != "kl":
+        raise InputError("extend=True is given, but only KL leaves its domain; leave it out.")
+    rho = 0.05 if rho is None else rho
     penalty = _kl(activation, rho, extend) if phi == "kl" else _other(phi, rho)
     return composed(
         activation,

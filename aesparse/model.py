@@ -184,17 +184,21 @@ def save_params(path: str | os.PathLike[str], params: Params) -> None:
 
     A path with another ending gets `.npz` added. `InputError` if it cannot be written.
     """
-    path = Path(path)
-    path = path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
     arrays = {k: np.asarray(v) for k, v in params._asdict().items() if v is not None}
-    with replacing(path) as temporary:
+    with replacing(_npz(path)) as temporary:
         np.savez(temporary, **arrays)
 
 
+def _npz(path: str | os.PathLike[str]) -> Path:
+    path = Path(path)
+    return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
+
+
 def load_params(path: str | os.PathLike[str]) -> Params:
-    """Reads what `save_params` wrote; `InputError` if the file holds anything else."""
+    """Reads what `save_params` wrote to that path; `InputError` if it holds anything else."""
+    path = _npz(path)
     try:
-        stored = dict(np.load(io.BytesIO(Path(path).read_bytes())))
+        stored = dict(np.load(io.BytesIO(path.read_bytes())))
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path} is not a readable .npz file ({error}). Give a file written by save_params."

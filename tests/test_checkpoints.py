@@ -107,6 +107,14 @@ def test_the_last_two_are_kept_and_nothing_is_saved_before_it_is_due(tmp_path):
     assert rarely.latest(TREE) is None
 
 
+def test_a_folder_that_cannot_be_written_is_found_before_training(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is not writable"):
+        fit(Checkpoints(tmp_path / "file" / "c", "this"), on_epoch=stop_after(1))
+    with pytest.raises(InputError, match="could not be written"):
+        Checkpoints(tmp_path / "file" / "c", "this").save(1, TREE)
+
+
 def damage(folder):
     """Flips one byte in the largest file."""
     largest = max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)

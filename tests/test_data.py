@@ -4,6 +4,7 @@ import functools
 import gzip
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,6 +166,21 @@ def test_a_defective_file_is_named_with_what_was_expected(case, tmp_path, unchan
     with unchanged(tmp_path), pytest.raises(InputError, match=message) as caught:
         data.load(name, data_dir=tmp_path)
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("mnist", "train-images-idx3-ubyte"), ("cifar10", "data_batch_1.bin")]
+)
+def test_a_file_that_may_not_be_read_is_named(name, file, tmp_path, monkeypatch):
+    for i in range(1, 6):
+        (tmp_path / file.replace("1.bin", f"{i}.bin")).touch()
+
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", forbidden)  # who runs the tests may read everything
+    with pytest.raises(InputError, match=f"{file} cannot be read .Permission denied.; check"):
+        data.load(name, data_dir=tmp_path)
 
 
 def test_missing_folder_and_unknown_name(tmp_path):

@@ -13,6 +13,7 @@ from aesparse import guard, penalties
 from aesparse.model import CONSTRAINTS, Params, init_params
 from aesparse.objectives import Objective
 from aesparse.program import grid_program, shuffled
+from aesparse.reconstruction import cross_entropy
 from aesparse.sharding import Cells, cell_mesh
 from aesparse.training import draw_batch
 
@@ -76,10 +77,14 @@ def test_a_grid_equals_single_trainings_in_float32():
 
 def test_chunks_change_only_how_the_grid_is_run(x64):
     X = data(dtype=np.float64)
-    whole, chunked = fit(X), fit(X, cells_per_program=2)
+    told = []
+    whole = fit(X, seeds=(3, 5))
+    chunked = fit(X, seeds=(3, 5), cells_per_program=5, on_epoch=lambda *epoch: told.append(epoch))
     assert relative(chunked.params.weight, whole.params.weight) <= 1e-12
-    assert chunked.history.activation_fraction.shape == (1, 3, 3)
-    assert chunked.flagged_epoch.shape == (1, 3)
+    assert chunked.history.activation_fraction.shape == (2, 3, 3)
+    assert chunked.flagged_epoch.shape == (2, 3)
+    # 5 cells are two strengths of two seeds: two chunks, the second filled up.
+    assert [(epoch, m.dead_fraction.shape) for epoch, m in told] == [(1, (2, 2)), (2, (2, 2))] * 2
 
 
 def test_equal_specs_give_identical_bits():
@@ -290,6 +295,7 @@ def test_a_dot_in_a_name_is_part_of_it(tmp_path, rng):
     params = some_params(rng)
     ae.save_params(tmp_path / "cell-0.001", params)
     ae.save_params(tmp_path / "cell-0.005", params)
+    jax.tree.map(np.testing.assert_array_equal, ae.load_params(tmp_path / "cell-0.005"), params)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cell-0.001.npz", "cell-0.005.npz"]
 
 
@@ -431,7 +437,7 @@ BAD = {
     "batch too large": ({"batch_size": 101}, r"batch size 101 is larger than the data, 100"),
     "no hidden units": ({"hidden": 0}, r"hidden is 0; expected an integer of at least 1"),
     "no epochs": ({"epochs": 0}, r"epochs is 0; expected an integer of at least 1"),
-    "no cells": ({"cells_per_program": 0}, r"cells_per_program is 0; expected at least 1"),
+    "no cells": ({"cells_per_program": 0}, r"cells_per_program is 0; expected an integer"),
     "momentum": ({"momentum": 1.0}, r"momentum is 1.0; expected a number in \[0, 1\)"),
     "constraint": ({"constraint": "units"}, r"Unknown constraint 'units'.*did you mean unit"),
     "nan in data": ({"X": _with(np.nan)}, r"1 values that are NaN or inf, the first at row 3"),
@@ -463,6 +469,10 @@ def test_parameters_to_start_from_fit_the_grid_or_are_refused(cells_per_program)
     lost = jax.tree.map(lambda leaf: leaf[:, :3] * np.nan, model)
     with pytest.raises(ae.InputError, match="hold NaN or inf"):
         fit(init=lost, cells_per_program=cells_per_program)
+    pruned = jax.tree.map(lambda leaf: leaf[:, :3], model)
+    pruned.weight[0, 2, 4] = 0
+    with pytest.raises(ae.InputError, match=r"a row .* of zeros, which has no direction"):
+        fit(init=pruned, cells_per_program=cells_per_program)
 
 
 def test_parameters_to_start_from_are_put_on_the_constraint():
@@ -499,6 +509,15 @@ def test_a_penalty_on_an_untied_decoder_enters(x64, rng):
     np.testing.assert_allclose(added.decoder, 0.6 * params.decoder, rtol=1e-10)
     np.testing.assert_allclose(added.decoder_bias, 0.6 * params.decoder_bias, rtol=1e-10)
     np.testing.assert_allclose(added.weight, 0, atol=1e-10)
+
+
+def test_measure_grid_refuses_one_model_and_data_its_error_is_not_defined_for(rng):
+    one = Params(*(leaf[0, 0] for leaf in some_params(rng)[:2]))
+    with pytest.raises(ae.InputError, match=r"shape \(5, 6\); expected those of a grid"):
+        ae.measure_grid(one, data(), objective())
+    likelihood = ae.objectives.composed(RELU, error=cross_entropy)
+    with pytest.raises(ae.InputError, match=r"expects \[0, 1\]"):
+        ae.measure_grid(some_params(rng), data(), likelihood)
 
 
 def test_measure_grid_equals_one_model_at_a_time():

@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 
 from aesparse import fullbatch, gsae
 from aesparse.activations import Activation, get_activation
+from aesparse.corruption import gaussian, masking
 from aesparse.errors import InputError
 from aesparse.fullbatch import fit_full_batch
 from aesparse.guard import NumericsError
@@ -256,14 +257,22 @@ def test_a_cell_that_is_not_finite_stays_where_it_is_and_its_neighbour_goes_on(x
     assert float(found.gradient_norm[1]) <= 1e-7
 
 
-def test_an_objective_that_draws_noise_is_refused():
+def test_options_that_say_nothing_about_phi_are_refused():
+    with pytest.raises(InputError, match="put its target into it"):
+        gsae.generalized_sparse(get_activation("relu"), jnp.abs, rho=0.1)
+    with pytest.raises(InputError, match="only KL leaves its domain"):
+        gsae.generalized_sparse(get_activation("relu"), "l1", extend=True)
+
+
+@pytest.mark.parametrize("corrupt", [gaussian, masking])
+def test_an_objective_that_draws_noise_is_refused(corrupt):
     X = centred().astype(np.float32)
     with pytest.raises(InputError, match="depends on the noise"):
         fit_full_batch(
             starts(2, 6, 3, tied=False),
             X,
-            objective=denoising(get_activation("relu")),
-            strengths=[0.5, 0.5],
+            objective=denoising(get_activation("relu"), corrupt),
+            strengths=[0.001, 0.2],
         )
 
 
