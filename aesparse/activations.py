@@ -104,8 +104,8 @@ def _taylor_sigmoid(a: Float[Array, ""]) -> Float[Array, ""]:
     return 0.5 + a / 4 - a**3 / 48
 
 
-# δ_min as in Arpit section 3: 0 for ReLU, 0.1 where s only tends to 0. The paper names none for
-# the others: activations that reach 0, and tanh and identity, are "active" where positive.
+# δ_min as in Arpit section 3: 0 for ReLU, 0.1 for sigmoid and softplus. The paper names none for
+# the others: 0.1 for those shaped like a sigmoid or tending to 0, 0 for all that change sign.
 ACTIVATIONS = {
     "relu": Activation(jax.nn.relu, 0.0),
     "softplus": Activation(jax.nn.softplus, 0.1),

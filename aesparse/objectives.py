@@ -190,9 +190,12 @@ def composed(
     return Objective(fn, activation, error, corruption.LEVELS.get(corrupt))
 
 
+HESSIAN_SIGMA, HESSIAN_RATIO = 0.1, 100.0  # of "cae-h": the noise's deviation, γ/λ
+
+
 @functools.cache
 def higher_order_contractive(
-    activation: Activation, *, sigma: float = 0.1, ratio: float = 100.0
+    activation: Activation, *, sigma: float = HESSIAN_SIGMA, ratio: float = HESSIAN_RATIO
 ) -> Objective:
     """CAE+H: J_AE + λ E‖J(x)‖_F² + γ E‖J(x) − J(x + σε)‖_F², J = ∂h/∂x (Rifai et al. 2011a).
 

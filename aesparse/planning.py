@@ -183,7 +183,8 @@ def plan_rows(plan: Estimate) -> list[tuple[str, str]]:
     """A plan as (name, value)."""
     layout = f"{plan.devices} × {plan.cells_per_device} cells at once"
     if plan.rounds > 1:
-        layout += f", {plan.rounds} rounds (cells_per_program)"
+        each = plan.devices * plan.cells_per_device
+        layout += f", {plan.rounds} rounds (cells_per_program={each})"
     source = "measured here" if plan.measured else "as given"
     total = plan.operations * plan.updates * plan.cells
     held = (plan.state + plan.working) / 2**30

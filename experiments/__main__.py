@@ -152,7 +152,8 @@ def main() -> None:
     except _StoppedError as stopped:
         print(
             f"\nStopped by {stopped}. Finished runs are stored, the current one up to its last "
-            "checkpoint if it leaves any; the same command goes on from there.",
+            "checkpoint if it leaves any; the same command goes on from there (without "
+            "--recompute).",
             file=sys.stderr,
         )
         sys.exit(128 + signal.Signals[str(stopped)])

@@ -55,6 +55,7 @@ class Curve(NamedTuple):
     constraint: str = "unit"
     learning_rate: float = 0.001
     batch_size: int = 50
+    samples: int = 10_000  # on which units are counted as dead
 
     def of_seeds(self, seeds: np.ndarray) -> "Curve":
         """The curve of some of its seeds."""
@@ -134,9 +135,9 @@ def agree(a: Curve, b: Curve) -> list[Criterion]:
 def lower(a: Curve, b: Curve, by: float, *, where: str) -> list[Criterion]:
     """The first curve's fraction is lower than the second's by at least `by`, if 0 at all.
 
-    `where` is "anywhere", for their smallest values, or "at the end", at the largest strength.
+    `where` is "at its lowest", each at a strength of its own, or "at the end", at the largest one.
     """
-    at = {"anywhere": np.nanmin, "at the end": lambda mean: mean[-1]}[where]
+    at = {"at its lowest": np.nanmin, "at the end": lambda mean: mean[-1]}[where]
 
     def gap(strengths: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
         return at(b) - at(a) if np.isfinite(a).any() and np.isfinite(b).any() else np.nan
@@ -163,7 +164,7 @@ def sparser_alive(a: Curve, b: Curve) -> list[Criterion]:
             lowest.append(np.min(curve.fraction[seeds][alive], initial=np.inf))
         return lowest[1] - lowest[0]
 
-    name = f"lower among cells with ≤ {DEAD:.0%} dead by"
+    name = f"lower among cells with ≤ {DEAD:.0%} dead on {a.samples:,} samples by"
     return [over_seeds(name, gap, len(a.fraction), 0.0, -1)._replace(strict=True)]
 
 
@@ -174,7 +175,7 @@ def alive_above(curve: Curve) -> list[Criterion]:
         cells = (curve.kept >= SPARSE)[seeds]
         return float(curve.dead[seeds][cells].max(initial=0.0))
 
-    name = f"most dead units at fraction ≥ {SPARSE}"
+    name = f"most dead units, on {curve.samples:,} samples, at fraction ≥ {SPARSE}"
     return [over_seeds(name, worst, len(curve.fraction), DEAD, +1)]
 
 

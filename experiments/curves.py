@@ -13,6 +13,12 @@ from experiments.runs import RunSpec
 __all__ = ["caption", "cells", "collect", "draw_panels", "named", "needed", "only", "over_epochs"]
 
 
+# What a curve takes over from its runs' specs.
+_FIELDS = (
+    "dataset", "objective", "activation", "constraint", "learning_rate", "batch_size", "samples"
+)  # fmt: skip
+
+
 def needed(
     plan: Plan,
     objectives: Sequence[str],
@@ -37,16 +43,11 @@ def collect(runs: Mapping[RunSpec, object]) -> list[Curve]:
             grouped.setdefault(spec._replace(seed=0), {})[spec.seed] = spec
     return [
         Curve(
-            first.dataset,
-            first.objective,
             strengths=cells(runs, by_seed.values(), "strength")[0],
             fraction=cells(runs, by_seed.values(), "activation_fraction"),
             dead=cells(runs, by_seed.values(), "dead_fraction"),
             flagged=cells(runs, by_seed.values(), "flagged_epoch") >= 0,
-            activation=first.activation,
-            constraint=first.constraint,
-            learning_rate=first.learning_rate,
-            batch_size=first.batch_size,
+            **{name: getattr(first, name) for name in _FIELDS},
         )
         for first, by_seed in grouped.items()
     ]
@@ -104,11 +105,8 @@ def caption(
     first, scale = specs[0], plan.scale
     by_dataset = {DATA[s.dataset].title: s.learning_rate for s in specs}
     rates = ", ".join(f"{title} {rate:g}" for title, rate in by_dataset.items())
-    on_tangent = [
-        f"{DATA[spec.dataset].title} {_last_epoch(run['loss_tangent_share']):.1%}"
-        for spec, run in runs.items()
-        if "loss_tangent_share" in run and spec.seed == 0
-    ]
+    on_tangent = [_on_tangent(runs, curve, name(curve)) for curve in curves]
+    on_tangent = [told for told in on_tangent if told]
     flagged = [
         f"{name(c)} on {DATA[c.dataset].title} at σ² = "
         + ", ".join(f"{s:g}" for s in c.strengths[c.flagged.any(axis=0)])
@@ -126,8 +124,8 @@ def caption(
         f"batch {scale.batch_size}, learning rate {rates}; {seeds}. "
         + (f"Flagged cells: {'; '.join(flagged)}. " if flagged else "No cell was flagged. ")
         + (
-            "Largest share of SAE units on the tangent that replaces eq. 13 near its pole, in the "
-            f"last epoch (seed 0): {', '.join(on_tangent)}. "
+            "Largest share of units on the tangent that replaces eq. 13 near its pole, at any "
+            f"strength and seed, in any epoch and in the last one: {'; '.join(on_tangent)}. "
             if on_tangent
             else ""
         )
@@ -135,5 +133,15 @@ def caption(
     )
 
 
-def _last_epoch(share) -> float:
-    return float(share.isel(trained_epoch=-1).max())
+def _on_tangent(runs: Mapping[RunSpec, object], curve: Curve, name: str) -> str:
+    """The share of a curve's units whose penalty is not eq. 13 itself, where it has such a one."""
+    shares = [
+        run["loss_tangent_share"].values
+        for spec, run in runs.items()
+        if "loss_tangent_share" in run
+        and all(getattr(spec, k) == getattr(curve, k) for k in _FIELDS)
+    ]
+    if not shares:
+        return ""
+    largest, last = np.max(shares), np.max(np.array(shares)[..., -1])
+    return f"{name} on {DATA[curve.dataset].title} {largest:.1%} and {last:.1%}"

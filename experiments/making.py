@@ -21,6 +21,7 @@ from experiments.training import checksum, train
 __all__ = [
     "decided",
     "decides",
+    "effective",
     "figure_names",
     "figure_record",
     "get_figure",
@@ -64,9 +65,10 @@ def make(
                 f"The figure '{name}' has no scale '{plan.scale_name}'; use --scale "
                 f"{' or '.join(scales(figure))}."
             )
-    by_figure = {name: figure.runs(plan) for name, figure in chosen.items()}
     if len(names) == 1:
         _require_effect(names[0], chosen[names[0]], plan)
+    plans = {name: effective(figure, plan) for name, figure in chosen.items()}
+    by_figure = {name: figure.runs(plans[name]) for name, figure in chosen.items()}
     specs = list(dict.fromkeys(spec for specs in by_figure.values() for spec in specs))
     if len(names) > 1:
         specs.sort(key=cost)
@@ -77,7 +79,9 @@ def make(
         data, unreadable = _load(missing, data_dir, alone=len(names) == 1)
         kept = [s for s in specs if s not in missing]
         _require_data_of(kept, store, data, unreadable, alone=len(names) == 1)
-        _train([s for s in missing if s.dataset not in unreadable], store, data, recompute)
+        for spec in mine if recompute else ():  # now, so that what is interrupted can go on
+            store.discard(spec)
+        _train([s for s in missing if s.dataset not in unreadable], store, data)
         undrawn = []
         for name, figure in chosen.items():
             found = {spec: store.load(spec) for spec in by_figure[name]}
@@ -86,7 +90,7 @@ def make(
                 print(_undrawn(name, left, len(found), shard))
                 continue
             try:
-                _publish(figure, name, plan, found, folder)
+                _publish(figure, name, plans[name], found, folder)
             except InputError as error:
                 if len(names) == 1:
                     raise
@@ -101,12 +105,17 @@ def make(
         raise InputError(" ".join(undrawn))
 
 
+def effective(figure: ModuleType, plan: Plan) -> Plan:
+    """The plan as it names the figure: with the usual seeds where more change none of its runs."""
+    usual = plan._replace(seeds=plan.scale.seeds)
+    return usual if figure.runs(usual) == figure.runs(plan) else plan
+
+
 def _require_effect(name: str, figure: ModuleType, plan: Plan) -> None:
     """An option that changes no run of the figure would be told as how it was made."""
-    default = Plan.checked(plan.scale_name, None, None)
     without = {
         f"--learning-rate {plan.learning_rate}": plan._replace(learning_rate=None),
-        f"--seeds {plan.seeds}": plan._replace(seeds=default.seeds),
+        f"--seeds {plan.seeds}": plan._replace(seeds=plan.scale.seeds),
     }
     for option, other in without.items():
         if other != plan and figure.runs(other) == figure.runs(plan):
@@ -176,26 +185,32 @@ def _load(
     return data, unreadable
 
 
-def _train(missing: list[RunSpec | Study], store: RunStore, data: dict, recompute: bool) -> None:
+def _train(missing: list[RunSpec | Study], store: RunStore, data: dict) -> None:
     if not missing:
         return
     from experiments.progress import Progress
 
     with Progress([cost(spec) for spec in missing], store.log) as progress:
         for i, spec in enumerate(missing, start=1):
-            label, dataset = f"[{i}/{len(missing)}] ", data.get((spec.dataset, spec.samples))
-            if recompute:
-                store.forget(spec)
-            if isinstance(spec, Study):
-                progress.study(f"{label}{spec.figure} {spec.dataset} seed {spec.seed}")
-                store.save(spec, conduct(spec, get_figure(spec.figure), dataset))
-                progress.done()
-                continue
-            name = f"{spec.dataset} {spec.objective} {spec.activation} {spec.constraint}"
-            progress.run(f"{label}{name} seed {spec.seed}", spec)
-            baseline = None if spec == spec.baseline else store.load(spec.baseline)
-            kept = store.checkpoints(spec)
-            store.save(spec, train(spec, dataset, progress.epoch, baseline, kept))
+            with store.training(spec):
+                _train_one(f"[{i}/{len(missing)}] ", spec, store, data, progress)
+
+
+def _train_one(label: str, spec: RunSpec | Study, store: RunStore, data: dict, progress) -> None:
+    dataset = data.get((spec.dataset, spec.samples))
+    if store.load(spec) is not None:
+        progress.whole(f"{label}{spec.key} was made meanwhile")
+        progress.done()
+    elif isinstance(spec, Study):
+        progress.whole(f"{label}{spec.figure} {spec.dataset} seed {spec.seed}")
+        store.save(spec, conduct(spec, get_figure(spec.figure), dataset))
+        progress.done()
+    else:
+        name = f"{spec.dataset} {spec.objective} {spec.activation} {spec.constraint}"
+        progress.run(f"{label}{name} seed {spec.seed}", spec)
+        baseline = None if spec == spec.baseline else store.load(spec.baseline)
+        kept = store.checkpoints(spec)
+        store.save(spec, train(spec, dataset, progress.epoch, baseline, kept))
 
 
 def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict]:
@@ -215,14 +230,26 @@ def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict
         if stored == len(runs):
             verdicts += figure.verdicts(runs, dataset)
             continue
-        subject = ", ".join([figure.__doc__.splitlines()[0].rstrip("."), *others])
+        subject = ", ".join([_subject(figure), *others])
         verdicts += [
-            Verdict(claim, dataset, subject, "not run", f"{stored} of {len(runs)} runs stored")
-            for claim in figure.CLAIMS
+            _not_run(claim, dataset, subject, stored, len(runs)) for claim in figure.CLAIMS
         ]
-    if hasattr(figure, "joint") and all(run is not None for run in found.values()):
-        verdicts += figure.joint(found)
+    if hasattr(figure, "joint"):
+        stored = sum(run is not None for run in found.values())
+        if stored == len(found):
+            return verdicts + figure.joint(found)
+        verdicts += [
+            _not_run(claim, "both", _subject(figure), stored, len(found)) for claim in figure.CLAIMS
+        ]
     return verdicts
+
+
+def _subject(figure: ModuleType) -> str:
+    return figure.__doc__.splitlines()[0].rstrip(".")
+
+
+def _not_run(claim: str, dataset: str, subject: str, stored: int, total: int) -> Verdict:
+    return Verdict(claim, dataset, subject, "not run", f"{stored} of {total} runs stored")
 
 
 def _parentage(run) -> dict:

@@ -36,14 +36,14 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def study(self, label: str) -> None:
-        """Names the next study, which tells nothing until it is `done`."""
+    def whole(self, label: str) -> None:
+        """Names what comes next and tells nothing until it is `done`."""
         self._label, self._each = label, next(self._costs)
         if self._bar is not None:
             self._bar.set_description_str(label)
 
     def done(self) -> None:
-        """The current study is done."""
+        """What `whole` named is done."""
         self._done += self._each
         self._show("")
 

@@ -13,7 +13,7 @@ from aesparse.files import replacing, require_writable
 from experiments import record, style
 from experiments.claims import Verdict
 from experiments.filters import montage
-from experiments.making import figure_names, get_figure, scales
+from experiments.making import effective, figure_names, get_figure, scales
 from experiments.protocol import SCALES, Plan, title
 from experiments.runs import RunSpec, RunStore
 
@@ -35,17 +35,17 @@ def write(out: Path, seeds: int | None = None) -> Path:
     figures, runs = [], {}
     for scale in reversed(SCALES):
         for name in figure_names():
-            stored = out / scale / f"{name}.json"
-            if stored.exists():
-                figures.append(_figure(scale, name, stored))
             if scale in scales(get_figure(name)):
+                stored = _stored(out, scale, name, seeds)
+                if stored.exists():
+                    figures.append(_figure(scale, name, stored))
                 store, plan = RunStore(out, scale), Plan.checked(scale, seeds, None)
                 wanted = get_figure(name).runs(plan)
                 first = [s for s in wanted if isinstance(s, RunSpec) and s.seed == 0]
                 runs |= {(scale, s): store.path(s) for s in first if store.path(s).exists()}
     cells = [_cell(scale, spec, RunStore(out, scale)) for scale, spec in runs]
     page = string.Template(_TEMPLATE.read_text()).substitute(
-        verdicts="\n".join(_row(out, *row) for row in verdicts),
+        verdicts="\n".join(_row(out, seeds, *row) for row in verdicts),
         summary=record.summary(verdicts),
         figures="\n".join(figures),
         runs=json.dumps(cells, separators=(",", ":")).replace("</", "<\\/"),
@@ -57,9 +57,15 @@ def write(out: Path, seeds: int | None = None) -> Path:
     return path
 
 
-def _row(out: Path, scale: str, figure: str, v: Verdict) -> str:
+def _stored(out: Path, scale: str, name: str, seeds: int | None) -> Path:
+    """The numbers beside the picture of a figure with that many seeds."""
+    plan = effective(get_figure(name), Plan.checked(scale, seeds, None))
+    return out / scale / f"{name}{plan.suffix}.json"
+
+
+def _row(out: Path, seeds: int | None, scale: str, figure: str, v: Verdict) -> str:
     claim = html.escape(v.claim)
-    if (out / scale / f"{figure}.json").exists():
+    if _stored(out, scale, figure, seeds).exists():
         claim = f'<a href="#{scale}-{figure}">{claim}</a>'
     cells = (scale, title(v.dataset), v.statement, v.numbers)
     why = "".join(f"<p><small>{html.escape(sentence)}</small></p>" for sentence in v.why)

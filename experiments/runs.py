@@ -22,7 +22,11 @@ __all__ = ["RunSpec", "RunStore"]
 
 
 class RunSpec(NamedTuple):
-    """Everything that decides a run's numbers; its hash is part of the file name."""
+    """What decides a run's numbers beside the code; its hash is part of the file name.
+
+    What an objective's definition fixes (the pole of SAE, its ρ, the width of a kink) belongs to
+    the code, whose revision is kept with the run.
+    """
 
     dataset: str
     samples: int
@@ -106,9 +110,23 @@ class RunStore:
             run.to_netcdf(temporary, engine="scipy")
         self.forget(spec)
 
+    def discard(self, spec: RunSpec) -> None:
+        """Deletes a run and its checkpoints."""
+        self.path(spec).unlink(missing_ok=True)
+        self.forget(spec)
+
     def forget(self, spec: RunSpec) -> None:
         """Deletes the checkpoints of a run."""
         shutil.rmtree(self.checkpoints(spec), ignore_errors=True)
+
+    @contextlib.contextmanager
+    def training(self, spec: RunSpec) -> Iterator[None]:
+        """Holds one run, which shards of several commands may share; waits while another does."""
+        path = self.folder / f".training-{spec.key}"
+        with path.open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+            path.unlink(missing_ok=True)
 
     @property
     def log(self) -> Path:
@@ -142,8 +160,8 @@ class RunStore:
             if shard is None:
                 stack.enter_context(_locked(self.folder / ".lock"))
                 for folder in (self.folder, *others):
-                    for leftover in folder.glob(f"{UNFINISHED}*"):
-                        leftover.unlink()  # of a writer killed in the middle of a file
+                    for leftover in (*folder.glob(f"{UNFINISHED}*"), *folder.glob(".training-*")):
+                        leftover.unlink()  # of a writer that was killed
             else:
                 stack.enter_context(_locked(self.folder / ".lock", shared=True))
                 stack.enter_context(_locked(self.folder / f".lock-{shard}"))

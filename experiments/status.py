@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aesparse.errors import InputError
 from aesparse.tables import aligned
-from experiments.making import figure_names, get_figure, scales
+from experiments.making import effective, figure_names, get_figure, scales
 from experiments.protocol import SCALES, Plan
 from experiments.runs import RunSpec, RunStore
 from experiments.studies import Study
@@ -15,7 +15,7 @@ __all__ = ["lines"]
 
 def lines(out: Path, seeds: int | None = None) -> list[str]:
     """A table of figures against scales, then what is being trained or was interrupted."""
-    rows, below, damaged = [("figure", *SCALES)], [], {}
+    rows, below, seen = [("figure", *SCALES)], [], {}
     for name in figure_names():
         figure = get_figure(name)
         cells = []
@@ -23,36 +23,40 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
             if scale not in scales(figure):
                 cells.append("–")
                 continue
-            plan = Plan.checked(scale, seeds, None)
+            plan = effective(figure, Plan.checked(scale, seeds, None))
             specs = figure.runs(plan)
-            stored = sum(_stored(out, scale, spec, damaged) for spec in specs)
+            known = {s.key: _parentage(out, scale, s, seen) for s in specs}
+            stored = sum(isinstance(parentage, dict) for parentage in known.values())
             state = "missing" if not stored else "done" if stored == len(specs) else "begun"
-            if state == "done" and not _drawn(out / scale / f"{name}{plan.suffix}.json", specs):
+            if state == "done" and not _drawn(out / scale / f"{name}{plan.suffix}.json", known):
                 state = "to draw"
             cells.append(f"{stored}/{len(specs)} {state}")
         rows.append((name, *cells))
     for scale in SCALES:
         below += _work(RunStore(out, scale), scale)
-    return [aligned(rows), *below, *filter(None, damaged.values())]
+    damaged = [found for found in seen.values() if isinstance(found, str)]
+    return [aligned(rows), *below, *damaged]
 
 
-def _stored(out: Path, scale: str, spec: RunSpec | Study, damaged: dict) -> bool:
-    """Whether a run is there and can be used; `damaged` keeps what was found of each."""
-    path = RunStore(out, scale).path(spec)
-    if path not in damaged:
+def _parentage(out: Path, scale: str, spec: RunSpec | Study, seen: dict) -> dict | str | None:
+    """Where a stored run comes from, None if there is none, or what is wrong with it.
+
+    `seen` keeps what was found of each, since figures share runs.
+    """
+    store = RunStore(out, scale)
+    path = store.path(spec)
+    if path not in seen:
         try:
-            found = RunStore(out, scale).load(spec) is not None
-            damaged[path] = "" if found else None
+            run = store.load(spec)
+            seen[path] = None if run is None else json.loads(run.attrs["provenance"])
         except InputError as error:
-            damaged[path] = str(error)
-    return damaged[path] == ""
+            seen[path] = str(error)
+    return seen[path]
 
 
-def _drawn(record: Path, specs: list[RunSpec | Study]) -> bool:
-    """Whether a picture was made of exactly these runs."""
-    return record.exists() and set(json.loads(record.read_text())["runs"]) == {
-        spec.key for spec in specs
-    }
+def _drawn(record: Path, known: dict[str, dict]) -> bool:
+    """Whether a picture was made of exactly these runs, by name and by where they come from."""
+    return record.exists() and json.loads(record.read_text())["runs"] == known
 
 
 def _work(store: RunStore, scale: str) -> list[str]:

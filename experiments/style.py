@@ -130,8 +130,9 @@ def _signed_square(v):
 
 
 def draw_curve(axis, curve: Curve, name: str, *, beside: bool = False) -> None:
-    """Mean over seeds, a min–max band, dead units lighter, flagged cells crossed out.
+    """Mean over seeds, a min–max band, dead units lighter, flagged cells crossed out one by one.
 
+    Dead units have their curve's marker, small and hollow, and leave flagged cells out too.
     `beside` marks a curve shown for comparison: hollow and dotted.
     """
     _, colour, marker, line = _LOOK[curve.objective]
@@ -151,7 +152,19 @@ def draw_curve(axis, curve: Curve, name: str, *, beside: bool = False) -> None:
         label=name,
     )
     axis.fill_between(x, kept.min(axis=0), kept.max(axis=0), color=colour, alpha=0.18, linewidth=0)
-    axis.plot(x, curve.dead.mean(axis=0), color=colour, linestyle="--", linewidth=0.8, alpha=0.55)
+    dead = np.ma.masked_where(curve.flagged, curve.dead).mean(axis=0)
+    axis.plot(
+        x,
+        dead,
+        color=colour,
+        marker=marker,
+        linestyle=(0, (1, 3)) if beside else "--",
+        markersize=3.5,
+        markerfacecolor="none",
+        markeredgewidth=0.6,
+        linewidth=0.8,
+        alpha=0.6,
+    )
     _, where = np.nonzero(curve.flagged)
     heights = np.nan_to_num(curve.fraction[curve.flagged])
     axis.plot(x[where], heights, "x", color="#000000", markersize=8, zorder=5)

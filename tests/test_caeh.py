@@ -1,7 +1,5 @@
 """CAE+H: its penalty against Jacobians, its limit, and how two curves' classes are compared."""
 
-import inspect
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -99,14 +97,6 @@ def test_relu_units_get_no_gradient_but_along_their_rows(x64):
     assert jnp.abs(gradient.weight).max() > 0.1
     np.testing.assert_allclose(gradient.weight, along, atol=1e-14)
     assert not gradient.bias.any()
-
-
-def test_the_figure_tells_the_constants_it_is_trained_with():
-    defaults = inspect.signature(higher_order_contractive.__wrapped__).parameters
-    assert (defaults["sigma"].default, defaults["ratio"].default) == (
-        arpit_caeh.SIGMA,
-        arpit_caeh.RATIO,
-    )
 
 
 LEVEL = np.full(len(STRENGTHS), 0.5)

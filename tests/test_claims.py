@@ -117,15 +117,15 @@ def test_agreement_and_dead_units():
 def test_lower_is_strict_at_zero_and_counts_where_it_is_asked():
     high, low = curve(LEVEL + 0.1), curve(LEVEL)
     ends_low = curve(LEVEL + 0.1 - 0.2 * (S == 1))
-    for where in ("anywhere", "at the end"):
+    for where in ("at its lowest", "at the end"):
         assert verdict(criteria.lower(low, high, 0.0, where=where), low) == "holds"
         assert verdict(criteria.lower(low, low, 0.0, where=where), low) == "fails"
         assert verdict(criteria.lower(high, low, 0.0, where=where), low) == "fails"
         assert verdict(criteria.lower(ends_low, low, 0.05, where=where), low) == "holds"
     starts_low = curve(LEVEL + 0.1 - 0.2 * (S == 0))
     assert verdict(criteria.lower(starts_low, low, 0.0, where="at the end"), low) == "fails"
-    assert "(needs > 0)" in str(criteria.lower(low, high, 0.0, where="anywhere")[0])
-    assert verdict(criteria.lower(low, high, 0.11, where="anywhere"), low) == "fails"
+    assert "(needs > 0)" in str(criteria.lower(low, high, 0.0, where="at its lowest")[0])
+    assert verdict(criteria.lower(low, high, 0.11, where="at its lowest"), low) == "fails"
 
 
 def test_the_floor_of_a_curve():

@@ -4,9 +4,11 @@ import functools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -151,19 +153,66 @@ def test_only_what_is_missing_is_trained_and_to_the_same_bits(made, monkeypatch,
         assert run.equals(before)
 
 
-def test_recompute_trains_every_run_again_from_its_start(made, monkeypatch):
-    runs, trained = stored(made), []
-    begun = made / "runs" / "quick" / ".checkpoints" / runs[0].stem
+def test_recompute_trains_all_again_and_may_be_interrupted(made, monkeypatch, tmp_path, capsys):
+    out = tmp_path / "figures"
+    shutil.copytree(made, out)
+    before = {path.stem: xr.load_dataset(path, engine="scipy") for path in stored(out)}
+    begun = out / "runs" / "quick" / ".checkpoints" / next(iter(before))
     begun.mkdir(parents=True)
+    trained = []
 
     def again(spec, data, tell, baseline, checkpoints):
-        trained.append(spec.key)
         assert not checkpoints.exists()
-        return RunStore(made, "quick").load(spec)
+        if len(trained) == 3:
+            monkeypatch.setattr("experiments.making.train", go_on)
+            raise InputError("Interrupted.")
+        return go_on(spec)
+
+    def go_on(spec, *others):
+        trained.append(spec.key)
+        return before[spec.key]
 
     monkeypatch.setattr("experiments.making.train", again)
-    assert command(monkeypatch, "arpit-fig3", "--out", made, "--recompute") == 0
-    assert sorted(trained) == [path.stem for path in runs]
+    assert command(monkeypatch, "arpit-fig3", "--out", out, "--recompute") == 2
+    assert command(monkeypatch, "arpit-fig3", "--out", out) == 0
+    assert sorted(trained) == sorted(before)
+
+
+def test_a_run_that_another_command_made_meanwhile_is_not_trained_again(monkeypatch, tmp_path):
+    monkeypatch.setitem(SCALES, "quick", TINY._replace(epochs=stored_runs.EPOCHS))
+    specs = get_figure("arpit-fig3").runs(Plan.checked("quick", None, None))
+    store, trained = RunStore(tmp_path, "quick"), []
+
+    def train(spec, *others):
+        trained.append(spec)
+        for other in specs[2:]:
+            store.save(other, stored_runs.fake(other))
+        return stored_runs.fake(spec)
+
+    monkeypatch.setattr("experiments.making.train", train)
+    assert command(monkeypatch, "arpit-fig3", "--out", tmp_path) == 0
+    assert trained == specs[:2]
+
+
+def test_two_commands_do_not_train_one_run_at_once(tmp_path):
+    (spec, *_) = get_figure("arpit-fig3").runs(Plan.checked("quick", None, None))
+    first, second = RunStore(tmp_path, "quick"), RunStore(tmp_path, "quick")
+    second.folder.mkdir(parents=True)
+    seen = []
+
+    def wait():
+        with second.training(spec):
+            seen.append(second.path(spec).exists())
+
+    with first.training(spec):
+        other = threading.Thread(target=wait)
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+        first.save(spec, stored_runs.fake(spec))
+    other.join(60)
+    assert seen == [True]
+    assert not list(second.folder.glob(".training-*"))
 
 
 TINY_COMMAND = """

@@ -385,6 +385,17 @@ def test_gaps_decide_at_the_strength_with_the_lowest_held_out_error(found, verdi
     assert "over 5 seeds" in lecture_overfit.caption(found, REDUCED)
 
 
+def test_gaps_are_open_where_every_model_is_lost():
+    found = errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0))
+    lost = next(study for study in found if study.option("kind") == "contractive")
+    found[lost] = found[lost] * np.nan
+    (told,) = lecture_overfit.verdicts(found, "mnist")
+    assert told.verdict == "inconclusive"
+    assert "CAE, λ = 0.01 nan" in told.numbers
+    assert len(lecture_overfit.draw(found, REDUCED).axes) == 3
+    assert "nan" in lecture_overfit.explain(found, told)[0]
+
+
 @pytest.mark.long
 def test_errors_are_measured_on_three_parts(rng):
     data = small_data(rng)

@@ -14,7 +14,7 @@ from aesparse.errors import InputError
 from experiments import protocol, record
 from experiments.__main__ import main
 from experiments.claims import Verdict
-from experiments.making import decided, figure_names, get_figure, scales
+from experiments.making import decided, effective, figure_names, get_figure, scales
 from experiments.protocol import SCALES, Plan
 from experiments.reasons import reasons
 from experiments.record import MARKERS
@@ -171,7 +171,12 @@ def test_a_flagged_cell_is_no_lowest_fraction(stored):
     (failed,) = (v for v in figure.verdicts(found, "photos") if v.verdict == "fails")
     (told,) = figure.explain(found, failed)
     assert "lowest, 0.610, at σ² = 0.01 and 0.700 at 1" in told
-    assert told.endswith("flagged: σ² = 0.001.")
+    assert "flagged: σ² = 0.001. The unregularized model ends at 0.800 with 0.0% dead." in told
+    baseline = next(s.baseline for s in found if (s.objective, s.learning_rate) == ("edae", 0.005))
+    found[baseline]["flagged_epoch"] = (("strength",), np.array([1]))
+    assert figure.explain(found, failed)[0].endswith("0.0% dead, flagged itself.")
+    run["flagged_epoch"] = (("strength",), np.ones(11, int))
+    assert figure.explain(found, failed) == ["Every cell is flagged."]
 
 
 def test_where_units_die_is_told_also_when_they_die_everywhere(stored):
@@ -201,11 +206,43 @@ def test_an_unusual_plan_leaves_the_usual_picture_alone(stored, monkeypatch, cap
     assert (out / "reduced" / "arpit-fig3.json").read_bytes() == usual
     other = json.loads((out / "reduced" / "arpit-fig3-seeds-2.json").read_text())
     assert other["command"].endswith("--seeds 2")
+    assert command(monkeypatch, capsys, "report", "--out", out, "--seeds", "2")[0] == 0
+    page = (out / "index.html").read_text()
+    assert f"<pre>{other['command']}</pre>" in page
+    assert '<a href="#reduced-arpit-fig3">A3</a>' in page
     status, _, error = command(
         monkeypatch, capsys, "arpit-rates", "--scale", "reduced", "--out", out, "--seeds", "2"
     )
     assert status == 2
     assert "--seeds 2 changes no run of 'arpit-rates'; leave it out." in error
+
+
+def biased(stored, objective, flagged):
+    """A8 on ReLU digits with cells of one objective flagged, all seeds alike."""
+    figure, plan = get_figure("arpit-bias"), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    found = {s: store.load(s) for s in figure.runs(plan) if s.dataset == "digits"}
+    for spec in found:
+        if (spec.objective, spec.activation) == (objective, "relu"):
+            found[spec]["flagged_epoch"] = ("strength", np.where(flagged, 5, -1))
+    return next(v for v in figure.verdicts(found, "digits") if v.statement.endswith("relu"))
+
+
+def test_flagged_cells_leave_the_bias_open_and_their_moved_biases_untold(stored):
+    few, many = np.arange(11) >= 9, np.arange(11) >= 8
+    told = biased(stored, "sae", few).numbers
+    assert "moved by" not in told
+    assert "by moved biases at σ² = 1: DAE" in told
+    assert "SAE" not in told.split("moved biases")[1]
+    assert biased(stored, "sae", many).verdict == "inconclusive"
+    assert "more than 2 flagged strengths" in biased(stored, "sae", many).numbers
+    assert biased(stored, "ae", np.array([True])).numbers.endswith("σ² = 1: not measured")
+
+
+def test_seeds_that_change_no_run_of_a_figure_do_not_name_it():
+    plan = Plan.checked("reduced", 2, None)
+    assert effective(get_figure("arpit-fig1"), plan) == plan
+    assert effective(get_figure("arpit-rates"), plan) == Plan.checked("reduced", None, None)
 
 
 def explained(stored, name, chosen, variable, values):
@@ -273,6 +310,12 @@ def test_status_counts_what_is_stored_drawn_and_unfinished(stored, monkeypatch, 
     shutil.copytree(stored / "runs", out / "runs")
     store = RunStore(out, "reduced")
     lost = get_figure("arpit-fig3").runs(Plan.checked("reduced", None, None))[-1]
+    assert command(monkeypatch, capsys, "arpit-fig4", "--scale", "reduced", "--out", out)[0] == 0
+    _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
+    assert re.search(r"arpit-fig4 .* 30/30 done", printed)
+    anew = get_figure("arpit-fig4").runs(Plan.checked("reduced", None, None))[0]
+    parents = json.loads(store.load(anew).attrs["provenance"]) | {"revision": "another"}
+    store.save(anew, store.load(anew).assign_attrs(provenance=json.dumps(parents)))
     store.path(lost).unlink()
     (store.checkpoints(lost) / "4").mkdir(parents=True)
     status, printed, _ = command(monkeypatch, capsys, "status", "--out", out)

@@ -111,11 +111,13 @@ def _checked_params(params: Params, X: Float[Array, "N n"], constraint: str) -> 
     projected = get_constraint(constraint).project(params)
     near = jax.tree.map(lambda a, b: bool(jnp.allclose(a, b, atol=1e-4)), projected, params)
     if not all(jax.tree.leaves(near)):
-        lengths = jnp.linalg.norm(params.weight, axis=-1)
+        rows = jnp.linalg.norm(params.weight, axis=-1)
+        told = f"Rows of params have lengths from {jnp.min(rows):.3g} to {jnp.max(rows):.3g}"
+        if params.decoder is not None:
+            columns = jnp.linalg.norm(params.decoder, axis=0)
+            told += f", decoder columns from {jnp.min(columns):.3g} to {jnp.max(columns):.3g}"
         raise InputError(
-            f"The rows of params have lengths from {jnp.min(lengths):.3g} to "
-            f"{jnp.max(lengths):.3g}, off the constraint '{constraint}'; give constraint='free' or "
-            "put them on it."
+            f"{told}, off the constraint '{constraint}'; give constraint='free' or put them on it."
         )
     return params
 

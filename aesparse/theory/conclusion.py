@@ -115,7 +115,9 @@ def conclude(found: Audit, values, gradients, tangents) -> tuple[str, str]:
             else "its value is the same for every model looked at"
         )
     if _size(tangents) <= HOLDS * size:
-        return INDIFFERENT, "its gradient only changes row lengths, which the constraint fixes"
+        biases = max(float(jnp.max(jnp.abs(g.bias))) for g in gradients) > HOLDS * size
+        what = "row lengths and biases" if biases else "row lengths"
+        return INDIFFERENT, f"its gradient only changes {what}, which the constraint fixes"
     pushes = np.stack([t.bias for t in tangents])
     doubt = _hypothesis_that_fails(found) or _push_that_fails(found, pushes, size)
     if doubt:
@@ -162,6 +164,8 @@ def _push_that_fails(found: Audit, pushes: np.ndarray, size: float) -> str:
     if not np.any(np.abs(pushes) > HOLDS * size):
         return "it moves no bias: its bias gradient is zero, or the constraint freezes biases"
     largest, needed = found.largest_strength, _median(found.strength_now)
+    if np.isinf(needed):
+        return "half of the units are pushed down by no strength: they are dead, or feel no push"
     if needed > largest:
         return (
             f"half of the units need a strength above {needed:.3g} before E[a_j] falls; the "

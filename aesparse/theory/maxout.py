@@ -32,7 +32,7 @@ def table(pieces: int) -> dict[str, float]:
     """`properties.table` for a unit as a function of its pieces' pre-activations a [k].
 
     Measured on random pairs of points: monotone where every piece grows, convex between them,
-    slopes in [0, 1] and summing to 1, and the limit where all pieces go to −∞.
+    slopes in [0, 1], and the limit where all pieces go to −∞.
     """
     unit = Maxout(jnp.eye(pieces)[:, None, :], jnp.zeros((pieces, 1)))
 

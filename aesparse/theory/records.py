@@ -16,7 +16,7 @@ class Claim(NamedTuple):
 
     Each hypothesis comes with its residual, at most 0 (up to rounding) where it holds. The
     margin is oriented so that the statement is true where it is >= 0 (up to rounding); all
-    three arrays have one entry per hidden unit.
+    three arrays have one entry per hidden unit, or one in all where it is about sums over units.
     """
 
     hypotheses: Mapping[str, Float[Array, ""]]

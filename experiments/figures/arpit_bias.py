@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments import claims, criteria, style
 from experiments.claims import Verdict
-from experiments.curves import cells, needed
+from experiments.curves import cells, collect, needed
 from experiments.figures.arpit_fig1 import OBJECTIVES
 from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
@@ -36,8 +36,17 @@ def _cells(found: Mapping, dataset: str, activation: str, name: str) -> np.ndarr
     return np.concatenate(parts, axis=1)
 
 
+def _flagged_strengths(found: Mapping, dataset: str, activation: str) -> int:
+    """Of the objective that loses cells at the most strengths."""
+    chosen = {s: r for s, r in found.items() if (s.dataset, s.activation) == (dataset, activation)}
+    return max(curve.flagged_strengths for curve in collect(chosen))
+
+
 def _matched(found: Mapping, dataset: str, activation: str) -> str:
-    """How much of DAE's and SAE's fall the moved biases undo, where the runs tell."""
+    """How much of DAE's and SAE's fall the moved biases undo, where the runs tell.
+
+    Seeds whose model is flagged at σ² = 1, or whose unregularized model is, tell nothing.
+    """
     told = []
     for objective in ("dae", "sae"):
         chosen = [
@@ -45,6 +54,7 @@ def _matched(found: Mapping, dataset: str, activation: str) -> str:
             for s, run in found.items()
             if (s.dataset, s.activation, s.objective) == (dataset, activation, objective)
             and "matched_activation_fraction" in run
+            and max(r["flagged_epoch"].values[-1] for r in (run, found[s.baseline])) < 0
         ]
         if chosen:
             before, after = (
@@ -100,6 +110,7 @@ def verdicts(found, dataset: str) -> list[Verdict]:
         names = ", ".join(map(style.label, ("ae", *OBJECTIVES)))
         statement = f"fraction follows E[a_j] over the cells of {names}, {activation}"
         verdict = claims.settle("A8", dataset, statement, [rank], len(mean))
+        verdict = claims.unless_flagged(verdict, _flagged_strengths(found, dataset, activation))
         numbers = verdict.numbers + _matched(found, dataset, activation)
         decided.append(verdict._replace(numbers=numbers))
         met = _condition(found, dataset, activation)

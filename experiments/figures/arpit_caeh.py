@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from aesparse.objectives import HESSIAN_RATIO, HESSIAN_SIGMA
 from experiments import claims, style
 from experiments.claims import Verdict
 from experiments.criteria import classify
@@ -15,7 +16,6 @@ CLAIMS = ("A13",)
 GROUP = ("dataset", "activation")
 OBJECTIVES = ("cae", "cae-h")
 ACTIVATIONS = ("relu", "sigmoid")
-SIGMA, RATIO = 0.1, 100.0  # of the objective "cae-h": the noise's deviation, γ/λ
 _NAMES = {"relu": "ReLU", "sigmoid": "sigmoid"}
 
 
@@ -57,7 +57,7 @@ def caption(found, plan: Plan) -> str:
         scale.caveat
         + "Average activation fraction (solid or long dashes) and dead units (short dashes) of "
         "CAE and of CAE+H, which adds γ E‖J(x) − J(x + ε)‖² with noise of standard deviation "
-        f"{SIGMA:g} and γ = {RATIO:g} λ; rows of unit length, m = {scale.hidden}, "
+        f"{HESSIAN_SIGMA:g} and γ = {HESSIAN_RATIO:g} λ; rows of unit length, m = {scale.hidden}, "
         f"N = {scale.samples}, {scale.epochs} epochs, learning rate "
         f"{', '.join(f'{title} {rate}' for title, rate in rates.items())}; {seeds}. "
         f"Classes: {'; '.join(classes)}."
@@ -83,7 +83,7 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 def _added(found: Mapping, dataset: str, activation: str) -> str:
     """How large the added term is beside CAE's own at λ = 1 in the first and the last epoch."""
     ends = [
-        RATIO * run["loss_jacobian_change"].values[-1] / run["loss_penalty"].values[-1]
+        HESSIAN_RATIO * run["loss_jacobian_change"].values[-1] / run["loss_penalty"].values[-1]
         for spec, run in found.items()
         if (spec.dataset, spec.activation, spec.objective) == (dataset, activation, "cae-h")
     ]

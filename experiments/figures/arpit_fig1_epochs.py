@@ -32,7 +32,8 @@ def caption(found, plan: Plan) -> str:
     """What the picture shows."""
     return (
         curves.caption(found, plan)
-        + " Right: the fraction over epochs, seed 0, on 5,000 samples at most."
+        + " Right: the fraction over epochs (σ² at the lines' ends where they have room), seed 0, "
+        "on 5,000 samples at most."
     )
 
 

@@ -1,9 +1,11 @@
 """Arpit section 2.1.1: DAE and SAE with the encoding bias frozen at 0, ReLU, unit rows."""
 
+import numpy as np
+
 from experiments import claims, criteria, curves, style
 from experiments.claims import Verdict
 from experiments.curves import collect, draw_panels, needed, only
-from experiments.protocol import Plan
+from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
 
 CLAIMS = ("A7",)
@@ -28,7 +30,21 @@ def draw(found, plan: Plan):
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
-    return curves.caption(found, plan, _name)
+    return f"{curves.caption(found, plan, _name)} {_reversed(collect(found))}"
+
+
+def _reversed(shown) -> str:
+    """Where the model without a bias is the sparser one."""
+    told = []
+    for frozen in shown:
+        if frozen.constraint == FROZEN:
+            biased = only(
+                shown, dataset=frozen.dataset, objective=frozen.objective, constraint="unit"
+            )
+            sparser = np.nanmean(frozen.kept, axis=0) < np.nanmean(biased.kept, axis=0)
+            where = ", ".join(f"{s:g}" for s in frozen.strengths[sparser])
+            told.append(f"{_name(frozen)} on {DATA[frozen.dataset].title}: {where or 'nowhere'}")
+    return f"Strengths at which the model without bias is the sparser one: {'; '.join(told)}."
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
@@ -39,7 +55,7 @@ def verdicts(found, dataset: str) -> list[Verdict]:
             only(shown, dataset=dataset, objective=objective, constraint=c)
             for c in (FROZEN, "unit")
         )
-        needs = criteria.lower(biased, frozen, claims.FROZEN_BIAS, where="anywhere")
+        needs = criteria.lower(biased, frozen, claims.FROZEN_BIAS, where="at its lowest")
         statement = f"{style.label(objective)} less sparse without its bias"
         decided.append(claims.decide("A7", statement, needs, [frozen, biased]))
     return decided

@@ -107,7 +107,10 @@ def explain(found, verdict: Verdict) -> list[str]:
     for spec, run in found.items():
         named = f"rate {spec.learning_rate:g}, batch {spec.batch_size}"
         if spec.objective == "edae" and verdict.statement.endswith(f", {named}"):
+            plain = found[spec.baseline]
             well = run["flagged_epoch"].values < 0
+            if not well.any():
+                return ["Every cell is flagged."]
             fraction, dead = run["activation_fraction"].values, run["dead_fraction"].values
             strengths, fraction = np.array(spec.strengths)[well], fraction[well]
             lowest = int(np.argmin(fraction))
@@ -116,6 +119,9 @@ def explain(found, verdict: Verdict) -> list[str]:
             told.append(
                 f"After {updates:,} updates the fraction is lowest, {fraction[lowest]:.3f}, at "
                 f"σ² = {strengths[lowest]:g} and {fraction[-1]:.3f} at {strengths[-1]:g}, with at "
-                f"most {dead[well].max():.1%} of the units dead; flagged: {lost or 'none'}."
+                f"most {dead[well].max():.1%} of the units dead; flagged: {lost or 'none'}. "
+                f"The unregularized model ends at {float(plain['activation_fraction'][0]):.3f} "
+                f"with {float(plain['dead_fraction'][0]):.1%} dead"
+                + (", flagged itself." if plain["flagged_epoch"].values[0] >= 0 else ".")
             )
     return told

@@ -35,8 +35,9 @@ def runs(plan: Plan) -> list[RunSpec]:
 
 
 @functools.cache
-def _audits() -> dict[tuple[str, str], Audit]:
-    pixels = load(DATASET).train
+def audits(samples: int) -> dict[tuple[str, str], Audit]:
+    """What is said of every pair from its activation, its penalty and the training data."""
+    pixels = load(DATASET, samples=samples).train
     X = standardize(pixels, DATA[DATASET].epsilon)(pixels)
     return {
         (s, r): audit(get_activation(s), get_penalty(r), X, largest_strength=max(STRENGTHS))
@@ -57,13 +58,14 @@ def _outcome(conclusion: str, curve: Curve) -> str:
 
 def verdicts(found, dataset: str) -> list[Verdict]:
     """One line a pair: predicted, trained, and whether they agree."""
+    said = audits(next(iter(found)).samples)
     return [
         Verdict(
             "audit",
             dataset,
-            f"{s} with {style.label(r)}: predicted {_audits()[s, r].conclusion}",
-            _outcome(_audits()[s, r].conclusion, curve),
-            f"trained {classify(curve)}: fraction {_span(curve)}; {_audits()[s, r].reason}",
+            f"{s} with {style.label(r)}: predicted {said[s, r].conclusion}",
+            _outcome(said[s, r].conclusion, curve),
+            f"trained {classify(curve)}: fraction {_span(curve)}; {said[s, r].reason}",
         )
         for (s, r), curve in _curves(found).items()
     ]
@@ -95,8 +97,9 @@ def draw(found, plan: Plan):
     for (s, r), curve in _curves(found).items():
         axis = axes[PENALTIES.index(r)][ACTIVATIONS.index(s)]
         style.draw_curve(axis, curve, style.label(r))
-        outcome = _outcome(_audits()[s, r].conclusion, curve)
-        style.remark(axis, f"{_audits()[s, r].conclusion.split(':')[0]}\n{outcome}", outcome)
+        conclusion = audits(plan.scale.samples)[s, r].conclusion
+        outcome = _outcome(conclusion, curve)
+        style.remark(axis, f"{conclusion.split(':')[0]}\n{outcome}", outcome)
     for column, s in enumerate(ACTIVATIONS):
         axes[0][column].set_title(s, fontsize=9)
         axes[-1][column].set_xlabel("strength", fontsize=8)

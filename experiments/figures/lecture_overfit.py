@@ -83,9 +83,13 @@ def _by_kind(found) -> dict[str, tuple[np.ndarray, object]]:
 
 
 def _chosen(strengths: np.ndarray, run) -> int:
-    """The λ > 0 with the lowest mean error on the held-out half that the gap does not use."""
-    errors = np.where(strengths > 0, run["chosen_on"].values.mean(axis=0), np.inf)
-    return int(np.nanargmin(errors))
+    """The λ > 0 with the lowest mean error on the held-out half that the gap does not use.
+
+    The smallest λ > 0 where every model is lost, whose gap is NaN.
+    """
+    errors = run["chosen_on"].values.mean(axis=0)
+    errors = np.where((strengths > 0) & np.isfinite(errors), errors, np.inf)
+    return int(np.argmin(errors)) if np.isfinite(errors).any() else int(np.argmax(strengths > 0))
 
 
 def _gaps(found) -> dict[str, tuple[str, np.ndarray]]:

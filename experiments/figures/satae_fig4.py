@@ -155,7 +155,8 @@ def _locality(study: Study, run, dataset: str) -> Verdict:
     """The penalty has no effect on binary data; on other data it makes filters less local."""
     spread, control = along(run, "participation"), along(run, "participation", 1)
     if dataset in _BINARY:
-        statement = "trained with and without penalty SL filters are equally local"
+        units = study.option("hidden")
+        statement = f"trained with and without penalty {units} SL filters are equally local"
         name = "largest difference of participation ratios over α"
         criterion = largest_at_most(np.abs(spread - control), MATCH, name)
     else:
@@ -166,6 +167,8 @@ def _locality(study: Study, run, dataset: str) -> Verdict:
         criterion = mean_at_least(change, 0.0, name)._replace(strict=True)
     found = settle("S4", dataset, statement, [criterion], len(spread))
     told = f"from α = 0 to 1 {span(spread)}, with as many updates without penalty {span(control)}"
+    if dataset in _BINARY:
+        told += f"; {PIXELS} units, which the scaled identity needs, were not trained"
     return found._replace(numbers=f"{found.numbers}; {told}")
 
 
