@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from aesparse import __version__
 from aesparse.errors import InputError, first_line
 from aesparse.files import replacing, require_writable
 from aesparse.process import prepare
@@ -72,11 +73,21 @@ def audit_command(
     s = s if isinstance(s, Activation) else Activation(s)
     if threshold is not None:
         s = Activation(s.fn, threshold)
-    paths = _paths(out, f"audit-{activation}-{penalty}".replace(":", "-"))
+    paths = _paths(out, f"audit-{activation}-{penalty}-{Path(data).stem}".replace(":", "-"))
     pixels = load(data, data_dir=data_dir).train
     X = standardize(pixels, epsilon)(pixels)
     found = audit(s, r, X, hidden=hidden, largest_strength=largest_strength)
-    record = {"data": data, "epsilon": epsilon} | audit_record(found)
+    asked = {
+        "aesparse": __version__,
+        "activation": activation,
+        "threshold": s.threshold,
+        "penalty": penalty,
+        "data": data,
+        "epsilon": epsilon,
+        "hidden": hidden,
+        "largest strength": largest_strength,
+    }
+    record = asked | audit_record(found)
     text = json.dumps(record, indent=1, ensure_ascii=False)
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
         save(draw_audit(found, f"{activation} with {penalty} on {data}"), png, svg)

@@ -344,10 +344,12 @@ def test_command_audits_functions_of_ones_own(tmp_path):
     assert shown.stderr == ""
     assert shown.stdout.startswith("conclusion")
     assert NO_EFFECT in shown.stdout
-    stored = json.loads((tmp_path / "audit-mine-swish-mine-nothing.json").read_text())
+    stored = json.loads((tmp_path / "audit-mine-swish-mine-nothing-x.json").read_text())
     assert stored["conclusion"].startswith(NO_EFFECT)
+    assert (stored["activation"], stored["penalty"]) == ("mine:swish", "mine:nothing")
+    assert (stored["data"], stored["hidden"], stored["threshold"]) == ("x.npy", 5, 0.0)
     for kind in ("png", "svg"):
-        assert (tmp_path / f"audit-mine-swish-mine-nothing.{kind}").stat().st_size > 10_000
+        assert (tmp_path / f"audit-mine-swish-mine-nothing-x.{kind}").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The README is executed: its Python, its commands' names, its table."""
 
 import ast
+import inspect
 import itertools
 import json
 import re
@@ -15,9 +16,10 @@ import stored_runs
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from aesparse import penalties
 from aesparse.__main__ import app
 from aesparse.theory.response import OPTIMIZERS
-from experiments import making
+from experiments import criteria, making, protocol
 from experiments.making import figure_names, figure_record, get_figure
 from experiments.protocol import SCALES, Plan
 from experiments.record import MARKERS, collect_verdicts, table
@@ -119,6 +121,22 @@ def test_the_times_of_an_update_are_the_stored_ones():
     for rows, words in ((large, "we are {} to {} times as fast"), (small, "{} to {} times at the")):
         ratios = [row["times best torch"] for row in rows.values()]
         assert words.format(f"{min(ratios):.2f}", f"{max(ratios):.2f}") in text
+
+
+def test_the_classes_and_choices_are_those_of_the_code():
+    told, data = " ".join(README.split()), protocol.DATA
+    width = inspect.signature(penalties.second_order_with_kink).parameters["width"].default
+    for words in (
+        f"*flat* where max − min ≤ {criteria.FLAT:g}",
+        f"Spearman(σ², fraction) ≤ −{criteria.MONOTONE:g} and it ends at least {criteria.DROP:g}",
+        f"rates of {data['mnist'].learning_rate:g} on MNIST and "
+        f"{data['cifar10'].learning_rate:g} on CIFAR-10 patches",
+        f"a normal density of width {width:g}",
+        f"as its tangent above {penalties.POLE:g}",
+        f"*m = {SCALES['reduced'].hidden} units, {SCALES['reduced'].samples:,} samples, "
+        f"{SCALES['reduced'].epochs} epochs",
+    ):
+        assert words in told
 
 
 def theorem_table(rows: list[dict]) -> str:
