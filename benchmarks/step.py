@@ -208,18 +208,22 @@ def draw(rows: list[dict]):
         zip(OBJECTIVES, zip("osv^Dx", ("-", "--", ":", "-.", "-", "--"), strict=True), strict=True)
     )
     figure = Figure(figsize=(9, 3.8), layout="constrained")
-    axes = figure.subplots(1, len(SIZES), squeeze=False)[0]
-    for axis, (size, (n, m)) in zip(axes, SIZES.items(), strict=True):
+    sizes = [size for size in SIZES if any(r["size"] == size for r in rows)]
+    axes = figure.subplots(1, len(sizes), squeeze=False)[0]
+    for axis, size in zip(axes, sizes, strict=True):
+        n, m = SIZES[size]
         for objective, (marker, style) in looks.items():
             mine = [r for r in rows if r["size"] == size and r["objective"] == objective]
             ms = [1e3 * r["seconds per cell and step"]["aesparse"] for r in mine]
             axis.plot([r["cells"] for r in mine], ms, style, marker=marker, label=objective)
-        (compared,) = (
-            r for r in rows if (r["size"], r["objective"], r["cells"]) == (size, "ae", COMPARED)
-        )
-        others = {k: 1e3 * v for k, v in compared["seconds per cell and step"].items()}
-        others.pop("aesparse")
-        for ms, names in grouped(others, apart=0.04 * max(others.values())):
+        others = {
+            name: 1e3 * seconds
+            for r in rows
+            if (r["size"], r["objective"], r["cells"]) == (size, "ae", COMPARED)
+            for name, seconds in r["seconds per cell and step"].items()
+            if name != "aesparse"
+        }
+        for ms, names in grouped(others, apart=0.04 * max(others.values(), default=1.0)):
             axis.axhline(ms, color="#999999", linewidth=0.8)
             axis.annotate(
                 f"{', '.join(names)} (ae)", (GRIDS[-1], ms), fontsize=6, ha="right", va="bottom"

@@ -68,6 +68,11 @@ class Curve(NamedTuple):
         return np.where(self.flagged, np.nan, self.fraction)
 
     @property
+    def mean(self) -> np.ndarray:
+        """The mean of `kept` over seeds; NaN where all are flagged."""
+        return _mean(self.kept)
+
+    @property
     def flagged_strengths(self) -> int:
         """How many strengths have a flagged cell."""
         return int(self.flagged.any(axis=0).sum())
@@ -220,7 +225,7 @@ def classify(curve: Curve) -> str:
     """flat, decreasing, increasing, irregular, or inconclusive with too many flagged cells."""
     if curve.flagged_strengths > MAX_FLAGGED:
         return "inconclusive"
-    mean = _mean(curve.kept)
+    mean = curve.mean
     if _range(curve.strengths, mean) <= FLAT:
         return "flat"
     correlation, drop = spearman(curve.strengths, mean), _drop(curve.strengths, mean)

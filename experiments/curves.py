@@ -118,8 +118,8 @@ def caption(
     seeds = f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
     return (
         scale.caveat
-        + f"Average activation fraction (solid) and units active on none of the {scale.samples} "
-        f"training samples (dashed) after {scale.epochs} epochs against σ²; {first.activation}, "
+        + f"Average activation fraction (thick) and units active on none of the {scale.samples} "
+        f"training samples (thin) after {scale.epochs} epochs against σ²; {first.activation}, "
         f"rows: {constraints}, m = {scale.hidden}, N = {scale.samples}, "
         f"batch {scale.batch_size}, learning rate {rates}; {seeds}. "
         + (f"Flagged cells: {'; '.join(flagged)}. " if flagged else "No cell was flagged. ")

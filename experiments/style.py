@@ -129,15 +129,15 @@ def _signed_square(v):
     return np.sign(v) * np.square(v)
 
 
-def draw_curve(axis, curve: Curve, name: str, *, beside: bool = False) -> None:
+def draw_curve(axis, curve: Curve, name: str, *, beside: bool = False, line=None) -> None:
     """Mean over seeds, a min–max band, dead units lighter, flagged cells crossed out one by one.
 
     Dead units have their curve's marker, small and hollow, and leave flagged cells out too.
-    `beside` marks a curve shown for comparison: hollow and dotted.
+    `beside` marks a curve shown for comparison: hollow and dotted; `line` is another line style.
     """
-    _, colour, marker, line = _LOOK[curve.objective]
+    _, colour, marker, own = _LOOK[curve.objective]
     x, kept = curve.strengths, np.ma.masked_invalid(curve.kept)
-    line = (0, (1, 1.5)) if beside else line
+    line = (0, (1, 1.5)) if beside else line or own
     # mDAE and CAE+H coincide with CAE under unit rows: let that one show.
     hollow = beside or curve.objective in ("mdae", "cae-h")
     axis.plot(

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.decomposition import PCA
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from aesparse import data
@@ -66,6 +67,10 @@ def test_real_cifar10_images(data_dir):
     images = read_cifar10(data_dir / "cifar-10-batches-bin")
     assert images.shape == (50_000, 32, 32, 3)
     np.testing.assert_allclose(images.mean(axis=(0, 1, 2)), CIFAR_MEANS, atol=5e-3)
+    # A record is a label and three planes of 32 rows: not turned, mirrored or transposed.
+    raw = (data_dir / "cifar-10-batches-bin" / "data_batch_2.bin").read_bytes()[7 * 3073 :]
+    for y, x, c in ((0, 0, 0), (3, 17, 1), (30, 2, 2)):
+        assert images[10_007, y, x, c] == raw[1 + 1024 * c + 32 * y + x]
 
 
 def test_a_prepared_tensorflow_datasets_folder_gives_the_same_digits(data_dir, monkeypatch):
@@ -93,6 +98,9 @@ def test_real_digits_with_their_labels(data_dir):
     assert np.bincount(found.labels[1]).tolist() == [
         980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
     ]  # fmt: skip
+    # In another order than the images they would be right for one digit in ten.
+    nearest = KNeighborsClassifier(1).fit(found.train[:2000], found.labels[0][:2000])
+    assert nearest.score(found.heldout, found.labels[1]) > 0.75
     few = data.load("mnist-labelled", data_dir=data_dir, samples=100)
     assert (len(few.train), len(few.labels[0]), len(few.labels[1])) == (100, 100, 10_000)
 

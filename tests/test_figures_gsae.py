@@ -208,6 +208,13 @@ def test_sparse_coding_end_to_end(monkeypatch):
     (other,) = sparse_coding.verdicts({study: turned}, "")
     assert {verdict.verdict, other.verdict} == {"holds", "fails"}
     assert (loss[..., recoded] <= loss[..., encoder] + 1e-5).all()  # the same rows, free codes
+    activity = run["activity"].copy()
+    activity.loc[{"method": "encoder", "strength": run["strength"][-1]}] = 0
+    dead = {study: run.assign(activity=activity)}
+    assert np.isnan(sparse_coding.loss(dead[study])[:, -1, 1:]).all()
+    (told,) = publish(sparse_coding, dead)
+    assert f"λ = {run['strength'].values[-1]:g}: every unit dead" in told.numbers
+    assert "every unit of the auto-encoder is dead" in sparse_coding.caption(dead, PLAN)
 
 
 def test_free_codes_meet_the_optimality_condition_of_eq_2():

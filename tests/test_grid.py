@@ -10,6 +10,8 @@ from scipy.stats import kstest
 
 import aesparse as ae
 from aesparse import guard, penalties
+from aesparse.grid import _first_flagged
+from aesparse.metrics import Metrics
 from aesparse.model import CONSTRAINTS, Params, init_params
 from aesparse.objectives import Objective
 from aesparse.program import grid_program, shuffled
@@ -509,6 +511,15 @@ def test_a_penalty_on_an_untied_decoder_enters(x64, rng):
     np.testing.assert_allclose(added.decoder, 0.6 * params.decoder, rtol=1e-10)
     np.testing.assert_allclose(added.decoder_bias, 0.6 * params.decoder_bias, rtol=1e-10)
     np.testing.assert_allclose(added.weight, 0, atol=1e-10)
+
+
+def test_the_epoch_told_is_the_first_of_a_cell_that_ends_flagged():
+    """Never lost, recovered, lost to the end, and lost on all samples only."""
+    dead = np.array([[0.0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0]])[None]
+    history = Metrics(*[np.ones_like(dead)] * len(Metrics._fields))._replace(dead_fraction=dead)
+    final = jax.tree.map(lambda leaf: leaf[..., -1], history)
+    final = final._replace(dead_fraction=np.array([[0.0, 0, 1, 1]]))
+    np.testing.assert_array_equal(_first_flagged(history, final), [[-1, -1, 2, 3]])
 
 
 def test_measure_grid_refuses_one_model_and_data_its_error_is_not_defined_for(rng):

@@ -8,6 +8,7 @@ from aesparse.activations import get_activation
 from aesparse.metrics import BiasPressure, bias_pressure, flagged, measure, summarize
 from aesparse.model import Params
 from aesparse.objectives import get_objective
+from aesparse.reconstruction import cross_entropy, half_squared_error
 
 
 def model(rng, m=7, n=4):
@@ -25,6 +26,49 @@ def test_measure_equals_numpy_for_any_number_of_samples(samples, rng, x64):
     np.testing.assert_allclose(units.variance, a.var(0), rtol=1e-10, atol=1e-12)
     error = np.mean(np.sum((x - h @ np.asarray(params.weight)) ** 2, 1))
     np.testing.assert_allclose(units.reconstruction, error, rtol=1e-12)
+
+
+def _half(x, z):
+    return np.sum((x - np.tanh(z)) ** 2, 1) / 2
+
+
+def _likelihood(x, z):
+    p = 1 / (1 + np.exp(-z))
+    return -np.sum(x * np.log(p) + (1 - x) * np.log(1 - p), 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "typed"),
+    [(half_squared_error(get_activation("tanh")), _half), (cross_entropy, _likelihood)],
+)
+def test_the_error_is_that_of_an_own_decoder_with_its_bias(error, typed, rng, x64):
+    x = rng.uniform(size=(611, 4))
+    own = {"decoder_bias": rng.normal(size=4), "decoder": rng.normal(size=(4, 7))}
+    params = model(rng)._replace(**{name: jnp.asarray(leaf) for name, leaf in own.items()})
+    units = measure(params, jnp.asarray(x), get_activation("sigmoid"), error)
+    a = x @ np.asarray(params.weight).T + np.asarray(params.bias)
+    z = 1 / (1 + np.exp(-a)) @ own["decoder"].T + own["decoder_bias"]
+    np.testing.assert_allclose(units.reconstruction, typed(x, z).mean(), rtol=1e-12)
+
+
+def test_metrics_are_means_over_units_and_lengths_of_rows(rng, x64):
+    params, x = model(rng), rng.normal(size=(50, 4)) + 1.0
+    metrics = summarize(params, measure(params, jnp.asarray(x), get_activation("relu")))
+    weight, bias = (np.asarray(leaf) for leaf in params[:2])
+    a, lengths = x @ weight.T + bias, np.sqrt((weight**2).sum(1))
+    expected = {
+        "activation_fraction": (a > 0).mean(),
+        "dead_fraction": (a <= 0).all(0).mean(),
+        "preactivation_mean": a.mean(),
+        "preactivation_variance": a.var(0).mean(),
+        "bias_mean": bias.mean(),
+        "row_length_mean": lengths.mean(),
+        "row_length_max": lengths.max(),
+        "reconstruction": np.mean(np.sum((x - np.maximum(a, 0) @ weight) ** 2, 1)),
+    }
+    assert expected.keys() == set(metrics._fields)
+    for name, value in expected.items():
+        np.testing.assert_allclose(getattr(metrics, name), value, rtol=1e-7)
 
 
 def test_variance_of_a_large_mean_does_not_cancel(rng):

@@ -1,5 +1,6 @@
 """Plans: operations and memory against counts done by hand, layouts, refusals."""
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -37,14 +38,22 @@ def test_cells_are_laid_out_over_devices_and_rounds():
     assert tight.rounds > 1
     assert tight.state + tight.working <= tight.available
     assert tight.cells_per_device * tight.rounds >= 100
-    assert f"{tight.rounds} rounds" in dict(plan_rows(tight))["layout (devices × cells)"]
+    layout = dict(plan_rows(tight))["layout (devices × cells)"]
+    assert f"{tight.rounds} rounds (cells_per_program={tight.cells_per_device})" in layout
+    one_after_another = tight.operations * 1000 * tight.cells_per_device * tight.rounds / 1e9
+    assert tight.seconds == pytest.approx(one_after_another)
 
 
-def test_without_a_rate_this_machine_is_measured():
+def test_without_a_rate_this_machine_is_measured(monkeypatch):
+    monkeypatch.setattr("aesparse.planning._updates_per_second", lambda *a, **k: 50.0)
     found = plan(rate=None)
     assert found.measured
-    assert found.rate > 1e8
+    assert found.rate == pytest.approx(50 * found.operations)
     assert plan().measured is False
+
+
+def test_a_measured_rate_is_a_finite_number():
+    assert 0 < plan(rate=None).rate < np.inf
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,11 @@ def _draw_theorem2(axis) -> None:
         "cantelli": {"linestyle": "--", "color": "#CC3311"},
         "chebyshev": {"linestyle": "-", "color": "#000000"},
     }
-    names = {"gaussian": "Gaussian", "cantelli": "Cantelli", "chebyshev": "Chebyshev (paper)"}
+    names = {
+        "gaussian": "if a_j were Gaussian (no bound)",
+        "cantelli": "Cantelli",
+        "chebyshev": "Chebyshev (paper)",
+    }
     for name, look in looks.items():
         values = np.asarray(bounds[name]).ravel()[order]
         axis.plot(

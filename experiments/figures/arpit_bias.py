@@ -153,8 +153,10 @@ def explain(found, verdict: Verdict) -> list[str]:
             if (s.dataset, s.activation) == where and s.objective in ("ae", objective)
         }
         specs = [s for s in chosen if s.objective == objective]
+        lost = cells(chosen, specs, "flagged_epoch") >= 0
         mean, fraction = (
-            cells(chosen, specs, n) for n in ("preactivation_mean", "activation_fraction")
+            np.where(lost, np.nan, cells(chosen, specs, n))
+            for n in ("preactivation_mean", "activation_fraction")
         )
         rank = criteria.rank_correlation(mean, fraction, claims.BIAS_RANK).value
         wide = np.nanmax(fraction) - np.nanmin(fraction)

@@ -54,8 +54,7 @@ def caption(found, plan: Plan) -> str:
     ]
     seeds = f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
     return (
-        scale.caveat
-        + "Average activation fraction (solid or long dashes) and dead units (short dashes) of "
+        scale.caveat + "Average activation fraction (thick) and dead units (thin) of "
         "CAE and of CAE+H, which adds γ E‖J(x) − J(x + ε)‖² with noise of standard deviation "
         f"{HESSIAN_SIGMA:g} and γ = {HESSIAN_RATIO:g} λ; rows of unit length, m = {scale.hidden}, "
         f"N = {scale.samples}, {scale.epochs} epochs, learning rate "
@@ -74,7 +73,7 @@ def verdicts(found, dataset: str) -> list[Verdict]:
         ]
         statement = f"CAE+H and CAE have the same class of curve, {_NAMES[activation]}"
         verdict = claims.classes_agree("A13", statement, *pair)
-        apart = np.abs(np.nanmean(pair[0].kept, axis=0) - np.nanmean(pair[1].kept, axis=0))
+        apart = np.abs(pair[0].mean - pair[1].mean)
         told = f"; apart by at most {np.nanmax(apart):.3f}{_added(found, dataset, activation)}"
         decided.append(verdict._replace(numbers=verdict.numbers + told))
     return decided

@@ -46,7 +46,7 @@ def explain(found, verdict: Verdict) -> list[str]:
     if "before units die" not in verdict.statement:
         return []
     dae = only(collect(found), dataset=verdict.dataset, objective="dae")
-    fraction, dead = np.nanmean(dae.kept, axis=0), dae.dead.mean(axis=0)
+    fraction, dead = dae.mean, dae.dead.mean(axis=0)
     alive = np.min(fraction[dead <= criteria.DEAD], initial=np.inf)
     reached = (
         f"DAE reaches a fraction of {alive:.3f}" if alive < np.inf else "DAE is at no strength"

@@ -52,9 +52,15 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 
 def explain(found, verdict: Verdict) -> list[str]:
     """The curves behind a class, or how low DAE gets."""
-    if verdict.dataset != "both":
-        return []
-    return spans(found, verdict, constraint="free")
+    if verdict.dataset == "both":
+        return spans(found, verdict, constraint="free")
+    dae = only(collect(found), dataset=verdict.dataset, objective="dae", constraint="free")
+    fraction, dead = dae.mean, dae.dead.mean(axis=0)
+    i = int(np.nanargmin(fraction))
+    return [
+        f"DAE with free rows is lowest, {fraction[i]:.4f}, at σ² = {dae.strengths[i]:g} with "
+        f"{dead[i]:.1%} of the units dead, and at {fraction[-2]:.4f} at σ² = {dae.strengths[-2]:g}."
+    ]
 
 
 def spans(found, verdict: Verdict, **fields) -> list[str]:
@@ -64,7 +70,7 @@ def spans(found, verdict: Verdict, **fields) -> list[str]:
     for curve in collect(found):
         chosen = all(getattr(curve, k) == v for k, v in fields.items())
         if curve.objective == objective and chosen:
-            mean = np.nanmean(curve.kept, axis=0)
+            mean = curve.mean
             told.append(
                 f"{DATA[curve.dataset].title} {mean[0]:.3f} → {mean[-1]:.3f} (between "
                 f"{np.nanmin(mean):.3f} and {np.nanmax(mean):.3f})"

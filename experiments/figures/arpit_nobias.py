@@ -1,7 +1,5 @@
 """Arpit section 2.1.1: DAE and SAE with the encoding bias frozen at 0, ReLU, unit rows."""
 
-import numpy as np
-
 from experiments import claims, criteria, curves, style
 from experiments.claims import Verdict
 from experiments.curves import collect, draw_panels, needed, only
@@ -41,7 +39,7 @@ def _reversed(shown) -> str:
             biased = only(
                 shown, dataset=frozen.dataset, objective=frozen.objective, constraint="unit"
             )
-            sparser = np.nanmean(frozen.kept, axis=0) < np.nanmean(biased.kept, axis=0)
+            sparser = frozen.mean < biased.mean
             where = ", ".join(f"{s:g}" for s in frozen.strengths[sparser])
             told.append(f"{_name(frozen)} on {DATA[frozen.dataset].title}: {where or 'nowhere'}")
     return f"Strengths at which the model without bias is the sparser one: {'; '.join(told)}."

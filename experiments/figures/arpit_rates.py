@@ -60,9 +60,7 @@ def draw(found, plan: Plan):
                 style.draw_curve(axis, curve, style.label(objective))
             axis.set_title(f"learning rate {rate:g}", fontsize=9)
         for curve, line in zip(_by_batch(shown, plan, dataset), _BATCH_LINES, strict=True):
-            mean = np.ma.masked_invalid(curve.kept).mean(axis=0)
-            row[-1].plot(curve.strengths, mean, linestyle=line, color="#000000",
-                         label=f"batch {curve.batch_size}")  # fmt: skip
+            style.draw_curve(row[-1], curve, f"batch {curve.batch_size}", line=line)
         row[-1].set_title(f"eDAE, learning rate {DATA[dataset].learning_rate:g}", fontsize=9)
         row[-1].legend(fontsize=7, frameon=False)
         row[0].set_ylabel(f"{DATA[dataset].title}\nshare active", fontsize=9)
@@ -82,7 +80,7 @@ def caption(found, plan: Plan) -> str:
         if c.flagged.any()
     ]
     return (
-        "Average activation fraction (solid) and dead units (dashed) after "
+        "Average activation fraction (thick) and dead units (thin) after "
         f"{scale.epochs} epochs against σ², ReLU, unit rows, at three learning rates; right: eDAE "
         f"at three batch sizes. m = {scale.hidden}, N = {scale.samples}, one seed. "
         + (f"Flagged: {'; '.join(lost)}." if lost else "No cell was flagged.")

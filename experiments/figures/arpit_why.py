@@ -55,7 +55,7 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 def explain(found, verdict: Verdict) -> list[str]:
     """How far apart the curves with and without odd terms are, and what is left of even order."""
     shown = _curves(found, verdict.dataset)
-    dae, antithetic, _, second, kink = (np.nanmean(c.kept, axis=0) for c in shown)
+    dae, antithetic, _, second, kink = (c.mean for c in shown)
     apart = np.nanmax(np.abs(dae - antithetic))
     i = int(np.argmax(dae <= dae[0] - DROP))
     told = (

@@ -2,8 +2,6 @@
 
 import functools
 
-import numpy as np
-
 from aesparse.activations import get_activation
 from aesparse.data import load, standardize
 from aesparse.penalties import get_penalty
@@ -53,7 +51,10 @@ def _curves(found) -> dict[tuple[str, str], Curve]:
 def _outcome(conclusion: str, curve: Curve) -> str:
     if conclusion == NOT_GUARANTEED:
         return "abstained"
-    return "right" if classify(curve) == EXPECTED[conclusion] else "wrong"
+    found = classify(curve)
+    if found == "inconclusive":
+        return found
+    return "right" if found == EXPECTED[conclusion] else "wrong"
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
@@ -72,18 +73,18 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 
 
 def _span(curve: Curve) -> str:
-    mean = np.nanmean(curve.kept, axis=0)
+    mean = curve.mean
     return f"{mean[0]:.3f} → {mean[-1]:.3f}"
 
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows, with the count of right predictions."""
     outcomes = [v.verdict for v in verdicts(found, DATASET)]
-    said = len(outcomes) - outcomes.count("abstained")
+    said = outcomes.count("right") + outcomes.count("wrong")
     first = next(iter(found))
     return (
-        f"Average activation fraction (solid, mean and min–max over {plan.seeds} seeds) and dead "
-        f"units (dashed) against the strength for 24 pairs on {DATA[DATASET].title}; rows of unit "
+        f"Average activation fraction (thick, mean and min–max over {plan.seeds} seeds) and dead "
+        f"units (thin) against the strength for 24 pairs on {DATA[DATASET].title}; rows of unit "
         f"length, m = {first.hidden}, N = {first.samples}, {first.epochs} epochs, learning rate "
         f"{first.learning_rate:g}. The audit, which trains nothing, abstained on "
         f"{outcomes.count('abstained')} pairs and was right on {outcomes.count('right')} of the "

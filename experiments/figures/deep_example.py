@@ -173,7 +173,8 @@ def caption(found, plan: Plan) -> str:
         f"{study.option('learning_rate'):g}, one random probe a sample. Left to right, mean and "
         "min–max over seeds on held-out digits: reconstruction error; the exact penalty, with "
         f"crosses at its estimate (standard error at most {_largest_error(found):.1%} of it); "
-        "the activation fraction of both hidden layers (h > 0 for ReLU, > 0.1 for softplus)."
+        "the activation fraction of both hidden layers (means alone; h > 0 for ReLU, > 0.1 for "
+        "softplus)."
     )
 
 

@@ -203,11 +203,12 @@ def caption(found: Mapping, plan: Plan) -> str:
         + "Largest principal angle between what a linear auto-encoder's weights span and the "
         f"subspace of scikit-learn's PCA (m = {m}; {title(study.dataset)}, N = {study.samples}, "
         f"mean-centred), by full-batch L-BFGS in float64 (restarted at every mark, until the "
-        f"gradient's norm is {study.option('gradient'):g}); mean over {len(runs) // 2} seeds, thin "
-        "lines the single ones. No penalty, ½ squared error. Left: the data itself, of which the "
-        f"{int(runs[0]['varying'])} directions with a variance above {_VARIES:g} of the largest "
-        "count as varying: encoder rows keep their initial values in the others, where inputs are "
-        f"constant. Right: the data's first {rank} components alone, angles to their span."
+        f"gradient's norm is {study.option('gradient'):g}); geometric mean over {len(runs) // 2} "
+        "seeds, thin lines the single ones. No penalty, ½ squared error. Left: the data itself, of "
+        f"which the {int(runs[0]['varying'])} directions with a variance above {_VARIES:g} of the "
+        "largest count as varying: encoder rows keep their initial values in the others, where "
+        f"inputs are constant. Right: the data's first {rank} components alone, angles to their "
+        "span."
     )
 
 

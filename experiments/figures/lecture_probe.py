@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from aesparse.errors import InputError
 from experiments.claims import Verdict, settle
 from experiments.criteria import Criterion
 from experiments.lecture import options, train
@@ -72,18 +73,26 @@ def compute(study: Study, dataset):
     """Validation errors [strength, C], and what the chosen probe gets wrong on the test samples.
 
     Strength and C are those with the lowest error on the last training samples of probes that
-    saw only the first ones; the final probe sees all training samples.
+    saw only the first ones; the final probe sees all training samples. `InputError` if no model
+    of a trained code is left.
     """
     import xarray as xr
 
     train_labels, test_labels = _labels(dataset)
     few, held = dataset.train[: study.option("few")], dataset.train[-study.option("validation") :]
     codes, costs = _codes(study, dataset.train), study.option("costs")
-    errors = np.empty((len(codes), len(costs)))
+    errors = np.full((len(codes), len(costs)), np.nan)  # of models that were lost
     for i, code in enumerate(codes):
+        if code is None:
+            continue
         seen = code(few), train_labels[: len(few)], code(held), train_labels[-len(held) :]
         errors[i] = [np.mean(_probe(*seen, c, study)[0]) for c in costs]
-    best, cheapest = np.unravel_index(np.argmin(errors), errors.shape)
+    if np.isnan(errors).all():
+        raise InputError(
+            f"Every model of the code '{study.option('code')}' diverged or died at learning rate "
+            f"{study.option('learning_rate'):g}; give a smaller --learning-rate."
+        )
+    best, cheapest = np.unravel_index(np.nanargmin(errors), errors.shape)
     code, cost = codes[best], costs[cheapest]
     wrong, steps = _probe(
         code(dataset.train), train_labels, code(dataset.heldout), test_labels, cost, study
@@ -135,8 +144,8 @@ def _probe(seen, labels, unseen, truth, cost: float, study: Study) -> tuple[np.n
     return model.predict(scale(unseen)) != truth, int(np.max(model.n_iter_))
 
 
-def _codes(study: Study, train: np.ndarray) -> list[Callable]:
-    """Functions from pixels to features, one per strength."""
+def _codes(study: Study, train: np.ndarray) -> list[Callable | None]:
+    """Functions from pixels to features, one per strength; None where training failed."""
     name, strengths = study.option("code"), study.option("strengths")
     if name == "raw":
         return [lambda X: X]
@@ -150,8 +159,11 @@ def _codes(study: Study, train: np.ndarray) -> list[Callable]:
     return _trained_codes(study, train[: study.option("unlabelled")])
 
 
-def _trained_codes(study: Study, X: np.ndarray) -> list[Callable]:
-    """Encoders of models trained on unlabelled samples, all strengths in one program."""
+def _trained_codes(study: Study, X: np.ndarray) -> list[Callable | None]:
+    """Encoders of models trained on unlabelled samples, all strengths in one program.
+
+    None for a model that diverged or died.
+    """
     import jax
 
     from aesparse.model import encode
@@ -166,7 +178,8 @@ def _trained_codes(study: Study, X: np.ndarray) -> list[Callable]:
             [encoder(params, X[i : i + 5000]) for i in range(0, len(X), 5000)]
         )
 
-    return [code(cell) for cell in range(len(study.option("strengths")))]
+    lost = result.flagged_epoch[0] >= 0
+    return [None if lost[cell] else code(cell) for cell in range(len(lost))]
 
 
 def _objective(code: str, units: str):

@@ -166,9 +166,12 @@ def _locality(study: Study, run, dataset: str) -> Verdict:
         name = f"participation ratio at α = {ALPHAS[large]:g} minus at {ALPHAS[small]:g}"
         criterion = mean_at_least(change, 0.0, name)._replace(strict=True)
     found = settle("S4", dataset, statement, [criterion], len(spread))
+    if dataset in _BINARY and units < PIXELS:
+        found = found._replace(
+            verdict="inconclusive",
+            numbers=f"asked of {PIXELS} units or more, which were not trained; {found.numbers}",
+        )
     told = f"from α = 0 to 1 {span(spread)}, with as many updates without penalty {span(control)}"
-    if dataset in _BINARY:
-        told += f"; {PIXELS} units, which the scaled identity needs, were not trained"
     return found._replace(numbers=f"{found.numbers}; {told}")
 
 

@@ -153,12 +153,18 @@ def _measured(X: np.ndarray, dictionary: np.ndarray, codes: np.ndarray) -> list[
 
 
 def loss(run) -> np.ndarray:
-    """Eq. 2 per sample, E‖x − Wᵀh‖² + λ E‖h‖₁; [seed, strength, method]."""
-    return (
-        (run["reconstruction"] + run["strength"] * run["size"])
-        .transpose("seed", "strength", "method")
-        .values
-    )
+    """Eq. 2 per sample, E‖x − Wᵀh‖² + λ E‖h‖₁; [seed, strength, method].
+
+    NaN for auto-encoders that died, and for free codes on their rows.
+    """
+    total = run["reconstruction"] + run["strength"] * run["size"]
+    kept = total.where(~_dead(run) | (total["method"] == "coding"))
+    return kept.transpose("seed", "strength", "method").values
+
+
+def _dead(run):
+    """Auto-encoders all of whose codes are 0; [seed, strength]."""
+    return run["activity"].sel({"method": "encoder"}, drop=True) == 0
 
 
 def draw(found: Mapping, plan: Plan):
@@ -197,8 +203,13 @@ def _draw_sorted(axis, run) -> None:
 def _draw_curves(axis, run) -> None:
     for name, (colour, marker, line, label) in METHODS.items():
         chosen = run.sel({"method": name})  # by keyword it would choose how to look up
-        x, y = (chosen[n].mean("seed").values for n in ("activity", "reconstruction"))
+        lost = _dead(run) & (name != "coding")
+        kept = chosen.where(~lost)
+        x, y = (kept[n].mean("seed", skipna=False).values for n in ("activity", "reconstruction"))
         axis.plot(x, y, color=colour, marker=marker, linestyle=line, label=label)
+        if name == "encoder" and lost.any():
+            at = (chosen[n].values[lost.values] for n in ("activity", "reconstruction"))
+            axis.plot(*at, "x", color="#000000", markersize=8, label="all units dead")
     axis.set_xlabel("activity: share of codes that are not 0")
     axis.set_ylabel("squared error per sample")
     axis.set_ylim(bottom=0)
@@ -218,9 +229,16 @@ def caption(found: Mapping, plan: Plan) -> str:
         f"{title(study.dataset)}, mean-centred, N = {study.samples}, "
         f"{len(study.option('seeds'))} seeds, λ = "
         f"{', '.join(f'{s:g}' for s in study.option('strengths'))} from right to left. Free codes "
-        "may be negative, a ReLU's not. Codes of the first samples and the rows used most at λ = "
-        f"{STRENGTHS[_SHOWN]:g}."
+        f"may be negative, a ReLU's not. {_lost(found[study])}Codes of the first samples and the "
+        f"rows used most at λ = {STRENGTHS[_SHOWN]:g}."
     )
+
+
+def _lost(run) -> str:
+    lost = [f"{s:g}" for s in run["strength"].values[_dead(run).any("seed").values]]
+    if not lost:
+        return ""
+    return f"At λ = {', '.join(lost)} every unit of the auto-encoder is dead: crossed, left out. "
 
 
 def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
@@ -232,13 +250,14 @@ def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
     encoder, recoded = (ratio[..., methods.index(n)] for n in ("encoder", "recoded"))
 
     def smallest(seeds: np.ndarray) -> float:
-        return float(encoder[seeds].mean(axis=0).min())
+        return float(np.nanmin(encoder[seeds].mean(axis=0)))
 
     need = criteria.over_seeds("smallest ratio of eq. 2 over λ", smallest, len(values), 1.0, -1)
     statement = "an encoder's codes cost more in eq. 2 than free codes, at every λ"
     decided = claims.settle("codes", dataset, statement, [need._replace(strict=True)], len(values))
     told = "; ".join(
-        f"λ = {s:g}: {a:.2f}, with free codes on its rows {b:.2f}"
+        f"λ = {s:g}: "
+        + ("every unit dead" if np.isnan(a) else f"{a:.2f}, with free codes on its rows {b:.2f}")
         for s, a, b in zip(run["strength"].values, encoder.mean(0), recoded.mean(0), strict=True)
     )
     return [decided._replace(numbers=f"{decided.numbers}; {told}")]
