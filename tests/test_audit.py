@@ -156,22 +156,33 @@ def test_adam_saturates_in_the_strength_and_plain_steps_do_not(X):
 
 
 def test_the_step_for_a_strength_is_the_optimizers_own(X):
-    """Plain response against one real gradient step on the last batch."""
+    """Plain and momentum's responses against differences of the loss on the batches drawn."""
     found = audit(SIGMOID, get_penalty("cae"), X, hidden=4)
-    rows = np.random.default_rng(0).integers(len(X), size=(50, 50))[-1]
+    batches = np.random.default_rng(0).integers(len(X), size=(50, 50))
     with jax.enable_x64(True):
         params = ae.model.init_params(jax.random.key(0), 6, 4, dtype=np.dtype(float))
         weight = np.asarray(params.weight)
         weight = weight / np.linalg.norm(weight, axis=1, keepdims=True)
     h, i = 1e-6, 40
 
-    def loss(b):
+    def parts(b, rows):
         code = 1 / (1 + np.exp(-(X[rows] @ weight.T + b)))
         error = np.mean(np.sum((X[rows] - code @ weight) ** 2, axis=1))
-        return error + STRENGTHS[i] * np.mean(np.sum((code * (1 - code)) ** 2, axis=1))
+        return np.array([error, np.mean(np.sum((code * (1 - code)) ** 2, axis=1))])
 
-    gradient = [(loss(e) - loss(-e)) / (2 * h) for e in h * np.eye(4)]
-    np.testing.assert_allclose(found.responses["plain"].change[i], -np.array(gradient), rtol=1e-5)
+    steps = h * np.eye(4)
+    pull, push = np.array(
+        [[(parts(e, r) - parts(-e, r)) / (2 * h) for e in steps] for r in batches]
+    ).transpose(2, 0, 1)
+    gradient = pull + STRENGTHS[i] * push
+    plain, momentum = found.responses["plain"], found.responses["momentum"]
+    np.testing.assert_allclose(plain.change[i], -gradient[-1], rtol=1e-5)
+    summed = 0.9 ** np.arange(49, -1, -1) @ gradient
+    np.testing.assert_allclose(momentum.change[i], -summed, rtol=1e-5)
+    # The first strength of the grid above −pull/push; 0 or less: it falls at the smallest one.
+    above = [STRENGTHS[-a / b < STRENGTHS][0] for a, b in zip(pull[-1], push[-1], strict=True)]
+    assert (push[-1] > 0).all()
+    np.testing.assert_array_equal(plain.smallest, above)
 
 
 def test_the_family_of_a_users_penalty_is_found_from_its_gradients(X):

@@ -70,9 +70,13 @@ def test_two_processes_on_loopback(tmp_path, alone):
         )
         for i in range(2)
     ]
-    for process in running:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+    try:
+        for process in running:
+            _, errors = process.communicate(timeout=300)
+            assert process.returncode == 0, errors
+    finally:
+        for process in running:
+            process.kill()
     for i in range(2):
         compare(alone, tmp_path / f"{i}.npz", devices=4)
 
