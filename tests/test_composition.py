@@ -126,6 +126,7 @@ def test_training_goes_on_from_given_parameters(x64):
     np.testing.assert_allclose(chunked.params.weight, then.params.weight, rtol=1e-10)
 
 
+@pytest.mark.long
 def test_a_path_is_one_training_after_another(x64):
     objective = composed(SIGMOID, terms=(CONTRACTION,))
     path, shape = [[0.0, 0.0], [0.1, 0.0], [0.4, 0.0]], {"hidden": 5, "batch_size": 10}

@@ -202,6 +202,7 @@ def fit(objective, init, **options):
     return deep.fit_deep(jax.random.key(7), X, objective=objective, init=init, **TRAINING | options)
 
 
+@pytest.mark.long
 def test_one_layer_trains_as_the_grid_of_one_layer_models(x64):
     model = deep.DeepModel(lambda p, x: encode(p, x, SIGMOID), decode)
     objective = deep.regularized(model, deep.contractive(model.encode))

@@ -50,6 +50,7 @@ def test_figure_1_decides_its_claims(first):
     assert float(run["cae_value"]) > 1  # a penalty that is there, without a slope
 
 
+@pytest.mark.long
 def test_another_penalty_than_l1_is_told_apart(monkeypatch):
     def larger(params, x, *, activation):
         return 1.001 * l1(params, x, activation=activation)
