@@ -14,7 +14,7 @@ from aesparse.pictures import save
 from experiments import figures
 from experiments.claims import Verdict
 from experiments.protocol import SCALES, Plan, Shard, cost, title
-from experiments.runs import RunSpec, RunStore
+from experiments.runs import RunSpec, RunStore, parentage
 from experiments.studies import Study, conduct
 from experiments.training import checksum, train
 
@@ -131,7 +131,7 @@ def _require_data_of(
         here, run = now.get((spec.dataset, spec.samples)), store.load(spec)
         if here is None or run is None or spec.dataset in unreadable:
             continue
-        then = _parentage(run)["data_sha256"]
+        then = parentage(run)["data_sha256"]
         if then != here:
             unreadable[spec.dataset] = InputError(
                 f"The data '{spec.dataset}' read now has the checksum {here[:12]}…, the stored run "
@@ -252,15 +252,11 @@ def _not_run(claim: str, dataset: str, subject: str, stored: int, total: int) ->
     return Verdict(claim, dataset, subject, "not run", f"{stored} of {total} runs stored")
 
 
-def _parentage(run) -> dict:
-    return json.loads(run.attrs["provenance"])
-
-
 def _require_same_data(found: dict) -> None:
     """Equal specs on files in another order are other data; they do not share a figure."""
     first: dict[tuple, tuple[str, str]] = {}
     for spec, run in found.items():
-        its = _parentage(run)["data_sha256"]
+        its = parentage(run)["data_sha256"]
         key, seen = first.setdefault((spec.dataset, spec.samples), (spec.key, its))
         if seen != its:
             raise InputError(
@@ -285,7 +281,7 @@ def figure_record(figure: ModuleType, name: str, plan: Plan, found: Mapping) -> 
         "caption": figure.caption(found, plan),
         "evidence": evidence,
         "verdicts": [{k: v for k, v in one._asdict().items() if k != "why"} for one in verdicts],
-        "runs": {spec.key: _parentage(run) for spec, run in found.items()},
+        "runs": {spec.key: parentage(run) for spec, run in found.items()},
     }
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from aesparse.errors import InputError
 from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
 
-__all__ = ["RunSpec", "RunStore"]
+__all__ = ["RunSpec", "RunStore", "parentage"]
 
 
 class RunSpec(NamedTuple):
@@ -66,6 +66,11 @@ class RunSpec(NamedTuple):
         return "-".join((*parts, hashlib.sha256(self.json.encode()).hexdigest()[:10]))
 
 
+def parentage(run) -> dict:
+    """Where a stored run comes from: code, versions, machine and data."""
+    return json.loads(run.attrs["provenance"])
+
+
 class RunStore:
     """The stored runs of one scale under `root/runs/<scale>`."""
 
@@ -85,7 +90,7 @@ class RunStore:
             return None
         try:
             run = xr.load_dataset(path, engine="scipy")
-            stored, _ = json.loads(run.attrs["spec"]), json.loads(run.attrs["provenance"])
+            stored, _ = json.loads(run.attrs["spec"]), parentage(run)
         except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
             raise InputError(
                 f"{path} is not a readable run ({error}); delete it and repeat the command that "

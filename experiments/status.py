@@ -7,7 +7,7 @@ from aesparse.errors import InputError
 from aesparse.tables import aligned
 from experiments.making import effective, figure_names, get_figure, scales
 from experiments.protocol import SCALES, Plan
-from experiments.runs import RunSpec, RunStore
+from experiments.runs import RunSpec, RunStore, parentage
 from experiments.studies import Study
 
 __all__ = ["lines"]
@@ -25,8 +25,8 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
                 continue
             plan = effective(figure, Plan.checked(scale, seeds, None))
             specs = figure.runs(plan)
-            known = {s.key: _parentage(out, scale, s, seen) for s in specs}
-            stored = sum(isinstance(parentage, dict) for parentage in known.values())
+            known = {s.key: _found(out, scale, s, seen) for s in specs}
+            stored = sum(isinstance(found, dict) for found in known.values())
             state = "missing" if not stored else "done" if stored == len(specs) else "begun"
             if state == "done" and not _drawn(out / scale / f"{name}{plan.suffix}.json", known):
                 state = "to draw"
@@ -38,7 +38,7 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
     return [aligned(rows), *below, *damaged]
 
 
-def _parentage(out: Path, scale: str, spec: RunSpec | Study, seen: dict) -> dict | str | None:
+def _found(out: Path, scale: str, spec: RunSpec | Study, seen: dict) -> dict | str | None:
     """Where a stored run comes from, None if there is none, or what is wrong with it.
 
     `seen` keeps what was found of each, since figures share runs.
@@ -48,7 +48,7 @@ def _parentage(out: Path, scale: str, spec: RunSpec | Study, seen: dict) -> dict
     if path not in seen:
         try:
             run = store.load(spec)
-            seen[path] = None if run is None else json.loads(run.attrs["provenance"])
+            seen[path] = None if run is None else parentage(run)
         except InputError as error:
             seen[path] = str(error)
     return seen[path]

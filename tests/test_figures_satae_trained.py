@@ -277,7 +277,9 @@ def test_pictures_and_captions_from_stored_paths():
             ("h", "SL", 0.6),
         )
     ]
-    assert "m = 100" in satae_fig4.caption(found, REDUCED)
+    told = satae_fig4.caption(found, REDUCED)
+    assert "m = 100" in told
+    assert "0.005, 0.002, 0.001 (for CIFAR-10 also 0.0005, 0.0002) at which" in told
     (study,) = satae_fig5.runs(REDUCED)
     below = satae_fig5.draw({study: found[study]}, REDUCED).axes[-1]
     np.testing.assert_allclose(below.lines[0].get_ydata(), 1 - (UP + 0.001))

@@ -236,15 +236,23 @@ def caption(found, plan: Plan) -> str:
 def _rates(found) -> str:
     """The learning rate and the samples of each path."""
     paths = [(study, run) for study, run in found.items() if study.option("part") == "path"]
-    tried = ", ".join(f"{rate:g}" for rate in paths[-1][0].option("rates"))
+    tried = {title(study.dataset): study.option("rates") for study, _ in paths}
+    common = min(tried.values(), key=len)
+    smaller = {where: rates[len(common) :] for where, rates in tried.items() if rates != common}
+    also = "".join(f" (for {where} also {_listed(rates)})" for where, rates in smaller.items())
     taken = ", ".join(
         f"{float(run['rate']):g} ({_NAMES[study.option('nonlinearity')]}, {title(study.dataset)}, "
         f"N = {study.samples})"
         for study, run in paths
     )
     return (
-        f"Learning rates, the largest of {tried} at which no model of the path diverges: {taken}."
+        f"Learning rates, the largest of {_listed(common)}{also} at which no model of the path "
+        f"diverges: {taken}."
     )
+
+
+def _listed(rates) -> str:
+    return ", ".join(f"{rate:g}" for rate in rates)
 
 
 def draw(found, plan: Plan):
