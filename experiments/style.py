@@ -5,6 +5,7 @@ import numpy as np
 from experiments.criteria import Curve
 
 __all__ = [
+    "draw_cells",
     "draw_curve",
     "draw_epochs",
     "few_ticks",
@@ -20,7 +21,7 @@ _LABEL_GAP = 0.028  # of the axis' height
 _SMALLEST_TICK = 0.01  # 0.001 would overprint 0
 # Colours differ in lightness as well as hue (Okabe–Ito), lines and markers differ too.
 _LOOK = {
-    "ae": ("AE", "#000000", "o", "-"),
+    "ae": ("AE", "#000000", "*", "-"),
     "dae": ("DAE", "#000000", "o", "-"),
     "cae": ("CAE", "#0072B2", "s", "-"),
     "cae-h": ("CAE+H", "#D55E00", "X", (0, (4, 2))),
@@ -33,6 +34,7 @@ _LOOK = {
     "mean-square": ("Σ(E h)²", "#CC79A7", "v", "-"),
     "weight-decay": ("weight decay", "#999999", "x", "-"),
 }
+_HOLLOW = ("mdae", "cae-h")  # they coincide with CAE under unit rows: let that one show
 
 
 def label(objective: str) -> str:
@@ -138,8 +140,7 @@ def draw_curve(axis, curve: Curve, name: str, *, beside: bool = False, line=None
     _, colour, marker, own = _LOOK[curve.objective]
     x, kept = curve.strengths, np.ma.masked_invalid(curve.kept)
     line = (0, (1, 1.5)) if beside else line or own
-    # mDAE and CAE+H coincide with CAE under unit rows: let that one show.
-    hollow = beside or curve.objective in ("mdae", "cae-h")
+    hollow = beside or curve.objective in _HOLLOW
     axis.plot(
         x,
         kept.mean(axis=0),
@@ -168,6 +169,22 @@ def draw_curve(axis, curve: Curve, name: str, *, beside: bool = False, line=None
     _, where = np.nonzero(curve.flagged)
     heights = np.nan_to_num(curve.fraction[curve.flagged])
     axis.plot(x[where], heights, "x", color="#000000", markersize=8, zorder=5)
+
+
+def draw_cells(axis, objective: str, x: np.ndarray, y: np.ndarray) -> None:
+    """A mark per cell, the one that the objective's curves have."""
+    name, colour, marker, _ = _LOOK[objective]
+    hollow = objective in _HOLLOW
+    axis.plot(
+        x.ravel(),
+        y.ravel(),
+        marker,
+        color=colour,
+        markersize={"*": 9}.get(marker, 6 if hollow else 4),
+        markerfacecolor="none" if hollow else colour,
+        markeredgewidth=0.8,
+        label=name,
+    )
 
 
 def few_ticks():

@@ -239,6 +239,23 @@ def test_flagged_cells_leave_the_bias_open_and_their_moved_biases_untold(stored)
     assert biased(stored, "ae", np.array([True])).numbers.endswith("σ² = 1: not measured")
 
 
+def test_the_bias_picture_has_a_mark_for_every_cell_that_is_kept(stored):
+    figure, plan = get_figure("arpit-bias"), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    found = {spec: store.load(spec) for spec in figure.runs(plan)}
+    (lost,) = (s for s in found if s.key.startswith("digits-sae-relu-unit-s1"))
+    found[lost]["flagged_epoch"] = ("strength", np.where(np.arange(11) >= 9, 5, -1))
+    picture = figure.draw(found, plan)
+    marks = {line.get_label(): line for line in picture.axes[0].lines}
+    kept = {
+        name: int(np.isfinite(line.get_xydata()).all(axis=1).sum()) for name, line in marks.items()
+    }
+    assert kept == {"AE": 3, "DAE": 33, "CAE": 33, "mDAE": 33, "SAE": 31}
+    assert [text.get_text() for text in picture.legends[0].texts] == list(marks)
+    run = next(run for s, run in found.items() if s.key.startswith("digits-dae-relu-unit-s0"))
+    assert marks["DAE"].get_ydata()[:11].tolist() == run["activation_fraction"].values.tolist()
+
+
 def test_seeds_that_change_no_run_of_a_figure_do_not_name_it():
     plan = Plan.checked("reduced", 2, None)
     assert effective(get_figure("arpit-fig1"), plan) == plan

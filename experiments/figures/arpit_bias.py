@@ -21,19 +21,21 @@ def runs(plan: Plan) -> list[RunSpec]:
     return [s for a in ACTIVATIONS for s in needed(plan, OBJECTIVES, a, "unit")]
 
 
-def _cells(found: Mapping, dataset: str, activation: str, name: str) -> np.ndarray:
-    """A variable over all unit-row cells of a data set and activation, flagged ones NaN; [S, K]."""
-    parts = []
+def _by_objective(found: Mapping, dataset: str, activation: str, name: str) -> dict:
+    """A variable of the unit-row cells of a data set and activation, flagged ones NaN; [S, K]."""
+    parts: dict[str, np.ndarray] = {}
     for objective in OBJECTIVES:
-        specs = [
-            s
-            for s in found
-            if (s.dataset, s.activation, s.objective) == (dataset, activation, objective)
-        ]
+        where = (dataset, activation, objective)
+        specs = [s for s in found if (s.dataset, s.activation, s.objective) == where]
         values, lost = (cells(found, specs, n) for n in (name, "flagged_epoch"))
-        keep = slice(0 if objective == OBJECTIVES[0] else 1, None)  # the shared cell once
-        parts.append(np.where(lost >= 0, np.nan, values)[:, keep])
-    return np.concatenate(parts, axis=1)
+        kept = np.where(lost >= 0, np.nan, values)
+        parts |= {"ae": kept[:, :1], objective: kept[:, 1:]}  # the shared cell once
+    return parts
+
+
+def _cells(found: Mapping, dataset: str, activation: str, name: str) -> np.ndarray:
+    """A variable over all unit-row cells of a data set and activation; [S, K]."""
+    return np.concatenate(list(_by_objective(found, dataset, activation, name).values()), axis=1)
 
 
 def _flagged_strengths(found: Mapping, dataset: str, activation: str) -> int:
@@ -73,17 +75,21 @@ def draw(found, plan: Plan):
         for column, activation in enumerate(ACTIVATIONS):
             axis = axes[row][column]
             x, y = (
-                _cells(found, dataset, activation, n)
+                _by_objective(found, dataset, activation, n)
                 for n in ("preactivation_mean", "activation_fraction")
             )
-            axis.plot(x.ravel(), y.ravel(), "o", color="#0072B2", markersize=3, alpha=0.6)
+            for objective in x:
+                style.draw_cells(axis, objective, x[objective], y[objective])
             axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=9)
             axis.set_xlabel("mean E[a_j] of the cell" if row else "", fontsize=8)
         axes[row][0].set_ylabel("activation fraction", fontsize=8)
     axes[0][0].set_ylim(-0.03, 1.03)
     low = min(axis.dataLim.x0 for axis in axes.flat)
-    axes[0][0].set_xlim(low * 1.05 - 0.1, max(axis.dataLim.x1 for axis in axes.flat) * 1.05 + 0.1)
+    high = max(axis.dataLim.x1 for axis in axes.flat)
+    axes[0][0].set_xlim(low - 0.5, high + 0.5)
     axes[0][0].xaxis.set_major_locator(style.few_ticks())
+    names = axes[0][0].get_legend_handles_labels()
+    figure.legend(*names, loc="outside lower center", ncols=len(names[1]), frameon=False)
     return figure
 
 
@@ -93,8 +99,9 @@ def caption(found, plan: Plan) -> str:
     return (
         scale.caveat
         + "Activation fraction of every unit-row cell (AE, DAE, CAE, mDAE, SAE; 12 strengths; "
-        f"{plan.seeds} seed{'s' * (plan.seeds > 1)}) against the mean over its units of E[a_j]; "
-        f"flagged cells left out; m = {scale.hidden}, N = {scale.samples}, {scale.epochs} epochs."
+        f"{plan.seeds} seed{'s' * (plan.seeds > 1)}) against the mean over its units of E[a_j], "
+        f"one mark each; flagged cells left out; m = {scale.hidden}, N = {scale.samples}, "
+        f"{scale.epochs} epochs."
     )
 
 
@@ -146,18 +153,11 @@ def explain(found, verdict: Verdict) -> list[str]:
     )
     for x, y in zip(mean, fraction, strict=True):
         by_seed.append(f"{criteria.spearman(x, y):.3f}")
+    means, fractions = (
+        _by_objective(found, *where, n) for n in ("preactivation_mean", "activation_fraction")
+    )
     for objective in OBJECTIVES:
-        chosen = {
-            s: run
-            for s, run in found.items()
-            if (s.dataset, s.activation) == where and s.objective in ("ae", objective)
-        }
-        specs = [s for s in chosen if s.objective == objective]
-        lost = cells(chosen, specs, "flagged_epoch") >= 0
-        mean, fraction = (
-            np.where(lost, np.nan, cells(chosen, specs, n))
-            for n in ("preactivation_mean", "activation_fraction")
-        )
+        mean, fraction = (np.hstack([v["ae"], v[objective]]) for v in (means, fractions))
         rank = criteria.rank_correlation(mean, fraction, claims.BIAS_RANK).value
         wide = np.nanmax(fraction) - np.nanmin(fraction)
         told.append(f"{style.label(objective)} {rank:.3f} (fractions over {wide:.3f})")
