@@ -134,11 +134,13 @@ def _second_order_terms(
     """Arpit eq. 33's terms with slopes alone, and its term with the residual."""
     a = preactivation(params, x)
     slopes, decoder = activation.slope(a), decoder_matrix(params)
-    gram = (params.weight @ params.weight.T) * (decoder.T @ decoder)
+    gram = params.weight @ params.weight.T
+    # When tied, D_j = W_j: the second product, and two of its gradient, would be the first again.
+    products = gram**2 if params.decoder is None else gram * (decoder.T @ decoder)
     residual = x - decode(params, activation(a))
     bend = curvature(a) * (residual @ decoder)
     squared_lengths = jnp.sum(params.weight**2, axis=-1)
-    along = jnp.mean(jnp.sum((slopes @ gram) * slopes, axis=-1))
+    along = jnp.mean(jnp.sum((slopes @ products) * slopes, axis=-1))
     return along, -jnp.mean(bend @ squared_lengths)
 
 
