@@ -46,6 +46,10 @@ def decide(
     """All criteria hold → holds; one fails beyond its interval → fails; else inconclusive."""
     first = curves[0]
     found = settle(claim, first.dataset, statement, criteria, len(first.fraction))
+    lost = np.any([curve.flagged.any(axis=0) for curve in curves], axis=0)
+    if lost.any():
+        where = ", ".join(f"{strength:g}" for strength in first.strengths[lost])
+        found = found._replace(numbers=f"{found.numbers}; without flagged cells, at σ² = {where}")
     return unless_flagged(found, max(c.flagged_strengths for c in curves))
 
 
@@ -65,7 +69,7 @@ def settle(
 
 def classes_differ(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
     """The classes of two curves, on two data sets, differ; in 95% of resampled seeds."""
-    names = [f"{title(c.dataset)} {classify(c)}" for c in (a, b)]
+    names = [f"{title(c.dataset)} {classify(c)} at rate {c.learning_rate:g}" for c in (a, b)]
     differ = classify(a) != classify(b)
     shares = [_class_shares(c) for c in (a, b)]
     alike = sum(shares[0].get(k, 0) * shares[1].get(k, 0) for k in shares[0])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from aesparse.activations import get_activation
 from aesparse.errors import InputError
 from experiments import style
 from experiments.criteria import Curve, classify
@@ -120,6 +121,7 @@ def caption(
         scale.caveat
         + f"Average activation fraction (thick) and units active on none of the {scale.samples} "
         f"training samples (thin) after {scale.epochs} epochs against σ²; {first.activation}, "
+        f"active where h > {get_activation(first.activation).threshold:g}, "
         f"rows: {constraints}, m = {scale.hidden}, N = {scale.samples}, "
         f"batch {scale.batch_size}, learning rate {rates}; {seeds}. "
         + (f"Flagged cells: {'; '.join(flagged)}. " if flagged else "No cell was flagged. ")

@@ -34,7 +34,8 @@ _LOOK = {
     "mean-square": ("Σ(E h)²", "#CC79A7", "v", "-"),
     "weight-decay": ("weight decay", "#999999", "x", "-"),
 }
-_HOLLOW = ("mdae", "cae-h")  # they coincide with CAE under unit rows: let that one show
+# CAE's curve shows through those that coincide with it under unit rows, weak cells through AE's.
+_HOLLOW = ("mdae", "cae-h", "ae")
 
 
 def label(objective: str) -> str:
@@ -57,12 +58,12 @@ def panels(count: int, title: str):
     return figure, axes
 
 
-def table(rows: int, columns: int):
-    """A table of small panels that share their axes."""
+def table(rows: int, columns: int, *, sharex: bool = True):
+    """A table of small panels that share y and, unless told otherwise, x."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.75 * columns, 1.6 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    axes = figure.subplots(rows, columns, sharex=sharex, sharey=True, squeeze=False)
     axes[0][0].set_ylim(-0.03, 1.4)
     axes[0][0].set_yticks([0, 0.5, 1])
     axes[0][0].set_xticks([0, 0.5, 1])

@@ -189,6 +189,20 @@ def test_g4_is_decided_by_the_rank_correlation(curve, expected):
     assert gsae_penalties._falls(means, "mnist", "sigmoid", "kl").verdict == "inconclusive"
 
 
+@pytest.mark.parametrize(("start", "told"), [(-0.01, True), (0.3, False)])
+def test_a_mean_that_begins_below_the_target_is_told_with_its_course(start, told):
+    curve = np.array([start, 0.13, 0.11, 0.06, 0.09, 0.09])
+    values = {"mean": np.stack([curve + 1, curve, curve]), "gradient_norm": np.full((3, 6), 5.0)}
+    run = xr.Dataset({name: (("penalty", "beta"), v) for name, v in values.items()})
+    found = {s: run for s in gsae_penalties.runs(PLAN) if s.option("unit") == "identity"}
+    verdict = gsae_penalties._falls(curve[None], "mnist", "identity", "l1")
+    sentences = gsae_penalties.explain(found, verdict)
+    assert bool(sentences) == told
+    if told:
+        assert "mean is -0.010, below ρ = 0.1" in sentences[0]
+        assert "it is 0.130, 0.110, 0.060, 0.090, 0.090. The searches ended" in sentences[0]
+
+
 @pytest.mark.long
 def test_sparse_coding_end_to_end(monkeypatch):
     monkeypatch.setattr(sparse_coding, "_TILES", 4)

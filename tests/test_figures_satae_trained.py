@@ -245,6 +245,15 @@ def test_binary_digits_need_a_locality_that_does_not_move():
         assert (MATCH in first.statement, first.verdict) == (True, expected)
 
 
+def test_only_a_model_that_starts_saturated_is_told_to_be_no_identity():
+    study = next(s for s in satae_fig4.runs(REDUCED) if s.option("part") == "path")
+    for flat, other in ((0.3, False), (0.8, True)):
+        run = xr.Dataset({"flat": (("seed", "arm", "stage"), np.full((1, 1, 2), flat))})
+        (told,) = satae_fig4.saturated_before(study, run.assign(inputs=784))
+        assert told.startswith(f"At α = 0 {flat:.1%} of the pre-activations are saturated, ")
+        assert ("identity" in told) == other
+
+
 def test_a_path_that_is_lost_decides_nothing():
     lost = np.where(np.arange(11) > 7, np.nan, UP)
     assert set(decided(made_up_runs(lost, lost), satae_fig4, "natural").values()) == {

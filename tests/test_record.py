@@ -168,10 +168,12 @@ def test_a_flagged_cell_is_no_lowest_fraction(stored):
     (run,) = (r for s, r in found.items() if (s.objective, s.learning_rate) == ("edae", 0.005))
     run["activation_fraction"] = (("strength",), fraction)
     run["flagged_epoch"] = (("strength",), np.array([1] + [-1] * 10))
+    run["dead_fraction"] = (("strength",), np.array([0.99, 0.95, 0.91] + [0.9] * 8))
     (failed,) = (v for v in figure.verdicts(found, "photos") if v.verdict == "fails")
     (told,) = figure.explain(found, failed)
     assert "lowest, 0.610, at σ² = 0.01 and 0.700 at 1" in told
-    assert "flagged: σ² = 0.001. The unregularized model ends at 0.800 with 0.0% dead." in told
+    assert "more than 90% in 2 of 10 cells; flagged: σ² = 0.001. The unregularized" in told
+    assert "model ends at 0.800 with 0.0% dead." in told
     baseline = next(s.baseline for s in found if (s.objective, s.learning_rate) == ("edae", 0.005))
     found[baseline]["flagged_epoch"] = (("strength",), np.array([1]))
     assert figure.explain(found, failed)[0].endswith("0.0% dead, flagged itself.")
@@ -232,11 +234,54 @@ def test_flagged_cells_leave_the_bias_open_and_their_moved_biases_untold(stored)
     few, many = np.arange(11) >= 9, np.arange(11) >= 8
     told = biased(stored, "sae", few).numbers
     assert "moved by" not in told
-    assert "by moved biases at σ² = 1: DAE" in told
+    assert "by moved biases at σ² = 1 (AE 0.798): DAE 0.198 → 0.298, CAE 0.798 → 0.898, " in told
     assert "SAE" not in told.split("moved biases")[1]
     assert biased(stored, "sae", many).verdict == "inconclusive"
     assert "more than 2 flagged strengths" in biased(stored, "sae", many).numbers
-    assert biased(stored, "ae", np.array([True])).numbers.endswith("σ² = 1: not measured")
+    assert biased(stored, "ae", np.array([True])).numbers.endswith("biases: not measured")
+
+
+def test_flagged_cells_leave_theorem_1s_condition_open(stored):
+    figure, plan = get_figure("arpit-bias"), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    found = {s: store.load(s) for s in figure.runs(plan) if s.dataset == "digits"}
+    assert {v.verdict for v in figure.verdicts(found, "digits") if v.claim == "A10"} == {"fails"}
+    lost = np.where(np.arange(11) >= 8, 5, -1)
+    for spec, run in found.items():
+        if (spec.objective, spec.activation) == ("sae", "relu"):
+            run["flagged_epoch"] = ("strength", lost)
+    (relu, *others) = (v for v in figure.verdicts(found, "digits") if v.claim == "A10")
+    assert relu.verdict == "inconclusive"
+    assert {v.verdict for v in others} == {"fails"}
+
+
+def test_a_collapse_on_the_way_is_told_beside_the_ends(stored):
+    figure, plan = get_figure("arpit-why"), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    found = {s: store.load(s) for s in figure.runs(plan) if s.dataset == "digits"}
+    for spec, run in found.items():
+        if spec.objective == "dae2-kink":
+            fraction = np.full(11, 0.7)
+            fraction[5] = 0.02
+            run["activation_fraction"] = ("strength", fraction)
+            run["dead_fraction"] = ("strength", np.where(fraction < 0.1, 0.9, 0.0))
+    (told,) = (v.numbers for v in figure.verdicts(found, "digits"))
+    assert told.endswith(
+        "DAE-2 with kink irregular, 0.798 → 0.700 (lowest 0.020 at σ² = 0.25, where 90% of the "
+        "units are dead)"
+    )
+    assert "DAE decreasing, 0.798 → 0.198; " in told
+
+
+def test_the_lowest_fractions_without_bias_come_with_the_share_on_the_tangent(stored):
+    figure, plan = get_figure("arpit-nobias"), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    found = {s: store.load(s) for s in figure.runs(plan) if s.dataset == "digits"}
+    for spec, run in found.items():
+        if (spec.objective, spec.constraint) == ("sae", "unit"):
+            run["loss_tangent_share"][-1, -1] = 0.62
+    _, sae = (v.numbers for v in figure.verdicts(found, "digits"))
+    assert sae.endswith("SAE lowest, 0.198, at σ² = 1 (62% of units on the tangent there)")
 
 
 def test_the_bias_picture_has_a_mark_for_every_cell_that_is_kept(stored):

@@ -1,7 +1,10 @@
 """Arpit section 2.1.1: DAE and SAE with the encoding bias frozen at 0, ReLU, unit rows."""
 
+import numpy as np
+
 from experiments import claims, criteria, curves, style
 from experiments.claims import Verdict
+from experiments.criteria import Curve
 from experiments.curves import collect, draw_panels, needed, only
 from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
@@ -55,5 +58,26 @@ def verdicts(found, dataset: str) -> list[Verdict]:
         )
         needs = criteria.lower(biased, frozen, claims.FROZEN_BIAS, where="at its lowest")
         statement = f"{style.label(objective)} less sparse without its bias"
-        decided.append(claims.decide("A7", statement, needs, [frozen, biased]))
+        verdict = claims.decide("A7", statement, needs, [frozen, biased])
+        told = "; ".join(_lowest(found, curve) for curve in (frozen, biased))
+        decided.append(verdict._replace(numbers=f"{verdict.numbers}; {told}"))
     return decided
+
+
+def _lowest(found, curve: Curve) -> str:
+    """Where a curve is lowest, and how much of eq. 13 is its tangent there at the end."""
+    told = f"{_name(curve)} lowest nowhere"
+    if np.isfinite(curve.mean).any():
+        strength = curve.strengths[int(np.nanargmin(curve.mean))]
+        told = f"{_name(curve)} lowest, {np.nanmin(curve.mean):.3f}, at σ² = {strength:g}"
+        shares = [
+            float(run["loss_tangent_share"].sel(strength=strength)[-1])
+            for spec, run in found.items()
+            if (spec.dataset, spec.objective, spec.constraint)
+            == (curve.dataset, curve.objective, curve.constraint)
+            and "loss_tangent_share" in run
+            and strength in spec.strengths
+        ]
+        if shares:
+            told += f" ({np.mean(shares):.0%} of units on the tangent there)"
+    return told

@@ -14,6 +14,7 @@ CLAIMS = ("A3, rates and batches",)
 SCALES = ("reduced",)
 OBJECTIVES = ("dae", "cae", "mdae", "sae", "edae")
 BATCHES = (25, 200)  # besides the protocol's
+_MOSTLY_DEAD = 0.9
 _BATCH_LINES = ((0, (1, 1)), "-", (0, (5, 2)))
 
 
@@ -117,7 +118,9 @@ def explain(found, verdict: Verdict) -> list[str]:
             told.append(
                 f"After {updates:,} updates the fraction is lowest, {fraction[lowest]:.3f}, at "
                 f"σ² = {strengths[lowest]:g} and {fraction[-1]:.3f} at {strengths[-1]:g}, with at "
-                f"most {dead[well].max():.1%} of the units dead; flagged: {lost or 'none'}. "
+                f"most {dead[well].max():.1%} of the units dead, more than {_MOSTLY_DEAD:.0%} in "
+                f"{np.sum(dead[well] > _MOSTLY_DEAD)} of {well.sum()} cells; flagged: "
+                f"{lost or 'none'}. "
                 f"The unregularized model ends at {float(plain['activation_fraction'][0]):.3f} "
                 f"with {float(plain['dead_fraction'][0]):.1%} dead"
                 + (", flagged itself." if plain["flagged_epoch"].values[0] >= 0 else ".")

@@ -38,11 +38,7 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     dae, antithetic = shown[:2]
     trend = claims.decide("A9", "", decreasing(antithetic), [antithetic])
     opposite = {"holds": "fails", "fails": "holds"} if classify(dae) == "decreasing" else {}
-    beside = "; ".join(
-        f"{style.label(c.objective)} {classify(c)}, {np.nanmean(c.kept[:, 0]):.3f} → "
-        f"{np.nanmean(c.kept[:, -1]):.3f}"
-        for c in shown
-    )
+    beside = "; ".join(_course(curve) for curve in shown)
     return [
         trend._replace(
             statement="DAE with antithetic noise loses its decreasing trend",
@@ -50,6 +46,22 @@ def verdicts(found, dataset: str) -> list[Verdict]:
             numbers=f"antithetic DAE: {trend.numbers}; {beside}",
         )
     ]
+
+
+def _course(curve: Curve) -> str:
+    """A curve's class and ends, and its lowest point where that is neither of them."""
+    told = f"{style.label(curve.objective)} {classify(curve)}, "
+    told += f"{curve.mean[0]:.3f} → {curve.mean[-1]:.3f}"
+    if not np.isfinite(curve.mean).any():
+        return told
+    lowest = int(np.nanargmin(curve.mean))
+    if lowest in (0, len(curve.mean) - 1):
+        return told
+    dead = curve.dead[:, lowest].mean()
+    return (
+        f"{told} (lowest {curve.mean[lowest]:.3f} at σ² = {curve.strengths[lowest]:g}, where "
+        f"{dead:.0%} of the units are dead)"
+    )
 
 
 def explain(found, verdict: Verdict) -> list[str]:

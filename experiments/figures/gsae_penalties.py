@@ -206,14 +206,18 @@ def _draw_line(axis, values: np.ndarray, name: str) -> None:
 
 
 def explain(found, verdict: Verdict) -> list[str]:
-    """On which side of the target the mean begins."""
-    begin = re.search(r"from (\S+) at β = 0, below (ρ = [\d.]+)", verdict.numbers)
-    if begin is None:
+    """On which side of the target the mean begins, and where it goes with β."""
+    name, unit = re.search(r"β: (\S+), (.+) units$", verdict.statement).groups()
+    unit = next(key for key, told in _NAMES.items() if told == unit)
+    values = _over_seeds(found, unit, "mean")[:, [_LOOK[n][0] for n in PENALTIES].index(name)]
+    mean = values.mean(axis=0)
+    rho = next(iter(found)).option("rho")
+    if not mean[0] < rho:
         return []
-    return [
-        f"Without the penalty the mean is {begin[1]}, below {begin[2]}, where every φ is smallest: "
-        "the penalty raises it."
-    ]
+    told = f"Without the penalty the mean is {mean[0]:.3f}, below ρ = {rho}, where every φ is "
+    told += "smallest; with growing β it is " + ", ".join(f"{value:.3f}" for value in mean[1:])
+    norms = _over_seeds(found, unit, "gradient_norm")
+    return [f"{told}. The searches ended at gradients of {np.median(norms):.2g} (median)."]
 
 
 def caption(found: Mapping, plan: Plan) -> str:

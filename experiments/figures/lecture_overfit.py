@@ -127,10 +127,28 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 def explain(found, verdict: Verdict) -> list[str]:
     """The gap and the held-out error at every strength."""
     epochs = next(iter(found)).option("epochs")
+    gaps = _gaps(found)
+    _, plain = gaps.pop("plain")
+    paired = "; ".join(f"{name}: {_interval(plain - gap)}" for name, gap in gaps.values())
     return [
+        f"The gap of plain minus the others seed by seed, which have one start: {paired}. "
+        f"{_edges(found)}",
         f"Gap (held-out error) at every λ after {epochs} epochs: {_at_every_strength(found)}. "
-        "Longer training was not looked at."
+        "Longer training was not looked at.",
     ]
+
+
+def _edges(found) -> str:
+    """Whether a λ was chosen at the end of its grid, and whether any λ > 0 predicts better."""
+    told, kinds = [], _by_kind(found)
+    plain = kinds["decay"][1]["chosen_on"].values[:, 0].mean()
+    for kind, (strengths, run) in kinds.items():
+        if kind != "tied":
+            i, positive = _chosen(strengths, run), strengths[strengths > 0]
+            errors = run["chosen_on"].values.mean(axis=0)
+            end = " (the smallest tried)" if strengths[i] == positive.min() else ""
+            told.append(f"{errors[i]:.3f} at {_NAMES[kind]}'s λ = {strengths[i]:g}{end}")
+    return f"The error by which λ is chosen is {plain:.3f} at λ = 0, {', '.join(told)}."
 
 
 def _at_every_strength(found) -> str:
