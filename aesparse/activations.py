@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from aesparse.errors import InputError, first_line, unknown_name
 
-__all__ = ["ACTIVATIONS", "Activation", "get_activation", "shrink"]
+__all__ = ["ACTIVATIONS", "Activation", "check_activation", "get_activation", "shrink"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Activation:
         """The second derivative s''(a) by `jax.grad` twice; ReLU's Dirac mass at 0 is not seen."""
         return jnp.vectorize(jax.grad(jax.grad(self._checked)))(a)
 
+    @functools.cache  # noqa: B019
     def check(self) -> None:
         """Raises `InputError` unless `fn` is a finite function of one number, elementwise."""
         if not math.isfinite(self.threshold):
@@ -119,6 +120,15 @@ ACTIVATIONS = {
     "saturated-linear": Activation(_saturated_linear, 0.0),
     "taylor-sigmoid": Activation(_taylor_sigmoid, 0.1),
 }
+
+
+def check_activation(activation: object) -> None:
+    """`InputError` unless it is an `Activation`, which a name or a bare function is not."""
+    if not isinstance(activation, Activation):
+        raise InputError(
+            f"The activation is {activation!r}; expected an Activation, such as "
+            "get_activation('relu'), or Activation(fn) for a function of your own."
+        )
 
 
 def get_activation(name: str) -> Activation:

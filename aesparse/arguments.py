@@ -7,21 +7,23 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 from aesparse.data import check_matrix
 from aesparse.errors import InputError
-from aesparse.model import Constraint, Params, init_params
+from aesparse.model import Constraint, Params, check_params, init_params
 from aesparse.objectives import Objective
 
 __all__ = [
     "check_bounds",
+    "check_key",
     "check_levels",
     "check_momentum",
     "check_objective",
     "check_sizes",
     "check_strengths",
     "checked_arrays",
+    "checked_data",
     "checked_init",
 ]
 
@@ -33,10 +35,7 @@ def checked_arrays(X, strengths, learning_rate, seeds):
 
     In the precision JAX computes with. `InputError` on anything of another shape or range.
     """
-    with np.errstate(over="ignore"):
-        X = jnp.asarray(check_matrix(X))
-    if not bool(jnp.isfinite(X).all()):
-        raise InputError(f"The data holds numbers beyond the range of {X.dtype}; scale it.")
+    X = checked_data(X)
     strengths = jnp.atleast_1d(jnp.asarray(strengths, X.dtype))
     if strengths.ndim > 2 or 0 in strengths.shape:
         raise InputError(
@@ -53,6 +52,22 @@ def checked_arrays(X, strengths, learning_rate, seeds):
             f"strength, {strengths.shape[:1]}."
         )
     return X, strengths, jnp.broadcast_to(rates, strengths.shape[:1]), _checked_seeds(seeds)
+
+
+def checked_data(X: ArrayLike) -> Array:
+    """Finite data [N, n] in the precision JAX computes with; `InputError` otherwise."""
+    with np.errstate(over="ignore"):
+        X = jnp.asarray(check_matrix(X))
+    if not bool(jnp.isfinite(X).all()):
+        raise InputError(f"The data holds numbers beyond the range of {X.dtype}; scale it.")
+    return X
+
+
+def check_key(key: object) -> None:
+    """`InputError` unless it is a key of `jax.random`."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32):
+        raise InputError(f"The key is {key!r}; expected one such as jax.random.key(0).")
 
 
 def _checked_seeds(seeds) -> tuple[int, ...]:
@@ -120,8 +135,7 @@ def checked_init(
     As they are where they lie on the constraint up to rounding, else projected. `InputError`
     unless they have the structure and shapes of the grid's, are finite, and can be projected.
     """
-    if not isinstance(init, Params):
-        raise InputError(f"init is a {type(init).__name__}; expected Params, such as a result's.")
+    check_params(init, "init is")
     models = _parameter_shapes(X, hidden, tied, decoder_bias)
     found = {k: np.shape(v) for k, v in init._asdict().items() if v is not None}
     expected = {k: (*cells, *v.shape) for k, v in models._asdict().items() if v is not None}
@@ -157,19 +171,35 @@ def check_bounds(objective: Objective, X: Array) -> None:
 
 
 def check_objective(
-    objective: Objective, X: Array, strengths: Array, hidden: int, tied: bool, decoder_bias: bool
+    objective: Objective,
+    X: Array,
+    strengths: Array,
+    *,
+    batch_size: int,
+    hidden: int,
+    tied: bool,
+    decoder_bias: bool,
 ) -> None:
     """Calls the objective on shapes alone: a penalty that is no scalar is found at once.
 
-    `InputError` also for data that the objective's error is not defined for, and for levels that
-    its corruption is not.
+    `InputError` also for data that the objective's error is not defined for, for levels that its
+    corruption is not, and for an activation that is no finite function of one number.
     """
     check_levels(objective, strengths)
     check_bounds(objective, X)
+    objective.activation.check()
     shape = functools.partial(jax.ShapeDtypeStruct, dtype=X.dtype)
     params = _parameter_shapes(X, hidden, tied, decoder_bias)
-    batch = shape((1, X.shape[1]))
-    loss, _ = jax.eval_shape(objective, params, batch, batch, shape(strengths.shape[1:]))
+    batch = shape((batch_size, X.shape[1]))
+    found = jax.eval_shape(objective, params, batch, batch, shape(strengths.shape[1:]))
+    if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], Mapping)):
+        raise InputError(
+            f"The objective returned a {type(found).__name__}; expected a pair: the loss, and a "
+            "mapping from names to its parts, such as {}."
+        )
+    loss, parts = found
+    if "loss" in parts:
+        raise InputError("A part of the objective is called 'loss', as the whole is; rename it.")
     if loss.shape != ():
         raise InputError(
             f"The objective returned shape {loss.shape} for a batch; expected a scalar. "
@@ -184,12 +214,20 @@ def check_momentum(momentum: float | int) -> None:
 
 
 def check_levels(objective: Objective, strengths: Array) -> None:
-    """It is an objective, and the levels of its corruption are possible; else `InputError`."""
+    """It is an objective that takes such strengths and corrupts at such levels.
+
+    `InputError` otherwise.
+    """
     if not isinstance(objective, Objective):
         raise InputError(
             f"The objective is {objective!r}; expected an Objective, such as "
             "get_objective('dae', get_activation('relu')), or Objective(fn, activation) for a "
             "function of your own."
+        )
+    if strengths.ndim == 2 and objective.coefficients is None:
+        raise InputError(
+            f"The strengths have shape {strengths.shape}; this objective takes one number, [G]. "
+            "An objective of several has their count in `coefficients`."
         )
     if objective.levels is None:
         return

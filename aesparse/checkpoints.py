@@ -23,7 +23,7 @@ from jaxtyping import PyTree
 from aesparse.errors import InputError, first_line
 from aesparse.files import require_writable
 
-__all__ = ["Checkpoints", "Resumed"]
+__all__ = ["Checkpoints", "Resumed", "check_checkpoints"]
 
 _KEPT = 2
 _LATE_SECONDS = 0.5  # within which the threads of a failed write have ended
@@ -225,3 +225,16 @@ def _difference(found: str, expected: str) -> str:
         return "; ".join(f"{n}: {a.get(n)} there, {b.get(n)} here" for n in names)
     except (ValueError, AttributeError):
         return f"{found} there, {expected} here"
+
+
+def check_checkpoints(checkpoints: object) -> None:
+    """`InputError` unless it is None, or `Checkpoints` on the only host."""
+    if checkpoints is None:
+        return
+    if not isinstance(checkpoints, Checkpoints):
+        raise InputError(f"checkpoints is {checkpoints!r}; expected Checkpoints(folder, identity).")
+    if jax.process_count() > 1:
+        raise InputError(
+            f"checkpoints are given on {jax.process_count()} hosts; expected one host. Give each "
+            "host its own grid instead."
+        )

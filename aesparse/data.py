@@ -51,7 +51,13 @@ class Affine(NamedTuple):
     matrix: Float[np.ndarray, "n k"] | Float[np.ndarray, " n"]
 
     def __call__(self, X: Float[np.ndarray, "N n"]) -> Float[np.ndarray, "N k"]:
-        """Transforms rows, in the precision of the data."""
+        """Transforms rows, in the precision of the data; `InputError` for others than its own."""
+        X, n = np.asarray(X), len(self.mean)
+        if X.ndim != 2 or X.shape[1] != n or X.dtype.kind != "f":
+            raise InputError(
+                f"The rows to transform are {X.dtype} of shape {X.shape}; expected floating-point "
+                f"[N, {n}], as in the data the transformation was made from."
+            )
         centred = X.astype(np.float64) - self.mean
         moved = centred * self.matrix if self.matrix.ndim == 1 else centred @ self.matrix
         return moved.astype(X.dtype)
@@ -59,7 +65,12 @@ class Affine(NamedTuple):
 
 def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
     """`X` if it is a finite floating [N, n] with at least one sample and input."""
-    X = np.asarray(X)
+    try:
+        X = np.asarray(X)
+    except ValueError:
+        raise InputError(
+            f"{what} is a {type(X).__name__}; expected an array [N, n], such as a Dataset's train."
+        ) from None
     if X.ndim != 2 or 0 in X.shape:
         raise InputError(
             f"{what} has shape {X.shape}; expected [N, n] with at least one sample and one "
@@ -100,11 +111,14 @@ def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
 
 def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
     """PCA whitening to `rank` components (all that the data has by default): E[xxᵀ] = I."""
-    X = check_matrix(X).astype(np.float64)
+    X = check_matrix(X)
+    # Directions without variance have that of the data's rounding, and of the eigenvalues'.
+    rounding = max(np.finfo(X.dtype).eps ** 2, np.finfo(np.float64).eps)
+    X = X.astype(np.float64)
     mean = X.mean(axis=0)
     values, vectors = np.linalg.eigh((X - mean).T @ (X - mean) / len(X))
     values, vectors = values[::-1], vectors[:, ::-1]
-    available = int(np.sum(values > values[0] * len(values) * np.finfo(np.float32).eps))
+    available = int(np.sum(values > values[0] * len(values) * rounding))
     rank = available if rank is None else rank
     if available == 0 or not 1 <= rank <= available:
         raise InputError(

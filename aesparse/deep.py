@@ -20,7 +20,13 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from aesparse import corruption, guard
 from aesparse.activations import Activation, get_activation
-from aesparse.arguments import check_levels, check_momentum, check_sizes, checked_arrays
+from aesparse.arguments import (
+    check_key,
+    check_levels,
+    check_momentum,
+    check_sizes,
+    checked_arrays,
+)
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
@@ -192,10 +198,10 @@ def regularized(model: DeepModel, penalty: DeepPenalty) -> DeepObjective:
 
     def fn(params, x, eps, strength):
         error, value = _error(model, params, x, x), penalty(params, x, eps)
-        if value.shape != ():
+        if (shape := jnp.shape(value)) != ():
             raise InputError(
-                f"The penalty returned shape {value.shape} for a batch; expected one number: sum "
-                "over units and average over samples."
+                f"The penalty returned shape {shape} for a batch; expected one number: sum over "
+                "units and average over samples."
             )
         return error + strength * value, {"reconstruction": error, "penalty": value}
 
@@ -251,6 +257,7 @@ def fit_deep(
     `init(key)` gives one model's parameters, float32 or float64; all strengths of a seed start
     from the same. Raises `InputError` on bad input, `guard.NumericsError` on a miscompiled program.
     """
+    check_key(key)
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     check_sizes({"epochs": epochs, "batch_size": batch_size}, len(X))
     check_momentum(momentum)
@@ -297,10 +304,7 @@ def _cells(
 ) -> tuple[TrainState, Cells]:
     """The grid's cells on their devices, each at the parameters of its seed."""
     seeds = len(jax.tree.leaves(models)[0])
-    cells = Cells(
-        np.repeat(np.arange(seeds), len(strengths)),
-        *(np.concatenate([np.asarray(v)] * seeds) for v in (strengths, rates)),
-    ).padded(mesh.size)
+    cells = Cells.of_seeds(seeds, strengths, rates).padded(mesh.size)
     params = jax.tree.map(lambda leaf: leaf[cells.seed], models)
     state = TrainState(params, momentum_sgd(momentum, _FREE).init(params))
     return place(state, mesh, CELLS), place(cells, mesh, CELLS)

@@ -15,10 +15,9 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from aesparse import guard
-from aesparse.arguments import check_bounds, check_levels, check_strengths
-from aesparse.data import check_matrix
+from aesparse.arguments import check_bounds, check_levels, check_strengths, checked_data
 from aesparse.errors import InputError
-from aesparse.model import Params
+from aesparse.model import Params, check_params
 from aesparse.objectives import Objective
 
 __all__ = ["FullBatchResult", "fit_full_batch"]
@@ -69,13 +68,15 @@ def fit_full_batch(
     the first cells, are compared with those of the same objective op by op. Raises `InputError`
     on bad input or an objective that draws noise, `guard.NumericsError` on a miscompiled program.
     """
-    X = jnp.asarray(check_matrix(X))
+    check_params(init, "init is")
+    X = checked_data(X)
     strengths = jnp.atleast_1d(jnp.asarray(strengths, X.dtype))
     init = jax.tree.map(lambda leaf: jnp.asarray(leaf, X.dtype), init)
     _check(init, X, strengths, max_iterations, tolerance)
     with jax.default_matmul_precision(matmul_precision):
         check_levels(objective, strengths)
         check_bounds(objective, X)
+        objective.activation.check()
         _check_deterministic(objective, init, X, strengths)
         limits = (jnp.int32(max_iterations), jnp.asarray(tolerance, X.dtype))
         begin, end = _program(objective)(init, X, strengths, *limits)

@@ -17,17 +17,18 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from aesparse.arguments import (
     check_bounds,
+    check_key,
     check_momentum,
     check_objective,
     check_sizes,
     checked_arrays,
+    checked_data,
     checked_init,
 )
-from aesparse.checkpoints import Checkpoints
-from aesparse.data import check_matrix
+from aesparse.checkpoints import Checkpoints, check_checkpoints
 from aesparse.errors import InputError
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
-from aesparse.model import Params, get_constraint
+from aesparse.model import Params, check_params, get_constraint
 from aesparse.objectives import Objective
 from aesparse.program import grid_program, measure_cells, shuffled, unit_noise, verify
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
@@ -88,31 +89,29 @@ def fit_grid(
     cells (or of one strength), trained one after the other, for grids that would not fit in
     memory; they too are NumPy arrays. `momentum` lies in [0, 1); `matmul_precision` is JAX's; the
     history is of the first `history_samples` rows.
-    `on_epoch(epoch, metrics)` is called after every epoch (of every chunk). With `checkpoints`
-    a killed call, repeated, goes on from the last one and gives the same bits (single host).
+    `on_epoch(epoch, metrics)` is called after every epoch (of every chunk); give it on all hosts
+    or on none. With `checkpoints` a killed call, repeated, goes on from the last one and gives the
+    same bits (single host).
 
     A cell that diverges or dies is flagged and does not touch its neighbours. Each newly
     compiled program is checked once by the numerics guard. Raises `InputError` on bad input
     before anything is compiled, `guard.NumericsError` on a miscompiled program.
     """
+    check_key(key)
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     sizes = {"hidden": hidden, "epochs": epochs, "history_samples": history_samples}
     if cells_per_program is not None:
         sizes["cells_per_program"] = cells_per_program
     rows = get_constraint(constraint)
     check_sizes(sizes | {"batch_size": batch_size}, len(X), every=rows.every)
-    check_objective(objective, X, strengths, hidden, tied, decoder_bias)
+    model = {"hidden": hidden, "tied": tied, "decoder_bias": decoder_bias}
+    check_objective(objective, X, strengths, batch_size=batch_size, **model)
     if init is not None:
-        shape, model = (len(seeds), len(strengths)), {"tied": tied, "decoder_bias": decoder_bias}
-        init = checked_init(init, X, shape, rows, hidden=hidden, **model)
+        init = checked_init(init, X, (len(seeds), len(strengths)), rows, **model)
     each = cells_per_program or len(seeds) * len(strengths)
     chunk = max(1, each // len(seeds))
     check_momentum(momentum)
-    if checkpoints is not None and jax.process_count() > 1:
-        raise InputError(
-            f"checkpoints are given on {jax.process_count()} hosts; expected one host. Give each "
-            "host its own grid instead."
-        )
+    check_checkpoints(checkpoints)
     if chunk < len(strengths):
         return _fit_chunks(
             chunk,
@@ -157,10 +156,7 @@ def fit_grid(
 def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, init, checkpoints):
     batch_size, history_samples = samples
     shape = (len(keys), len(strengths))
-    cells = Cells(
-        np.repeat(np.arange(len(keys)), len(strengths)),
-        *(np.concatenate([np.asarray(v)] * len(keys)) for v in (strengths, rates)),
-    )
+    cells = Cells.of_seeds(len(keys), strengths, rates)
     on_hosts, on_devices = _transfers(shape, program.mesh)
     cells = place(cells.padded(program.mesh.size), program.mesh, CELLS)
     keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
@@ -290,7 +286,8 @@ def measure_grid(
     `InputError` for defective data, another number of inputs, data that the objective's error is
     not defined for, and parameters that are not a grid's.
     """
-    X, n = jnp.asarray(check_matrix(X)), params.weight.shape[-1]
+    check_params(params, "What is to be measured is")
+    X, n = checked_data(X), params.weight.shape[-1]
     if params.weight.ndim != 4:
         raise InputError(
             f"The weights have shape {params.weight.shape}; expected those of a grid, "

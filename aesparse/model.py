@@ -25,6 +25,7 @@ __all__ = [
     "CONSTRAINTS",
     "Constraint",
     "Params",
+    "check_params",
     "decode",
     "decoder_matrix",
     "encode",
@@ -44,6 +45,14 @@ class Params(NamedTuple):
     bias: Float[Array, " m"]
     decoder_bias: Float[Array, " n"] | None = None
     decoder: Float[Array, "n m"] | None = None  # None: tied, D = Wᵀ
+
+
+def check_params(params: object, what: str) -> None:
+    """`InputError` unless it is a `Params`; `what` begins the sentence."""
+    if not isinstance(params, Params):
+        raise InputError(
+            f"{what} a {type(params).__name__}; expected Params, such as a result's `params`."
+        )
 
 
 def init_params(
@@ -184,6 +193,7 @@ def save_params(path: str | os.PathLike[str], params: Params) -> None:
 
     A path with another ending gets `.npz` added. `InputError` if it cannot be written.
     """
+    check_params(params, "What is to be saved is")
     arrays = {k: np.asarray(v) for k, v in params._asdict().items() if v is not None}
     with replacing(_npz(path)) as temporary:
         np.savez(temporary, **arrays)

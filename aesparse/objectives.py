@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aesparse import corruption, penalties
-from aesparse.activations import Activation, get_activation
+from aesparse.activations import Activation, check_activation, get_activation
 from aesparse.errors import InputError, unknown_name
 from aesparse.model import Params, preactivation
 from aesparse.penalties import Penalty, mean_activations
@@ -50,13 +50,23 @@ __all__ = [
 class Objective:
     """A loss with the activation and error it was built for; call it as the contract above.
 
-    `levels`: the strength, the first one of several, must lie in [low, high).
+    `levels`: the strength, the first one of several, must lie in [low, high). `coefficients`:
+    how many numbers a strength has where it is a vector `[K]`; None: it is one number.
     """
 
     fn: Callable[..., tuple[Array, Mapping[str, Array]]]
     activation: Activation
     error: ErrorFunction = squared_error
     levels: tuple[float, float] | None = None
+    coefficients: int | None = None
+
+    def __post_init__(self) -> None:
+        check_activation(self.activation)
+        if not isinstance(self.error, ErrorFunction):
+            raise InputError(
+                f"The error is {self.error!r}; expected an ErrorFunction, such as squared_error, "
+                "or ErrorFunction(fn) for a function of your own."
+            )
 
     def __call__(
         self,
@@ -166,16 +176,20 @@ def composed(
 
     The general form of GSAE (appendix A) and of the Lecture. `strength` is a vector `[K]`: the
     level of the corruption if there is one, then a coefficient λ_k per penalty; where K = 1 a
-    single number will do. Penalties see the clean input. aux has every part by its name.
+    single number will do, and where K = 0 it has no effect. Penalties see the clean input. aux
+    has every part by its name.
     """
-    expected = len(terms) + (corrupt is not None)
+    expected, names = len(terms) + (corrupt is not None), [name for name, _ in terms]
+    if len({"reconstruction", *names}) <= len(names):
+        raise InputError(f"Terms are called {names}; expected names of their own.")
 
     def fn(params, x, eps, strength):
-        levels = jnp.atleast_1d(strength)
+        ignored = expected == 0 and jnp.ndim(strength) == 0
+        levels = jnp.zeros(0) if ignored else jnp.atleast_1d(strength)
         if len(levels) != expected:
             raise InputError(
                 f"The strength has length {len(levels)}; expected {expected}: "
-                f"{', '.join([*['corruption'] * (corrupt is not None), *(n for n, _ in terms)])}."
+                f"{', '.join([*['corruption'] * (corrupt is not None), *names])}."
             )
         seen, coefficients = x, levels
         if corrupt is not None:
@@ -187,7 +201,7 @@ def composed(
             loss = loss + coefficient * aux[name]
         return loss, aux
 
-    return Objective(fn, activation, error, corruption.LEVELS.get(corrupt))
+    return Objective(fn, activation, error, corruption.LEVELS.get(corrupt), expected)
 
 
 HESSIAN_SIGMA, HESSIAN_RATIO = 0.1, 100.0  # of "cae-h": the noise's deviation, γ/λ
@@ -289,4 +303,5 @@ def get_objective(name: str, activation: Activation) -> Objective:
     """The named objective for `activation`; `InputError` with near matches otherwise."""
     if name not in OBJECTIVES:
         raise unknown_name("objective", name, OBJECTIVES)
+    check_activation(activation)
     return OBJECTIVES[name](activation)

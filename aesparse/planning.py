@@ -94,7 +94,9 @@ def estimate(
     devices = jax.device_count() if devices is None else devices
     available = int(_memory_here() if memory is None else memory)
     with jax.default_matmul_precision(matmul_precision):
-        (*one, operations), (*two, _) = (_needs(program, c, samples, inputs) for c in (1, 2))
+        (*one, operations), (*two, _) = (
+            _needs(program, _cells(objective, c), samples, inputs) for c in (1, 2)
+        )
     state_each, working_each = (b - a for a, b in zip(one, two, strict=True))
     fixed = one[1] - working_each
     fitting = int((available - fixed) // (state_each + working_each))
@@ -109,7 +111,8 @@ def estimate(
     at_once = -(-per_device // rounds)
     if rate is None:
         with jax.default_matmul_precision(matmul_precision):
-            sustained = operations * _updates_per_second(compiled_for, at_once, inputs, batch_size)
+            probed = _cells(objective, min(at_once, _PROBE_CELLS) * len(jax.local_devices()))
+            sustained = operations * _updates_per_second(compiled_for, probed, inputs, batch_size)
     return Estimate(
         cells=cells,
         devices=devices,
@@ -125,16 +128,23 @@ def estimate(
     )
 
 
-def _shapes(program: Program, cells: int, samples: int, inputs: int) -> tuple:
+def _cells(objective: Objective, count: int) -> Cells:
+    """Cells of one seed at some strength and rate."""
+    numbers = () if objective.coefficients is None else (objective.coefficients,)
+    levels = np.full((count, *numbers), 1e-3, np.float32)
+    return Cells.of_seeds(1, levels, np.full(count, 1e-3, np.float32))
+
+
+def _shapes(program: Program, cells: Cells, samples: int, inputs: int) -> tuple:
     shape = jax.ShapeDtypeStruct
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
     X = shape((samples, inputs), jnp.float32)
-    each = Cells(shape((cells,), jnp.int32), *[shape((cells,), jnp.float32)] * 2)
+    each = jax.tree.map(lambda leaf: shape(leaf.shape, leaf.dtype), cells)
     draws = jax.eval_shape(functools.partial(shuffled, samples=samples), keys, 1)
     return jax.eval_shape(program.start, keys, X, each), draws, X, each, shape((), jnp.int32)
 
 
-def _needs(program: Program, cells: int, samples: int, inputs: int) -> tuple[int, int, float]:
+def _needs(program: Program, cells: Cells, samples: int, inputs: int) -> tuple[int, int, float]:
     """Of the compiled epoch: bytes of the state, and of all else; operations of one update.
 
     A loop's body is counted once, so the operations are those of one cell where cells are one.
@@ -154,20 +164,18 @@ def _memory_here() -> int:
     return statistics.get("bytes_limit", host // len(jax.local_devices()))
 
 
-def _updates_per_second(compiled_for: Callable, cells: int, inputs: int, batch: int) -> float:
+def _updates_per_second(compiled_for: Callable, cells: Cells, inputs: int, batch: int) -> float:
     """Updates of single cells a second and device, all devices here at work on a few cells.
 
     One device alone would be measured too fast: those of a CPU share its cores and caches.
     """
     devices = jax.local_devices()
     program = compiled_for(mesh=cell_mesh(devices))
-    each_device = min(cells, _PROBE_CELLS)
-    cells = each_device * len(devices)
+    each_device = len(cells.seed) // len(devices)
     keys = jax.random.split(jax.random.key(0), 1)
     X = jax.random.normal(keys[0], (max(_PROBE_SAMPLES, batch), inputs))
-    each = Cells(np.zeros(cells, np.int32), *[np.full(cells, 1e-3, np.float32)] * 2)
     keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
-    each = place(each, program.mesh, CELLS)
+    each = place(cells, program.mesh, CELLS)
     state, draws, steps = program.start(keys, X, each), shuffled(keys, 1, len(X)), 1
     while True:
         begin = time.perf_counter()

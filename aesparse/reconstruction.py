@@ -12,6 +12,7 @@ import optax
 from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
+from aesparse.errors import InputError
 from aesparse.model import Params, reconstruct
 
 __all__ = [
@@ -34,8 +35,15 @@ class ErrorFunction:
     bounds: tuple[float, float] | None = None
 
     def __call__(self, target: Float[Array, "*B n"], z: Float[Array, "*B n"]) -> Float[Array, "*B"]:
-        """The error of each sample."""
-        return self.fn(target, z)
+        """The error of each sample; `InputError` where `fn` gives another shape."""
+        found = self.fn(target, z)
+        if jnp.shape(found) != target.shape[:-1]:
+            raise InputError(
+                f"The error function returned shape {jnp.shape(found)} for targets of shape "
+                f"{target.shape}; expected {target.shape[:-1]}, one number a sample. Sum over the "
+                "inputs."
+            )
+        return found
 
 
 squared_error = ErrorFunction(lambda x, z: jnp.sum((x - z) ** 2, axis=-1))

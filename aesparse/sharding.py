@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
 __all__ = ["CELLS", "SHARED", "Cells", "cell_mesh", "first_shard", "gather", "over_cells", "place"]
 
@@ -26,6 +26,12 @@ class Cells(NamedTuple):
     seed: Int[Array | np.ndarray, " C"]  # its position among the seeds' keys
     strength: Float[Array | np.ndarray, "C ..."]
     rate: Float[Array | np.ndarray, " C"]
+
+    @classmethod
+    def of_seeds(cls, seeds: int, strengths: ArrayLike, rates: ArrayLike) -> "Cells":
+        """Every strength with its rate, for one seed after the other."""
+        parts = (np.concatenate([np.asarray(v)] * seeds) for v in (strengths, rates))
+        return cls(np.repeat(np.arange(seeds, dtype=np.int32), len(strengths)), *parts)
 
     def padded(self, devices: int) -> "Cells":
         """As many cells as fill all devices evenly; the last is repeated."""

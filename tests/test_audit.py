@@ -46,6 +46,14 @@ def test_conclusions(activation, penalty, conclusion, words, X):
     assert words in found.reason
 
 
+def test_a_dip_is_seen_also_where_units_reach_far_beyond_it(X):
+    far = audit(get_activation("gelu"), get_penalty("sae"), 1e4 * X, hidden=4)
+    near = audit(get_activation("gelu"), get_penalty("sae"), X, hidden=4)
+    dip = near.conditions["s non-decreasing"]
+    assert dip.residual > 0.1
+    assert far.conditions["s non-decreasing"] == dip
+
+
 def test_frozen_biases_are_not_pushed(X):
     found = audit("relu", "sae", X, hidden=4, constraint="unit-frozen-bias")
     assert found.conclusion == NOT_GUARANTEED

@@ -14,7 +14,7 @@ from aesparse.objectives import composed
 from aesparse.reconstruction import cross_entropy, half_squared_error
 from aesparse.training import make_step, momentum_sgd, start
 
-SIGMOID = get_activation("sigmoid")
+SIGMOID, IDENTITY = get_activation("sigmoid"), get_activation("identity")
 DECAY = ("decay", penalties.weight_decay)
 CONTRACTION = ("contraction", penalties.contractive)
 
@@ -83,6 +83,28 @@ def test_a_wrong_number_of_coefficients_is_refused_before_anything_is_compiled()
 def test_cross_entropy_refuses_data_outside_its_bounds():
     with pytest.raises(ae.InputError, match=r"The data lies in \[-.*expects \[0, 1\]\. Scale"):
         fit(composed(SIGMOID, error=cross_entropy), [0.0], X=data() - 0.5)
+
+
+def test_an_objective_of_no_terms_ignores_its_one_strength(x64):
+    plain = fit(composed(SIGMOID, error=half_squared_error(IDENTITY)), [0.3], epochs=2)
+    none = fit(composed(SIGMOID, error=half_squared_error(IDENTITY)), [0.0], epochs=2)
+    np.testing.assert_array_equal(plain.params.weight, none.params.weight)
+    # Half the error at some rate goes J_AE's own path at half of it.
+    rate = {"learning_rate": 0.01, "epochs": 2}
+    whole = fit(ae.objectives.get_objective("ae", SIGMOID), [0.0], **rate)
+    np.testing.assert_allclose(plain.params.weight, whole.params.weight, rtol=1e-10)
+
+
+def test_the_mean_of_a_condition_over_an_epoch_is_its_share_of_updates(x64):
+    bound = float(fit(ae.objectives.get_objective("ae", SIGMOID), [0.0]).losses["loss"].mean())
+
+    def fn(params, x, eps, strength):
+        loss, parts = ae.objectives.get_objective("ae", SIGMOID)(params, x, eps, strength)
+        return loss, {**parts, "above": loss > bound}
+
+    share = fit(ae.objectives.Objective(fn, SIGMOID), [0.0]).losses["above"]
+    assert ((share > 0) & (share < 1)).all()
+    np.testing.assert_allclose(10 * share, np.round(10 * share), atol=1e-12)  # of 10 updates
 
 
 def data():

@@ -290,6 +290,18 @@ def test_an_epsilon_that_is_no_offset_is_refused(epsilon, rng):
         data.standardize(rng.normal(size=(5, 2)), epsilon)
 
 
+@pytest.mark.parametrize(("dtype", "ratio"), [(np.float64, 1e4), (np.float32, 100.0)])
+def test_whiten_keeps_directions_that_vary_little(dtype, ratio, rng):
+    X = (rng.normal(size=(1000, 2)) * [ratio, 1.0]).astype(dtype)
+    white = data.whiten(X)(X).astype(float)
+    np.testing.assert_allclose(white.T @ white / 1000, np.eye(2), atol=1e-4)
+
+
+def test_whiten_takes_rounding_for_no_direction(rng):
+    X = (rng.normal(size=(500, 3)) @ rng.normal(size=(3, 40))).astype(np.float32)
+    assert data.whiten(X)(X).shape == (500, 3)
+
+
 def test_whiten_equals_scikit_learn_up_to_sign_and_finds_the_rank(rng):
     X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 6)) + 1.0  # rank 3 in 6 columns
     white = data.whiten(X)(X)

@@ -229,3 +229,13 @@ def test_equation_5_along_full_batch_gradient_descent_on_white_data():
         met += pressed.sum()
         params = after
     assert met > 0
+
+
+def test_a_violation_just_beyond_rounding_is_not_reduced_away():
+    def statement(problem):
+        b = problem.params.bias
+        return Claim({}, b, b, -0.9e-9 * jnp.abs(b))
+
+    found = falsify(statement, starts=4, steps=5)
+    assert found.violated
+    assert found.margin < -1e-9

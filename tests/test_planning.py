@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from aesparse.__main__ import app
 from aesparse.activations import get_activation
 from aesparse.errors import InputError
+from aesparse.gsae import generalized_sparse
 from aesparse.objectives import get_objective
 from aesparse.planning import estimate, plan_rows
 from aesparse.tables import duration
@@ -28,6 +29,12 @@ def test_operations_memory_and_time_against_counts():
     assert data + 7 * weights <= found.working <= data + 2.5 * 7 * weights + 4e6
     assert found.updates == 50 * 20
     assert found.seconds == pytest.approx(found.operations * 1000 * 7 / 1e9)
+
+
+def test_an_objective_of_several_coefficients_is_planned():
+    objective = generalized_sparse(get_activation("sigmoid"))
+    found = estimate(objective, **SIZES, cells=7, devices=1)
+    assert found.operations > plan(devices=1).operations
 
 
 def test_cells_are_laid_out_over_devices_and_rounds():

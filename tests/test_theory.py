@@ -97,6 +97,14 @@ def test_activation_threshold_is_where_the_unit_switches_off(name, expected):
     np.testing.assert_allclose(found, expected, atol=1e-10)
 
 
+def test_a_unit_that_never_switches_off_has_no_threshold_and_no_bound():
+    above = Activation(jax.nn.sigmoid)  # active above 0, which it always is
+    assert float(properties.activation_threshold(above)) == -np.inf
+    X = jnp.array([[1.0], [-1.0]])
+    bounds = sparsity.theorem2_bounds(Params(jnp.array([[1.0]]), jnp.array([-60.0])), X, above)
+    assert {name: float(bound[0]) for name, bound in bounds.items()} == dict.fromkeys(bounds, 0.0)
+
+
 # --- statements ---------------------------------------------------------------------------
 
 

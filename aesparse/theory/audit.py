@@ -16,7 +16,7 @@ from aesparse.activations import Activation, get_activation
 from aesparse.data import check_matrix
 from aesparse.errors import InputError, first_line
 from aesparse.metrics import bias_gradient_bound, measure
-from aesparse.model import Params, get_constraint, init_params, preactivation
+from aesparse.model import Params, check_params, get_constraint, init_params, preactivation
 from aesparse.penalties import Penalty, get_penalty
 from aesparse.reconstruction import reconstruction_error
 from aesparse.theory import properties
@@ -97,6 +97,7 @@ def _check_numbers(hidden: object, batch_size: object, largest_strength: float) 
 
 
 def _checked_params(params: Params, X: Float[Array, "N n"], constraint: str) -> Params:
+    check_params(params, "params are")
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, X.dtype), params)
     n, m = X.shape[1], params.weight.shape[0]
     fitting = Params((m, n), (m,), decoder_bias=(n,), decoder=(n, m))
@@ -161,11 +162,16 @@ def _checked_penalty(penalty: Penalty, at: Sequence[Params], X: Float[Array, "N 
 def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -> Audit:
     """Everything but the family, the conclusion and its reason."""
     a, mean = preactivation(params, X), jnp.mean(X, axis=0)
+    # Far units are looked at beside the usual range: on both at once the points would be sparse.
     reach = max(properties.REACH, 1.2 * float(jnp.max(jnp.abs(a))))
     conditions = {
-        "s non-decreasing": properties.non_decreasing(s, reach),
-        "s convex": properties.convex(s, reach),
-        "s' in [0, 1]": properties.slope_in_unit_interval(s, reach),
+        name: max((check(s, r) for r in {properties.REACH, reach}), key=lambda v: v.residual)
+        for name, check in {
+            "s non-decreasing": properties.non_decreasing,
+            "s convex": properties.convex,
+            "s' in [0, 1]": properties.slope_in_unit_interval,
+        }.items()
+    } | {
         "s(−∞) = 0": properties.negative_saturation(s),
     }
     push = jax.grad(lambda p: penalty(p, X, activation=s))(params)

@@ -222,7 +222,8 @@ def _reduced(statement: Statement, project: Projection, found: Falsification) ->
     limit = _KEPT * found.margin
 
     def violates() -> bool:
-        return float(margin_of(jax.tree.unflatten(structure, leaves))) <= limit
+        margin = float(margin_of(jax.tree.unflatten(structure, leaves)))
+        return margin <= limit and margin < -TOLERANCE
 
     for leaf in leaves:
         for index in np.ndindex(leaf.shape):

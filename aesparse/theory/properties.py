@@ -108,7 +108,10 @@ def table(activation: Activation) -> dict[str, float]:
 
 
 def activation_threshold(activation: Activation) -> Float[Array, ""]:
-    """a_min, the largest a on the grid's range with s(a) <= δ_min, by bisection (Theorem 2)."""
+    """a_min, the largest a with s(a) <= δ_min, by bisection (Theorem 2); −∞ if there is none.
+
+    It is looked for on the grid's range.
+    """
 
     def halve(_, bounds):
         low, high = bounds
@@ -117,7 +120,7 @@ def activation_threshold(activation: Activation) -> Float[Array, ""]:
         return jnp.where(inactive, middle, low), jnp.where(inactive, high, middle)
 
     low, _ = jax.lax.fori_loop(0, 200, halve, (jnp.array(-REACH), jnp.array(REACH)))
-    return low
+    return jnp.where(activation(jnp.array(-REACH)) <= activation.threshold, low, -jnp.inf)
 
 
 def zero_mean(X: Float[Array, "N n"]) -> Float[Array, ""]:
