@@ -267,8 +267,8 @@ def untold(epoch, metrics):
 
 
 def test_an_interrupted_run_goes_on_where_it_was_and_says_so(digits, tmp_path, monkeypatch):
-    often = functools.partial(checkpoints.Checkpoints, every_seconds=0)
-    monkeypatch.setattr(checkpoints, "Checkpoints", often)
+    often = functools.partialmethod(checkpoints.Checkpoints.__init__, every_seconds=0)
+    monkeypatch.setattr(checkpoints.Checkpoints, "__init__", often)
     spec, store = one_run("dae"), RunStore(tmp_path, "quick")
     folder = store.checkpoints(spec)
 

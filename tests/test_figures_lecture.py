@@ -64,13 +64,14 @@ def test_masking_with_a_probability_of_one_or_more_is_refused(objective, strengt
 
 def test_levels_bound_the_first_strength_alone_and_gaussian_noise_not_at_all(rng):
     X = jnp.asarray(small_data(rng).train)
+    model = {"batch_size": 5, "hidden": 7, "tied": True, "decoder_bias": False}
     both = composed(SIGMOID, corrupt=corruption.masking, terms=(("cae", contractive),))
     for objective, strengths in (
         (both, [[0.99, 3.0], [0.0, 0.0]]),
         (get_objective("dae-masking", SIGMOID), [0.0, 0.99]),
         (get_objective("dae", SIGMOID), [0.0, 4.0]),
     ):
-        check_objective(objective, X, jnp.array(strengths), 7, True, False)
+        check_objective(objective, X, jnp.array(strengths), **model)
 
 
 # Intervals
