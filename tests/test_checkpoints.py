@@ -275,6 +275,7 @@ def killed_and_repeated(folder, rng, *, most, epochs):
         return np.load(target), kills
 
 
+@pytest.mark.long
 def test_killed_at_a_random_moment_goes_on_to_the_same_bits(tmp_path):
     rng = np.random.default_rng(0)
     weight, kills = killed_and_repeated(tmp_path, rng, most=2, epochs=15)

@@ -113,6 +113,7 @@ def test_participation_is_that_of_the_decoder_columns(run):
         assert np.mean(ratio) == pytest.approx(run["participation"].values[0, 0, stage], rel=0.01)
 
 
+@pytest.mark.long
 def test_flat_share_and_penalty_are_those_of_a_scalar_loop():
     study, X = small(), saturated.normalized(patches().train, binary=False)
     stage = next(saturated.trainer(study, X)(0.01))

@@ -67,6 +67,7 @@ def test_a_cell_does_not_depend_on_its_neighbours(name, x64):
     assert relative(whole.weight[0, 0], whole.weight[1, 0]) > 1e-3
 
 
+@pytest.mark.long
 def test_a_grid_equals_single_trainings_in_float32():
     whole = fit(seeds=(3, 5))
     for s, seed in enumerate((3, 5)):
@@ -261,7 +262,7 @@ def test_products_are_computed_at_the_precision_asked_for(monkeypatch):
     assert seen == {"high"}  # compiled, op by op, and measured
 
 
-@pytest.mark.parametrize("name", ["sae", "dae"])
+@pytest.mark.parametrize("name", [pytest.param("sae", marks=pytest.mark.long), "dae"])
 def test_pressure_is_that_of_each_cell(name, x64):
     """Theorem 1's condition of every model at its strength, from complex-step gradients.
 
@@ -551,6 +552,7 @@ def test_measure_grid_refuses_one_model_and_data_its_error_is_not_defined_for(rn
         ae.measure_grid(some_params(rng), data(), likelihood)
 
 
+@pytest.mark.long
 def test_measure_grid_equals_one_model_at_a_time():
     result = fit(seeds=(0, 1))
     other = data(samples=37)

@@ -166,6 +166,7 @@ def centred(samples=40, n=6):
     return X - X.mean(axis=0)
 
 
+@pytest.mark.long
 def test_linear_autoencoder_with_weight_decay_reaches_its_closed_form_minimum(x64):
     """min ½E‖x − W²W¹x‖² + λψ: each of the m first variances v keeps λ − λ²/(2v), at most v/2."""
     X, strengths, init = centred(), np.array([[0.05], [1.0]]), starts(2, 6, 3, tied=False)
