@@ -87,7 +87,7 @@ def test_cross_entropy_refuses_data_outside_its_bounds():
 
 def test_an_objective_of_no_terms_ignores_its_one_strength(x64):
     found = fit(composed(SIGMOID, error=half_squared_error(IDENTITY)), [0.3, 0.0])
-    np.testing.assert_array_equal(found.params.weight[:, 0], found.params.weight[:, 1])
+    np.testing.assert_allclose(found.params.weight[:, 0], found.params.weight[:, 1], rtol=1e-12)
     # Half the error at some rate goes J_AE's own path at half of it.
     whole = fit(ae.objectives.get_objective("ae", SIGMOID), [0.0, 0.0], learning_rate=0.01)
     np.testing.assert_allclose(found.params.weight, whole.params.weight, rtol=1e-10)
