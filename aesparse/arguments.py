@@ -17,6 +17,7 @@ from aesparse.objectives import Objective
 __all__ = [
     "check_bounds",
     "check_key",
+    "check_kind",
     "check_levels",
     "check_momentum",
     "check_objective",
@@ -25,6 +26,7 @@ __all__ = [
     "checked_arrays",
     "checked_data",
     "checked_init",
+    "checked_pair",
 ]
 
 _LARGEST_SEED = 2**31 - 1  # as JAX folds it into a key
@@ -65,9 +67,11 @@ def checked_data(X: ArrayLike) -> Array:
 
 def check_key(key: object) -> None:
     """`InputError` unless it is a key of `jax.random`."""
-    dtype = getattr(key, "dtype", None)
-    if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32):
-        raise InputError(f"The key is {key!r}; expected one such as jax.random.key(0).")
+    shape = key.shape if isinstance(key, jax.Array | np.ndarray) else None
+    typed = shape == () and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if not typed and not (shape is not None and len(shape) == 1 and key.dtype == jnp.uint32):
+        came = repr(key) if shape is None else f"{key.dtype} of shape {shape}"
+        raise InputError(f"The key is {came}; expected one such as jax.random.key(0).")
 
 
 def _checked_seeds(seeds) -> tuple[int, ...]:
@@ -192,19 +196,34 @@ def check_objective(
     params = _parameter_shapes(X, hidden, tied, decoder_bias)
     batch = shape((batch_size, X.shape[1]))
     found = jax.eval_shape(objective, params, batch, batch, shape(strengths.shape[1:]))
-    if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], Mapping)):
-        raise InputError(
-            f"The objective returned a {type(found).__name__}; expected a pair: the loss, and a "
-            "mapping from names to its parts, such as {}."
-        )
-    loss, parts = found
-    if "loss" in parts:
-        raise InputError("A part of the objective is called 'loss', as the whole is; rename it.")
+    loss = checked_pair(found)[0]
     if loss.shape != ():
         raise InputError(
             f"The objective returned shape {loss.shape} for a batch; expected a scalar. "
             "A penalty must return one number: sum over units and average over samples."
         )
+
+
+def check_kind(objective: object) -> None:
+    """`InputError` unless it is an `Objective`."""
+    if not isinstance(objective, Objective):
+        raise InputError(
+            f"The objective is {objective!r}; expected an Objective, such as "
+            "get_objective('dae', get_activation('relu')), or Objective(fn, activation) for a "
+            "function of your own."
+        )
+
+
+def checked_pair(found: object) -> tuple:
+    """What an objective returned, (loss, parts by name); `InputError` if it is anything else."""
+    if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], Mapping)):
+        raise InputError(
+            f"The objective returned a {type(found).__name__}; expected a pair: the loss, and a "
+            "mapping from names to its parts, such as {}."
+        )
+    if "loss" in found[1]:
+        raise InputError("A part of the objective is called 'loss', as the whole is; rename it.")
+    return found
 
 
 def check_momentum(momentum: float | int) -> None:
@@ -218,16 +237,15 @@ def check_levels(objective: Objective, strengths: Array) -> None:
 
     `InputError` otherwise.
     """
-    if not isinstance(objective, Objective):
+    check_kind(objective)
+    count = objective.coefficients
+    if strengths.shape[1:] != (() if count is None else (count,)) and not (
+        strengths.ndim == 1 and count in (0, 1)
+    ):
+        expected = "one number, [G]" if count is None else f"{count} numbers, [G, {count}]"
         raise InputError(
-            f"The objective is {objective!r}; expected an Objective, such as "
-            "get_objective('dae', get_activation('relu')), or Objective(fn, activation) for a "
-            "function of your own."
-        )
-    if strengths.ndim == 2 and objective.coefficients is None:
-        raise InputError(
-            f"The strengths have shape {strengths.shape}; this objective takes one number, [G]. "
-            "An objective of several has their count in `coefficients`."
+            f"The strengths have shape {strengths.shape}; this objective takes {expected}. Their "
+            "number is its `coefficients`."
         )
     if objective.levels is None:
         return

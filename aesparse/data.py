@@ -111,14 +111,15 @@ def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
 
 def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
     """PCA whitening to `rank` components (all that the data has by default): E[xxᵀ] = I."""
-    X = check_matrix(X)
-    # Directions without variance have that of the data's rounding, and of the eigenvalues'.
-    rounding = max(np.finfo(X.dtype).eps ** 2, np.finfo(np.float64).eps)
-    X = X.astype(np.float64)
+    eps = np.finfo(check_matrix(X).dtype).eps
+    X = np.asarray(X, np.float64)
     mean = X.mean(axis=0)
     values, vectors = np.linalg.eigh((X - mean).T @ (X - mean) / len(X))
     values, vectors = values[::-1], vectors[:, ::-1]
-    available = int(np.sum(values > values[0] * len(values) * rounding))
+    # A direction without variance has that of the numbers' rounding, or of the eigenvalues'.
+    rounding = eps**2 * (mean @ mean + values.sum())
+    rounding = max(rounding, np.finfo(np.float64).eps * len(values) * values[0])
+    available = int(np.sum(values > rounding))
     rank = available if rank is None else rank
     if available == 0 or not 1 <= rank <= available:
         raise InputError(

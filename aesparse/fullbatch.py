@@ -15,7 +15,13 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from aesparse import guard
-from aesparse.arguments import check_bounds, check_levels, check_strengths, checked_data
+from aesparse.arguments import (
+    check_bounds,
+    check_levels,
+    check_strengths,
+    checked_data,
+    checked_pair,
+)
 from aesparse.errors import InputError
 from aesparse.model import Params, check_params
 from aesparse.objectives import Objective
@@ -213,7 +219,9 @@ def _check_deterministic(objective: Objective, init: Params, X: Array, strengths
     few = X[:10]
     params = jax.tree.map(lambda leaf: leaf[0], init)
     losses = [
-        objective(params, few, level * jnp.ones_like(few), jnp.max(strengths, axis=0))[0]
+        checked_pair(
+            objective(params, few, level * jnp.ones_like(few), jnp.max(strengths, axis=0))
+        )[0]
         for level in (-9, 6)  # so far apart that masking drops all inputs, and none
     ]
     if jnp.shape(losses[0]) != ():

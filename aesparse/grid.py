@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from aesparse.arguments import (
     check_bounds,
     check_key,
+    check_kind,
     check_momentum,
     check_objective,
     check_sizes,
@@ -287,6 +288,7 @@ def measure_grid(
     not defined for, and parameters that are not a grid's.
     """
     check_params(params, "What is to be measured is")
+    check_kind(objective)
     X, n = checked_data(X), params.weight.shape[-1]
     if params.weight.ndim != 4:
         raise InputError(

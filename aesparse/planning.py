@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aesparse.arguments import check_sizes
+from aesparse.arguments import check_kind, check_sizes
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
@@ -76,6 +76,7 @@ def estimate(
         "inputs": inputs, "hidden": hidden, "samples": samples, "cells": cells,
         "batch_size": batch_size, "epochs": epochs,
     } | ({} if devices is None else {"devices": devices})  # fmt: skip
+    check_kind(objective)
     check_sizes(sizes, samples)
     for name, value in {"rate": rate, "memory": memory}.items():
         if value is not None and not (np.isfinite(value) and value > 0):

@@ -75,9 +75,9 @@ def make_step(
         else:
             due = (i + 1) % constraint.every == 0
             moved = jax.lax.cond(due, constraint.project, lambda params: params, moved)
-        # As numbers, so that an epoch's mean of them is one, of a condition that holds or not too.
-        parts = {"loss": value} | {k: jnp.asarray(v, value.dtype) for k, v in aux.items()}
-        return TrainState(moved, optimizer_state), parts
+        # Conditions become 0 or 1, so that their mean over an epoch is a share.
+        parts = {name: jnp.asarray(part, value.dtype) for name, part in aux.items()}
+        return TrainState(moved, optimizer_state), parts | {"loss": value}
 
     return step
 

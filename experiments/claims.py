@@ -46,11 +46,7 @@ def decide(
     """All criteria hold → holds; one fails beyond its interval → fails; else inconclusive."""
     first = curves[0]
     found = settle(claim, first.dataset, statement, criteria, len(first.fraction))
-    lost = np.any([curve.flagged.any(axis=0) for curve in curves], axis=0)
-    if lost.any():
-        where = ", ".join(f"{strength:g}" for strength in first.strengths[lost])
-        found = found._replace(numbers=f"{found.numbers}; without flagged cells, at σ² = {where}")
-    return unless_flagged(found, max(c.flagged_strengths for c in curves))
+    return _beside_flagged(found, curves)
 
 
 def settle(
@@ -79,8 +75,7 @@ def classes_differ(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
     numbers = f"{names[0]}, {names[1]}; differ in {1 - alike:.0%} of resamples; {_count(seeds)}"
     if seeds < SEEDS_FOR_INTERVAL:
         numbers = f"{names[0]}, {names[1]}; {_count(seeds)}"
-    lost = max(c.flagged_strengths for c in (a, b))
-    return unless_flagged(Verdict(claim, "both", statement, verdict, numbers), lost)
+    return _beside_flagged(Verdict(claim, "both", statement, verdict, numbers), (a, b))
 
 
 def classes_agree(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
@@ -95,8 +90,7 @@ def classes_agree(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
     told = [f"{classify(a)} and {classify(b)}", _count(seeds)]
     if seeds >= SEEDS_FOR_INTERVAL:
         told.insert(1, f"alike in {share:.0%} of resamples")
-    lost = max(c.flagged_strengths for c in (a, b))
-    return unless_flagged(Verdict(claim, a.dataset, statement, verdict, "; ".join(told)), lost)
+    return _beside_flagged(Verdict(claim, a.dataset, statement, verdict, "; ".join(told)), (a, b))
 
 
 def _class_shares(curve: Curve) -> dict[str, float]:
@@ -110,6 +104,15 @@ def _class_shares(curve: Curve) -> dict[str, float]:
 
 def _count(seeds: int) -> str:
     return f"{seeds} seeds" if seeds > 1 else "one seed"
+
+
+def _beside_flagged(found: Verdict, curves: Sequence[Curve]) -> Verdict:
+    """The verdict with the strengths whose flagged cells the curves leave out, if not too many."""
+    lost = np.any([curve.flagged.any(axis=0) for curve in curves], axis=0)
+    if lost.any():
+        where = ", ".join(f"{strength:g}" for strength in curves[0].strengths[lost])
+        found = found._replace(numbers=f"{found.numbers}; flagged cells left out at σ² = {where}")
+    return unless_flagged(found, max(c.flagged_strengths for c in curves))
 
 
 def unless_flagged(found: Verdict, strengths: int) -> Verdict:

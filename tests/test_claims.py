@@ -58,7 +58,7 @@ def test_flagged_cells_are_left_out_and_too_many_decide_nothing():
     verdict = claims.decide("A1", "DAE decreasing", criteria.decreasing(bad), [bad])
     assert verdict.verdict == "inconclusive"
     assert verdict.numbers.startswith("more than 2 flagged strengths; ")
-    assert verdict.numbers.endswith("; without flagged cells, at σ² = 0.04, 0.36, 0.49")
+    assert verdict.numbers.endswith("; flagged cells left out at σ² = 0.04, 0.36, 0.49")
 
 
 def test_a_seed_that_is_flagged_throughout_decides_nothing_and_crashes_nothing():

@@ -77,7 +77,10 @@ def test_one_penalty_composed_is_the_regularized_objective(problem, x64):
 def test_a_wrong_number_of_coefficients_is_refused_before_anything_is_compiled():
     objective = composed(SIGMOID, corrupt=corruption.gaussian, terms=(DECAY,))
     with pytest.raises(ae.InputError, match=r"length 1; expected 2: corruption, decay\."):
-        fit(objective, [0.1, 0.2])
+        objective(Params(jnp.ones((2, 6)), jnp.zeros(2)), X := jnp.ones((3, 6)), X, jnp.ones(1))
+    for strengths in (np.array([0.1, 0.2]), np.array([[0.1, 0.2, 0.3]])):
+        with pytest.raises(ae.InputError, match=r"this objective takes 2 numbers, \[G, 2\]\."):
+            fit(objective, strengths)
 
 
 def test_cross_entropy_refuses_data_outside_its_bounds():

@@ -297,8 +297,9 @@ def test_whiten_keeps_directions_that_vary_little(dtype, ratio, rng):
     np.testing.assert_allclose(white.T @ white / 1000, np.eye(2), atol=1e-4)
 
 
-def test_whiten_takes_rounding_for_no_direction(rng):
-    X = (rng.normal(size=(500, 3)) @ rng.normal(size=(3, 40))).astype(np.float32)
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_whiten_takes_rounding_for_no_direction(offset, rng):
+    X = (rng.normal(size=(500, 3)) @ rng.normal(size=(3, 40)) + offset).astype(np.float32)
     assert data.whiten(X)(X).shape == (500, 3)
 
 

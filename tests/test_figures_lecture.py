@@ -403,6 +403,18 @@ def test_gaps_are_told_seed_by_seed_and_what_a_penalty_does_to_prediction():
     (told, *_) = lecture_overfit.explain(found, verdict)
     assert "tied weights: 0.5 [0.5, 0.5]; " in told  # every seed differs by exactly as much
     assert "CAE, λ = 0.1: -1 [-1, -1]." in told
-    assert "is 0.500 at λ = 0, 1.000 at weight decay's λ = 0.003, 1.000 at CAE's λ = 0.1." in told
+    largest = "(the largest tried)"
+    assert f"0.500 at λ = 0, 1.000 at weight decay's λ = 0.003 {largest}, 1.000 at CAE's" in told
     small = errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0))
     assert "CAE's λ = 0.01 (the smallest tried)." in lecture_overfit.explain(small, verdict)[0]
+
+
+@pytest.mark.long
+def test_errors_are_measured_on_three_parts(rng):
+    data = small_data(rng)
+    for study in lecture_overfit.runs(QUICK)[1:]:
+        few = changed(study, seeds=2, half=15, **TINY)
+        run = lecture_overfit.compute(few, data)
+        assert run["train"].shape == (2, len(study.option("strengths")))
+        assert all(np.isfinite(run[name]).all() for name in ("train", "chosen_on", "heldout"))
+        assert not np.allclose(run["chosen_on"], run["heldout"])

@@ -251,7 +251,7 @@ def test_only_a_model_that_starts_saturated_is_told_to_be_no_identity():
     for flat, other in ((0.3, False), (0.8, True)):
         run = xr.Dataset({"flat": (("seed", "arm", "stage"), np.full((1, 1, 2), flat))})
         (told,) = satae_fig4.saturated_before(study, run.assign(inputs=784))
-        assert told.startswith(f"At α = 0 {flat:.1%} of the pre-activations are saturated, ")
+        assert told.startswith(f"{flat:.1%} of the pre-activations are saturated at α = 0, ")
         assert ("identity" in told) == other
 
 

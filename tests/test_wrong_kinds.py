@@ -23,12 +23,14 @@ from aesparse.activations import Activation, get_activation
 from aesparse.errors import InputError
 from aesparse.fullbatch import fit_full_batch
 from aesparse.model import save_params
+from aesparse.planning import estimate
 from aesparse.reconstruction import ErrorFunction
 
 key, X = jax.random.key(0), np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
 digits, relu = ae.data.Dataset("two", X, X[:5], (2, 2)), get_activation("relu")
 dae = objectives.get_objective("dae", relu)
 scaler = ae.data.standardize(X)
+grown = jax.tree.map(lambda leaf: leaf[None], ae.model.init_params(key, 4, 3))
 
 
 def fit(objective=dae, X=X, key=key, strengths=(0.1,), **options):
@@ -65,6 +67,16 @@ CASES = {
     "terms of one name": lambda: objectives.composed(relu, terms=(decay, decay)),
     "data set as data": lambda: fit(X=digits),
     "number as key": lambda: fit(key=0),
+    "keys as key": lambda: fit(key=jax.random.split(key)),
+    "number as key of a path": lambda: ae.fit_path(0, X, path=[0.1], objective=dae),
+    "name measured": lambda: ae.measure_grid(fit().params, X, "dae"),
+    "name planned": lambda: estimate(
+        "dae", inputs=4, hidden=3, samples=20, cells=1, batch_size=5, rate=1e9
+    ),
+    "full batches of a loss alone": lambda: fit_full_batch(
+        grown, X, objective=objectives.Objective(summed, relu), strengths=[0.0]
+    ),
+    "one strength of two": lambda: fit(objectives.Objective(summed, relu, coefficients=2)),
     "folder as checkpoints": lambda: fit(checkpoints="folder"),
     "result saved": lambda: save_params("never", fit()),
     "result measured": lambda: ae.measure_grid(fit(), X, dae),
@@ -101,6 +113,12 @@ EXPECTED = {
     "terms of one name": "Terms are called ['decay', 'decay']; expected names of their own.",
     "data set as data": "The data is a Dataset; expected an array [N, n], such as a Dataset's ",
     "number as key": "The key is 0; expected one such as jax.random.key(0).",
+    "keys as key": "The key is key<fry> of shape (2,); expected one such as jax.random.key(0).",
+    "number as key of a path": "The key is 0; expected one such as jax.random.key(0).",
+    "name measured": "The objective is 'dae'; expected an Objective, such as ",
+    "name planned": "The objective is 'dae'; expected an Objective, such as ",
+    "full batches of a loss alone": "expected a pair: the loss, and a mapping",
+    "one strength of two": "have shape (1,); this objective takes 2 numbers, [G, 2].",
     "folder as checkpoints": "'folder'; expected Checkpoints(folder, identity).",
     "result saved": "What is to be saved is a GridResult; expected Params",
     "result measured": "What is to be measured is a GridResult; expected Params",

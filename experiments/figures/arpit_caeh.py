@@ -59,9 +59,9 @@ def caption(found, plan: Plan) -> str:
         f"{HESSIAN_SIGMA:g} and γ = {HESSIAN_RATIO:g} λ; rows of unit length, m = {scale.hidden}, "
         f"N = {scale.samples}, {scale.epochs} epochs, learning rate "
         f"{', '.join(f'{title} {rate}' for title, rate in rates.items())}; {seeds}. "
-        f"Classes: {'; '.join(classes)}. ReLU's slopes are constant in pieces, so under unit rows "
-        "neither term moves anything but by the jumps between them: there the curves are flat by "
-        "definition."
+        f"Classes: {'; '.join(classes)}. ReLU's slopes are constant in pieces, so the gradients of "
+        "both terms only point along the rows, which unit rows remove: those curves are flat by "
+        "construction."
     )
 
 

@@ -77,6 +77,7 @@ def _lowest(found, curve: Curve) -> str:
             == (curve.dataset, curve.objective, curve.constraint)
             and "loss_tangent_share" in run
             and strength in spec.strengths
+            and run["flagged_epoch"].sel(strength=strength) < 0
         ]
         if shares:
             told += f" ({np.mean(shares):.0%} of units on the tangent there)"

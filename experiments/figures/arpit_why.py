@@ -57,7 +57,7 @@ def _course(curve: Curve) -> str:
     lowest = int(np.nanargmin(curve.mean))
     if lowest in (0, len(curve.mean) - 1):
         return told
-    dead = curve.dead[:, lowest].mean()
+    dead = curve.dead[~curve.flagged[:, lowest], lowest].mean()
     return (
         f"{told} (lowest {curve.mean[lowest]:.3f} at σ² = {curve.strengths[lowest]:g}, where "
         f"{dead:.0%} of the units are dead)"

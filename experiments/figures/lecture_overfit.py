@@ -131,7 +131,8 @@ def explain(found, verdict: Verdict) -> list[str]:
     _, plain = gaps.pop("plain")
     paired = "; ".join(f"{name}: {_interval(plain - gap)}" for name, gap in gaps.values())
     return [
-        f"The gap of plain minus the others seed by seed, which have one start: {paired}. "
+        "The plain model's gap minus each other's, paired by seed (encoder rows start alike): "
+        f"{paired}. "
         f"{_edges(found)}",
         f"Gap (held-out error) at every λ after {epochs} epochs: {_at_every_strength(found)}. "
         "Longer training was not looked at.",
@@ -146,7 +147,8 @@ def _edges(found) -> str:
         if kind != "tied":
             i, positive = _chosen(strengths, run), strengths[strengths > 0]
             errors = run["chosen_on"].values.mean(axis=0)
-            end = " (the smallest tried)" if strengths[i] == positive.min() else ""
+            ends = {positive.min(): " (the smallest tried)", positive.max(): " (the largest tried)"}
+            end = ends.get(strengths[i], "")
             told.append(f"{errors[i]:.3f} at {_NAMES[kind]}'s λ = {strengths[i]:g}{end}")
     return f"The error by which λ is chosen is {plain:.3f} at λ = 0, {', '.join(told)}."
 

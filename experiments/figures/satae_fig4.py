@@ -193,7 +193,7 @@ def explain(found, verdict: Verdict) -> list[str]:
 def saturated_before(study: Study, run) -> list[str]:
     """How far the trained path is from the identity that the paper starts from."""
     flat, hidden = along(run, "flat")[:, 0].mean(), study.option("hidden")
-    told = f"At α = 0 {flat:.1%} of the pre-activations are saturated, with {hidden} units on "
+    told = f"{flat:.1%} of the pre-activations are saturated at α = 0, with {hidden} units on "
     told += f"{int(run['inputs'])} inputs"
     if flat < MOSTLY:
         return [f"{told}."]
