@@ -288,7 +288,10 @@ def test_an_objective_that_draws_noise_is_refused(corrupt):
         ({"X": np.ones((4, 5), np.float32)}, "The data has 5 inputs"),
         ({"max_iterations": 0}, "max_iterations is 0"),
         (
-            {"objective": composed(get_activation("sigmoid"), error=cross_entropy)},
+            {
+                "objective": composed(get_activation("sigmoid"), error=cross_entropy),
+                "strengths": np.zeros(2),
+            },
             r"expects \[0, 1\]",
         ),
         ({"tolerance": -1.0}, "tolerance is -1"),
