@@ -241,6 +241,27 @@ def test_flagged_cells_leave_the_bias_open_and_their_moved_biases_untold(stored)
     assert biased(stored, "ae", np.array([True])).numbers.endswith("biases: not measured")
 
 
+def test_a_penalty_that_lengthens_steps_is_told_beside_ae(stored):
+    figure, plan = get_figure("arpit-rescale"), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    found = {s: store.load(s) for s in figure.runs(plan) if s.dataset == "digits"}
+    for spec, run in found.items():
+        if spec.objective == "mdae":
+            run["activation_fraction"] = ("strength", np.linspace(0.8, 0.2, 11))
+            run["preactivation_mean"] = ("strength", np.linspace(0.3, -0.25, 11))
+            run["flagged_epoch"][-1] = 3 if spec.seed == 1 else -1
+        if spec.objective == "cae":
+            run["flagged_epoch"][-1] = 3
+    flat = next(v for v in figure.verdicts(found, "digits") if v.statement == "mDAE flat")
+    assert flat.verdict == "fails"
+    (told,) = figure.explain(found, flat)
+    assert (
+        "error at the largest σ²: AE 0.30 and 2.20, CAE flagged, mDAE -0.25 and 2.20. The" in told
+    )
+    sparse = flat._replace(statement="DAE sparse before units die")
+    assert "dead units DAE reaches" in figure.explain(found, sparse)[0]
+
+
 def test_flagged_cells_leave_theorem_1s_condition_open(stored):
     figure, plan = get_figure("arpit-bias"), Plan.checked("reduced", None, None)
     store = RunStore(stored, "reduced")

@@ -1,6 +1,8 @@
 """Arpit Figure 1, read otherwise: rows rescaled after every step, momentum as it is."""
 
-from experiments import curves
+import numpy as np
+
+from experiments import curves, style
 from experiments.claims import Verdict
 from experiments.curves import collect, draw_panels, needed
 from experiments.figures import arpit_fig1
@@ -26,8 +28,26 @@ def caption(found, plan: Plan) -> str:
 
 
 def explain(found, verdict: Verdict) -> list[str]:
-    """As for Figure 1."""
-    return arpit_fig1.explain(found, verdict)
+    """As for Figure 1; for CAE and mDAE, what their radial gradients do to a step."""
+    if "CAE" not in verdict.statement and "mDAE" not in verdict.statement:
+        return arpit_fig1.explain(found, verdict)
+    ends = [_end(found, verdict.dataset, objective) for objective in ("ae", "cae", "mdae")]
+    return [
+        f"E[a_j] and reconstruction error at the largest σ²: {', '.join(ends)}. The gradients of "
+        "both penalties point along the rows: rescaling turns them into longer steps along the "
+        "sphere, the more so as they stay in the momentum after a row has turned; A1 removes them."
+    ]
+
+
+def _end(found, dataset: str, objective: str) -> str:
+    """The last cell's mean E[a_j] and error, over the seeds in which it is not flagged."""
+    ends = [
+        (float(run["preactivation_mean"][-1]), float(run["history_reconstruction"][-1, -1]))
+        for s, run in found.items()
+        if (s.dataset, s.objective) == (dataset, objective) and run["flagged_epoch"][-1] < 0
+    ]
+    told = "{:.2f} and {:.2f}".format(*np.mean(ends, axis=0)) if ends else "flagged"
+    return f"{style.label(objective)} {told}"
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
