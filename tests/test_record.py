@@ -6,11 +6,16 @@ import shutil
 import sys
 from html.parser import HTMLParser
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import stored_runs
 
+from aesparse.activations import get_activation
 from aesparse.errors import InputError
+from aesparse.model import Params
+from aesparse.penalties import get_penalty
 from experiments import protocol, record
 from experiments.__main__ import main
 from experiments.claims import Verdict
@@ -255,11 +260,37 @@ def test_a_penalty_that_lengthens_steps_is_told_beside_ae(stored):
     flat = next(v for v in figure.verdicts(found, "digits") if v.statement == "mDAE flat")
     assert flat.verdict == "fails"
     (told,) = figure.explain(found, flat)
-    assert (
-        "error at the largest σ²: AE 0.30 and 2.20, CAE flagged, mDAE -0.25 and 2.20. The" in told
-    )
+    assert "error at σ² = 1: AE 0.30 and 2.20, CAE flagged, mDAE -0.25 and 2.20. The" in told
     sparse = flat._replace(statement="DAE sparse before units die")
     assert "dead units DAE reaches" in figure.explain(found, sparse)[0]
+
+
+@pytest.mark.parametrize("objective", ["cae", "mdae"])
+def test_a_radial_gradient_speeds_up_a_turn_as_told(objective):
+    figure, plan = get_figure("arpit-rescale"), Plan.checked("reduced", None, None)
+    spec = next(s for s in figure.runs(plan) if s.dataset == "digits")
+    relu = get_activation("relu")  # which stays on
+
+    @jax.jit
+    @jax.grad
+    def pull(model):
+        return get_penalty(objective)(model, jnp.array([[1.0, 0.0]]), activation=relu)
+
+    def angle(active):
+        """By which a row turns in one step, pulled sideways all the time."""
+        row, momentum = np.array([1.0, 0.0]), np.zeros(2)
+        for _ in range(300):
+            sideways = np.array([-row[1], row[0]])
+            model = Params(jnp.asarray(row[None]), jnp.ones(1))
+            before, gradient = row, active * np.asarray(pull(model).weight[0]) - 1e-3 * sideways
+            momentum = spec.momentum * momentum + gradient
+            row = row - spec.learning_rate * momentum
+            row = row / np.linalg.norm(row)
+        return before[0] * row[1] - before[1] * row[0]
+
+    with jax.enable_x64(True):
+        found = angle(0.5) / angle(0.0)
+    np.testing.assert_allclose(found, 1 / (1 - figure.feedback(spec, objective, 0.5)), rtol=1e-3)
 
 
 def test_flagged_cells_leave_theorem_1s_condition_open(stored):

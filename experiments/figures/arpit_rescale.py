@@ -10,6 +10,7 @@ from experiments.protocol import Plan
 from experiments.runs import RunSpec
 
 CLAIMS = ("A1, rescaled",)
+RADIAL = {"cae": 2, "mdae": 4}  # the gradient of s'²‖W‖² and s'²‖W‖⁴ along a unit row, by s'²
 
 
 def runs(plan: Plan) -> list[RunSpec]:
@@ -32,11 +33,29 @@ def explain(found, verdict: Verdict) -> list[str]:
     if "CAE" not in verdict.statement and "mDAE" not in verdict.statement:
         return arpit_fig1.explain(found, verdict)
     ends = [_end(found, verdict.dataset, objective) for objective in ("ae", "cae", "mdae")]
+    plain = next(s for s in found if (s.dataset, s.objective) == (verdict.dataset, "ae"))
+    parts = ", ".join(
+        f"{feedback(plain, name, float(found[plain]['activation_fraction'][0])):.2f} "
+        f"({style.label(name)})"
+        for name in RADIAL
+    )
     return [
-        f"E[a_j] and reconstruction error at the largest σ²: {', '.join(ends)}. The gradients of "
-        "both penalties point along the rows: rescaling turns them into longer steps along the "
-        "sphere, the more so as they stay in the momentum after a row has turned; A1 removes them."
+        f"E[a_j] and reconstruction error at σ² = 1: {', '.join(ends)}. The gradients of both "
+        "penalties point along the rows, which A1 removes; here they shorten a row and stay in the "
+        f"momentum after it has turned, so that a steady turn feeds back {parts} of itself: from 1 "
+        "on it grows."
     ]
+
+
+def feedback(spec: RunSpec, objective: str, active: float) -> float:
+    """The share of a row's turn that its penalty adds to the next, at σ² = 1 with unit rows.
+
+    A gradient c·W beside momentum μ and rate η: rescaling after W − η Σ_k μ^k c W_{t−k} lengthens
+    the tangential step by 1/(1 − ηc/(1 − μ)), and what lags behind adds ηcμ/(1 − μ)² of it;
+    together the turn is that without penalty over 1 − ηc/(1 − μ)².
+    """
+    pull = RADIAL[objective] * active
+    return spec.learning_rate * pull / (1 - spec.momentum) ** 2
 
 
 def _end(found, dataset: str, objective: str) -> str:
