@@ -42,6 +42,7 @@ class Activation:
         """The second derivative s''(a) by `jax.grad` twice; ReLU's Dirac mass at 0 is not seen."""
         return jnp.vectorize(jax.grad(jax.grad(self._checked)))(a)
 
+    # Kept by every trainer for as long as its programs are.
     @functools.cache  # noqa: B019
     def check(self) -> None:
         """Raises `InputError` unless `fn` is a finite function of one number, elementwise."""

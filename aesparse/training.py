@@ -15,7 +15,15 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from aesparse.model import Constraint, Params
 from aesparse.objectives import Objective
 
-__all__ = ["TrainState", "draw_batch", "make_step", "momentum_sgd", "run_epoch", "start"]
+__all__ = [
+    "TrainState",
+    "draw_batch",
+    "make_step",
+    "momentum_sgd",
+    "radial_feedback",
+    "run_epoch",
+    "start",
+]
 
 
 class TrainState(NamedTuple):
@@ -80,6 +88,16 @@ def make_step(
         return TrainState(moved, optimizer_state), parts | {"loss": value}
 
     return step
+
+
+def radial_feedback(pull: float, *, learning_rate: float, momentum: float) -> float:
+    """The share of a unit row's turn that a gradient `pull`·W_j adds to it under "unit-rescale".
+
+    Rescaling W − η Σ_k μᵏ pull W_{t−k} lengthens the tangential step by 1/(1 − η pull/(1 − μ)),
+    and what lags behind adds η pull μ/(1 − μ)² of it: a steady turn is that without the gradient
+    over 1 − η pull/(1 − μ)². From 1 on it grows.
+    """
+    return learning_rate * pull / (1 - momentum) ** 2
 
 
 def draw_batch(

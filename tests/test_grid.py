@@ -249,9 +249,8 @@ def test_history_looks_at_the_first_samples_and_the_metrics_at_all():
 
 
 def test_products_are_computed_at_the_precision_asked_for(monkeypatch):
-    monkeypatch.setattr(
-        "aesparse.grid.check_objective", lambda *_, **__: None
-    )  # looks at shapes alone
+    # Which looks at shapes alone:
+    monkeypatch.setattr("aesparse.grid.check_objective", lambda *_, **__: None)
     seen = set()
 
     def spying(params, x, eps, strength):

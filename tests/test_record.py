@@ -224,11 +224,16 @@ def test_an_unusual_plan_leaves_the_usual_picture_alone(stored, monkeypatch, cap
     assert "--seeds 2 changes no run of 'arpit-rates'; leave it out." in error
 
 
+def of_digits(stored, name):
+    """A figure with its stored runs on digits."""
+    figure, store = get_figure(name), RunStore(stored, "reduced")
+    specs = figure.runs(Plan.checked("reduced", None, None))
+    return figure, {spec: store.load(spec) for spec in specs if spec.dataset == "digits"}
+
+
 def biased(stored, objective, flagged):
     """A8 on ReLU digits with cells of one objective flagged, all seeds alike."""
-    figure, plan = get_figure("arpit-bias"), Plan.checked("reduced", None, None)
-    store = RunStore(stored, "reduced")
-    found = {s: store.load(s) for s in figure.runs(plan) if s.dataset == "digits"}
+    figure, found = of_digits(stored, "arpit-bias")
     for spec in found:
         if (spec.objective, spec.activation) == (objective, "relu"):
             found[spec]["flagged_epoch"] = ("strength", np.where(flagged, 5, -1))
@@ -247,9 +252,7 @@ def test_flagged_cells_leave_the_bias_open_and_their_moved_biases_untold(stored)
 
 
 def test_a_penalty_that_lengthens_steps_is_told_beside_ae(stored):
-    figure, plan = get_figure("arpit-rescale"), Plan.checked("reduced", None, None)
-    store = RunStore(stored, "reduced")
-    found = {s: store.load(s) for s in figure.runs(plan) if s.dataset == "digits"}
+    figure, found = of_digits(stored, "arpit-rescale")
     for spec, run in found.items():
         if spec.objective == "mdae":
             run["activation_fraction"] = ("strength", np.linspace(0.8, 0.2, 11))
@@ -290,13 +293,12 @@ def test_a_radial_gradient_speeds_up_a_turn_as_told(objective):
 
     with jax.enable_x64(True):
         found = angle(0.5) / angle(0.0)
-    np.testing.assert_allclose(found, 1 / (1 - figure.feedback(spec, objective, 0.5)), rtol=1e-3)
+    feedback = figure.feedback(spec, objective, 0.5)
+    np.testing.assert_allclose(found, 1 / (1 - feedback), rtol=1e-3)
 
 
 def test_flagged_cells_leave_theorem_1s_condition_open(stored):
-    figure, plan = get_figure("arpit-bias"), Plan.checked("reduced", None, None)
-    store = RunStore(stored, "reduced")
-    found = {s: store.load(s) for s in figure.runs(plan) if s.dataset == "digits"}
+    figure, found = of_digits(stored, "arpit-bias")
     assert {v.verdict for v in figure.verdicts(found, "digits") if v.claim == "A10"} == {"fails"}
     lost = np.where(np.arange(11) >= 8, 5, -1)
     for spec, run in found.items():
@@ -308,9 +310,7 @@ def test_flagged_cells_leave_theorem_1s_condition_open(stored):
 
 
 def test_a_collapse_on_the_way_is_told_beside_the_ends(stored):
-    figure, plan = get_figure("arpit-why"), Plan.checked("reduced", None, None)
-    store = RunStore(stored, "reduced")
-    found = {s: store.load(s) for s in figure.runs(plan) if s.dataset == "digits"}
+    figure, found = of_digits(stored, "arpit-why")
     for spec, run in found.items():
         if spec.objective == "dae2-kink":
             fraction = np.full(11, 0.7)
@@ -329,9 +329,7 @@ def test_a_collapse_on_the_way_is_told_beside_the_ends(stored):
 
 
 def test_the_lowest_fractions_without_bias_come_with_the_share_on_the_tangent(stored):
-    figure, plan = get_figure("arpit-nobias"), Plan.checked("reduced", None, None)
-    store = RunStore(stored, "reduced")
-    found = {s: store.load(s) for s in figure.runs(plan) if s.dataset == "digits"}
+    figure, found = of_digits(stored, "arpit-nobias")
     for spec, run in found.items():
         if (spec.objective, spec.constraint) == ("sae", "unit"):
             run["loss_tangent_share"][-1, -1] = 0.62

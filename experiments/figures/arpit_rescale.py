@@ -48,14 +48,11 @@ def explain(found, verdict: Verdict) -> list[str]:
 
 
 def feedback(spec: RunSpec, objective: str, active: float) -> float:
-    """The share of a row's turn that its penalty adds to the next, at σ² = 1 with unit rows.
+    """What the penalty's gradient adds to a row's turn, at σ² = 1 and a share of active units."""
+    from aesparse.training import radial_feedback
 
-    A gradient c·W beside momentum μ and rate η: rescaling after W − η Σ_k μ^k c W_{t−k} lengthens
-    the tangential step by 1/(1 − ηc/(1 − μ)), and what lags behind adds ηcμ/(1 − μ)² of it;
-    together the turn is that without penalty over 1 − ηc/(1 − μ)².
-    """
     pull = RADIAL[objective] * active
-    return spec.learning_rate * pull / (1 - spec.momentum) ** 2
+    return radial_feedback(pull, learning_rate=spec.learning_rate, momentum=spec.momentum)
 
 
 def _end(found, dataset: str, objective: str) -> str:
