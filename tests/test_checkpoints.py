@@ -53,7 +53,9 @@ def same_bits(a, b):
     assert jax.tree.all(jax.tree.map(lambda p, q: np.array_equal(p, q), a, b))
 
 
-@pytest.mark.parametrize("options", [{}, {"cells_per_program": 2}])
+@pytest.mark.parametrize(
+    "options", [pytest.param({}, marks=pytest.mark.long), {"cells_per_program": 2}]
+)
 def test_interrupted_and_repeated_gives_the_same_bits(tmp_path, options):
     kept = Checkpoints(tmp_path / "c", "this", every_seconds=0)
     with pytest.raises(StoppedError):

@@ -88,6 +88,7 @@ def test_cross_entropy_refuses_data_outside_its_bounds():
         fit(composed(SIGMOID, error=cross_entropy), [0.0], X=data() - 0.5)
 
 
+@pytest.mark.long
 def test_an_objective_of_no_terms_ignores_its_one_strength(x64):
     found = fit(composed(SIGMOID, error=half_squared_error(IDENTITY)), [0.3, 0.0])
     np.testing.assert_allclose(found.params.weight[:, 0], found.params.weight[:, 1], rtol=1e-12)

@@ -102,6 +102,7 @@ def test_theorem_2_with_rows_that_grow():
     np.testing.assert_allclose((bounds[1] - bounds[0]).min(), found.margin, atol=1e-9)
 
 
+@pytest.mark.long
 def test_the_cross_term_with_a_convex_activation_that_falls():
     found, w, b, x = found_for("a²/2")
 

@@ -78,6 +78,7 @@ def test_a_grid_equals_single_trainings_in_float32():
     assert relative(whole.params.weight[0, 0], whole.params.weight[0, 1]) > 50 * FLOAT32_BOUND
 
 
+@pytest.mark.long
 def test_blocks_that_stay_in_the_cache_change_nothing(x64, monkeypatch):
     """Five models of 30 weights in blocks of two, the last of one; as large ones are trained."""
     X, strengths = data(dtype=np.float64), [0.0, 0.1, 0.2, 0.3, 0.5]
@@ -90,6 +91,7 @@ def test_blocks_that_stay_in_the_cache_change_nothing(x64, monkeypatch):
         assert relative(getattr(blocks.params, name), getattr(whole.params, name)) <= 1e-12
 
 
+@pytest.mark.long
 def test_chunks_change_only_how_the_grid_is_run(x64):
     X = data(dtype=np.float64)
     told = []
@@ -361,6 +363,7 @@ def test_the_guard_checks_every_compiled_program_once_and_reports_its_difference
     assert len(calls) == 2
 
 
+@pytest.mark.long
 def test_a_single_disagreement_is_tried_again_on_another_batch(monkeypatch):
     """Rounding may switch one ReLU unit on one batch; a wrong program is wrong on both."""
     verdicts = iter([guard.NumericsError("on one batch"), 1e-7])
@@ -497,6 +500,7 @@ def test_parameters_to_start_from_fit_the_grid_or_are_refused(cells_per_program)
         fit(init=pruned, cells_per_program=cells_per_program)
 
 
+@pytest.mark.long
 def test_parameters_to_start_from_are_put_on_the_constraint():
     """Off it, the tangent map would turn the momentum around: 1 − 3·3 = −8 times too long."""
     drawn = fit(epochs=1).params
