@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from aesparse import penalties
 from aesparse.__main__ import app
 from aesparse.theory.response import OPTIMIZERS
-from experiments import criteria, making, protocol
+from experiments import criteria, curves, making, protocol
 from experiments.making import figure_names, figure_record, get_figure
 from experiments.protocol import SCALES, Plan
 from experiments.record import MARKERS, collect_verdicts, table
@@ -137,6 +137,20 @@ def test_the_classes_and_choices_are_those_of_the_code():
         f"{SCALES['reduced'].epochs} epochs",
     ):
         assert words in told
+
+
+def test_on_mnist_no_rate_loses_a_model_or_changes_a_class():
+    figure, plan = get_figure("arpit-rates"), Plan.checked("reduced", None, None)
+    store = RunStore(ROOT / "figures", "reduced")
+    specs = [s for s in figure.runs(plan) if (s.dataset, s.batch_size) == ("mnist", 50)]
+    shown = curves.collect({spec: store.load(spec) for spec in specs})
+    assert not any(curve.flagged.any() for curve in shown)
+    classes = {(curve.objective, criteria.classify(curve)) for curve in shown}
+    assert sorted(objective for objective, _ in classes) == sorted(figure.OBJECTIVES)
+    assert "MNIST loses no model even at 0.005, and no curve changes its class" in " ".join(
+        README.split()
+    )
+    assert max(curve.learning_rate for curve in shown) == 0.005
 
 
 def theorem_table(rows: list[dict]) -> str:
