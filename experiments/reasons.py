@@ -1,8 +1,8 @@
 """Where a claim fails or stays open: what was looked at, each with its own number.
 
-A figure may look into its own runs (`explain(found, verdict) -> list of sentences`). Beside that
-the same statement is decided from what else is stored: another scale (a longer training of a
-larger model), another learning rate.
+A figure may look into its own runs (`explain(found, verdict) -> list of sentences`), and into
+those of `further(plan)` that are stored. Beside that the same statement is decided from what else
+is stored: another scale (a longer training of a larger model), another learning rate.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,9 @@ def reasons(
         return ()
     own = []
     if hasattr(figure, "explain"):
-        of_it = {s: r for s, r in found.items() if verdict.dataset in (s.dataset, "both")}
+        store, further = RunStore(out, plan.scale_name), getattr(figure, "further", lambda _: ())
+        seen = {spec: store.load(spec) for spec in further(plan)} | dict(found)
+        of_it = {s: r for s, r in seen.items() if verdict.dataset in (s.dataset, "both")}
         own = figure.explain({s: r for s, r in of_it.items() if r is not None}, verdict)
     if not all(isinstance(spec, RunSpec) for spec in found):
         return tuple(own)

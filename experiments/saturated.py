@@ -66,7 +66,7 @@ def identity_numbers(X: np.ndarray):
 
 
 class _LostError(Exception):
-    """A learning rate at which a model diverges."""
+    """A learning rate at which a model is lost."""
 
 
 def _stop_if_lost(epoch: int, metrics) -> None:

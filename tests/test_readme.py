@@ -22,7 +22,7 @@ from aesparse.theory.response import OPTIMIZERS
 from experiments import criteria, curves, making, protocol
 from experiments.making import figure_names, figure_record, get_figure
 from experiments.protocol import SCALES, Plan
-from experiments.record import MARKERS, collect_verdicts, table
+from experiments.record import MARKERS, collect_verdicts, summary, table
 from experiments.runs import RunStore
 
 ROOT = Path(__file__).parents[1]
@@ -147,10 +147,20 @@ def test_on_mnist_no_rate_loses_a_model_or_changes_a_class():
     assert not any(curve.flagged.any() for curve in shown)
     classes = {(curve.objective, criteria.classify(curve)) for curve in shown}
     assert sorted(objective for objective, _ in classes) == sorted(figure.OBJECTIVES)
-    assert "MNIST loses no model even at 0.005, and no curve changes its class" in " ".join(
-        README.split()
-    )
+    told = " ".join(README.split())
+    assert "batches of 50, MNIST loses no model even at 0.005, and no curve changes its" in told
     assert max(curve.learning_rate for curve in shown) == 0.005
+
+
+def test_the_rates_follow_from_the_rule_and_what_it_measured():
+    measured = json.loads((ROOT / "benchmarks" / "learning_rate.json").read_text())
+    for name, errors in measured.items():
+        works = [e is not None and e <= errors["0.001"] for e in errors.values()]
+        allowed = [
+            rate for rate, well in zip(errors, works, strict=True) if well and float(rate) <= 0.003
+        ]
+        assert protocol.DATA[name].learning_rate == float(allowed[-1])
+    assert set(measured) == set(SCALES["paper"].datasets)
 
 
 def theorem_table(rows: list[dict]) -> str:
@@ -195,6 +205,10 @@ def test_the_count_of_right_predictions_is_the_stored_one():
     outcomes = [v["verdict"] for v in stored["verdicts"]]
     counts = outcomes.count("abstained"), outcomes.count("right"), 24 - outcomes.count("abstained")
     assert tuple(map(int, found.groups())) == counts
+    trained = [v["numbers"].split(":")[0] for v in stored["verdicts"] if v["verdict"] == "right"]
+    kinds = [trained.count(f"trained {kind}") for kind in ("flat", "decreasing")]
+    assert sum(kinds) == counts[1]
+    assert "{} of them flat, {} decreasing".format(*kinds) in " ".join(README.split())
 
 
 def test_the_other_papers_figures_are_listed():
@@ -238,4 +252,6 @@ def test_what_stands_beside_every_picture_is_what_its_runs_say():
 def test_the_table_of_verdicts_is_what_the_stored_runs_say():
     begin, end = MARKERS
     written = README.split(begin)[1].split(end)[0]
-    assert written.strip() == table(collect_verdicts(ROOT / "figures"))
+    found = collect_verdicts(ROOT / "figures")
+    assert written.strip() == table(found)
+    assert summary(found) in (ROOT / "figures" / "index.html").read_text()

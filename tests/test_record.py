@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 import stored_runs
 
 from aesparse.activations import get_activation
@@ -145,7 +146,7 @@ def test_a_claim_that_fails_is_explained_by_what_else_is_stored(
     assert fall in told[failed + 1]
     assert told[failed + 2].startswith("    At learning rate 0.005, seed 0: holds, Spearman -1.000")
     assert not told[failed + 3].startswith("    ")  # no other rate, no other scale is stored
-    assert "asks to exceed 1: DAE 0.25, CAE 0.25, mDAE 0.25, SAE 0.25." in printed
+    assert "asks for more than 1: DAE 0.25, CAE 0.25, mDAE 0.25, SAE 0.25." in printed
     assert "antithetic version's are apart by at most 0.000 at any σ²" in printed
     assert (
         "at σ² = 0.04, where DAE has fallen from 0.798 to 0.678, DAE-2 is at 0.798, with the "
@@ -162,6 +163,34 @@ def test_a_claim_is_explained_while_the_other_data_sets_runs_are_missing(stored)
     (failed,) = (v for v in decided(figure, found) if v.verdict == "fails")
     assert failed.dataset == "photos"
     assert "antithetic version's are apart" in reasons(stored, figure, plan, found, failed)[0]
+
+
+def test_a8_is_told_over_other_figures_objectives_too_where_all_their_seeds_are_stored(stored):
+    figure, plan = get_figure("arpit-bias"), Plan.checked("reduced", None, None)
+    store = RunStore(stored, "reduced")
+    found = {spec: store.load(spec) for spec in figure.runs(plan)}
+    (open_,) = (
+        v._replace(verdict="inconclusive")
+        for v in decided(figure, found)
+        if (v.claim, v.dataset) == ("A8", "digits") and v.statement.endswith("relu")
+    )
+    named = "With the unit-row cells of eDAE; DAE, ±ε pairs; DAE-2; DAE-2 with kink; CAE+H: rank"
+    assert reasons(stored, figure, plan, found, open_)[1].startswith(named)
+    seen = found | {spec: store.load(spec) for spec in figure.further(plan)}
+    here = {s: r for s, r in seen.items() if (s.dataset, s.activation) == ("digits", "relu")}
+    for spec, run in here.items():
+        if spec.objective == "edae":
+            run["preactivation_mean"] = -run["preactivation_mean"]
+    x, y = (
+        np.concatenate([run[name].values for run in here.values()])
+        for name in ("preactivation_mean", "activation_fraction")
+    )
+    expected = scipy.stats.spearmanr(x, y).statistic
+    assert expected < 0.9
+    assert figure.explain(here, open_)[1].startswith(f"{named} correlation {expected:.3f} [")
+    fewer = {s: r for s, r in here.items() if (s.objective, s.seed) != ("edae", 1)}
+    assert "unit-row cells of DAE, ±ε pairs;" in figure.explain(fewer, open_)[1]
+    assert len(figure.explain({s: r for s, r in here.items() if s in found}, open_)) == 1
 
 
 def test_a_flagged_cell_is_no_lowest_fraction(stored):
@@ -263,7 +292,11 @@ def test_a_penalty_that_lengthens_steps_is_told_beside_ae(stored):
     flat = next(v for v in figure.verdicts(found, "digits") if v.statement == "mDAE flat")
     assert flat.verdict == "fails"
     (told,) = figure.explain(found, flat)
-    assert "error at σ² = 1: AE 0.30 and 2.20, CAE flagged, mDAE -0.25 and 2.20. The" in told
+    assert (
+        "error: AE 0.30 and 2.20; at σ² = 1 CAE flagged, mDAE -0.25 and 2.20. The gradients" in told
+    )
+    # 0.8 of the units are active at the end, by the stand-ins' curves; digits' rate is 0.003.
+    assert told.endswith(f"f at σ² = 1: {0.003 * 4 * 0.8 / 0.1**2:.2f} (mDAE).")
     sparse = flat._replace(statement="DAE sparse before units die")
     assert "dead units DAE reaches" in figure.explain(found, sparse)[0]
 

@@ -1,1 +1,1 @@
-"""One module per figure: its spec (`runs`), its picture (`draw`) and its claims (`claims`)."""
+"""One module per figure: its spec (`runs`), picture (`draw`), `caption`, claims (`verdicts`)."""

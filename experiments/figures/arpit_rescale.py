@@ -33,17 +33,14 @@ def explain(found, verdict: Verdict) -> list[str]:
     if "CAE" not in verdict.statement and "mDAE" not in verdict.statement:
         return arpit_fig1.explain(found, verdict)
     ends = [_end(found, verdict.dataset, objective) for objective in ("ae", "cae", "mdae")]
-    plain = next(s for s in found if (s.dataset, s.objective) == (verdict.dataset, "ae"))
-    parts = ", ".join(
-        f"{feedback(plain, name, float(found[plain]['activation_fraction'][0])):.2f} "
-        f"({style.label(name)})"
-        for name in RADIAL
-    )
+    fed = {name: _largest_feedback(found, verdict.dataset, name) for name in RADIAL}
+    parts = ", ".join(f"{f:.2f} ({style.label(name)})" for name, f in fed.items() if f is not None)
     return [
-        f"E[a_j] and reconstruction error at σ² = 1: {', '.join(ends)}. The gradients of both "
-        "penalties point along the rows, which A1 removes; here they shorten a row and stay in the "
-        f"momentum after it has turned, so that a steady turn feeds back {parts} of itself: from 1 "
-        "on it grows."
+        f"E[a_j] and reconstruction error: {ends[0]}; at σ² = 1 {', '.join(ends[1:])}. The "
+        "gradients of both penalties point along the rows, which A1 removes; here they shorten a "
+        "row and stay in the momentum after it has turned: a steady turn feeds back a part f of "
+        "itself and is 1/(1 − f) times as fast. By the largest share of units active in any epoch, "
+        f"f at σ² = 1: {parts or 'flagged'}."
     ]
 
 
@@ -53,6 +50,16 @@ def feedback(spec: RunSpec, objective: str, active: float) -> float:
 
     pull = RADIAL[objective] * active
     return radial_feedback(pull, learning_rate=spec.learning_rate, momentum=spec.momentum)
+
+
+def _largest_feedback(found, dataset: str, objective: str) -> float | None:
+    """Over the epochs and seeds of the cells at σ² = 1 by their share active; None: all flagged."""
+    told = [
+        feedback(s, objective, float(run["history_activation_fraction"][-1].max()))
+        for s, run in found.items()
+        if (s.dataset, s.objective) == (dataset, objective) and run["flagged_epoch"][-1] < 0
+    ]
+    return max(told, default=None)
 
 
 def _end(found, dataset: str, objective: str) -> str:

@@ -206,9 +206,9 @@ def caption(found: Mapping, plan: Plan) -> str:
         f"gradient's norm is {study.option('gradient'):g}); geometric mean over {len(runs) // 2} "
         "seeds, thin lines the single ones. No penalty, ½ squared error. Left: the data itself, of "
         f"which the {int(runs[0]['varying'])} directions with a variance above {_VARIES:g} of the "
-        "largest count as varying: encoder rows keep their initial values in the others, where "
-        f"inputs are constant. Right: the data's first {rank} components alone, angles to their "
-        "span."
+        "largest count as varying: encoder rows keep their initial values in the others, "
+        f"constant inputs and what depends linearly on the rest. Right: the data's first {rank} "
+        "components alone, angles to their span."
     )
 
 

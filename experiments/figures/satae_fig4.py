@@ -12,7 +12,7 @@ CLAIMS = ("S4", "S8")
 SCALES = ("quick", "reduced")
 ALPHAS = tuple(round(0.1 * k, 1) for k in range(11))  # section 4: from 0 to 1, each from the last
 SHOWN = {"shrink": (0.1, 0.5), "saturated-linear": (0.1, 0.6)}  # the caption's, for CIFAR-10
-# Section 4 has 0.05; taken is the largest at which no model of the path diverges. Whole colour
+# Section 4 has 0.05; taken is the largest at which no model of the path is lost. Whole colour
 # images, whose first principal component is the largest, may need less than the others.
 RATES = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 _SMALLER = {"cifar10-images": (0.0005, 0.0002)}
@@ -252,7 +252,7 @@ def _rates(found) -> str:
     )
     return (
         f"Learning rates, the largest of {_listed(common)}{also} at which no model of the path "
-        f"diverges: {taken}."
+        f"is lost (not finite, or 99% of its units dead): {taken}."
     )
 
 
