@@ -293,10 +293,20 @@ def test_a_penalty_that_lengthens_steps_is_told_beside_ae(stored):
     assert flat.verdict == "fails"
     (told,) = figure.explain(found, flat)
     assert (
-        "error: AE 0.30 and 2.20; at σ² = 1 CAE flagged, mDAE -0.25 and 2.20. The gradients" in told
+        "error: AE 0.80, 0.30 and 2.20; at σ² = 1 CAE flagged, mDAE 0.20, -0.25 and 2.20. The"
+        in told
     )
     # 0.8 of the units are active at the end, by the stand-ins' curves; digits' rate is 0.003.
     assert told.endswith(f"f at σ² = 1: {0.003 * 4 * 0.8 / 0.1**2:.2f} (mDAE).")
+    others = figure.further(Plan.checked("reduced", None, None))
+    rates = {
+        s: stored_runs.fake(s, np.array([1 - 100 * s.learning_rate]))
+        for s in others
+        if s.dataset == "digits"
+    }
+    assert figure.explain(found | rates, flat)[1].endswith(
+        "learning rate: 0.900 at 0.001, 0.700 at 0.003, 0.500 at 0.005."
+    )
     sparse = flat._replace(statement="DAE sparse before units die")
     assert "dead units DAE reaches" in figure.explain(found, sparse)[0]
 
