@@ -57,7 +57,8 @@ class Scale(NamedTuple):
 
 # The rate is chosen once per data set, by benchmarks/learning_rate.py, which looks at no claim:
 # the middle of the paper's interval, or the largest candidate below it at which the
-# unregularized model works at the paper's sizes. (On patches it is worse at 0.002 and lost from 0.003 on.)
+# unregularized model works at the paper's sizes. (On patches it is worse at 0.002 than at 0.001,
+# and lost from 0.003 on.)
 DATA = {
     "digits": Data("8×8 digits", 64, 0.1, 0.003),
     "photos": Data("8×8×3 photo patches", 192, 0.0, 0.001),
