@@ -27,8 +27,11 @@ def reasons(
     own = []
     if hasattr(figure, "explain"):
         store, further = RunStore(out, plan.scale_name), getattr(figure, "further", lambda _: ())
-        seen = {spec: store.load(spec) for spec in further(plan)} | dict(found)
-        of_it = {s: r for s, r in seen.items() if verdict.dataset in (s.dataset, "both")}
+        of_it = {
+            spec: found[spec] if spec in found else store.load(spec)
+            for spec in (*found, *further(plan))
+            if verdict.dataset in (spec.dataset, "both")
+        }
         own = figure.explain({s: r for s, r in of_it.items() if r is not None}, verdict)
     if not all(isinstance(spec, RunSpec) for spec in found):
         return tuple(own)
