@@ -15,6 +15,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 mpl.use("Agg")
 
 
+def pytest_configure(config):
+    """Programs compiled once serve every worker and later sessions; `--cache-clear` drops them."""
+    jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
 @pytest.fixture
 def x64():
     """float64 inside the test only."""
