@@ -160,7 +160,7 @@ def explain(found, verdict: Verdict) -> list[str]:
             "Theorem 1's bound, both on the first 1,000 training samples (for a DAE with one draw "
             f"of its noise); the condition asks for more than 1: {', '.join(told)}."
         ]
-    told = []
+    told, moving = [], []
     means, fractions = (
         _by_objective(found, *where, n) for n in ("preactivation_mean", "activation_fraction")
     )
@@ -169,15 +169,26 @@ def explain(found, verdict: Verdict) -> list[str]:
         rank = criteria.rank_correlation(mean, fraction, claims.BIAS_RANK).value
         wide = np.nanmax(fraction) - np.nanmin(fraction)
         told.append(f"{style.label(objective)} {rank:.3f} (fractions over {wide:.3f})")
+        if wide > criteria.FLAT:
+            moving.append(objective)
+    sentences = [
+        f"Over the cells of one objective alone the rank correlation is {', '.join(told)}."
+    ]
+    if 0 < len(moving) < len(OBJECTIVES):
+        names = ", ".join(map(style.label, ("ae", *moving)))
+        sentences.append(
+            f"Over those of {names} alone, the others' fractions differing by {criteria.FLAT} at "
+            f"most: {_rank(found, *where, moving)}."
+        )
     by_seed = [
         f"{criteria.spearman(x, y):.3f}"
         for x, y in zip(*(np.hstack(list(v.values())) for v in (means, fractions)), strict=True)
     ]
-    sentences = [
-        f"Over the cells of one objective alone the rank correlation is {', '.join(told)}; over "
-        f"those of one seed alone {', '.join(by_seed)}. Where seeds are pooled "
-        "their offsets count too."
-    ]
+    if len(by_seed) > 1:
+        sentences.append(
+            f"Over all cells of one seed alone: {', '.join(by_seed)}; where seeds are pooled their "
+            "offsets count too."
+        )
     stored = Counter(s.objective for s in found if (s.dataset, s.activation) == where)
     others = [name for name in _FURTHER if stored[name] == stored[OBJECTIVES[0]]]
     if others:
