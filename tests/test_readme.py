@@ -28,6 +28,8 @@ from experiments.runs import RunStore
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
+NUMBER = r"\d+\.\d+(?:e[-+]\d+)?"
+
 
 def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
@@ -247,6 +249,19 @@ def test_what_stands_beside_every_picture_is_what_its_runs_say():
             assert set(written["runs"]) == {spec.key for spec in found}
         else:
             assert written == figure_record(figure, name, plan, found), path
+
+
+def test_what_came_out_is_told_with_the_table_s_numbers():
+    told = README.split("## Does the paper reproduce?")[1].split("\n## ")[0].split("\n* ")[1:]
+    assert len(told) == 6
+    rows = [line for line in README.splitlines() if line.startswith("| A")]
+    for bullet in told:
+        (claim,) = re.findall(r"\((A\d+)\)", bullet)
+        own = " ".join(row for row in rows if re.match(rf"\| {claim}\b", row))
+        known = set(re.findall(NUMBER, own))
+        numbers = re.findall(NUMBER, bullet)
+        assert numbers
+        assert set(numbers) <= known, claim
 
 
 def test_the_table_of_verdicts_is_what_the_stored_runs_say():
