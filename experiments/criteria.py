@@ -104,12 +104,17 @@ class Criterion(NamedTuple):
         gap = self.sign * (self.threshold - value)
         return gap > 0 if self.strict else gap >= 0
 
-    def __str__(self) -> str:
-        relation = ("<" if self.sign > 0 else ">") if self.strict else "≤≥"[self.sign < 0]
+    @property
+    def measured(self) -> str:
+        """The number and its interval, without the threshold, where nothing is decided by it."""
         span = ""
         if self.interval is not None:
             span = " [{}, {}]".format(*map(self._told, self.interval))
-        return f"{self.name} {self._told(self.value)}{span} (needs {relation} {self.threshold:g})"
+        return f"{self.name} {self._told(self.value)}{span}"
+
+    def __str__(self) -> str:
+        relation = ("<" if self.sign > 0 else ">") if self.strict else "≤≥"[self.sign < 0]
+        return f"{self.measured} (needs {relation} {self.threshold:g})"
 
     def _told(self, value: float) -> str:
         """Three decimals, or as many as show a small number or on which side it lies."""

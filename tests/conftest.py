@@ -16,7 +16,7 @@ mpl.use("Agg")
 
 
 def pytest_configure(config):
-    """Programs compiled once serve every worker and later sessions; `--cache-clear` drops them."""
+    """Programs compiled once serve every worker and later sessions."""
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 

@@ -160,7 +160,7 @@ def explain(found, verdict: Verdict) -> list[str]:
             "Theorem 1's bound, both on the first 1,000 training samples (for a DAE with one draw "
             f"of its noise); the condition asks for more than 1: {', '.join(told)}."
         ]
-    told, moving = [], []
+    told, curves = [], [curve for curve in collect(found) if curve.activation == activation]
     means, fractions = (
         _by_objective(found, *where, n) for n in ("preactivation_mean", "activation_fraction")
     )
@@ -169,17 +169,15 @@ def explain(found, verdict: Verdict) -> list[str]:
         rank = criteria.rank_correlation(mean, fraction, claims.BIAS_RANK).value
         wide = np.nanmax(fraction) - np.nanmin(fraction)
         told.append(f"{style.label(objective)} {rank:.3f} (fractions over {wide:.3f})")
-        if wide > criteria.FLAT:
-            moving.append(objective)
     sentences = [
         f"Over the cells of one objective alone the rank correlation is {', '.join(told)}."
     ]
+    flat = {c.objective for c in curves if criteria.classify(c) == "flat"}
+    moving = [objective for objective in OBJECTIVES if objective not in flat]
     if 0 < len(moving) < len(OBJECTIVES):
-        names = ", ".join(map(style.label, ("ae", *moving)))
-        sentences.append(
-            f"Over those of {names} alone, the others' fractions differing by {criteria.FLAT} at "
-            f"most: {_rank(found, *where, moving)}."
-        )
+        names = ", ".join(style.label(o) for o in OBJECTIVES if o in flat)
+        without = _rank(found, *where, moving).measured
+        sentences.append(f"Without {names}, whose curves are flat: {without}.")
     by_seed = [
         f"{criteria.spearman(x, y):.3f}"
         for x, y in zip(*(np.hstack(list(v.values())) for v in (means, fractions)), strict=True)
@@ -194,7 +192,7 @@ def explain(found, verdict: Verdict) -> list[str]:
     if others:
         rank = _rank(found, *where, (*OBJECTIVES, *others))
         names = "; ".join(map(style.label, others))
-        sentences.append(f"With the unit-row cells of {names}: {rank}.")
+        sentences.append(f"With the unit-row cells of {names}: {rank.measured}.")
     return sentences
 
 
