@@ -273,7 +273,7 @@ def test_what_came_out_is_told_as_the_table_has_it():
         ],
         "A4": [
             min(measured("holds", "first − last", "A4", "paper", "CIFAR.*", ".*"), key=float),
-            measured("fails", "first − last", "A4", "reduced", "CIFAR.*", "(?!SAE).*")[1],
+            *measured("fails", "first − last", "A4", "reduced", "CIFAR.*", "CAE .*"),
         ],
         "A8": [
             *measured("holds", "rank correlation", "A8", "paper", "CIFAR.*", ".*, relu"),
@@ -298,6 +298,7 @@ def test_what_came_out_is_told_as_the_table_has_it():
         ],
     }
     assert measured("holds", "first − last", "A4", "reduced", "CIFAR.*", "SAE .*")
+    assert measured("fails", "first − last", "A4", "reduced", "CIFAR.*", "m?DAE .*")
     assert {re.search(r"\((A\d+)", t).group(1): re.findall(NUMBER, t) for t in told} == expected
 
 

@@ -160,7 +160,7 @@ def explain(found, verdict: Verdict) -> list[str]:
             "Theorem 1's bound, both on the first 1,000 training samples (for a DAE with one draw "
             f"of its noise); the condition asks for more than 1: {', '.join(told)}."
         ]
-    told, curves = [], [curve for curve in collect(found) if curve.activation == activation]
+    told = []
     means, fractions = (
         _by_objective(found, *where, n) for n in ("preactivation_mean", "activation_fraction")
     )
@@ -172,7 +172,8 @@ def explain(found, verdict: Verdict) -> list[str]:
     sentences = [
         f"Over the cells of one objective alone the rank correlation is {', '.join(told)}."
     ]
-    flat = {c.objective for c in curves if criteria.classify(c) == "flat"}
+    here = [c for c in collect(found) if (c.dataset, c.activation) == where]
+    flat = {c.objective for c in here if criteria.classify(c) == "flat"}
     moving = [objective for objective in OBJECTIVES if objective not in flat]
     if 0 < len(moving) < len(OBJECTIVES):
         names = ", ".join(style.label(o) for o in OBJECTIVES if o in flat)
