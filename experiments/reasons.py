@@ -56,10 +56,10 @@ def _elsewhere(out: Path, figure: ModuleType, plan: Plan, verdict: Verdict) -> V
     except InputError:  # a figure that goes through the rates itself
         return None
     store = RunStore(out, plan.scale_name)
-    wanted = [s for s in specs if verdict.dataset in (s.dataset, "both")]
+    asked = {s for s in specs if verdict.dataset in (s.dataset, "both")}
     same = [
         v
-        for v in decided(figure, {spec: store.load(spec) for spec in wanted})
+        for v in decided(figure, {s: store.load(s) if s in asked else None for s in specs})
         if (v.claim, v.dataset, v.statement) == verdict[:3] and v.verdict != "not run"
     ]
     return same[0] if same else None
