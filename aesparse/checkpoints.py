@@ -43,6 +43,7 @@ class Checkpoints:
     last one lies `every_seconds` back. Damaged checkpoints are told to `on_damage(sentence)`.
     `about` is kept with every checkpoint; after `latest`, `history` lists the interrupted
     attempts that led to it: their last epoch, what they said about themselves, their seconds.
+    `on_resume(history)` is called before a training goes on from one.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class Checkpoints:
         *,
         every_seconds: float | int = 60,
         on_damage: Callable[[str], object] = warnings.warn,
+        on_resume: Callable[[list[dict]], object] = lambda history: None,
         about: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.identity = Path(folder).resolve(), identity
         self.about, self._begin = about or {}, time.monotonic()
         self._attempts, self._parts = [], []
-        self._every, self._last, self._on_damage = every_seconds, time.monotonic(), on_damage
+        self._every, self._last = every_seconds, time.monotonic()
+        self._on_damage, self._on_resume = on_damage, on_resume
 
     @contextlib.contextmanager
     def _manager(self) -> Iterator:
@@ -72,11 +75,16 @@ class Checkpoints:
 
     def part(self, number: int) -> "Checkpoints":
         """Those of one of several trainings that follow each other."""
-        options = {
-            "every_seconds": self._every, "on_damage": self._on_damage, "about": self.about
-        }  # fmt: skip
-        self._parts.append(Checkpoints(self.folder / f"part-{number}", self.identity, **options))
-        return self._parts[-1]
+        of_part = Checkpoints(
+            self.folder / f"part-{number}",
+            self.identity,
+            every_seconds=self._every,
+            on_damage=self._on_damage,
+            on_resume=self._on_resume,
+            about=self.about,
+        )
+        self._parts.append(of_part)
+        return of_part
 
     @property
     def history(self) -> list[dict]:
@@ -104,8 +112,9 @@ class Checkpoints:
             with self._manager() as (manager, args):
                 parts = args.Composite(leaves=args.StandardSave(leaves), known=args.JsonSave(known))
                 try:
-                    if epoch in manager.all_steps():  # a damaged one that was passed over
-                        manager.delete(epoch)
+                    for passed_over in manager.all_steps():  # damaged, or it were gone on from
+                        if passed_over >= epoch:
+                            manager.delete(passed_over)
                     manager.save(epoch, args=parts, force=True)
                 except (OSError, ValueError):
                     time.sleep(_LATE_SECONDS)  # other arrays' threads fail too, while kept quiet
@@ -165,6 +174,7 @@ class Checkpoints:
                         f"{before}. Give another folder."
                     )
                 self._attempts = [*history, about]
+                self._on_resume(self._attempts)
                 return Resumed(epoch, jax.tree.unflatten(structure, ordered))
         if epochs:
             raise InputError(

@@ -81,6 +81,9 @@ def make(
         _require_data_of(kept, store, data, unreadable, alone=len(names) == 1)
         for spec in mine if recompute else ():  # now, so that what is interrupted can go on
             store.discard(spec)
+        for spec in mine:  # of a command killed between storing a run and forgetting these
+            if spec not in missing:
+                store.forget(spec)
         _train([s for s in missing if s.dataset not in unreadable], store, data)
         undrawn = []
         for name, figure in chosen.items():

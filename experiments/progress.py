@@ -68,8 +68,8 @@ class Progress:
 
     def _show(self, told: str) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(told)
-            self._bar.n = self._done
+            self._bar.set_postfix_str(told, refresh=False)
+            self._bar.initial, self._bar.n = self._resumed, self._done
             self._bar.refresh()
             return
         speed = (self._done - self._resumed) / (time.monotonic() - self._begin)

@@ -74,7 +74,6 @@ def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | N
             np.asarray(matched.activation_fraction)[0],
         )
     interrupted = kept.history if kept else []
-    _warn_of_other_code(spec, interrupted, parents["revision"])
     earlier = sum(attempt["seconds"] for attempt in interrupted)
     parents |= {
         "wall_seconds": round(time.perf_counter() - begin + earlier, 2),
@@ -91,8 +90,8 @@ def _warn_of_other_code(spec: RunSpec, interrupted: list[dict], revision: str) -
     others = {attempt["revision"] for attempt in interrupted} - {revision}
     if others:
         print(
-            f"Warning: {spec.key} was begun by revision {', '.join(sorted(others))} and finished "
-            f"by {revision}; if the code between them changed its numbers, use --recompute.",
+            f"Warning: {spec.key} was begun by revision {', '.join(sorted(others))} and goes on "
+            f"with {revision}; if the code between them changed its numbers, use --recompute.",
             file=sys.stderr,
         )
 
@@ -108,6 +107,7 @@ def _checkpoints(folder: Path, spec: RunSpec, parents: dict):
         json.dumps(identity, sort_keys=True),
         about={"revision": parents["revision"]},
         on_damage=lambda sentence: print(f"Warning: {sentence}", file=sys.stderr),
+        on_resume=lambda attempts: _warn_of_other_code(spec, attempts, parents["revision"]),
     )
 
 
@@ -207,7 +207,7 @@ def _processor() -> str:
 
 @functools.cache
 def _revision() -> str:
-    """The commit of the code that runs, marked if that code was changed since."""
+    """The commit of the code that runs, and that code's own checksum if it was changed since."""
     root = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:
@@ -217,7 +217,13 @@ def _revision() -> str:
         ).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", "aesparse", "experiments")
-        return git("rev-parse", "--short=12", "HEAD") + ("-changed" if changed else "")
+        commit = git("rev-parse", "--short=12", "HEAD")
+        if not git("status", "--porcelain", "--", "aesparse", "experiments"):
+            return commit
+        files = sorted(
+            p for name in ("aesparse", "experiments") for p in (root / name).rglob("*.py")
+        )
+        code = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+        return f"{commit}-changed-{code[:8]}"
     except (OSError, subprocess.SubprocessError):
         return "unknown"

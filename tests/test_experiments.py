@@ -1,6 +1,7 @@
 """The command line end to end on a tiny scale, its restarts, and every refusal."""
 
 import functools
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -25,6 +27,7 @@ from aesparse.files import replacing
 from experiments import protocol, training
 from experiments.__main__ import main
 from experiments.making import figure_names, get_figure
+from experiments.progress import Progress
 from experiments.protocol import SCALES, Plan, Shard
 from experiments.runs import RunStore
 
@@ -364,13 +367,68 @@ def test_data_that_is_missing_leaves_other_figures_of_all_done(monkeypatch, caps
     assert not (tmp_path / "quick" / "arpit-fig4.png").exists()
 
 
-def test_a_training_that_another_revision_began_is_told(capsys):
-    spec = Plan.checked("quick", None, None).specs("digits", "ae", "relu", "unit")[0]
-    attempts = [{"epoch": 1, "revision": "old"}, {"epoch": 2, "revision": "new"}]
-    training._warn_of_other_code(spec, attempts, "new")
-    assert f"{spec.key} was begun by revision old and finished by new" in capsys.readouterr().err
-    training._warn_of_other_code(spec, attempts[1:], "new")
-    assert capsys.readouterr().err == ""
+def test_a_training_that_another_revision_began_is_told_before_it_goes_on(
+    digits, tmp_path, monkeypatch, capsys
+):
+    often = functools.partialmethod(checkpoints.Checkpoints.__init__, every_seconds=0)
+    monkeypatch.setattr(checkpoints.Checkpoints, "__init__", often)
+    spec, told = one_run("dae"), []
+
+    def stop(epoch, metrics):
+        told.append(capsys.readouterr().err)
+        raise KeyboardInterrupt
+
+    for revision in ("old", "new"):
+        monkeypatch.setattr(training, "_revision", lambda revision=revision: revision)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(spec, digits, stop, None, tmp_path / "kept")
+    assert told[0] == ""
+    assert f"{spec.key} was begun by revision old and goes on with new" in told[1]
+
+
+def test_a_revision_tells_one_change_of_the_code_from_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "__file__", str(tmp_path / "experiments" / "training.py"))
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "aesparse").mkdir()
+    code, found = tmp_path / "aesparse" / "code.py", []
+    told = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a", "GIT_COMMITTER_NAME": "a",
+            "GIT_COMMITTER_EMAIL": "a"}  # fmt: skip
+    for text in ("one = 1", "one = 2", "one = 3", "one = 1"):
+        code.write_text(text)
+        if not found:
+            for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+                subprocess.run(["git", *words], cwd=tmp_path, env=os.environ | told, check=True)
+        found.append(training._revision.__wrapped__())
+    assert re.fullmatch(r"[0-9a-f]{12}", found[0])
+    assert found[3] == found[0]
+    assert all(r.startswith(f"{found[0]}-changed-") for r in found[1:3])
+    assert found[1] != found[2]
+
+
+def test_a_bar_takes_what_a_checkpoint_held_for_no_work_done(monkeypatch, tmp_path):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    (spec, *_) = Plan.checked("quick", 1, None).specs("digits", "dae", "relu", "unit")
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    with Progress([50.0], tmp_path / "log") as progress:
+        progress.run("a run", spec._replace(epochs=50))
+        time.sleep(0.5)
+        progress.epoch(41, SimpleNamespace(activation_fraction=[[0.5]]))
+    minutes, seconds = re.findall(r"(\d\d):(\d\d) left", shown.getvalue())[-1]
+    assert 60 * int(minutes) + int(seconds) >= 4  # nine epochs, half a second each or more
+
+
+def test_checkpoints_that_a_kill_left_beside_a_stored_run_are_removed(monkeypatch, tmp_path):
+    monkeypatch.setitem(SCALES, "quick", TINY._replace(epochs=stored_runs.EPOCHS))
+    specs = get_figure("arpit-fig3").runs(Plan.checked("quick", None, None))
+    store = stored_runs.store_all(tmp_path, "quick", specs)
+    left = store.checkpoints(specs[0]) / "4"
+    left.mkdir(parents=True)
+    assert command(monkeypatch, "arpit-fig3", "--out", tmp_path) == 0
+    assert not left.parent.exists()
 
 
 def test_an_output_folder_that_cannot_be_written_is_found_before_training(
@@ -483,7 +541,7 @@ def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(tmp_path):
     assert "Stopped by SIGTERM. Finished runs are stored" in rest
     assert "Traceback" not in rest
     store = RunStore(tmp_path, "quick")
-    assert store.writer() is None
+    assert store.writers() == []
     log = [json.loads(line) for line in store.log.read_text().splitlines()]
     assert {"time", "run", "epoch", "epochs", "active"} == log[0].keys()
 
@@ -511,7 +569,7 @@ def test_shards_share_the_runs_and_write_side_by_side(tmp_path):
     with store.writing(shard=first), store.writing(shard=second):
         with pytest.raises(InputError, match="is being written by process"), store.writing():
             pass
-        assert store.writer() == str(os.getpid())
+        assert store.writers() == [str(os.getpid())]
         with (
             pytest.raises(InputError, match="is being written by process"),
             store.writing(shard=first),
