@@ -106,7 +106,8 @@ def _verdicts(
     seeds: SeedsOption = None,
     out: OutOption = FIGURES,
     readme: Annotated[
-        Path | None, typer.Option(help="Also write the table between this file's markers.")
+        Path | None,
+        typer.Option(help="Also write the table between this file's markers, and the report."),
     ] = None,
 ) -> None:
     """Decide every claim from stored runs alone."""
@@ -114,12 +115,14 @@ def _verdicts(
     print("\n".join(record.lines(found)))
     if readme is not None:
         record.write_between_markers(readme, record.table(found))
+        print(f"Written: {readme}, {report.write(out, found, seeds)}")
 
 
 @app.command("report")
 def _report(seeds: SeedsOption = None, out: OutOption = FIGURES) -> None:
     """Write one page with all claims and figures, from what is stored."""
-    print(f"Written: {report.write(out, seeds)}")
+    verdicts = record.collect_verdicts(out, seeds)
+    print(f"Written: {report.write(out, verdicts, seeds)}")
 
 
 def _plan(scale: str, seeds: int | None, rate: float | None, data_dir: Path | None) -> Plan:

@@ -5,6 +5,7 @@ import html
 import io
 import json
 import string
+import urllib.parse
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from aesparse.files import replacing, require_writable
 from experiments import record, style
 from experiments.claims import Verdict
 from experiments.filters import montage
-from experiments.making import effective, figure_names, get_figure, scales
-from experiments.protocol import SCALES, Plan, title
+from experiments.making import figure_names, get_figure, scales
+from experiments.protocol import SCALES, title
 from experiments.runs import RunSpec, RunStore
 
 __all__ = ["write"]
@@ -28,9 +29,8 @@ _HISTORIES = {
 }
 
 
-def write(out: Path, seeds: int | None = None) -> Path:
-    """Writes `out/index.html` from what is stored, and returns its path."""
-    verdicts = record.collect_verdicts(out, seeds)
+def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None = None) -> Path:
+    """Writes `out/index.html` from the verdicts and what else is stored; returns its path."""
     require_writable(out)
     figures, runs = [], {}
     for scale in reversed(SCALES):
@@ -39,8 +39,8 @@ def write(out: Path, seeds: int | None = None) -> Path:
                 stored = _stored(out, scale, name, seeds)
                 if stored.exists():
                     figures.append(_figure(scale, name, stored))
-                store, plan = RunStore(out, scale), Plan.checked(scale, seeds, None)
-                wanted = get_figure(name).runs(plan)
+                store, figure = RunStore(out, scale), get_figure(name)
+                wanted = figure.runs(record.stored_plan(out, figure, scale, seeds))
                 first = [s for s in wanted if isinstance(s, RunSpec) and s.seed == 0]
                 runs |= {(scale, s): store.path(s) for s in first if store.path(s).exists()}
     cells = [_cell(scale, spec, RunStore(out, scale)) for scale, spec in runs]
@@ -58,8 +58,8 @@ def write(out: Path, seeds: int | None = None) -> Path:
 
 
 def _stored(out: Path, scale: str, name: str, seeds: int | None) -> Path:
-    """The numbers beside the picture of a figure with that many seeds."""
-    plan = effective(get_figure(name), Plan.checked(scale, seeds, None))
+    """The numbers beside the picture of a figure as it enters the record."""
+    plan = record.stored_plan(out, get_figure(name), scale, seeds)
     return out / scale / f"{name}{plan.suffix}.json"
 
 
@@ -92,14 +92,19 @@ def _figure(scale: str, name: str, stored: Path) -> str:
     return (
         f'<figure id="{scale}-{name}"><h3>{html.escape(told["title"])} '
         f"<small>{scale}</small></h3>"
-        f'<img alt="{html.escape(told["title"])}" src="data:image/svg+xml;base64,'
-        f'{_encoded(stored.with_suffix(".svg").read_bytes())}">'
+        f'<img alt="{html.escape(told["title"])}" src="data:image/svg+xml,'
+        f'{_quoted(stored.with_suffix(".svg").read_text())}">'
         f"<figcaption>{html.escape(told['caption'])}</figcaption>"
         f"<details><summary>How it was made</summary>"
         f"<pre>{html.escape(told['command'])}</pre>"
         f"<p>{len(parents)} runs, {hours:.1f} hours of training; {html.escape(made)}.</p>"
         "</details></figure>"
     )
+
+
+def _quoted(svg: str) -> str:
+    """An SVG for an address in double quotes; a quarter smaller than base64."""
+    return urllib.parse.quote(" ".join(svg.splitlines()), safe=" <>=/:;,.()'!?+*@[]{}|")
 
 
 def _encoded(content: bytes) -> str:
@@ -133,12 +138,12 @@ def _rounded(line: np.ndarray) -> list[float | None]:
 
 
 def _filters(rows: np.ndarray, dataset: str) -> str:
-    """A strip of filters as a PNG."""
-    from matplotlib.image import imsave
+    """A strip of filters as a PNG, grey where the data is."""
+    from PIL import Image
 
     depth = 3 if dataset in ("cifar10", "photos") else 1
     side = round((rows.shape[1] / depth) ** 0.5)
     strip = montage(rows.astype(float), (side, side, depth), len(rows))
     buffer = io.BytesIO()
-    imsave(buffer, strip, format="png", metadata={"Software": None})
+    Image.fromarray(strip if depth > 1 else strip[..., 0]).save(buffer, "png", optimize=True)
     return _encoded(buffer.getvalue())

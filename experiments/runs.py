@@ -138,15 +138,15 @@ class RunStore:
         """The lines, one JSON object an epoch, that trainings of this scale leave."""
         return self.folder / "epochs.jsonl"
 
-    def writer(self) -> str | None:
-        """The process that is writing these runs, if one is; one of them, if they are shards."""
-        for path in sorted(self.folder.glob(".lock*")):
-            with path.open() as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return lock.read().strip() or "?"
-        return None
+    def writers(self) -> list[str]:
+        """The processes that are writing these runs: one, or several that are shards."""
+        held = (_holder(path) for path in sorted(self.folder.glob(".lock*")))
+        return sorted({process for process in held if process is not None})
+
+    def in_training(self) -> list[str]:
+        """The keys of the runs that are being trained."""
+        paths = sorted(self.folder.glob(".training-*"))
+        return [p.name.removeprefix(".training-") for p in paths if _holder(p) is not None]
 
     def checkpoints(self, spec: RunSpec) -> Path:
         """Where the unfinished training of `spec` is kept."""
@@ -171,6 +171,16 @@ class RunStore:
                 stack.enter_context(_locked(self.folder / ".lock", shared=True))
                 stack.enter_context(_locked(self.folder / f".lock-{shard}"))
             yield
+
+
+def _holder(path: Path) -> str | None:
+    """What the process that holds a lock wrote into it; None if no process holds it."""
+    with contextlib.suppress(FileNotFoundError), path.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock.read().strip() or "?"
+    return None
 
 
 @contextlib.contextmanager

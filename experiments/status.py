@@ -1,12 +1,14 @@
 """What is stored, unfinished, running and missing, for every figure and scale."""
 
+import contextlib
 import json
 from pathlib import Path
 
 from aesparse.errors import InputError
 from aesparse.tables import aligned
-from experiments.making import effective, figure_names, get_figure, scales
-from experiments.protocol import SCALES, Plan
+from experiments.making import figure_names, get_figure, scales
+from experiments.protocol import SCALES
+from experiments.record import stored_plan
 from experiments.runs import RunSpec, RunStore, parentage
 from experiments.studies import Study
 
@@ -23,7 +25,7 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
             if scale not in scales(figure):
                 cells.append("–")
                 continue
-            plan = effective(figure, Plan.checked(scale, seeds, None))
+            plan = stored_plan(out, figure, scale, seeds)
             specs = figure.runs(plan)
             known = {s.key: _found(out, scale, s, seen) for s in specs}
             stored = sum(isinstance(found, dict) for found in known.values())
@@ -60,10 +62,13 @@ def _drawn(record: Path, known: dict[str, dict]) -> bool:
 
 
 def _work(store: RunStore, scale: str) -> list[str]:
-    """Who is writing, what was written last, and which trainings can be continued."""
-    writer, found = store.writer(), []
-    if writer is not None:
-        found.append(f"{scale}: process {writer} is at work{_last(store)}.")
+    """Who is writing which runs, what was logged last, and which trainings can be continued."""
+    writers, running, found = store.writers(), store.in_training(), []
+    if writers:
+        several = len(writers) > 1
+        who = f"process{'es' * several} {', '.join(writers)} {'are' if several else 'is'} at work"
+        on = f" on {', '.join(running)}" if running else ""
+        found.append(f"{scale}: {who}{on}{_last(store)}.")
     kept = store.folder / ".checkpoints"
     for folder in sorted(kept.glob("*/")):
         epochs = [int(p.name) for p in folder.glob("*") if p.name.isdecimal()]
@@ -73,13 +78,15 @@ def _work(store: RunStore, scale: str) -> list[str]:
 
 
 def _last(store: RunStore) -> str:
+    """The newest whole line of the log: a full disk or a kill may have cut one off."""
     if not store.log.exists():
         return ""
     with store.log.open("rb") as log:
         log.seek(max(0, log.seek(0, 2) - 2000))
         lines = [line for line in log.read().splitlines(keepends=True) if line.endswith(b"\n")]
-    if not lines:
-        return ""
-    last = json.loads(lines[-1])
-    told = f"{last['run']}, epoch {last['epoch']} of {last['epochs']} at {last['time']}"
-    return f"; the last epoch logged is {told}"
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            last = json.loads(line)
+            told = f"{last['run']}, epoch {last['epoch']} of {last['epochs']} at {last['time']}"
+            return f"; the last epoch logged is {told}"
+    return ""

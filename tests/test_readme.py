@@ -1,6 +1,7 @@
 """The README is executed: its Python, its commands' names, its table."""
 
 import ast
+import html
 import inspect
 import itertools
 import json
@@ -237,10 +238,10 @@ def test_the_sensitivity_to_the_pole_is_the_stored_one():
 
 def test_what_stands_beside_every_picture_is_what_its_runs_say():
     for path in sorted((ROOT / "figures").glob("*/*.json")):
-        scale, name = path.parent.name, path.stem
+        scale, (name, _, seeds) = path.parent.name, path.stem.partition("-seeds-")
         figure, plan, store = (
             get_figure(name),
-            Plan.checked(scale, None, None),
+            Plan.checked(scale, int(seeds) if seeds else None, None),
             RunStore(ROOT / "figures", scale),
         )
         found = {spec: store.load(spec) for spec in figure.runs(plan)}
@@ -307,4 +308,19 @@ def test_the_table_of_verdicts_is_what_the_stored_runs_say():
     written = README.split(begin)[1].split(end)[0]
     found = collect_verdicts(ROOT / "figures")
     assert written.strip() == table(found)
-    assert summary(found) in (ROOT / "figures" / "index.html").read_text()
+    page = (ROOT / "figures" / "index.html").read_text()
+    assert summary(found) in page
+    for scale, _, v in found:
+        row = (scale, protocol.title(v.dataset), v.statement, v.numbers)
+        told = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
+        why = (f"<p><small>{html.escape(sentence)}</small></p>" for sentence in v.why)
+        assert told in page, row
+        assert "".join(why) in page, row
+
+
+def test_what_is_kept_of_the_figures_is_small():
+    kinds, folder = (".nc", ".png", ".svg", ".json", ".html"), ROOT / "figures"
+    files = [
+        p for p in folder.rglob("[!.]*") if p.suffix in kinds and ".checkpoints" not in p.parts
+    ]
+    assert sum(p.stat().st_size for p in files) < 30e6

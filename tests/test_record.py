@@ -165,6 +165,20 @@ def test_a_claim_is_explained_while_the_other_data_sets_runs_are_missing(stored)
     assert "antithetic version's are apart" in reasons(stored, figure, plan, found, failed)[0]
 
 
+@pytest.mark.parametrize("dataset", ["digits", "both"])
+def test_a_claim_is_explained_by_a_scale_where_one_data_set_is_stored(stored, tmp_path, dataset):
+    figure, plan = get_figure("arpit-fig2"), Plan.checked("reduced", None, None)
+    specs = figure.runs(Plan.checked("paper", None, None))
+    stored_runs.store_all(tmp_path, "paper", [s for s in specs if s.dataset == "digits"])
+    store = RunStore(stored, "reduced")
+    found = {spec: store.load(spec) for spec in figure.runs(plan)}
+    (failed, *_) = (
+        v for v in decided(figure, found) if (v.verdict, v.dataset) == ("fails", dataset)
+    )
+    told = "".join(reasons(tmp_path, figure, plan, found, failed))
+    assert ("At the scale paper: fails, " in told) == (dataset == "digits")
+
+
 def test_a8_is_told_over_other_figures_objectives_too_where_all_their_seeds_are_stored(stored):
     figure, plan = get_figure("arpit-bias"), Plan.checked("reduced", None, None)
     store = RunStore(stored, "reduced")
@@ -439,6 +453,32 @@ def test_the_bias_picture_has_a_mark_for_every_cell_that_is_kept(stored):
     assert marks["DAE"].get_ydata()[:11].tolist() == run["activation_fraction"].values.tolist()
 
 
+def test_further_seeds_enter_the_record_once_a_whole_figure_has_them(
+    stored, monkeypatch, capsys, tmp_path
+):
+    out = tmp_path / "figures"
+    shutil.copytree(stored / "runs", out / "runs")
+    *few, last = get_figure("arpit-fig3").runs(Plan.checked("reduced", 5, None))
+    store = stored_runs.store_all(out, "reduced", few)
+    told = [v.numbers for _, name, v in record.collect_verdicts(out) if name == "arpit-fig3"]
+    assert all(numbers.endswith("; 4 seeds") for numbers in told[:2])
+    store.save(last, stored_runs.fake(last))
+    found = record.collect_verdicts(out)
+    seeds = {name: v.numbers.rsplit("; ", 1)[-1] for scale, name, v in found if scale == "reduced"}
+    assert seeds["arpit-fig3"] == "5 seeds"
+    assert seeds["arpit-fig1"] == "3 seeds"
+    _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
+    assert re.search(r"arpit-fig3 .* 20/20 to draw", printed)
+    arguments = ("arpit-fig3", "--scale", "reduced", "--out", out, "--seeds", "5")
+    assert command(monkeypatch, capsys, *arguments)[0] == 0
+    assert command(monkeypatch, capsys, "report", "--out", out)[0] == 0
+    assert "--scale reduced --data-dir DATA --seeds 5" in (out / "index.html").read_text()
+    fewer = record.collect_verdicts(out, seeds=2)
+    told = [v.numbers for scale, n, v in fewer if (scale, n) == ("reduced", "arpit-fig3")]
+    assert told
+    assert all(numbers.endswith("; 2 seeds") for numbers in told)
+
+
 def test_seeds_that_change_no_run_of_a_figure_do_not_name_it():
     plan = Plan.checked("reduced", 2, None)
     assert effective(get_figure("arpit-fig1"), plan) == plan
@@ -533,6 +573,12 @@ def test_status_counts_what_is_stored_drawn_and_unfinished(stored, monkeypatch, 
     with store.writing():
         _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
         assert re.search(r"reduced: process \d+ is at work\.", printed)
+        line = {"time": "noon", "run": "a-run", "epoch": 3, "epochs": 6}
+        store.log.write_text(json.dumps(line) + '\n{"time": "no{"time": "noon"}\n')
+        with store.training(lost):
+            _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
+    told = f"is at work on {lost.key}; the last epoch logged is a-run, epoch 3 of 6 at noon."
+    assert told in printed
 
 
 def test_the_table_is_written_between_markers_and_nowhere_else(
@@ -548,6 +594,7 @@ def test_the_table_is_written_between_markers_and_nowhere_else(
     assert written.endswith(f"\n\n{end}\nafter\n")
     assert "outdated" not in written
     assert "| A1 | reduced | 8×8 digits | CAE flat | holds |" in written
+    assert "CAE flat" in (stored / "index.html").read_text()
     record.write_between_markers(readme, "another table")
     assert readme.read_text() == f"before\n{begin}\n\nanother table\n\n{end}\nafter\n"
     readme.write_text("no markers\n")
