@@ -12,8 +12,9 @@ from aesparse.errors import InputError, unknown_name
 from aesparse.guard import NumericsError
 from aesparse.process import prepare
 from experiments import record, report, status
-from experiments.making import figure_names, get_figure, make, scales
+from experiments.making import make
 from experiments.protocol import Plan, Shard
+from experiments.registry import figure_names, get_figure, scales
 
 
 class _Group(TyperGroup):

@@ -1,46 +1,22 @@
 """Making a figure: train what is missing, draw from what is stored, print the verdicts."""
 
-import importlib
 import json
-import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from aesparse.errors import InputError, unknown_name
+from aesparse.errors import InputError
 from aesparse.files import replacing
 from aesparse.pictures import save
-from experiments import figures
 from experiments.claims import Verdict
-from experiments.protocol import SCALES, Plan, Shard, cost, title
+from experiments.protocol import Plan, Shard, cost, title
+from experiments.registry import decides, effective, gathered, get_figure, group, scales
 from experiments.runs import RunSpec, RunStore, parentage
 from experiments.studies import Study, conduct
 from experiments.training import checksum, train
 
-__all__ = [
-    "decided",
-    "decides",
-    "effective",
-    "figure_names",
-    "figure_record",
-    "get_figure",
-    "make",
-    "scales",
-]
-
-
-def figure_names() -> list[str]:
-    """Every module of `experiments.figures`, as a command name."""
-    modules = pkgutil.iter_modules(figures.__path__)
-    return sorted(module.name.replace("_", "-") for module in modules)
-
-
-def get_figure(name: str) -> ModuleType:
-    """The module of a figure by its command name; `InputError` with near matches otherwise."""
-    if name not in figure_names():
-        raise unknown_name("figure", name, figure_names())
-    return importlib.import_module(f"experiments.figures.{name.replace('-', '_')}")
+__all__ = ["decided", "figure_record", "make"]
 
 
 def make(
@@ -87,10 +63,10 @@ def make(
         _train([s for s in missing if s.dataset not in unreadable], store, data)
         undrawn = []
         for name, figure in chosen.items():
-            found = {spec: store.load(spec) for spec in by_figure[name]}
+            found = gathered(figure, plans[name], store)
             left = sum(run is None for run in found.values())
             if left:
-                print(_undrawn(name, left, len(found), shard))
+                print(_undrawn(name, left, len(by_figure[name]), shard))
                 continue
             try:
                 _publish(figure, name, plans[name], found, folder)
@@ -106,12 +82,6 @@ def make(
         )
     if undrawn:
         raise InputError(" ".join(undrawn))
-
-
-def effective(figure: ModuleType, plan: Plan) -> Plan:
-    """The plan as it names the figure: with the usual seeds where more change none of its runs."""
-    usual = plan._replace(seeds=plan.scale.seeds)
-    return usual if figure.runs(usual) == figure.runs(plan) else plan
 
 
 def _require_effect(name: str, figure: ModuleType, plan: Plan) -> None:
@@ -152,19 +122,6 @@ def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
         f"Shard {shard} is done; {left} of {total} runs of {name} are still missing. When the "
         "other shards are done, the same command without --shard draws."
     )
-
-
-def scales(figure: ModuleType) -> tuple[str, ...]:
-    """The scales a figure is made for: all, unless its module names some."""
-    return getattr(figure, "SCALES", tuple(SCALES))
-
-
-def decides(figure: ModuleType, scale: str) -> bool:
-    """Whether a figure's numbers at a scale are evidence.
-
-    A figure made for one scale alone has no other one to decide its claims.
-    """
-    return scale in scales(figure) and (SCALES[scale].evidence or len(scales(figure)) == 1)
 
 
 def _load(
@@ -224,8 +181,7 @@ def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict
     """
     groups: dict[tuple, dict] = {}
     for spec, run in found.items():
-        fields = getattr(figure, "GROUP", ("dataset",))
-        groups.setdefault(tuple(getattr(spec, f) for f in fields), {})[spec] = run
+        groups.setdefault(group(figure, spec), {})[spec] = run
     _require_same_data({spec: run for spec, run in found.items() if run is not None})
     verdicts = []
     for (dataset, *others), runs in groups.items():

@@ -11,8 +11,9 @@ from types import ModuleType
 
 from aesparse.errors import InputError
 from experiments.claims import Verdict
-from experiments.making import decided, decides
+from experiments.making import decided
 from experiments.protocol import DATA, RATES, SCALES, Plan
+from experiments.registry import decides, gathered
 from experiments.runs import RunSpec, RunStore
 
 __all__ = ["reasons"]
@@ -52,14 +53,14 @@ def reasons(
 def _elsewhere(out: Path, figure: ModuleType, plan: Plan, verdict: Verdict) -> Verdict | None:
     """The verdict on the same statement by another plan, if its runs are stored."""
     try:
-        specs = figure.runs(plan)
+        figure.runs(plan)
     except InputError:  # a figure that goes through the rates itself
         return None
-    store = RunStore(out, plan.scale_name)
-    asked = {s for s in specs if verdict.dataset in (s.dataset, "both")}
+    found = gathered(figure, plan, RunStore(out, plan.scale_name))
+    asked = {s: r if verdict.dataset in (s.dataset, "both") else None for s, r in found.items()}
     same = [
         v
-        for v in decided(figure, {s: store.load(s) if s in asked else None for s in specs})
+        for v in decided(figure, asked)
         if (v.claim, v.dataset, v.statement) == verdict[:3] and v.verdict != "not run"
     ]
     return same[0] if same else None

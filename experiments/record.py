@@ -3,17 +3,17 @@
 import re
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 
 from aesparse.errors import InputError
 from aesparse.files import replacing
 from experiments.claims import Verdict
-from experiments.making import decided, decides, effective, figure_names, get_figure
-from experiments.protocol import SCALES, Plan, title
+from experiments.making import decided
+from experiments.protocol import SCALES, title
 from experiments.reasons import reasons
+from experiments.registry import decides, figure_names, gathered, get_figure, stored_plan
 from experiments.runs import RunStore
 
-__all__ = ["collect_verdicts", "lines", "stored_plan", "summary", "table", "write_between_markers"]
+__all__ = ["collect_verdicts", "lines", "summary", "table", "write_between_markers"]
 
 MARKERS = ("<!-- verdicts: written by `python -m experiments verdicts` -->", "<!-- /verdicts -->")
 
@@ -35,29 +35,13 @@ def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str
             figure = get_figure(name)
             if decides(figure, scale) and all(claim[0].isupper() for claim in figure.CLAIMS):
                 plan = stored_plan(out, figure, scale, seeds)
-                runs = {spec: store.load(spec) for spec in figure.runs(plan)}
+                runs = gathered(figure, plan, store)
                 found += [
                     (scale, name, v._replace(why=reasons(out, figure, plan, runs, v)))
                     for v in decided(figure, runs)
                 ]
     order = list(SCALES)
     return sorted(found, key=lambda row: (_number(row[2].claim), order.index(row[0])))
-
-
-def stored_plan(out: Path, figure: ModuleType, scale: str, seeds: int | None = None) -> Plan:
-    """The plan by which a figure enters the record.
-
-    With `seeds`, as far as they change its runs; else with the scale's default number of them,
-    or with as many more as are stored for the whole figure.
-    """
-    plan, store = effective(figure, Plan.checked(scale, seeds, None)), RunStore(out, scale)
-    while seeds is None:
-        more = plan._replace(seeds=plan.seeds + 1)
-        runs = figure.runs(more)
-        if runs == figure.runs(plan) or not all(store.path(spec).exists() for spec in runs):
-            break
-        plan = more
-    return plan
 
 
 def _number(claim: str) -> tuple[str, int, str]:

@@ -14,8 +14,8 @@ from aesparse.files import replacing, require_writable
 from experiments import record, style
 from experiments.claims import Verdict
 from experiments.filters import montage
-from experiments.making import figure_names, get_figure, scales
 from experiments.protocol import SCALES, title
+from experiments.registry import figure_names, get_figure, scales, stored_plan
 from experiments.runs import RunSpec, RunStore
 
 __all__ = ["write"]
@@ -40,7 +40,7 @@ def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None
                 if stored.exists():
                     figures.append(_figure(scale, name, stored))
                 store, figure = RunStore(out, scale), get_figure(name)
-                wanted = figure.runs(record.stored_plan(out, figure, scale, seeds))
+                wanted = figure.runs(stored_plan(out, figure, scale, seeds))
                 first = [s for s in wanted if isinstance(s, RunSpec) and s.seed == 0]
                 runs |= {(scale, s): store.path(s) for s in first if store.path(s).exists()}
     cells = [_cell(scale, spec, RunStore(out, scale)) for scale, spec in runs]
@@ -59,7 +59,7 @@ def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None
 
 def _stored(out: Path, scale: str, name: str, seeds: int | None) -> Path:
     """The numbers beside the picture of a figure as it enters the record."""
-    plan = record.stored_plan(out, get_figure(name), scale, seeds)
+    plan = stored_plan(out, get_figure(name), scale, seeds)
     return out / scale / f"{name}{plan.suffix}.json"
 
 

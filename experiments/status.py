@@ -6,9 +6,8 @@ from pathlib import Path
 
 from aesparse.errors import InputError
 from aesparse.tables import aligned
-from experiments.making import figure_names, get_figure, scales
-from experiments.protocol import SCALES
-from experiments.record import stored_plan
+from experiments.protocol import SCALES, Plan
+from experiments.registry import figure_names, gathered, get_figure, scales, stored_plan
 from experiments.runs import RunSpec, RunStore, parentage
 from experiments.studies import Study
 
@@ -27,10 +26,10 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
                 continue
             plan = stored_plan(out, figure, scale, seeds)
             specs = figure.runs(plan)
-            known = {s.key: _found(out, scale, s, seen) for s in specs}
-            stored = sum(isinstance(found, dict) for found in known.values())
+            known = [_found(out, scale, spec, seen) for spec in specs]
+            stored = sum(isinstance(found, dict) for found in known)
             state = "missing" if not stored else "done" if stored == len(specs) else "begun"
-            if state == "done" and not _drawn(out / scale / f"{name}{plan.suffix}.json", known):
+            if state == "done" and not _drawn(out, name, plan):
                 state = "to draw"
             cells.append(f"{stored}/{len(specs)} {state}")
         rows.append((name, *cells))
@@ -56,9 +55,17 @@ def _found(out: Path, scale: str, spec: RunSpec | Study, seen: dict) -> dict | s
     return seen[path]
 
 
-def _drawn(record: Path, known: dict[str, dict]) -> bool:
-    """Whether a picture was made of exactly these runs, by name and by where they come from."""
-    return record.exists() and json.loads(record.read_text())["runs"] == known
+def _drawn(out: Path, name: str, plan: Plan) -> bool:
+    """Whether a picture was made of what is stored, by name and by where it comes from."""
+    scale = plan.scale_name
+    record = out / scale / f"{name}{plan.suffix}.json"
+    if not record.exists():
+        return False
+    with contextlib.suppress(InputError):  # damaged, and so told below
+        found = gathered(get_figure(name), plan, RunStore(out, scale))
+        shown = {spec.key: parentage(run) for spec, run in found.items()}
+        return json.loads(record.read_text())["runs"] == shown
+    return False
 
 
 def _work(store: RunStore, scale: str) -> list[str]:

@@ -26,9 +26,9 @@ from aesparse.errors import InputError
 from aesparse.files import replacing
 from experiments import protocol, training
 from experiments.__main__ import main
-from experiments.making import figure_names, get_figure
 from experiments.progress import Progress
 from experiments.protocol import SCALES, Plan, Shard
+from experiments.registry import figure_names, get_figure
 from experiments.runs import RunStore
 
 ROOT = Path(__file__).parents[1]

@@ -11,8 +11,9 @@ from aesparse.model import Params
 from aesparse.objectives import composed
 from aesparse.reconstruction import half_squared_error
 from experiments.figures import gsae_fig1, gsae_pca, gsae_penalties, sparse_coding
-from experiments.making import decided, get_figure
+from experiments.making import decided
 from experiments.protocol import Plan
+from experiments.registry import get_figure
 from experiments.studies import Study
 
 FIGURES = (gsae_fig1, gsae_pca, gsae_penalties, sparse_coding)

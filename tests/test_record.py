@@ -20,10 +20,11 @@ from aesparse.penalties import get_penalty
 from experiments import protocol, record
 from experiments.__main__ import main
 from experiments.claims import Verdict
-from experiments.making import decided, effective, figure_names, get_figure, scales
+from experiments.making import decided
 from experiments.protocol import SCALES, Plan
 from experiments.reasons import reasons
 from experiments.record import MARKERS
+from experiments.registry import effective, figure_names, gathered, get_figure, scales
 from experiments.runs import RunStore
 
 TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=6, evidence=True, seeds=3)
@@ -179,33 +180,49 @@ def test_a_claim_is_explained_by_a_scale_where_one_data_set_is_stored(stored, tm
     assert ("At the scale paper: fails, " in told) == (dataset == "digits")
 
 
-def test_a8_is_told_over_other_figures_objectives_too_where_all_their_seeds_are_stored(stored):
+def test_a8_is_said_of_all_unit_row_cells_whose_objectives_are_stored_whole(stored, tmp_path):
     figure, plan = get_figure("arpit-bias"), Plan.checked("reduced", None, None)
-    store = RunStore(stored, "reduced")
-    found = {spec: store.load(spec) for spec in figure.runs(plan)}
-    (open_,) = (
-        v._replace(verdict="inconclusive")
-        for v in decided(figure, found)
-        if (v.claim, v.dataset) == ("A8", "digits") and v.statement.endswith("relu")
-    )
-    named = "With the unit-row cells of eDAE; DAE, ±ε pairs; DAE-2; DAE-2 with kink; CAE+H: rank"
-    assert reasons(stored, figure, plan, found, open_)[3].startswith(named)
-    seen = found | {spec: store.load(spec) for spec in figure.further(plan)}
-    here = {s: r for s, r in seen.items() if (s.dataset, s.activation) == ("digits", "relu")}
-    for spec, run in here.items():
-        if spec.objective == "edae":
-            run["preactivation_mean"] = -run["preactivation_mean"]
+
+    def told(out):
+        found = gathered(figure, plan, RunStore(out, "reduced"))
+        for spec, run in found.items():
+            if run is not None and spec.objective == "edae":
+                run["preactivation_mean"] = -run["preactivation_mean"]
+        (relu,) = (
+            v
+            for v in decided(figure, found)
+            if (v.claim, v.dataset) == ("A8", "digits") and v.statement.endswith(", relu")
+        )
+        return found, relu
+
+    found, relu = told(stored)
+    here = [r for s, r in found.items() if (s.dataset, s.activation) == ("digits", "relu")]
     x, y = (
-        np.concatenate([run[name].values for run in here.values()])
+        np.concatenate([run[name].values for run in here])
         for name in ("preactivation_mean", "activation_fraction")
     )
     expected = scipy.stats.spearmanr(x, y).statistic
     assert expected < 0.9
-    told = figure.explain(here, open_)[3]
-    assert re.fullmatch(re.escape(f"{named} correlation {expected:.3f} [") + r"[^(]+\]\.", told)
-    fewer = {s: r for s, r in here.items() if (s.objective, s.seed) != ("edae", 1)}
-    assert "unit-row cells of DAE, ±ε pairs;" in figure.explain(fewer, open_)[3]
-    assert len(figure.explain({s: r for s, r in here.items() if s in found}, open_)) == 3
+    assert relu.numbers.startswith(f"rank correlation {expected:.3f} [")
+    named = "cells of AE; DAE; CAE; mDAE; SAE; eDAE; DAE, ±ε pairs; DAE-2; DAE-2 with kink; CAE+H; "
+    alone = "over Figure 1's objectives alone rank correlation 1.000 [1.000, 1.000]; with AE's"
+    assert named + alone in relu.numbers
+    shutil.copytree(stored / "runs", tmp_path / "runs")
+
+    def lose(objective, seed):
+        kept = RunStore(tmp_path, "reduced")
+        for spec in found:
+            here = (spec.dataset, spec.activation, spec.objective, spec.seed)
+            if here == ("digits", "relu", objective, seed):
+                kept.path(spec).unlink()
+
+    lose("edae", 1)
+    assert "mDAE; SAE; DAE, ±ε pairs; DAE-2;" in told(tmp_path)[1].numbers
+    for objective in ("dae-antithetic", "dae2", "dae2-kink", "cae-h"):
+        lose(objective, 0)
+    assert "cells of AE; DAE; CAE; mDAE; SAE; with AE's" in told(tmp_path)[1].numbers
+    lose("sae", 2)
+    assert told(tmp_path)[1][3:5] == ("not run", "14 of 15 runs stored")
 
 
 @pytest.mark.parametrize("seeds", [3, 1])
@@ -228,7 +245,7 @@ def test_a8_is_told_without_the_objectives_whose_fractions_hardly_differ(stored,
     assert 0.9 < expected < 0.999
     _, without, *by_seed = figure.explain(here, relu)
     span = r" \[0\.\d+, 0\.\d+\]" if seeds > 1 else ""
-    told = f"Without CAE, mDAE, whose curves are flat: rank correlation {expected:.3f}"
+    told = f"Without CAE; mDAE, whose curves are flat: rank correlation {expected:.3f}"
     assert re.fullmatch(re.escape(told) + span + r"\.", without)
     assert len(by_seed) == (seeds > 1)
 
@@ -326,7 +343,7 @@ def test_flagged_cells_leave_the_bias_open_and_their_moved_biases_untold(stored)
     few, many = np.arange(11) >= 9, np.arange(11) >= 8
     told = biased(stored, "sae", few).numbers
     assert "moved by" not in told
-    assert "by moved biases at σ² = 1 (AE 0.798): DAE 0.198 → 0.298, CAE 0.798 → 0.898, " in told
+    assert "by moved biases at σ² = 1 (AE 0.798): DAE 0.198 → 0.298; CAE 0.798 → 0.898; " in told
     assert "SAE" not in told.split("moved biases")[1]
     assert biased(stored, "sae", many).verdict == "inconclusive"
     assert "more than 2 flagged strengths" in biased(stored, "sae", many).numbers

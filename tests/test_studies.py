@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments import filters, making
-from experiments.making import decided, decides, make
+from experiments import filters, registry
+from experiments.making import decided, make
 from experiments.protocol import SCALES, Plan, cost
+from experiments.registry import decides
 from experiments.runs import RunStore
 from experiments.studies import Study
 
@@ -38,7 +39,7 @@ def figure(monkeypatch):
     module.compute, module.draw = compute, draw
     module.caption = lambda found, plan: "Two numbers."
     module.verdicts = lambda found, dataset: []
-    monkeypatch.setattr(making, "figure_names", lambda: ["counted"])
+    monkeypatch.setattr(registry, "figure_names", lambda: ["counted"])
     monkeypatch.setitem(sys.modules, "experiments.figures.counted", module)
     return module
 

@@ -1,7 +1,6 @@
 """Arpit section 3: do mean pre-activations, moved by the bias, decide the activation fraction?"""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from experiments.runs import RunSpec
 CLAIMS = ("A8", "A10")
 ACTIVATIONS = ("relu", "sigmoid", "softplus")
 GROUP = ("dataset", "activation")
-_FURTHER = ("edae", "dae-antithetic", "dae2", "dae2-kink", "cae-h")  # trained for other figures
+_FURTHER = ("edae", "dae-antithetic", "dae2", "dae2-kink", "cae-h")
 
 
 def runs(plan: Plan) -> list[RunSpec]:
@@ -23,17 +22,27 @@ def runs(plan: Plan) -> list[RunSpec]:
     return [s for a in ACTIVATIONS for s in needed(plan, OBJECTIVES, a, "unit")]
 
 
-def further(plan: Plan) -> list[RunSpec]:
-    """The unit-row runs of other figures, which `explain` sees where they are stored."""
+def also(plan: Plan) -> list[RunSpec]:
+    """The unit-row runs of other figures: A8 is said of all such cells."""
     return [s for a in ACTIVATIONS for s in needed(plan, _FURTHER, a, "unit")]
 
 
+def _present(found: Mapping, dataset: str, activation: str) -> list[str]:
+    """The objectives whose runs are here."""
+    here = {s.objective for s in found if (s.dataset, s.activation) == (dataset, activation)}
+    return [name for name in (*OBJECTIVES, *_FURTHER) if name in here]
+
+
 def _by_objective(
-    found: Mapping, dataset: str, activation: str, name: str, objectives=OBJECTIVES
+    found: Mapping,
+    dataset: str,
+    activation: str,
+    name: str,
+    objectives: Sequence[str] | None = None,
 ) -> dict:
     """A variable of the unit-row cells of a data set and activation, flagged ones NaN; [S, K]."""
     parts: dict[str, np.ndarray] = {}
-    for objective in objectives:
+    for objective in objectives or _present(found, dataset, activation):
         where = (dataset, activation, objective)
         specs = [s for s in found if (s.dataset, s.activation, s.objective) == where]
         values, lost = (cells(found, specs, n) for n in (name, "flagged_epoch"))
@@ -42,13 +51,25 @@ def _by_objective(
     return parts
 
 
-def _rank(found: Mapping, dataset: str, activation: str, objectives=OBJECTIVES):
-    """A8's criterion over all unit-row cells of these objectives."""
+def _rank(
+    found: Mapping, dataset: str, activation: str, objectives: Sequence[str] | None = None
+) -> criteria.Criterion:
+    """A8's criterion over all unit-row cells, or those of some objectives."""
     mean, fraction = (
         np.hstack(list(_by_objective(found, dataset, activation, name, objectives).values()))
         for name in ("preactivation_mean", "activation_fraction")
     )
     return criteria.rank_correlation(mean, fraction, claims.BIAS_RANK)
+
+
+def _parts(found: Mapping, dataset: str, activation: str) -> str:
+    """Whose cells these are, and the number over Figure 1's objectives alone."""
+    present = _present(found, dataset, activation)
+    told = f"; cells of {'; '.join(map(style.label, ('ae', *present)))}"
+    if len(present) > len(OBJECTIVES):
+        of_figure_1 = _rank(found, dataset, activation, OBJECTIVES).measured
+        told += f"; over Figure 1's objectives alone {of_figure_1}"
+    return told
 
 
 def _flagged_strengths(found: Mapping, dataset: str, activation: str) -> int:
@@ -63,7 +84,7 @@ def _matched(found: Mapping, dataset: str, activation: str) -> str:
     Seeds whose model is flagged at σ² = 1, or whose unregularized model is, tell nothing.
     """
     told, own = [], {}
-    for objective in OBJECTIVES:
+    for objective in _present(found, dataset, activation):
         chosen = [
             s
             for s, run in found.items()
@@ -81,7 +102,7 @@ def _matched(found: Mapping, dataset: str, activation: str) -> str:
     if not told:
         return "; with AE's E[a_j] by moved biases: not measured"
     plain = np.mean(list(own.values()))
-    return f"; with AE's E[a_j] by moved biases at σ² = 1 (AE {plain:.3f}): {', '.join(told)}"
+    return f"; with AE's E[a_j] by moved biases at σ² = 1 (AE {plain:.3f}): {'; '.join(told)}"
 
 
 def draw(found, plan: Plan):
@@ -95,7 +116,7 @@ def draw(found, plan: Plan):
                 _by_objective(found, dataset, activation, n)
                 for n in ("preactivation_mean", "activation_fraction")
             )
-            for objective in (*OBJECTIVES, "ae"):  # AE's few marks above the others
+            for objective in (*_present(found, dataset, activation), "ae"):  # AE's few on top
                 style.draw_cells(axis, objective, x[objective], y[objective])
             axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=9)
             axis.margins(x=0.08)
@@ -103,8 +124,12 @@ def draw(found, plan: Plan):
             axis.set_xlabel("mean E[a_j] of the cell" if row else "", fontsize=8)
         axes[row][0].set_ylabel("activation fraction", fontsize=8)
     axes[0][0].set_ylim(-0.03, 1.03)
-    names = axes[0][0].get_legend_handles_labels()
-    figure.legend(*names, loc="outside lower center", ncols=len(names[1]), frameon=False)
+    marks = {}
+    for axis in axes.flat:
+        marks |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    figure.legend(
+        marks.values(), marks, loc="outside lower center", ncols=min(len(marks), 5), frameon=False
+    )
     return figure
 
 
@@ -113,10 +138,9 @@ def caption(found, plan: Plan) -> str:
     scale = plan.scale
     return (
         scale.caveat
-        + "Activation fraction of the unit-row cells of AE, DAE, CAE, mDAE, SAE (12 strengths; "
-        f"{plan.seeds} seed{'s' * (plan.seeds > 1)}) against the mean over its units of E[a_j], "
-        f"one mark each; flagged cells left out; m = {scale.hidden}, N = {scale.samples}, "
-        f"{scale.epochs} epochs."
+        + f"Activation fraction of all unit-row cells stored (12 strengths; {plan.seeds} seed"
+        f"{'s' * (plan.seeds > 1)}) against the mean over its units of E[a_j], one mark each; "
+        f"flagged cells left out; m = {scale.hidden}, N = {scale.samples}, {scale.epochs} epochs."
     )
 
 
@@ -125,13 +149,12 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     decided = []
     for activation in dict.fromkeys(spec.activation for spec in found):
         rank, met = _rank(found, dataset, activation), _condition(found, dataset, activation)
-        names = ", ".join(map(style.label, ("ae", *OBJECTIVES)))
-        statement = f"fraction follows E[a_j] over the cells of {names}, {activation}"
+        statement = f"fraction follows E[a_j] over all unit-row cells, {activation}"
         verdict = claims.settle("A8", dataset, statement, [rank], len(met))
         lost = _flagged_strengths(found, dataset, activation)
         verdict = claims.unless_flagged(verdict, lost)
-        numbers = verdict.numbers + _matched(found, dataset, activation)
-        decided.append(verdict._replace(numbers=numbers))
+        beside = _parts(found, dataset, activation) + _matched(found, dataset, activation)
+        decided.append(verdict._replace(numbers=verdict.numbers + beside))
         share = criteria.mean_at_least(
             met, claims.CONDITION_MET, "share of (cell, unit, epoch) that meet it"
         )
@@ -164,19 +187,20 @@ def explain(found, verdict: Verdict) -> list[str]:
     means, fractions = (
         _by_objective(found, *where, n) for n in ("preactivation_mean", "activation_fraction")
     )
-    for objective in OBJECTIVES:
+    present = _present(found, *where)
+    for objective in present:
         mean, fraction = (np.hstack([v["ae"], v[objective]]) for v in (means, fractions))
         rank = criteria.rank_correlation(mean, fraction, claims.BIAS_RANK).value
         wide = np.nanmax(fraction) - np.nanmin(fraction)
         told.append(f"{style.label(objective)} {rank:.3f} (fractions over {wide:.3f})")
     sentences = [
-        f"Over the cells of one objective alone the rank correlation is {', '.join(told)}."
+        f"Over the cells of one objective alone the rank correlation is {'; '.join(told)}."
     ]
     here = [c for c in collect(found) if (c.dataset, c.activation) == where]
     flat = {c.objective for c in here if criteria.classify(c) == "flat"}
-    moving = [objective for objective in OBJECTIVES if objective not in flat]
-    if 0 < len(moving) < len(OBJECTIVES):
-        names = ", ".join(style.label(o) for o in OBJECTIVES if o in flat)
+    moving = [objective for objective in present if objective not in flat]
+    if 0 < len(moving) < len(present):
+        names = "; ".join(style.label(o) for o in present if o in flat)
         without = _rank(found, *where, moving).measured
         sentences.append(f"Without {names}, whose curves are flat: {without}.")
     by_seed = [
@@ -188,12 +212,6 @@ def explain(found, verdict: Verdict) -> list[str]:
             f"Over all cells of one seed alone: {', '.join(by_seed)}; where seeds are pooled their "
             "offsets count too."
         )
-    stored = Counter(s.objective for s in found if (s.dataset, s.activation) == where)
-    others = [name for name in _FURTHER if stored[name] == stored[OBJECTIVES[0]]]
-    if others:
-        rank = _rank(found, *where, (*OBJECTIVES, *others))
-        names = "; ".join(map(style.label, others))
-        sentences.append(f"With the unit-row cells of {names}: {rank.measured}.")
     return sentences
 
 
@@ -201,7 +219,10 @@ def _condition(found: Mapping, dataset: str, activation: str) -> np.ndarray:
     """The share of units that meet Theorem 1's condition; flagged cells NaN; [S, K, E + 1]."""
     by_seed: dict[int, list] = {}
     for spec, run in found.items():
-        if (spec.dataset, spec.activation) == (dataset, activation) and spec != spec.baseline:
+        if (spec.dataset, spec.activation) == (
+            dataset,
+            activation,
+        ) and spec.objective in OBJECTIVES:
             lost = run["flagged_epoch"].values >= 0
             met = run["history_pressure_share"].values
             by_seed.setdefault(spec.seed, []).append(np.where(lost[:, None], np.nan, met))

@@ -1,0 +1,91 @@
+"""The figures by discovery: their modules, scales, plans, and what is stored of their runs."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+
+from aesparse.errors import unknown_name
+from experiments import figures
+from experiments.protocol import SCALES, Plan
+from experiments.runs import RunSpec, RunStore
+
+__all__ = [
+    "decides",
+    "effective",
+    "figure_names",
+    "gathered",
+    "get_figure",
+    "group",
+    "scales",
+    "stored_plan",
+]
+
+
+def figure_names() -> list[str]:
+    """Every module of `experiments.figures`, as a command name."""
+    modules = pkgutil.iter_modules(figures.__path__)
+    return sorted(module.name.replace("_", "-") for module in modules)
+
+
+def get_figure(name: str) -> ModuleType:
+    """The module of a figure by its command name; `InputError` with near matches otherwise."""
+    if name not in figure_names():
+        raise unknown_name("figure", name, figure_names())
+    return importlib.import_module(f"experiments.figures.{name.replace('-', '_')}")
+
+
+def scales(figure: ModuleType) -> tuple[str, ...]:
+    """The scales a figure is made for: all, unless its module names some."""
+    return getattr(figure, "SCALES", tuple(SCALES))
+
+
+def decides(figure: ModuleType, scale: str) -> bool:
+    """Whether a figure's numbers at a scale are evidence.
+
+    A figure made for one scale alone has no other one to decide its claims.
+    """
+    return scale in scales(figure) and (SCALES[scale].evidence or len(scales(figure)) == 1)
+
+
+def effective(figure: ModuleType, plan: Plan) -> Plan:
+    """The plan as it names the figure: with the usual seeds where more change none of its runs."""
+    usual = plan._replace(seeds=plan.scale.seeds)
+    return usual if figure.runs(usual) == figure.runs(plan) else plan
+
+
+def stored_plan(out: Path, figure: ModuleType, scale: str, seeds: int | None = None) -> Plan:
+    """The plan by which a figure enters the record.
+
+    With `seeds`, as far as they change its runs; else with the scale's default number of them,
+    or with as many more as are stored for the whole figure.
+    """
+    plan, store = effective(figure, Plan.checked(scale, seeds, None)), RunStore(out, scale)
+    while seeds is None:
+        more = plan._replace(seeds=plan.seeds + 1)
+        runs = figure.runs(more)
+        if runs == figure.runs(plan) or not all(store.path(spec).exists() for spec in runs):
+            break
+        plan = more
+    return plan
+
+
+def gathered(figure: ModuleType, plan: Plan, store: RunStore) -> dict:
+    """What is stored of a figure's runs by spec, None where one is missing.
+
+    A module may name runs that count where they are stored: `also(plan)`. They are told with
+    those of their `GROUP` once these are complete, each objective with all its seeds or not.
+    """
+    found = {spec: store.load(spec) for spec in figure.runs(plan)}
+    begun = {group(figure, spec) for spec, run in found.items() if run is None}
+    series: dict = {}
+    for spec in figure.also(plan) if hasattr(figure, "also") else ():
+        if spec not in found and group(figure, spec) not in begun:
+            series.setdefault(spec._replace(seed=0), {})[spec] = store.load(spec)
+    whole = (runs for runs in series.values() if all(run is not None for run in runs.values()))
+    return found | {spec: run for runs in whole for spec, run in runs.items()}
+
+
+def group(figure: ModuleType, spec: RunSpec) -> tuple:
+    """What tells apart the runs whose claims are decided together: the data set, or `GROUP`."""
+    return tuple(getattr(spec, field) for field in getattr(figure, "GROUP", ("dataset",)))
