@@ -58,7 +58,7 @@ class Checkpoints:
     ) -> None:
         self.folder, self.identity = Path(folder).resolve(), identity
         self.about, self._begin = about or {}, time.monotonic()
-        self._attempts, self._parts = [], []
+        self._attempts, self._parts, self._damaged = [], [], set()
         self._every, self._last = every_seconds, time.monotonic()
         self._on_damage, self._on_resume = on_damage, on_resume
 
@@ -112,9 +112,8 @@ class Checkpoints:
             with self._manager() as (manager, args):
                 parts = args.Composite(leaves=args.StandardSave(leaves), known=args.JsonSave(known))
                 try:
-                    for passed_over in manager.all_steps():  # damaged, or it were gone on from
-                        if passed_over >= epoch:
-                            manager.delete(passed_over)
+                    for passed_over in self._damaged & set(manager.all_steps()):
+                        manager.delete(passed_over)  # it would be kept in place of a sound one
                     manager.save(epoch, args=parts, force=True)
                 except (OSError, ValueError):
                     time.sleep(_LATE_SECONDS)  # other arrays' threads fail too, while kept quiet
@@ -139,49 +138,40 @@ class Checkpoints:
         if not begun:  # not left empty by a training too short for a save
             self.folder.rmdir()
             return None
+        damaged, found = {}, None
         with self._manager() as (manager, args):
-            epochs = sorted(manager.all_steps(), reverse=True)
-            for epoch in epochs:
+            for epoch in sorted(manager.all_steps(), reverse=True):
                 try:
-                    found = manager.restore(
-                        epoch,
-                        args=args.Composite(
-                            leaves=args.StandardRestore(), known=args.JsonRestore()
-                        ),
-                    )
-                    leaves, known = dict(found.leaves), dict(found.known)
-                    sound = known["sha256"] == _checksum(leaves)
-                    identity, history = known["identity"], list(known["history"])
-                    about = {"epoch": epoch, **known["about"]}
-                    reason = "its checksum is another one"
+                    found = _restored(manager, args, epoch)
+                    break
                 except Exception as error:  # orbax raises whatever its parts raise
-                    sound, reason = False, first_line(error)
-                if not sound:
-                    self._on_damage(
-                        f"The checkpoint {self.folder / str(epoch)} is damaged ({reason}); "
-                        "going on from the one before."
-                    )
-                    continue
-                structure = jax.tree.structure(like)
-                self._require_own(epoch, identity)
-                ordered = [leaves[name] for name in sorted(leaves, key=int)]
-                late = before is not None and epoch >= before
-                if late or not _fitting(ordered, jax.tree.leaves(like)):
-                    raise InputError(
-                        f"The checkpoint {self.folder / str(epoch)} does not fit this training: "
-                        f"{len(leaves)} arrays after epoch {epoch}; expected "
-                        f"{structure.num_leaves}, of this grid's shapes, after one before "
-                        f"{before}. Give another folder."
-                    )
-                self._attempts = [*history, about]
-                self._on_resume(self._attempts)
-                return Resumed(epoch, jax.tree.unflatten(structure, ordered))
-        if epochs:
-            raise InputError(
-                f"All checkpoints under {self.folder} are damaged; delete the folder to begin "
-                "this training again."
+                    damaged[epoch] = first_line(error)
+        for passed_over, reason in damaged.items():
+            self._on_damage(
+                f"The checkpoint {self.folder / str(passed_over)} is damaged ({reason}); "
+                "going on from the one before."
             )
-        return None
+        self._damaged = set(damaged)
+        if found is None:
+            if damaged:
+                raise InputError(
+                    f"All checkpoints under {self.folder} are damaged; delete the folder to begin "
+                    "this training again."
+                )
+            return None
+        leaves, known = found
+        self._require_own(epoch, known["identity"])
+        structure = jax.tree.structure(like)
+        late = before is not None and epoch >= before
+        if late or not _fitting(leaves, jax.tree.leaves(like)):
+            raise InputError(
+                f"The checkpoint {self.folder / str(epoch)} does not fit this training: "
+                f"{len(leaves)} arrays after epoch {epoch}; expected {structure.num_leaves}, of "
+                f"this grid's shapes, after one before {before}. Give another folder."
+            )
+        self._attempts = [*known["history"], {"epoch": epoch, **known["about"]}]
+        self._on_resume(self._attempts)
+        return Resumed(epoch, jax.tree.unflatten(structure, leaves))
 
     def _require_own(self, epoch: int, identity: str) -> None:
         if identity != self.identity:
@@ -189,6 +179,17 @@ class Checkpoints:
                 f"The checkpoint {self.folder / str(epoch)} belongs to another training "
                 f"({_difference(identity, self.identity)}); delete the folder to begin this one."
             )
+
+
+def _restored(manager, args, epoch: int) -> tuple[list[np.ndarray], dict]:
+    """The arrays of a checkpoint in their order and what is known of it; raises if damaged."""
+    parts = args.Composite(leaves=args.StandardRestore(), known=args.JsonRestore())
+    found = manager.restore(epoch, args=parts)
+    leaves, known = dict(found.leaves), dict(found.known)
+    if known["sha256"] != _checksum(leaves):
+        raise ValueError("its checksum is another one")
+    kept = {name: known[name] for name in ("identity", "about", "history")}
+    return [leaves[name] for name in sorted(leaves, key=int)], kept
 
 
 @contextlib.contextmanager

@@ -43,6 +43,9 @@ DataOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder with the MNIST and CIFAR-10 files.")
 ]
 SeedsOption = Annotated[int | None, typer.Option(help="Seeds 0, 1, …; default by scale.")]
+StoredSeedsOption = Annotated[
+    int | None, typer.Option("--seeds", help="Seeds 0, 1, …; default by scale, more where stored.")
+]
 OutOption = Annotated[Path, typer.Option("--out", help="Where runs and pictures are kept.")]
 ShardOption = Annotated[
     str | None, typer.Option("--shard", help="i/n: train only the i-th of n parts of the runs.")
@@ -97,14 +100,14 @@ def everything(
 
 
 @app.command("status")
-def _status(seeds: SeedsOption = None, out: OutOption = FIGURES) -> None:
+def _status(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     """Show what is stored, unfinished, running and missing, for every figure and scale."""
     print("\n".join(status.lines(out, seeds)))
 
 
 @app.command("verdicts")
 def _verdicts(
-    seeds: SeedsOption = None,
+    seeds: StoredSeedsOption = None,
     out: OutOption = FIGURES,
     readme: Annotated[
         Path | None,
@@ -120,7 +123,7 @@ def _verdicts(
 
 
 @app.command("report")
-def _report(seeds: SeedsOption = None, out: OutOption = FIGURES) -> None:
+def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     """Write one page with all claims and figures, from what is stored."""
     verdicts = record.collect_verdicts(out, seeds)
     print(f"Written: {report.write(out, verdicts, seeds)}")

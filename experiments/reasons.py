@@ -13,7 +13,7 @@ from aesparse.errors import InputError
 from experiments.claims import Verdict
 from experiments.making import decided
 from experiments.protocol import DATA, RATES, SCALES, Plan
-from experiments.registry import decides, gathered
+from experiments.registry import decides, gathered, stored_plan
 from experiments.runs import RunSpec, RunStore
 
 __all__ = ["reasons"]
@@ -37,7 +37,7 @@ def reasons(
     if not all(isinstance(spec, RunSpec) for spec in found):
         return tuple(own)
     others = [
-        (f"At the scale {scale}", Plan.checked(scale, None, None))
+        (f"At the scale {scale}", stored_plan(out, figure, scale))
         for scale in SCALES
         if scale != plan.scale_name and decides(figure, scale)
     ]

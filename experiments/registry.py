@@ -1,4 +1,11 @@
-"""The figures by discovery: their modules, scales, plans, and what is stored of their runs."""
+"""The figures by discovery: their modules, scales, plans, and what is stored of their runs.
+
+A figure's module has `CLAIMS`, `runs(plan)`, `draw(found, plan)`, `caption(found, plan)` and
+`verdicts(found, dataset)`. It may have `SCALES` (those it is made for), `GROUP` (what tells apart
+the runs whose claims are decided together), `joint(found)` (verdicts across the data sets),
+`also(plan)` (runs that count where they are stored), `explain(found, verdict)` (why a claim does
+not hold) and `further(plan)` (runs that only `explain` sees, where they are stored).
+"""
 
 import importlib
 import pkgutil
@@ -8,7 +15,8 @@ from types import ModuleType
 from aesparse.errors import unknown_name
 from experiments import figures
 from experiments.protocol import SCALES, Plan
-from experiments.runs import RunSpec, RunStore
+from experiments.runs import RunSpec, RunStore, parentage
+from experiments.studies import Study
 
 __all__ = [
     "decides",
@@ -20,6 +28,8 @@ __all__ = [
     "scales",
     "stored_plan",
 ]
+
+_MOST_SEEDS = 20  # looked for
 
 
 def figure_names() -> list[str]:
@@ -61,31 +71,41 @@ def stored_plan(out: Path, figure: ModuleType, scale: str, seeds: int | None = N
     or with as many more as are stored for the whole figure.
     """
     plan, store = effective(figure, Plan.checked(scale, seeds, None)), RunStore(out, scale)
-    while seeds is None:
-        more = plan._replace(seeds=plan.seeds + 1)
+    usual = figure.runs(plan)
+    for count in range(_MOST_SEEDS, plan.seeds, -1) if seeds is None else ():
+        more = plan._replace(seeds=count)
         runs = figure.runs(more)
-        if runs == figure.runs(plan) or not all(store.path(spec).exists() for spec in runs):
-            break
-        plan = more
+        if runs != usual and all(store.path(spec).exists() for spec in runs):
+            return more
     return plan
 
 
 def gathered(figure: ModuleType, plan: Plan, store: RunStore) -> dict:
     """What is stored of a figure's runs by spec, None where one is missing.
 
-    A module may name runs that count where they are stored: `also(plan)`. They are told with
-    those of their `GROUP` once these are complete, each objective with all its seeds or not.
+    Those of `also` come with their group once it is complete, each objective with all its seeds
+    and of the same data, or not.
     """
     found = {spec: store.load(spec) for spec in figure.runs(plan)}
     begun = {group(figure, spec) for spec, run in found.items() if run is None}
+    data = {
+        (spec.dataset, parentage(run)["data_sha256"])
+        for spec, run in found.items()
+        if run is not None
+    }
     series: dict = {}
     for spec in figure.also(plan) if hasattr(figure, "also") else ():
         if spec not in found and group(figure, spec) not in begun:
             series.setdefault(spec._replace(seed=0), {})[spec] = store.load(spec)
-    whole = (runs for runs in series.values() if all(run is not None for run in runs.values()))
-    return found | {spec: run for runs in whole for spec, run in runs.items()}
+    for runs in series.values():
+        if all(
+            run is not None and (spec.dataset, parentage(run)["data_sha256"]) in data
+            for spec, run in runs.items()
+        ):
+            found |= runs
+    return found
 
 
-def group(figure: ModuleType, spec: RunSpec) -> tuple:
+def group(figure: ModuleType, spec: RunSpec | Study) -> tuple:
     """What tells apart the runs whose claims are decided together: the data set, or `GROUP`."""
     return tuple(getattr(spec, field) for field in getattr(figure, "GROUP", ("dataset",)))

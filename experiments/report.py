@@ -58,9 +58,10 @@ def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None
 
 
 def _stored(out: Path, scale: str, name: str, seeds: int | None) -> Path:
-    """The numbers beside the picture of a figure as it enters the record."""
+    """The numbers beside the picture of a figure as it enters the record, or as it usually is."""
     plan = stored_plan(out, get_figure(name), scale, seeds)
-    return out / scale / f"{name}{plan.suffix}.json"
+    path, usual = (out / scale / f"{name}{end}.json" for end in (plan.suffix, ""))
+    return path if seeds is not None or path.exists() else usual
 
 
 def _row(out: Path, seeds: int | None, scale: str, figure: str, v: Verdict) -> str:

@@ -31,7 +31,8 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
             state = "missing" if not stored else "done" if stored == len(specs) else "begun"
             if state == "done" and not _drawn(out, name, plan):
                 state = "to draw"
-            cells.append(f"{stored}/{len(specs)} {state}")
+            told = f" with --seeds {plan.seeds}" if state == "to draw" and plan.suffix else ""
+            cells.append(f"{stored}/{len(specs)} {state}{told}")
         rows.append((name, *cells))
     for scale in SCALES:
         below += _work(RunStore(out, scale), scale)

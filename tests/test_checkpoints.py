@@ -137,14 +137,17 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path):
     same_bits(again, fit())
 
 
-def test_a_damaged_checkpoint_takes_no_place_of_a_sound_one(tmp_path):
-    kept = Checkpoints(tmp_path / "c", "this", on_damage=lambda sentence: None)
+@pytest.mark.parametrize("later", [6, 10, 12])
+def test_a_damaged_checkpoint_takes_no_place_of_a_sound_one(tmp_path, later):
+    kept = Checkpoints(tmp_path / "c", "this")
     kept.save(2, TREE)
     kept.save(10, TREE)
     damage(kept.folder / "10")
-    assert kept.latest(TREE).epoch == 2
-    kept.save(6, TREE)
-    assert saved(kept.folder) == {"2", "6"}
+    with pytest.warns(UserWarning, match=r"The checkpoint .*10 is damaged"):
+        assert kept.latest(TREE).epoch == 2
+    kept.save(later, TREE)
+    assert saved(kept.folder) == {"2", str(later)}
+    assert kept.latest(TREE).epoch == later
 
 
 def test_when_all_are_damaged_the_user_is_told_what_to_delete(tmp_path):

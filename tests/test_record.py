@@ -218,6 +218,10 @@ def test_a8_is_said_of_all_unit_row_cells_whose_objectives_are_stored_whole(stor
 
     lose("edae", 1)
     assert "mDAE; SAE; DAE, ±ε pairs; DAE-2;" in told(tmp_path)[1].numbers
+    other = next(s for s in found if s.key.startswith("digits-dae-antithetic-relu-unit-s2"))
+    run = found[other].assign_attrs(provenance=json.dumps({"data_sha256": "of other data"}))
+    RunStore(tmp_path, "reduced").save(other, run)
+    assert "mDAE; SAE; DAE-2; DAE-2 with kink;" in told(tmp_path)[1].numbers
     for objective in ("dae-antithetic", "dae2", "dae2-kink", "cae-h"):
         lose(objective, 0)
     assert "cells of AE; DAE; CAE; mDAE; SAE; with AE's" in told(tmp_path)[1].numbers
@@ -330,6 +334,13 @@ def of_digits(stored, name):
     return figure, {spec: store.load(spec) for spec in specs if spec.dataset == "digits"}
 
 
+def gathered_digits(stored, name):
+    """The same, with the runs that count where they are stored."""
+    figure, plan = get_figure(name), Plan.checked("reduced", None, None)
+    found = gathered(figure, plan, RunStore(stored, "reduced"))
+    return {spec: run for spec, run in found.items() if spec.dataset == "digits"}
+
+
 def biased(stored, objective, flagged):
     """A8 on ReLU digits with cells of one objective flagged, all seeds alike."""
     figure, found = of_digits(stored, "arpit-bias")
@@ -414,6 +425,12 @@ def test_flagged_cells_leave_theorem_1s_condition_open(stored):
     figure, found = of_digits(stored, "arpit-bias")
     assert {v.verdict for v in figure.verdicts(found, "digits") if v.claim == "A10"} == {"fails"}
     lost = np.where(np.arange(11) >= 8, 5, -1)
+    more = {s: r.copy() for s, r in gathered_digits(stored, "arpit-bias").items()}
+    for spec, run in more.items():
+        if (spec.objective, spec.activation) == ("edae", "relu"):  # no run of A10's
+            run["flagged_epoch"] = ("strength", lost)
+    by_claim = {v.claim: v for v in figure.verdicts(more, "digits") if v.statement.endswith("relu")}
+    assert (by_claim["A8"].verdict, by_claim["A10"].verdict) == ("inconclusive", "fails")
     for spec, run in found.items():
         if (spec.objective, spec.activation) == ("sae", "relu"):
             run["flagged_epoch"] = ("strength", lost)
@@ -455,8 +472,7 @@ def test_the_lowest_fractions_without_bias_come_with_the_share_on_the_tangent(st
 
 def test_the_bias_picture_has_a_mark_for_every_cell_that_is_kept(stored):
     figure, plan = get_figure("arpit-bias"), Plan.checked("reduced", None, None)
-    store = RunStore(stored, "reduced")
-    found = {spec: store.load(spec) for spec in figure.runs(plan)}
+    found = gathered(figure, plan, RunStore(stored, "reduced"))
     (lost,) = (s for s in found if s.key.startswith("digits-sae-relu-unit-s1"))
     found[lost]["flagged_epoch"] = ("strength", np.where(np.arange(11) >= 9, 5, -1))
     picture = figure.draw(found, plan)
@@ -464,7 +480,9 @@ def test_the_bias_picture_has_a_mark_for_every_cell_that_is_kept(stored):
     kept = {
         name: int(np.isfinite(line.get_xydata()).all(axis=1).sum()) for name, line in marks.items()
     }
-    assert kept == {"AE": 3, "DAE": 33, "CAE": 33, "mDAE": 33, "SAE": 31}
+    also = ("eDAE", "DAE, ±ε pairs", "DAE-2", "DAE-2 with kink", "CAE+H")
+    first = {"AE": 3, "DAE": 33, "CAE": 33, "mDAE": 33, "SAE": 31}
+    assert kept == first | dict.fromkeys(also, 33)
     assert [text.get_text() for text in picture.legends[0].texts] == list(marks)
     run = next(run for s, run in found.items() if s.key.startswith("digits-dae-relu-unit-s0"))
     assert marks["DAE"].get_ydata()[:11].tolist() == run["activation_fraction"].values.tolist()
@@ -485,11 +503,21 @@ def test_further_seeds_enter_the_record_once_a_whole_figure_has_them(
     assert seeds["arpit-fig3"] == "5 seeds"
     assert seeds["arpit-fig1"] == "3 seeds"
     _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
-    assert re.search(r"arpit-fig3 .* 20/20 to draw", printed)
-    arguments = ("arpit-fig3", "--scale", "reduced", "--out", out, "--seeds", "5")
+    assert re.search(r"arpit-fig3 .* 20/20 to draw with --seeds 5", printed)
+    arguments = ("arpit-fig3", "--scale", "reduced", "--out", out)
+    assert command(monkeypatch, capsys, *arguments)[0] == 0
+    assert command(monkeypatch, capsys, "report", "--out", out)[0] == 0
+    assert '<a href="#reduced-arpit-fig3">A3</a>' in (out / "index.html").read_text()
+    arguments = (*arguments, "--seeds", "5")
     assert command(monkeypatch, capsys, *arguments)[0] == 0
     assert command(monkeypatch, capsys, "report", "--out", out)[0] == 0
     assert "--scale reduced --data-dir DATA --seeds 5" in (out / "index.html").read_text()
+    figure, plan = get_figure("arpit-fig3"), Plan.checked("paper", None, None)
+    paper = gathered(figure, plan, stored_runs.store_all(out, "paper", figure.runs(plan)))
+    failed = decided(figure, paper)[0]._replace(verdict="fails")
+    (told,) = reasons(out, figure, plan, paper, failed)
+    assert told.startswith("At the scale reduced: holds")
+    assert told.endswith("; 5 seeds.")
     fewer = record.collect_verdicts(out, seeds=2)
     told = [v.numbers for scale, n, v in fewer if (scale, n) == ("reduced", "arpit-fig3")]
     assert told
