@@ -273,8 +273,15 @@ def test_what_came_out_is_told_as_the_table_has_it():
             *measured("fails", "max − min", "A1, rescaled", "reduced", "MNIST", "CAE flat"),
         ],
         "A4": [
-            min(measured("holds", "first − last", "A4", "paper", "CIFAR.*", ".*"), key=float),
-            *measured("fails", "first − last", "A4", "reduced", "CIFAR.*", "CAE .*"),
+            *(
+                min(measured("holds", "first − last", "A4", "paper", data, ".*"), key=float)
+                for data in ("MNIST", "CIFAR.*")
+            ),
+            *(
+                number
+                for data in ("MNIST", "CIFAR.*")
+                for number in measured("fails", "first − last", "A4", "reduced", data, "CAE .*")
+            ),
         ],
         "A8": [
             *measured("holds", "rank correlation", "A8", "paper", "CIFAR.*", ".*, relu"),
@@ -299,8 +306,6 @@ def test_what_came_out_is_told_as_the_table_has_it():
             for f in (min, max)
         ],
     }
-    assert measured("holds", "first − last", "A4", "reduced", "CIFAR.*", "SAE .*")
-    assert measured("fails", "first − last", "A4", "reduced", "CIFAR.*", "m?DAE .*")
     assert {re.search(r"\((A\d+)", t).group(1): re.findall(NUMBER, t) for t in told} == expected
 
 
