@@ -287,6 +287,10 @@ def test_what_came_out_is_told_as_the_table_has_it():
             *measured("holds", "rank correlation", "A8", "paper", "CIFAR.*", ".*, relu"),
             *measured("holds", "rank correlation", "A8", "paper", "MNIST", ".*, relu"),
             *measured("holds", "alone rank correlation", "A8", "paper", "MNIST", ".*, relu"),
+            *(
+                measured("holds", label, "A8", "reduced", "MNIST", ".*, relu")[0]
+                for label in (": DAE", ": DAE 0.077 →", r"(AE")
+            ),
         ],
         "A7": [
             f(measured("holds", "lower at its lowest by", "A7", "reduced", ".*", ".*"), key=float)
