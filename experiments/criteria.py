@@ -165,16 +165,16 @@ def stays_above(curve: Curve, level: float) -> list[Criterion]:
 
 
 def sparser_alive(a: Curve, b: Curve) -> list[Criterion]:
-    """Among cells with almost no dead units, the first curve reaches the lower fraction."""
+    """Where almost no units are dead, the first curve reaches the lower fraction."""
 
     def gap(seeds: np.ndarray) -> float:
         lowest = []
-        for curve in (a, b):
-            alive = ~curve.flagged[seeds] & (curve.dead[seeds] <= DEAD)
-            lowest.append(np.min(curve.fraction[seeds][alive], initial=np.inf))
+        for curve in (a.of_seeds(seeds), b.of_seeds(seeds)):
+            alive = _mean(np.where(curve.flagged, np.nan, curve.dead)) <= DEAD
+            lowest.append(float(np.min(curve.mean[alive], initial=np.inf)))
         return lowest[1] - lowest[0]
 
-    name = f"lower among cells with ≤ {DEAD:.0%} dead on {a.samples:,} samples by"
+    name = f"lower where at most {DEAD:.0%} are dead on {a.samples:,} samples by"
     return [over_seeds(name, gap, len(a.fraction), 0.0, -1)._replace(strict=True)]
 
 

@@ -11,7 +11,17 @@ from experiments.criteria import Curve, classify
 from experiments.protocol import DATA, STRENGTHS, Plan
 from experiments.runs import RunSpec
 
-__all__ = ["caption", "cells", "collect", "draw_panels", "named", "needed", "only", "over_epochs"]
+__all__ = [
+    "caption",
+    "cells",
+    "collect",
+    "draw_panels",
+    "named",
+    "needed",
+    "only",
+    "over_epochs",
+    "spread",
+]
 
 
 # What a curve takes over from its runs' specs.
@@ -34,6 +44,11 @@ def needed(
         for objective in ("ae", *objectives)
         for spec in plan.specs(dataset, objective, activation, constraint)
     ]
+
+
+def spread(plan: Plan) -> str:
+    """What a caption says of the seeds behind a curve and its band."""
+    return f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
 
 
 def collect(runs: Mapping[RunSpec, object]) -> list[Curve]:
@@ -116,14 +131,13 @@ def caption(
     ]
     classes = [f"{DATA[c.dataset].title} {name(c)} {classify(c)}" for c in curves]
     constraints = " and ".join(dict.fromkeys(s.constraint for s in specs))
-    seeds = f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
     return (
         scale.caveat
         + f"Average activation fraction (thick) and units active on none of the {scale.samples} "
         f"training samples (thin) after {scale.epochs} epochs against σ²; {first.activation}, "
         f"active where h > {get_activation(first.activation).threshold:g}, "
         f"rows: {constraints}, m = {scale.hidden}, N = {scale.samples}, "
-        f"batch {scale.batch_size}, learning rate {rates}; {seeds}. "
+        f"batch {scale.batch_size}, learning rate {rates}; {spread(plan)}. "
         + (f"Flagged cells: {'; '.join(flagged)}. " if flagged else "No cell was flagged. ")
         + (
             "Largest share of units on the tangent that replaces eq. 13 near its pole, at any "

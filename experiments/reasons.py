@@ -37,17 +37,26 @@ def reasons(
     if not all(isinstance(spec, RunSpec) for spec in found):
         return tuple(own)
     others = [
-        (f"At the scale {scale}", stored_plan(out, figure, scale))
+        (f"At the scale {scale}", [stored_plan(out, figure, scale)])
         for scale in SCALES
         if scale != plan.scale_name and decides(figure, scale)
     ]
     others += [
-        (f"At learning rate {rate:g}, seed 0", plan._replace(seeds=1, learning_rate=rate))
+        (
+            f"At learning rate {rate:g}",
+            [plan._replace(learning_rate=rate, seeds=n) for n in (plan.seeds, 1)],
+        )
         for rate in RATES
         if verdict.dataset in DATA and rate != DATA[verdict.dataset].learning_rate
     ]
-    told = [(what, _elsewhere(out, figure, other, verdict)) for what, other in others]
-    return (*own, *(f"{what}: {v.verdict}, {v.numbers}." for what, v in told if v is not None))
+    told = [(what, _first(out, figure, plans, verdict)) for what, plans in others]
+    return (*own, *(f"{what}: {found}." for what, found in told if found))
+
+
+def _first(out: Path, figure: ModuleType, plans: list[Plan], verdict: Verdict) -> str:
+    """The verdict by the first of the plans that can decide it, with its numbers; or nothing."""
+    found = (_elsewhere(out, figure, plan, verdict) for plan in plans)
+    return next((f"{v.verdict}, {v.numbers}" for v in found if v is not None), "")
 
 
 def _elsewhere(out: Path, figure: ModuleType, plan: Plan, verdict: Verdict) -> Verdict | None:

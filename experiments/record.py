@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import starmap
 from pathlib import Path
 
 from aesparse.errors import InputError
@@ -13,8 +14,9 @@ from experiments.reasons import reasons
 from experiments.registry import decides, figure_names, gathered, get_figure, stored_plan
 from experiments.runs import RunStore
 
-__all__ = ["collect_verdicts", "lines", "summary", "table", "write_between_markers"]
+__all__ = ["collect_verdicts", "lines", "overview", "summary", "table", "write_between_markers"]
 
+_WORST_FIRST = ("fails", "inconclusive", "not run", "holds")
 MARKERS = ("<!-- verdicts: written by `python -m experiments verdicts` -->", "<!-- /verdicts -->")
 
 
@@ -65,9 +67,44 @@ def summary(found: list[tuple[str, str, Verdict]]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
+def overview(found: list[tuple[str, str, Verdict]]) -> list[tuple[str, ...]]:
+    """Rows of cells, a head first: each claim as a whole, a column per scale that decides any.
+
+    On a data set a claim is what the worst of its statements is.
+    """
+    columns = [scale for scale in reversed(SCALES) if any(scale == s for s, _, _ in found)]
+    said: dict[str, dict[str, None]] = {}
+    verdicts: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for scale, name, v in found:
+        said.setdefault(v.claim, {})[get_figure(name).CLAIMS[v.claim]] = None
+        by_scale = verdicts.setdefault(v.claim, {column: {} for column in columns})
+        by_scale[scale].setdefault(v.dataset, []).append(v.verdict)
+    rows = [
+        (
+            claim,
+            "; ".join(said[claim]),
+            *("; ".join(starmap(_as_whole, by_scale[c].items())) for c in columns),
+        )
+        for claim, by_scale in verdicts.items()
+    ]
+    return [("claim", "what it says", *columns), *rows]
+
+
+def _as_whole(dataset: str, verdicts: list[str]) -> str:
+    worst = next(name for name in _WORST_FIRST if name in verdicts)
+    count, total = verdicts.count(worst), len(verdicts)
+    where = f"{title(dataset)}: " if dataset else ""
+    return f"{where}{worst}" + (f" in {count} of {total}" if count < total else "")
+
+
 def table(found: list[tuple[str, str, Verdict]]) -> str:
-    """Their count, the verdicts as a Markdown table, and why some do not hold."""
-    head = ["| claim | scale | data | statement | verdict | numbers |", "|---|---|---|---|---|---|"]
+    """The overview, the count and table of all verdicts, why some do not hold; Markdown."""
+    head, *wholes = overview(found)
+    above = [_row(*head), "|---" * len(head) + "|", *(_row(*cells) for cells in wholes), ""]
+    columns = [
+        "| claim | scale | data | statement | verdict | numbers |",
+        "|---|---|---|---|---|---|",
+    ]
     rows = [
         _row(v.claim, scale, title(v.dataset), v.statement, v.verdict, v.numbers)
         for scale, _, v in found
@@ -80,7 +117,18 @@ def table(found: list[tuple[str, str, Verdict]]) -> str:
     ]
     below = ["", "What was looked at where a claim does not hold:", "", *explained]
     return "\n".join(
-        [f"In all: {summary(found)}.", "", *head, *rows, *(below if explained else [])]
+        [
+            *above,
+            f"In all: {summary(found)}.",
+            "",
+            "<details><summary>All verdicts</summary>",
+            "",
+            *columns,
+            *rows,
+            *(below if explained else []),
+            "",
+            "</details>",
+        ]
     )
 
 

@@ -14,7 +14,7 @@ from aesparse.files import replacing, require_writable
 from experiments import record, style
 from experiments.claims import Verdict
 from experiments.filters import montage
-from experiments.protocol import SCALES, title
+from experiments.protocol import SCALES, Plan, title
 from experiments.registry import figure_names, get_figure, scales, stored_plan
 from experiments.runs import RunSpec, RunStore
 
@@ -32,22 +32,24 @@ _HISTORIES = {
 def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None = None) -> Path:
     """Writes `out/index.html` from the verdicts and what else is stored; returns its path."""
     require_writable(out)
-    figures, runs = [], {}
+    figures, runs = {}, {}
     for scale in reversed(SCALES):
+        store = RunStore(out, scale)
         for name in figure_names():
-            if scale in scales(get_figure(name)):
-                stored = _stored(out, scale, name, seeds)
+            figure = get_figure(name)
+            if scale in scales(figure):
+                plan = stored_plan(out, figure, scale, seeds)
+                stored = _stored(out, name, plan, seeds)
                 if stored.exists():
-                    figures.append(_figure(scale, name, stored))
-                store, figure = RunStore(out, scale), get_figure(name)
-                wanted = figure.runs(stored_plan(out, figure, scale, seeds))
-                first = [s for s in wanted if isinstance(s, RunSpec) and s.seed == 0]
-                runs |= {(scale, s): store.path(s) for s in first if store.path(s).exists()}
-    cells = [_cell(scale, spec, RunStore(out, scale)) for scale, spec in runs]
+                    figures[scale, name] = _figure(scale, name, stored)
+                first = [s for s in figure.runs(plan) if isinstance(s, RunSpec) and s.seed == 0]
+                runs |= {(scale, s): store for s in first if store.path(s).exists()}
+    cells = [_cell(scale, spec, store) for (scale, spec), store in runs.items()]
     page = string.Template(_TEMPLATE.read_text()).substitute(
-        verdicts="\n".join(_row(out, seeds, *row) for row in verdicts),
+        overview=_overview(verdicts),
+        verdicts="\n".join(_row(*row, (row[0], row[1]) in figures) for row in verdicts),
         summary=record.summary(verdicts),
-        figures="\n".join(figures),
+        figures="\n".join(figures.values()),
         runs=json.dumps(cells, separators=(",", ":")).replace("</", "<\\/"),
         histories=json.dumps(_HISTORIES),
     )
@@ -57,16 +59,23 @@ def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None
     return path
 
 
-def _stored(out: Path, scale: str, name: str, seeds: int | None) -> Path:
+def _stored(out: Path, name: str, plan: Plan, seeds: int | None) -> Path:
     """The numbers beside the picture of a figure as it enters the record, or as it usually is."""
-    plan = stored_plan(out, get_figure(name), scale, seeds)
-    path, usual = (out / scale / f"{name}{end}.json" for end in (plan.suffix, ""))
+    path, usual = (out / plan.scale_name / f"{name}{end}.json" for end in (plan.suffix, ""))
     return path if seeds is not None or path.exists() else usual
 
 
-def _row(out: Path, seeds: int | None, scale: str, figure: str, v: Verdict) -> str:
+def _overview(verdicts: list[tuple[str, str, Verdict]]) -> str:
+    head, *rows = record.overview(verdicts)
+    return "\n".join(
+        f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+        for tag, cells in (("th", head), *(("td", row) for row in rows))
+    )
+
+
+def _row(scale: str, figure: str, v: Verdict, shown: bool) -> str:
     claim = html.escape(v.claim)
-    if _stored(out, scale, figure, seeds).exists():
+    if shown:
         claim = f'<a href="#{scale}-{figure}">{claim}</a>'
     cells = (scale, title(v.dataset), v.statement, v.numbers)
     why = "".join(f"<p><small>{html.escape(sentence)}</small></p>" for sentence in v.why)

@@ -142,6 +142,20 @@ def test_only_cells_without_dead_units_count_as_sparser():
     assert verdict(criteria.sparser_alive(level, level), level) == "fails"
 
 
+def test_how_sparse_a_curve_gets_alive_is_asked_of_the_mean_over_seeds():
+    level = curve(LEVEL)
+    assert level.fraction.shape[0] == 3
+    lucky = np.array([0.0, 0.02, 0.02])[:, None]  # one seed's units live on at the lowest cells
+    falling = curve(FALLING)
+    dying = falling._replace(dead=lucky * (falling.fraction < 0.45))
+    alive = FALLING[FALLING >= 0.45].min()
+    (found,) = criteria.sparser_alive(dying, level)
+    assert found.value == pytest.approx(LEVEL[0] - alive)
+    assert found.interval[1] == pytest.approx(LEVEL[0] - FALLING.min())  # resampled thrice
+    nowhere = level._replace(dead=np.ones_like(level.dead))
+    assert verdict(criteria.sparser_alive(nowhere, nowhere), level) == "inconclusive"
+
+
 def test_rank_correlation_over_cells_leaves_flagged_ones_out():
     x = np.stack([np.arange(8.0) + 0.1 * seed for seed in range(3)])
     assert criteria.rank_correlation(x, x**3, 0.9).decided

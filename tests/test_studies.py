@@ -34,7 +34,7 @@ def figure(monkeypatch):
         picture.subplots().plot([float(run["value"]) for run in found.values()])
         return picture
 
-    module.computed, module.CLAIMS, module.SCALES = [], ("Z1",), ("quick",)
+    module.computed, module.CLAIMS, module.SCALES = [], {"Z1": "z"}, ("quick",)
     module.runs = lambda plan: studies
     module.compute, module.draw = compute, draw
     module.caption = lambda found, plan: "Two numbers."

@@ -11,7 +11,10 @@ from experiments.figures.arpit_fig1 import OBJECTIVES
 from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
 
-CLAIMS = ("A8", "A10")
+CLAIMS = {
+    "A8": "the mean pre-activation decides a cell's fraction",
+    "A10": "Theorem 1's condition is met",
+}
 ACTIVATIONS = ("relu", "sigmoid", "softplus")
 GROUP = ("dataset", "activation")
 _ALSO = ("edae", "dae-antithetic", "dae2", "dae2-kink", "cae-h")
@@ -163,7 +166,9 @@ def verdicts(found, dataset: str) -> list[Verdict]:
         )
         statement = f"Theorem 1's condition is met in these runs, {activation}"
         condition = claims.settle("A10", dataset, statement, [share], len(met))
-        decided.append(claims.unless_flagged(condition, first))
+        condition = claims.unless_flagged(condition, first)
+        whose = "; ".join(map(style.label, OBJECTIVES))
+        decided.append(condition._replace(numbers=f"{condition.numbers}; cells of {whose}"))
     return decided
 
 

@@ -12,7 +12,7 @@ from experiments.curves import collect, needed, only
 from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
 
-CLAIMS = ("A13",)
+CLAIMS = {"A13": "CAE+H behaves like CAE"}
 GROUP = ("dataset", "activation")
 OBJECTIVES = ("cae", "cae-h")
 ACTIVATIONS = ("relu", "sigmoid")

@@ -6,7 +6,7 @@ from experiments.curves import collect, needed, over_epochs
 from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
 
-CLAIMS = ()
+CLAIMS = {}
 
 
 def runs(plan: Plan) -> list[RunSpec]:

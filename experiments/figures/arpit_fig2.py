@@ -9,7 +9,7 @@ from experiments.figures.arpit_fig1 import OBJECTIVES
 from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
 
-CLAIMS = ("A2",)
+CLAIMS = {"A2": "ReLU, free rows: CAE and mDAE depend on the data, DAE stays active"}
 
 
 def runs(plan: Plan) -> list[RunSpec]:

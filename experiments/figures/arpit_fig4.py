@@ -9,7 +9,7 @@ from experiments.figures.arpit_fig1 import OBJECTIVES
 from experiments.protocol import Plan
 from experiments.runs import RunSpec
 
-CLAIMS = ("A4",)
+CLAIMS = {"A4": "sigmoid, unit rows: all four decreasing"}
 
 
 def runs(plan: Plan) -> list[RunSpec]:

@@ -6,11 +6,11 @@ from aesparse.errors import InputError
 from experiments import claims, style
 from experiments.claims import Verdict
 from experiments.criteria import Curve, classify, decreasing
-from experiments.curves import collect, needed, only
+from experiments.curves import collect, needed, only, spread
 from experiments.protocol import DATA, RATES, STRENGTHS, Plan
 from experiments.runs import RunSpec
 
-CLAIMS = ("A3, rates and batches",)
+CLAIMS = {"A3, rates and batches": "A3 at other learning rates and batch sizes"}
 SCALES = ("reduced",)
 OBJECTIVES = ("dae", "cae", "mdae", "sae", "edae")
 BATCHES = (25, 200)  # besides the protocol's
@@ -19,19 +19,18 @@ _BATCH_LINES = ((0, (1, 1)), "-", (0, (5, 2)))
 
 
 def runs(plan: Plan) -> list[RunSpec]:
-    """Five objectives at every rate, eDAE at every batch size; unit rows, seed 0."""
+    """Five objectives at every rate, eDAE at every batch size; unit rows."""
     if plan.learning_rate is not None:
         raise InputError(
             f"--learning-rate {plan.learning_rate:g} is given, but arpit-rates goes through "
             f"{', '.join(map(str, RATES))} itself; leave the option out."
         )
-    one = plan._replace(seeds=1)
     swept = [
         spec
         for rate in RATES
-        for spec in needed(one._replace(learning_rate=rate), OBJECTIVES, "relu", "unit")
+        for spec in needed(plan._replace(learning_rate=rate), OBJECTIVES, "relu", "unit")
     ]
-    own = needed(one, ("edae",), "relu", "unit")
+    own = needed(plan, ("edae",), "relu", "unit")
     batches = [spec._replace(batch_size=size) for size in BATCHES for spec in own]
     return list(dict.fromkeys([*swept, *own, *batches]))
 
@@ -83,7 +82,7 @@ def caption(found, plan: Plan) -> str:
     return (
         "Average activation fraction (thick) and dead units (thin) after "
         f"{scale.epochs} epochs against σ², ReLU, unit rows, at three learning rates; right: eDAE "
-        f"at three batch sizes. m = {scale.hidden}, N = {scale.samples}, one seed. "
+        f"at three batch sizes. m = {scale.hidden}, N = {scale.samples}, {spread(plan)}. "
         + (f"Flagged: {'; '.join(lost)}." if lost else "No cell was flagged.")
     )
 
@@ -94,35 +93,37 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     for curve in collect(found):
         if curve.objective == "edae":
             statement = f"eDAE decreasing, rate {curve.learning_rate:g}, batch {curve.batch_size}"
-            verdict = claims.decide(CLAIMS[0], statement, decreasing(curve), [curve])
-            numbers = f"{classify(curve)}; {verdict.numbers}"
-            decided.append(verdict._replace(numbers=numbers))
+            verdict = claims.decide("A3, rates and batches", statement, decreasing(curve), [curve])
+            if verdict.verdict != "inconclusive":
+                verdict = verdict._replace(numbers=f"{classify(curve)}; {verdict.numbers}")
+            decided.append(verdict)
     return decided
 
 
 def explain(found, verdict: Verdict) -> list[str]:
     """What the curve does instead, and after how many updates."""
     told = []
-    for spec, run in found.items():
-        named = f"rate {spec.learning_rate:g}, batch {spec.batch_size}"
-        if spec.objective == "edae" and verdict.statement.endswith(f", {named}"):
-            plain = found[spec.baseline]
-            well = run["flagged_epoch"].values < 0
-            if not well.any():
-                return ["Every cell is flagged."]
-            fraction, dead = run["activation_fraction"].values, run["dead_fraction"].values
-            strengths, fraction = np.array(spec.strengths)[well], fraction[well]
-            lowest = int(np.argmin(fraction))
-            updates = spec.epochs * (spec.samples // spec.batch_size)
-            lost = ", ".join(f"σ² = {s:g}" for s in np.array(spec.strengths)[~well])
-            told.append(
-                f"After {updates:,} updates the fraction is lowest, {fraction[lowest]:.3f}, at "
-                f"σ² = {strengths[lowest]:g} and {fraction[-1]:.3f} at {strengths[-1]:g}, with at "
-                f"most {dead[well].max():.1%} of the units dead, more than {_MOSTLY_DEAD:.0%} in "
-                f"{np.sum(dead[well] > _MOSTLY_DEAD)} of {well.sum()} cells; flagged: "
-                f"{lost or 'none'}. "
-                f"The unregularized model ends at {float(plain['activation_fraction'][0]):.3f} "
-                f"with {float(plain['dead_fraction'][0]):.1%} dead"
-                + (", flagged itself." if plain["flagged_epoch"].values[0] >= 0 else ".")
-            )
+    for curve in collect(found):
+        named = f"rate {curve.learning_rate:g}, batch {curve.batch_size}"
+        if curve.objective == "edae" and verdict.statement.endswith(f", {named}"):
+            told.append(_course(curve, next(s.epochs for s in found)))
     return told
+
+
+def _course(curve: Curve, epochs: int) -> str:
+    """Of the cells with a strength: the lowest fraction, the last one and how many units die."""
+    well, strengths, mean = ~curve.flagged[:, 1:], curve.strengths[1:], curve.mean[1:]
+    if not well.any():
+        return "Every cell is flagged."
+    lowest, last = int(np.nanargmin(mean)), int(np.flatnonzero(np.isfinite(mean))[-1])
+    dead, updates = curve.dead[:, 1:][well], epochs * (curve.samples // curve.batch_size)
+    lost = ", ".join(f"σ² = {s:g}" for s in strengths[~well.all(axis=0)])
+    plain, flagged = curve.fraction[:, 0], curve.flagged[:, 0]
+    return (
+        f"After {updates:,} updates the fraction is lowest, {mean[lowest]:.3f}, at σ² = "
+        f"{strengths[lowest]:g} and {mean[last]:.3f} at {strengths[last]:g}, with at most "
+        f"{dead.max():.1%} of the units dead, more than {_MOSTLY_DEAD:.0%} in "
+        f"{np.sum(dead > _MOSTLY_DEAD)} of {well.sum()} cells; flagged: {lost or 'none'}. The "
+        f"unregularized model ends at {plain.mean():.3f} with {curve.dead[:, 0].mean():.1%} dead"
+        + (f", flagged with {flagged.sum()} of {len(flagged)} seeds." if flagged.any() else ".")
+    )

@@ -14,7 +14,7 @@ from experiments.curves import collect, needed
 from experiments.protocol import DATA, STRENGTHS, Plan
 from experiments.runs import RunSpec
 
-CLAIMS = ("audit",)
+CLAIMS = {"audit": "what the audit predicts of a pair happens"}
 SCALES = ("quick",)
 DATASET = "digits"
 ACTIVATIONS = ("relu", "softplus", "sigmoid", "gelu", "elu+1", "hard-sigmoid")

@@ -8,7 +8,7 @@ from experiments.criteria import Criterion, rank_correlation
 from experiments.protocol import DATA, Plan, title
 from experiments.studies import Study
 
-CLAIMS = ("deep",)
+CLAIMS = {"deep": "the Jacobian's estimate is right, the penalty falls with its strength"}
 SCALES = ("quick",)
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 LAYERS = (48, 32)

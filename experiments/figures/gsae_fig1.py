@@ -10,7 +10,7 @@ from experiments.criteria import Criterion
 from experiments.protocol import DATA, Plan, title
 from experiments.studies import Study
 
-CLAIMS = ("G1", "G3")
+CLAIMS = {"G1": "GSAE's modified backpropagation is the gradient", "G3": "filters similar to PCA"}
 SCALES = ("quick", "reduced")
 EXACT = 1e-10  # G1: relative difference to jax.grad in float64
 PERCENTILE = 5  # G3: of the mean principal angle of random subspaces; similar is below it

@@ -9,7 +9,7 @@ from experiments.claims import Verdict
 from experiments.protocol import DATA, Plan, title
 from experiments.studies import Study
 
-CLAIMS = ("G2",)
+CLAIMS = {"G2": "a linear auto-encoder finds the PCA subspace"}
 SCALES = ("quick", "reduced")
 ANGLE = 0.01  # G2: largest principal angle in rad
 

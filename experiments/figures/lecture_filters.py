@@ -9,7 +9,7 @@ from experiments.lecture import options, train
 from experiments.protocol import DATA, Plan, title
 from experiments.studies import Study
 
-CLAIMS = ("L3",)
+CLAIMS = {"L3": "masking widens filters"}
 SCALES = ("quick", "reduced")
 MASKED = (0.0, 0.25, 0.5)  # L3: q of the slides; 0 is the plain auto-encoder
 VARIANCE = 1.0  # of the slide's Gaussian noise, x + N(0, 1)

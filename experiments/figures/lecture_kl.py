@@ -7,7 +7,7 @@ from experiments.criteria import Criterion
 from experiments.protocol import Plan
 from experiments.studies import Study
 
-CLAIMS = ("L1", "L2")
+CLAIMS = {"L1": "KL is smallest at the target", "L2": "a unit is excited most along its own row"}
 SCALES = ("quick",)
 DRAWN = 0.2  # the slide's ρ
 NEAREST = 1e-6  # L1: |minimizer − ρ| of a search that needs no gradient

@@ -9,7 +9,7 @@ from experiments.lecture import options, train
 from experiments.protocol import DATA, Plan, title
 from experiments.studies import Study
 
-CLAIMS = ("L5",)
+CLAIMS = {"L5": "weight decay, tied weights and CAE reduce over-fitting"}
 SCALES = ("quick", "reduced")
 # Data, hidden units, samples, epochs, batch size, learning rate, digits of each held-out half,
 # seeds (L5 asks for 5). The rate is the one of 0.001, 0.002 and 0.004 with the plain model's

@@ -7,7 +7,11 @@ from experiments.criteria import Criterion, over_seeds
 from experiments.protocol import Plan
 from experiments.studies import Study
 
-CLAIMS = ("S1", "S2", "S7")
+CLAIMS = {
+    "S1": "f_c from f alone",
+    "S2": "saturation and ℓ1 are one for shrink units",
+    "S7": "saturated linear: CAE's penalty has no slope",
+}
 SCALES = ("quick",)
 CLOSED_FORM = 1e-6  # S1: largest deviation of f_c from its closed form
 ROUNDING = 1e-10  # S2: relative difference that rounding explains in float64, the guard's limit

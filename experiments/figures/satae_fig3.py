@@ -10,7 +10,10 @@ from experiments.plane import curve, energy, path, toy
 from experiments.protocol import Plan
 from experiments.studies import Study
 
-CLAIMS = ("S3", "S8")
+CLAIMS = {
+    "S3": "the penalty shrinks the region of low energy",
+    "S8": "outside the linear region energy grows quadratically",
+}
 SCALES = ("quick",)
 SLOPE, TOLERANCE = 2.0, 0.1  # S8: log–log slope of the energy outside the linear region
 _WELL = 1e-4  # a linear region with at most this energy at its edge is reconstructed

@@ -7,7 +7,7 @@ from experiments.criteria import Criterion
 from experiments.protocol import Plan
 from experiments.studies import Study
 
-CLAIMS = ("S6",)
+CLAIMS = {"S6": "f_c of a non-monotone f plateaus at extrema"}
 SCALES = ("quick",)
 PLATEAU = 0.1  # S6: |f_c'| at an interior extremum of f, as a share of its maximum
 SCALES_OF_W = (0.3, 1.0, 3.0)  # s of w(l) = exp(−l/s)/s; SATAE leaves w open
