@@ -165,13 +165,16 @@ def stays_above(curve: Curve, level: float) -> list[Criterion]:
 
 
 def sparser_alive(a: Curve, b: Curve) -> list[Criterion]:
-    """Where almost no units are dead, the first curve reaches the lower fraction."""
+    """Where almost no units are dead, the first curve reaches the lower fraction.
+
+    A curve without such a strength reaches no fraction below 1.
+    """
 
     def gap(seeds: np.ndarray) -> float:
         lowest = []
         for curve in (a.of_seeds(seeds), b.of_seeds(seeds)):
             alive = _mean(np.where(curve.flagged, np.nan, curve.dead)) <= DEAD
-            lowest.append(float(np.min(curve.mean[alive], initial=np.inf)))
+            lowest.append(np.min(curve.mean[alive], initial=1.0))
         return lowest[1] - lowest[0]
 
     name = f"lower where at most {DEAD:.0%} are dead on {a.samples:,} samples by"

@@ -174,7 +174,7 @@ def _train_one(label: str, spec: RunSpec | Study, store: RunStore, data: dict, p
 
 
 def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict]:
-    """A figure's verdicts: for each data set, then across them; "not run" where runs miss.
+    """A figure's verdicts, if any: for each data set, across them; "not run" where runs miss.
 
     `found` has None for a run that is not stored. A figure whose claims need less than all of a
     data set's runs names in `GROUP` the fields of a spec that tell them apart.
@@ -184,7 +184,7 @@ def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict
         groups.setdefault(group(figure, spec), {})[spec] = run
     _require_same_data({spec: run for spec, run in found.items() if run is not None})
     verdicts = []
-    for (dataset, *others), runs in groups.items():
+    for (dataset, *others), runs in groups.items() if hasattr(figure, "verdicts") else ():
         stored = sum(run is not None for run in runs.values())
         if stored == len(runs):
             verdicts += figure.verdicts(runs, dataset)

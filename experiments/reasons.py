@@ -44,19 +44,19 @@ def reasons(
     others += [
         (
             f"At learning rate {rate:g}",
-            [plan._replace(learning_rate=rate, seeds=n) for n in (plan.seeds, 1)],
+            [plan._replace(learning_rate=rate, seeds=n) for n in range(plan.seeds, 0, -1)],
         )
         for rate in RATES
         if verdict.dataset in DATA and rate != DATA[verdict.dataset].learning_rate
     ]
     told = [(what, _first(out, figure, plans, verdict)) for what, plans in others]
-    return (*own, *(f"{what}: {found}." for what, found in told if found))
+    return (*own, *(f"{what}: {v.verdict}, {v.numbers}." for what, v in told if v is not None))
 
 
-def _first(out: Path, figure: ModuleType, plans: list[Plan], verdict: Verdict) -> str:
-    """The verdict by the first of the plans that can decide it, with its numbers; or nothing."""
-    found = (_elsewhere(out, figure, plan, verdict) for plan in plans)
-    return next((f"{v.verdict}, {v.numbers}" for v in found if v is not None), "")
+def _first(out: Path, figure: ModuleType, plans: list[Plan], verdict: Verdict) -> Verdict | None:
+    """The verdict on the same statement by the first of the plans that can decide it."""
+    others = (_elsewhere(out, figure, plan, verdict) for plan in plans)
+    return next((other for other in others if other is not None), None)
 
 
 def _elsewhere(out: Path, figure: ModuleType, plan: Plan, verdict: Verdict) -> Verdict | None:

@@ -16,7 +16,7 @@ from experiments.runs import RunStore
 
 __all__ = ["collect_verdicts", "lines", "overview", "summary", "table", "write_between_markers"]
 
-_WORST_FIRST = ("fails", "inconclusive", "not run", "holds")
+_NOT_HOLDING = ("fails", "inconclusive", "not run")
 MARKERS = ("<!-- verdicts: written by `python -m experiments verdicts` -->", "<!-- /verdicts -->")
 
 
@@ -70,7 +70,7 @@ def summary(found: list[tuple[str, str, Verdict]]) -> str:
 def overview(found: list[tuple[str, str, Verdict]]) -> list[tuple[str, ...]]:
     """Rows of cells, a head first: each claim as a whole, a column per scale that decides any.
 
-    On a data set a claim is what the worst of its statements is.
+    On a data set a claim holds if all of its statements do; else it is told how many do not.
     """
     columns = [scale for scale in reversed(SCALES) if any(scale == s for s, _, _ in found)]
     said: dict[str, dict[str, None]] = {}
@@ -91,10 +91,11 @@ def overview(found: list[tuple[str, str, Verdict]]) -> list[tuple[str, ...]]:
 
 
 def _as_whole(dataset: str, verdicts: list[str]) -> str:
-    worst = next(name for name in _WORST_FIRST if name in verdicts)
-    count, total = verdicts.count(worst), len(verdicts)
-    where = f"{title(dataset)}: " if dataset else ""
-    return f"{where}{worst}" + (f" in {count} of {total}" if count < total else "")
+    where, counts = f"{title(dataset)}: " if dataset else "", Counter(verdicts)
+    if len(counts) == 1:
+        return where + verdicts[0]
+    told = [f"{name} in {counts[name]}" for name in _NOT_HOLDING if name in counts]
+    return f"{where}{', '.join(told)} of {len(verdicts)}"
 
 
 def table(found: list[tuple[str, str, Verdict]]) -> str:

@@ -1,11 +1,11 @@
 """The figures by discovery: their modules, scales, plans, and what is stored of their runs.
 
-A figure's module has `CLAIMS` (what each says, briefly), `runs(plan)`, `draw(found, plan)`,
-`caption(found, plan)` and `verdicts(found, dataset)`, and `compute(study, dataset)` if its runs are
-studies. It may have `SCALES` (those it is made for), `GROUP` (what tells apart the runs whose
-claims are decided together), `joint(found)` (verdicts across the data sets), `also(plan)` (runs
-that count where they are stored), `explain(found, verdict)` (why a claim does not hold) and
-`further(plan)` (runs that only `explain` sees, where they are stored).
+A figure's module has `CLAIMS` (what each says, briefly), `runs(plan)`, `draw(found, plan)` and
+`caption(found, plan)`, and `compute(study, dataset)` if its runs are studies. It may have `SCALES`
+(those it is made for), `verdicts(found, dataset)`, `GROUP` (what tells apart the runs whose claims
+are decided together), `joint(found)` (verdicts across the data sets), `also(plan)` (runs that count
+where they are stored), `explain(found, verdict)` (why a claim does not hold) and `further(plan)`
+(runs that only `explain` sees, where they are stored).
 """
 
 import importlib

@@ -152,8 +152,17 @@ def test_how_sparse_a_curve_gets_alive_is_asked_of_the_mean_over_seeds():
     (found,) = criteria.sparser_alive(dying, level)
     assert found.value == pytest.approx(LEVEL[0] - alive)
     assert found.interval[1] == pytest.approx(LEVEL[0] - FALLING.min())  # resampled thrice
+
+
+def test_a_curve_that_lives_nowhere_reaches_no_lower_fraction():
+    level, falling = curve(LEVEL), curve(FALLING)
     nowhere = level._replace(dead=np.ones_like(level.dead))
-    assert verdict(criteria.sparser_alive(nowhere, nowhere), level) == "inconclusive"
+    assert verdict(criteria.sparser_alive(nowhere, level), level) == "fails"
+    assert verdict(criteria.sparser_alive(level, nowhere), level) == "holds"
+    assert verdict(criteria.sparser_alive(nowhere, nowhere), level) == "fails"
+    # One seed's dead units, drawn twice or thrice, leave no strength alive: 7 of 27 resamples.
+    risky = falling._replace(dead=np.repeat([[0.0], [0.0], [0.027]], 12, axis=1))
+    assert verdict(criteria.sparser_alive(risky, level), level) == "inconclusive"
 
 
 def test_rank_correlation_over_cells_leaves_flagged_ones_out():

@@ -326,7 +326,9 @@ def test_the_table_of_verdicts_is_what_the_stored_runs_say():
     page = (ROOT / "figures" / "index.html").read_text()
     assert summary(found) in page
     for cells in overview(found):
-        assert all(f">{html.escape(cell)}</t" in page for cell in cells), cells
+        tag = "th" if cells[0] == "claim" else "td"
+        row = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+        assert f"<tr>{row}</tr>" in page
     for scale, _, v in found:
         row = (scale, protocol.title(v.dataset), v.statement, v.numbers)
         told = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)

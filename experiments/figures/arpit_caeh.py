@@ -8,7 +8,7 @@ from aesparse.objectives import HESSIAN_RATIO, HESSIAN_SIGMA
 from experiments import claims, style
 from experiments.claims import Verdict
 from experiments.criteria import classify
-from experiments.curves import collect, needed, only
+from experiments.curves import collect, needed, only, spread
 from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
 
@@ -52,13 +52,12 @@ def caption(found, plan: Plan) -> str:
         f"{DATA[c.dataset].title} {_NAMES[c.activation]} {style.label(c.objective)} {classify(c)}"
         for c in collect(found)
     ]
-    seeds = f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
     return (
         scale.caveat + "Average activation fraction (thick) and dead units (thin) of "
         "CAE and of CAE+H, which adds γ E‖J(x) − J(x + ε)‖² with noise of standard deviation "
         f"{HESSIAN_SIGMA:g} and γ = {HESSIAN_RATIO:g} λ; rows of unit length, m = {scale.hidden}, "
         f"N = {scale.samples}, {scale.epochs} epochs, learning rate "
-        f"{', '.join(f'{title} {rate}' for title, rate in rates.items())}; {seeds}. "
+        f"{', '.join(f'{title} {rate}' for title, rate in rates.items())}; {spread(plan)}. "
         f"Classes: {'; '.join(classes)}. ReLU's slopes are constant in pieces, so the gradients of "
         "both terms only point along the rows, which unit rows remove: those curves are flat by "
         "construction."

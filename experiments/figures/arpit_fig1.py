@@ -12,7 +12,7 @@ from experiments.protocol import Plan
 from experiments.runs import RunSpec
 
 CLAIMS = {
-    "A1": "ReLU, unit rows: CAE and mDAE flat and alike, DAE and SAE decreasing",
+    "A1": "ReLU, unit rows: CAE and mDAE flat and alike, DAE and SAE decreasing, DAE alive",
     "A12": "DAE sparser than mDAE",
 }
 OBJECTIVES = ("dae", "cae", "mdae", "sae")
@@ -58,9 +58,10 @@ def explain(found, verdict: Verdict) -> list[str]:
         for k, (s, i) in enumerate(zip(dae.strengths, beyond.argmax(axis=0), strict=True))
         if beyond[i, k] > 0
     ]
+    more = f"; of those with more, above {criteria.SPARSE}, the worst seed's at each strength: "
     return [
-        f"Of the cells with at most {criteria.DEAD:.0%} dead units {sparsest}; of those with more, "
-        f"above {criteria.SPARSE}, the worst seed's at each strength: {', '.join(worst)}."
+        f"Of the cells with at most {criteria.DEAD:.0%} dead units {sparsest}"
+        + (f"{more}{', '.join(worst)}." if worst else f"; none above {criteria.SPARSE} has more.")
     ]
 
 

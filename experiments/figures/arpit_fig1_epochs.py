@@ -1,7 +1,6 @@
 """Arpit Figure 1, DAE on digit data: the curve over σ² and how it comes about over epochs."""
 
 from experiments import curves, style
-from experiments.claims import Verdict
 from experiments.curves import collect, needed, over_epochs
 from experiments.protocol import DATA, Plan
 from experiments.runs import RunSpec
@@ -35,8 +34,3 @@ def caption(found, plan: Plan) -> str:
         + " Right: the fraction over epochs (σ² at the lines' ends where they have room), seed 0, "
         "on 5,000 samples at most."
     )
-
-
-def verdicts(found, dataset: str) -> list[Verdict]:
-    """None of its own: Figure 1 decides A1."""
-    return []

@@ -26,11 +26,6 @@ def caption(found, plan: Plan) -> str:
     return curves.caption(found, plan)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
-    """A5 is about both data sets together."""
-    return []
-
-
 def explain(found, verdict: Verdict) -> list[str]:
     """The curves behind the classes."""
     return spans(found, verdict)

@@ -10,7 +10,8 @@ from experiments.curves import collect, needed, only, spread
 from experiments.protocol import DATA, RATES, STRENGTHS, Plan
 from experiments.runs import RunSpec
 
-CLAIMS = {"A3, rates and batches": "A3 at other learning rates and batch sizes"}
+_CLAIM = "A3, rates and batches"
+CLAIMS = {_CLAIM: "A3 at three learning rates and three batch sizes"}
 SCALES = ("reduced",)
 OBJECTIVES = ("dae", "cae", "mdae", "sae", "edae")
 BATCHES = (25, 200)  # besides the protocol's
@@ -88,14 +89,17 @@ def caption(found, plan: Plan) -> str:
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
-    """A3 away from the protocol's rate and batch size: is eDAE decreasing everywhere?"""
+    """A3 at every rate and batch size: is eDAE decreasing everywhere?"""
     decided = []
     for curve in collect(found):
         if curve.objective == "edae":
             statement = f"eDAE decreasing, rate {curve.learning_rate:g}, batch {curve.batch_size}"
-            verdict = claims.decide("A3, rates and batches", statement, decreasing(curve), [curve])
-            if verdict.verdict != "inconclusive":
-                verdict = verdict._replace(numbers=f"{classify(curve)}; {verdict.numbers}")
+            verdict, kind = (
+                claims.decide(_CLAIM, statement, decreasing(curve), [curve]),
+                classify(curve),
+            )
+            if kind != "inconclusive":
+                verdict = verdict._replace(numbers=f"{kind}; {verdict.numbers}")
             decided.append(verdict)
     return decided
 
@@ -111,19 +115,23 @@ def explain(found, verdict: Verdict) -> list[str]:
 
 
 def _course(curve: Curve, epochs: int) -> str:
-    """Of the cells with a strength: the lowest fraction, the last one and how many units die."""
+    """The lowest and the last fraction, how many units die, and where the curve begins."""
     well, strengths, mean = ~curve.flagged[:, 1:], curve.strengths[1:], curve.mean[1:]
     if not well.any():
         return "Every cell is flagged."
     lowest, last = int(np.nanargmin(mean)), int(np.flatnonzero(np.isfinite(mean))[-1])
     dead, updates = curve.dead[:, 1:][well], epochs * (curve.samples // curve.batch_size)
-    lost = ", ".join(f"σ² = {s:g}" for s in strengths[~well.all(axis=0)])
-    plain, flagged = curve.fraction[:, 0], curve.flagged[:, 0]
+    lost = ", ".join(f"{s:g}" for s in strengths[~well.all(axis=0)])
+    flagged = curve.flagged[:, 0]
+    most = curve.dead[~flagged, 0].max(initial=0)
+    begins = f"ends at {curve.mean[0]:.3f} with at most {most:.1%} dead"
     return (
-        f"After {updates:,} updates the fraction is lowest, {mean[lowest]:.3f}, at σ² = "
-        f"{strengths[lowest]:g} and {mean[last]:.3f} at {strengths[last]:g}, with at most "
-        f"{dead.max():.1%} of the units dead, more than {_MOSTLY_DEAD:.0%} in "
-        f"{np.sum(dead > _MOSTLY_DEAD)} of {well.sum()} cells; flagged: {lost or 'none'}. The "
-        f"unregularized model ends at {plain.mean():.3f} with {curve.dead[:, 0].mean():.1%} dead"
-        + (f", flagged with {flagged.sum()} of {len(flagged)} seeds." if flagged.any() else ".")
+        f"After {updates:,} updates the fraction, a mean over the seeds that are not flagged, is "
+        f"lowest, {mean[lowest]:.3f}, at σ² = {strengths[lowest]:g} and {mean[last]:.3f} at "
+        f"{strengths[last]:g}, with at most {dead.max():.1%} of the units dead, more than "
+        f"{_MOSTLY_DEAD:.0%} in {np.sum(dead > _MOSTLY_DEAD)} of {well.sum()} cells; "
+        + (f"{np.sum(~well)} cells are flagged, at σ² = {lost}. " if lost else "none is flagged. ")
+        + "The unregularized model "
+        + (begins if not flagged.all() else "is lost")
+        + (f"; flagged with {flagged.sum()} of {len(flagged)} seeds." if flagged.any() else ".")
     )

@@ -9,7 +9,8 @@ from experiments.figures import arpit_fig1
 from experiments.protocol import RATES, Plan
 from experiments.runs import RunSpec
 
-CLAIMS = {"A1, rescaled": "A1 with rows rescaled only"}
+_CLAIM = "A1, rescaled"
+CLAIMS = {_CLAIM: "A1 with rows rescaled only"}
 CONSTRAINT = "unit-rescale"
 RADIAL = {"cae": 2, "mdae": 4}  # the gradient of s'²‖W‖² and s'²‖W‖⁴ along a unit row, by s'²
 
@@ -100,4 +101,4 @@ def _end(found, objective: str) -> str:
 
 def verdicts(found, dataset: str) -> list[Verdict]:
     """A1 under the other reading of the length constraint."""
-    return arpit_fig1.statements("A1, rescaled", dataset, collect(found))
+    return arpit_fig1.statements(_CLAIM, dataset, collect(found))

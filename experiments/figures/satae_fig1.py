@@ -8,9 +8,9 @@ from experiments.protocol import Plan
 from experiments.studies import Study
 
 CLAIMS = {
-    "S1": "f_c from f alone",
+    "S1": "f_c from f alone equals its closed forms",
     "S2": "saturation and ℓ1 are one for shrink units",
-    "S7": "saturated linear: CAE's penalty has no slope",
+    "S7": "saturated linear: f_c has a slope inside, CAE's penalty none",
 }
 SCALES = ("quick",)
 CLOSED_FORM = 1e-6  # S1: largest deviation of f_c from its closed form

@@ -10,7 +10,7 @@ from experiments.plane import FINE, SIDE, curve, path, toy
 from experiments.protocol import Plan
 from experiments.studies import Study
 
-CLAIMS = {"S3": "the penalty shrinks the region of low energy"}
+CLAIMS = {"S3": "the penalty halves the area of low energy and keeps the curve's low"}
 SCALES = ("quick",)
 AREA_RATIO = 0.5  # S3: area of low energy with the penalty over that without it, at most
 ERROR_RATIO = 2.0  # S3: mean energy on the curve with the penalty over that without it, at most

@@ -11,7 +11,7 @@ from experiments.protocol import Plan
 from experiments.studies import Study
 
 CLAIMS = {
-    "S3": "the penalty shrinks the region of low energy",
+    "S3": "the penalty halves the area of low energy and keeps the curve's low",
     "S8": "outside the linear region energy grows quadratically",
 }
 SCALES = ("quick",)

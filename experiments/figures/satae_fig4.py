@@ -9,7 +9,7 @@ from experiments.protocol import Plan, title
 from experiments.studies import Study
 
 CLAIMS = {
-    "S4": "filters more local at small penalties; binary data",
+    "S4": "filters more local at small penalties; on binary data no penalty is needed",
     "S8": "activity falls and saturation rises with the penalty",
 }
 SCALES = ("quick", "reduced")
