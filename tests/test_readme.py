@@ -325,6 +325,7 @@ def test_what_came_out_is_told_as_the_table_has_it():
             for f in (min, max)
         ],
     }
+    assert measured("holds", "first − last", "A4", "reduced", "CIFAR.*", "SAE .*")
     assert {re.search(r"\((A\d+)", t).group(1): re.findall(NUMBER, t) for t in told} == expected
 
 

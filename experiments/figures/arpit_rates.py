@@ -94,11 +94,8 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     for curve in collect(found):
         if curve.objective == "edae":
             statement = f"eDAE decreasing, rate {curve.learning_rate:g}, batch {curve.batch_size}"
-            verdict, kind = (
-                claims.decide(_CLAIM, statement, decreasing(curve), [curve]),
-                classify(curve),
-            )
-            if kind != "inconclusive":
+            verdict = claims.decide(_CLAIM, statement, decreasing(curve), [curve])
+            if (kind := classify(curve)) != "inconclusive":
                 verdict = verdict._replace(numbers=f"{kind}; {verdict.numbers}")
             decided.append(verdict)
     return decided
@@ -115,7 +112,7 @@ def explain(found, verdict: Verdict) -> list[str]:
 
 
 def _course(curve: Curve, epochs: int) -> str:
-    """The lowest and the last fraction, how many units die, and where the curve begins."""
+    """The lowest and the last fraction, how many units die, how the unregularized model ends."""
     well, strengths, mean = ~curve.flagged[:, 1:], curve.strengths[1:], curve.mean[1:]
     if not well.any():
         return "Every cell is flagged."

@@ -9,7 +9,7 @@ from experiments.claims import Verdict
 from experiments.protocol import DATA, MOMENTUM, Plan, title
 from experiments.studies import Study
 
-CLAIMS = {"codes": "an encoder costs in eq. 2's own loss"}  # no claim of a paper
+CLAIMS = {"codes": "an encoder's codes cost more in eq. 2"}  # no claim of a paper
 SCALES = ("quick", "reduced")
 
 STRENGTHS = (0.1, 0.3, 1.0, 3.0)
