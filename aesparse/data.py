@@ -27,6 +27,7 @@ __all__ = [
 
 _PATCH, _GREY_PATCH = 8, 12  # Arpit section 3: 8×8 colour crops; SATAE Figure 4: 12×12 grey ones
 _INK = 0.5  # above it a pixel of binary digits is 1
+_ROUNDINGS = 4  # a column whose entries differ by at most so many is constant
 _HELDOUT = 0.2  # of the embedded digits
 _MNIST_TRAIN = 50_000  # the rest of the 60,000 training digits is held out
 
@@ -52,7 +53,7 @@ class Affine(NamedTuple):
 
     def __call__(self, X: Float[np.ndarray, "N n"]) -> Float[np.ndarray, "N k"]:
         """Transforms rows, in the precision of the data; `InputError` for others than its own."""
-        X, n = np.asarray(X), len(self.mean)
+        X, n = _as_array(X, "The rows to transform"), len(self.mean)
         if X.ndim != 2 or X.shape[1] != n or X.dtype.kind != "f":
             raise InputError(
                 f"The rows to transform are {X.dtype} of shape {X.shape}; expected floating-point "
@@ -63,14 +64,30 @@ class Affine(NamedTuple):
         return moved.astype(X.dtype)
 
 
-def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
-    """`X` if it is a finite floating [N, n] with at least one sample and input."""
+def _as_array(X: ArrayLike, what: str) -> np.ndarray:
+    """`X` as NumPy's array; `InputError` where entries are masked or it is none of numbers."""
+    if np.ma.isMaskedArray(X):
+        raise InputError(
+            f"{what} is a masked array, whose mask would be lost; expected an array [N, n]. Fill "
+            "the masked entries or drop their rows first."
+        )
     try:
-        X = np.asarray(X)
+        return np.asarray(X)
     except ValueError:
         raise InputError(
             f"{what} is a {type(X).__name__}; expected an array [N, n], such as a Dataset's train."
         ) from None
+    except Exception as error:  # other libraries' arrays refuse with exceptions of their own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{what} is a {type(X).__name__} that cannot be converted ({reason}); expected an "
+            "array [N, n], such as a Dataset's train."
+        ) from None
+
+
+def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
+    """`X` if it is a finite floating [N, n] with at least one sample and input."""
+    X = _as_array(X, what)
     if X.ndim != 2 or 0 in X.shape:
         raise InputError(
             f"{what} has shape {X.shape}; expected [N, n] with at least one sample and one "
@@ -94,13 +111,15 @@ def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
 def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
     """(x − mean)/(std + ε) per input over the training set `X` (Arpit section 3, footnote 2).
 
-    `InputError` for defective data, ε < 0, and constant columns at ε = 0.
+    `InputError` for defective data, ε < 0, and columns that are constant up to rounding at ε = 0.
     """
     X = check_matrix(X)
     if not (np.isfinite(epsilon) and epsilon >= 0):
         raise InputError(f"epsilon is {epsilon}; expected a finite number >= 0, such as 0.1.")
     spread = X.std(axis=0, dtype=np.float64) + epsilon
-    constant = np.flatnonzero(X.max(axis=0) == X.min(axis=0))
+    high, low = X.max(axis=0).astype(np.float64), X.min(axis=0).astype(np.float64)
+    rounding = _ROUNDINGS * np.finfo(X.dtype).eps * np.maximum(np.abs(high), np.abs(low))
+    constant = np.flatnonzero(high - low <= rounding)
     if len(constant) and epsilon == 0:
         raise InputError(
             f"The data has {len(constant)} constant columns, the first is {constant[0]}; with "

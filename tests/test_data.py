@@ -284,6 +284,29 @@ def test_constant_columns_need_an_epsilon(rng):
     assert np.abs(data.standardize(X, 0.1)(X)[:, 1]).max() < 1e-12
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_column_that_varies_by_rounding_is_constant(dtype, rng):
+    X = rng.normal(size=(50, 3)).astype(dtype)
+    X[:, 1] = 0.3
+    X[::10, 1] = np.nextafter(dtype(0.3), dtype(1))  # in float64 this is 0.1 + 0.2
+    with pytest.raises(InputError, match="1 constant column"):
+        data.standardize(X)
+    rounding = np.finfo(dtype).eps
+    np.testing.assert_allclose(data.standardize(X, 1.0)(X)[:, 1], 0, atol=10 * rounding)
+    X[0, 1] *= 1 + 1e3 * rounding  # more than rounding
+    assert np.std(data.standardize(X)(X)[:, 1]) == pytest.approx(1, rel=0.01)
+
+
+def test_masked_arrays_are_refused(rng):
+    X = np.ma.masked_array(rng.normal(size=(20, 4)), mask=False)
+    X[3, 2] = 9999.0
+    X[3, 2] = np.ma.masked
+    scaler = data.standardize(X.filled(0.0))
+    for use in (data.standardize, data.whiten, data.check_matrix, scaler):
+        with pytest.raises(InputError, match="masked"):
+            use(X)
+
+
 @pytest.mark.parametrize("epsilon", [-0.5, np.nan, np.inf])
 def test_an_epsilon_that_is_no_offset_is_refused(epsilon, rng):
     with pytest.raises(InputError, match=r"epsilon is .*expected a finite number >= 0"):

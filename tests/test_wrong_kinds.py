@@ -52,6 +52,11 @@ def unsummed(x, z):
     return (x - z) ** 2
 
 
+class Tensor:
+    def __array__(self, *_, **__):
+        raise RuntimeError("it requires grad.\\nUse detach()")
+
+
 decay = ("decay", lambda params, x, *, activation: jnp.sum(params.weight**2))
 mixing, undefined = Activation(jnp.max), Activation(jnp.log)
 CASES = {
@@ -87,6 +92,11 @@ CASES = {
     "result audited": lambda: ae.audit("relu", "cae", X, params=fit()),
     "bytes transformed": lambda: scaler((X > 0).astype(np.uint8)),
     "columns transformed": lambda: scaler(X[:, :1]),
+    "tensor trained on": lambda: fit(X=Tensor()),
+    "tensor standardized": lambda: ae.data.standardize(Tensor()),
+    "tensor transformed": lambda: scaler(Tensor()),
+    "tensor audited": lambda: ae.audit("relu", "cae", Tensor()),
+    "masked array trained on": lambda: fit(X=np.ma.masked_less(X, 0)),
 }
 told = {}
 for name, case in CASES.items():
@@ -127,6 +137,11 @@ EXPECTED = {
     "result audited": "params are a GridResult; expected Params",
     "bytes transformed": "are uint8 of shape (20, 4); expected floating-point [N, 4]",
     "columns transformed": "are float32 of shape (20, 1); expected floating-point [N, 4]",
+    "tensor trained on": "(it requires grad. Use detach()); expected an array [N, n]",
+    "tensor standardized": "(it requires grad. Use detach()); expected an array [N, n]",
+    "tensor transformed": "(it requires grad. Use detach()); expected an array [N, n]",
+    "tensor audited": "(it requires grad. Use detach()); expected an array [N, n]",
+    "masked array trained on": "a masked array",
 }
 
 
