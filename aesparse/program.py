@@ -220,9 +220,35 @@ def _difference(program: Program, state: TrainState, arguments: tuple, number: i
     reference = program.one_step(*first_shard((state, *arguments)))
     copy = jax.tree.map(jnp.copy, state)  # the epoch donates its state
     compiled = program.epoch(copy, *arguments, np.int32(1))
-    return guard.compare(*map(_groups, (first_shard(compiled), reference)))
+    level = _level(reference, X)
+    return guard.compare(*(_groups(t, level) for t in (first_shard(compiled), reference)))
 
 
-def _groups(trained: tuple[TrainState, Mapping[str, Array | np.ndarray]]) -> dict:
+def _level(trained: tuple[TrainState, Mapping[str, Array | np.ndarray]], X) -> np.ndarray:
+    """What rounding in the loss is relative to, per model: E‖x‖², and the loss itself; [C].
+
+    The loss alone would not do: it is 0 where the reconstruction is perfect.
+    """
+    rows = np.asarray(first_shard(X))
+    power = np.einsum("ij,ij->", rows, rows, dtype=np.float64) / len(rows)
+    loss = np.nan_to_num(np.abs(np.float64(trained[1]["loss"])), nan=0.0, posinf=0.0)
+    return np.asarray(np.minimum(power + loss, np.finfo(X.dtype).max), X.dtype)
+
+
+def _groups(
+    trained: tuple[TrainState, Mapping[str, Array | np.ndarray]], level: np.ndarray
+) -> dict:
+    """The groups of the guard; `level` enters those that may hold nothing but rounding.
+
+    A gradient vanishes at a minimum, and on unit rows where it has no tangential part; it is
+    judged against the level per relative change of the parameters.
+    """
     state, losses = trained
-    return {"params": state.params, "optimizer": state.optimizer, "losses": losses}
+    leaves = jax.tree.leaves(state.params)
+    squares = [np.sum(np.float64(leaf).reshape(len(level), -1) ** 2, axis=-1) for leaf in leaves]
+    length = np.maximum(np.sqrt(sum(squares)), 1.0)
+    return {
+        "params": state.params,
+        "optimizer": {"state": state.optimizer, "level": (level / length).astype(level.dtype)},
+        "losses": {"parts": losses, "level": level},
+    }

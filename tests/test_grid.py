@@ -435,6 +435,27 @@ def test_the_guard_judges_a_small_leaf_against_the_whole_gradient():
         guard.compare(state(np.full((2, 3), np.nan, np.float32), zeros), whole)
 
 
+@pytest.mark.parametrize("name", ["ae", "dae", "cae"])
+def test_the_guard_takes_rounding_for_no_disagreement(name):
+    """One input, one unit row: the gradient has no tangential part, so momenta are rounding."""
+    fitted = fit(data(n=1), name=name, hidden=1, constraint="unit")
+    np.testing.assert_array_equal(np.abs(fitted.params.weight), 1.0)
+    assert fitted.guard <= guard.LIMITS["float32"]
+
+
+def test_the_guard_catches_a_wrong_small_gradient():
+    """A compiled gradient off by 1e-3 of E‖x‖²/‖W‖ where the right one is all rounding."""
+
+    def faulty(params, x, eps, strength):
+        loss, aux = objective("ae")(params, x, eps, strength)
+        compiled = isinstance(jnp.sum(x), jax.core.Tracer) and not jax.config.jax_disable_jit
+        return (loss + 1e-3 * jnp.sum(params.bias) if compiled else loss), aux
+
+    options = {"hidden": 1, "constraint": "unit", "learning_rate": 1e-6}
+    with pytest.raises(guard.NumericsError, match="optimizer"):
+        fit(data(n=1), objective=Objective(faulty, RELU), **options)
+
+
 # --- bad input ----------------------------------------------------------------------------
 
 
