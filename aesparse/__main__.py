@@ -12,7 +12,7 @@ import typer
 from aesparse import __version__
 from aesparse.errors import InputError, first_line
 from aesparse.files import replacing, require_writable
-from aesparse.process import prepare
+from aesparse.process import devices_named, prepare
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -158,7 +158,8 @@ def main() -> None:
     """Runs the command line; bad input ends with one sentence and exit status 2."""
     prepare()
     try:
-        app(prog_name="python -m aesparse")
+        with devices_named():
+            app(prog_name="python -m aesparse")
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

@@ -142,7 +142,7 @@ def bias_pressure(
     bound = bias_gradient_bound(params, error)
     if objective.error is not squared_error:
         bound = jnp.full_like(bound, jnp.nan)
-    met = jnp.where(jnp.isnan(bound), jnp.nan, gradient > bound)
+    met = jnp.where(jnp.isnan(bound), jnp.nan, jnp.asarray(gradient > bound, bound.dtype))
     return BiasPressure(jnp.mean(met), jnp.max(gradient / bound))
 
 

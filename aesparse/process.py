@@ -5,11 +5,14 @@ A library must not touch these global settings; a command owns its process.
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 
-__all__ = ["prepare"]
+from aesparse.errors import InputError
+
+__all__ = ["devices_named", "prepare"]
 
 
 def prepare() -> None:
@@ -27,6 +30,26 @@ def prepare() -> None:
     if jax.config.jax_num_cpu_devices < 1 and not chosen:
         with contextlib.suppress(RuntimeError):  # JAX is in use already: as many as it has
             jax.config.update("jax_num_cpu_devices", _cores())
+
+
+@contextlib.contextmanager
+def devices_named() -> Iterator[None]:
+    """A context in which JAX without the devices it was asked for gives an `InputError`.
+
+    They are looked for only after a failure: a command that needs none leaves them alone.
+    """
+    try:
+        yield
+    except (AssertionError, RuntimeError):
+        try:
+            jax.devices()
+        except (AssertionError, RuntimeError):
+            raise InputError(
+                f"JAX_PLATFORMS is '{jax.config.jax_platforms}', but JAX finds no such device "
+                "here; expected one that is present. Unset it, or install JAX for that device, "
+                "such as jax[cuda13]."
+            ) from None
+        raise
 
 
 def _cores() -> int:

@@ -127,4 +127,4 @@ def run_epoch(
         return state, jax.tree.map(jnp.add, totals, aux)
 
     state, totals = jax.lax.fori_loop(0, n_steps, body, (state, zeros))
-    return state, jax.tree.map(lambda total: total / n_steps, totals)
+    return state, jax.tree.map(lambda total: total / jnp.asarray(n_steps, total.dtype), totals)

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from aesparse.errors import InputError, unknown_name
 from aesparse.guard import NumericsError
-from aesparse.process import prepare
+from aesparse.process import devices_named, prepare
 from experiments import record, report, status
 from experiments.making import make
 from experiments.protocol import Plan, Shard
@@ -152,7 +152,8 @@ def main() -> None:
     prepare()
     before = {s: signal.signal(s, _stop) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        app(prog_name="python -m experiments")
+        with devices_named():
+            app(prog_name="python -m experiments")
     except (InputError, NumericsError) as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -342,6 +342,15 @@ def test_one_epoch_lowers_for_cpu_cuda_and_tpu():
     assert lowered.platforms == ("cpu", "cuda", "tpu")
 
 
+@pytest.mark.parametrize("name", ["dae", "cae", "edae", "dae2"])
+def test_strict_promotion_of_dtypes_changes_nothing(name):
+    usual = fit(name=name, activation="sigmoid")
+    with jax.numpy_dtype_promotion("strict"):
+        strict = fit(name=name, activation="sigmoid")
+    np.testing.assert_array_equal(strict.params.weight, usual.params.weight)
+    np.testing.assert_array_equal(strict.losses["loss"], usual.losses["loss"])
+
+
 # --- the numerics guard -------------------------------------------------------------------
 
 

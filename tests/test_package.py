@@ -1,6 +1,7 @@
 """The shape of the package: one direction of imports, and nothing heavy at start-up."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,14 @@ def test_everything_public_exists_and_has_a_docstring():
             value = getattr(module, public)
             if callable(value) and not hasattr(value, "__origin__"):
                 assert value.__doc__, f"{name}.{public}"
+
+
+def test_a_device_that_is_not_there_is_named_in_one_sentence():
+    code = [sys.executable, "-m", "aesparse", "plan"]
+    environment = {**os.environ, "JAX_PLATFORMS": "nowhere"}
+    ended = subprocess.run(
+        code, capture_output=True, text=True, cwd=PACKAGE.parent, env=environment
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("Error: JAX_PLATFORMS is 'nowhere'")
+    assert len(ended.stderr.splitlines()) == 1
