@@ -1,13 +1,13 @@
 """Runs: the unit of work, of storage and of restart.
 
 A run is one objective × data set × activation × constraint × seed over all strengths. It is
-stored as one small netCDF 3 file named by its resolved spec, written atomically, and used again
-only if its spec is the one asked for.
+stored as one small file (`experiments.stored`) named by its resolved spec, written atomically, and
+used again only if its checksum is right and its spec is the one asked for.
 """
 
 import contextlib
 import fcntl
-import hashlib
+import functools
 import json
 import os
 import shutil
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from aesparse.errors import InputError
 from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
+from experiments.stored import decode, encode, run_key
 
 __all__ = ["RunSpec", "RunStore", "parentage"]
 
@@ -45,6 +46,11 @@ class RunSpec(NamedTuple):
     cells_per_program: int | None = None
 
     @property
+    def kind(self) -> str:
+        """The kind of run that is stored."""
+        return "grid"
+
+    @property
     def json(self) -> str:
         """The spec as canonical JSON, less optional fields at their default.
 
@@ -61,9 +67,8 @@ class RunSpec(NamedTuple):
 
     @property
     def key(self) -> str:
-        """A file stem: readable parts, then a hash of the whole spec."""
-        parts = (self.dataset, self.objective, self.activation, self.constraint, f"s{self.seed}")
-        return "-".join((*parts, hashlib.sha256(self.json.encode()).hexdigest()[:10]))
+        """The name of the run: readable parts, then a hash of the whole spec."""
+        return run_key(self.kind, self.json)
 
 
 def parentage(run) -> dict:
@@ -79,23 +84,21 @@ class RunStore:
 
     def path(self, spec: RunSpec) -> Path:
         """Where the run of `spec` is or will be."""
-        return self.folder / f"{spec.key}.nc"
+        return self._file(spec.key)
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"{key}.nc.gz"
 
     def load(self, spec: RunSpec):
-        """The stored run as an `xarray.Dataset`, or None; `InputError` if it is another one."""
-        import xarray as xr
+        """The stored run as an `xarray.Dataset` of the caller's own, or None if there is none.
 
+        `InputError` if it is damaged, of a newer schema, or another run.
+        """
         path = self.path(spec)
         if not path.exists():
             return None
-        try:
-            run = xr.load_dataset(path, engine="scipy")
-            stored, _ = json.loads(run.attrs["spec"]), parentage(run)
-        except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
-            raise InputError(
-                f"{path} is not a readable run ({error}); delete it and repeat the command that "
-                "made it."
-            ) from None
+        run = _verified(path.read_bytes(), str(path)).copy(deep=True)
+        stored = json.loads(run.attrs["spec"])
         asked = json.loads(spec.json)
         names = sorted(stored.keys() | asked.keys())
         differing = [n for n in names if stored.get(n) != asked.get(n)]
@@ -111,9 +114,34 @@ class RunStore:
 
     def save(self, spec: RunSpec, run) -> None:
         """Writes a run, all or nothing; its checkpoints have then done their work."""
+        data = encode(run, spec.kind)
         with replacing(self.path(spec)) as temporary:
-            run.to_netcdf(temporary, engine="scipy")
+            temporary.write_bytes(data)
         self.forget(spec)
+
+    def adopt(self, name: str, data: bytes) -> bool:
+        """Stores a run that was encoded elsewhere under its name; call it inside `writing()`.
+
+        True if it is new, False if the very same run is stored already. `InputError` if `data` is
+        damaged or of a newer schema, if `name` is not the key of its spec, or if another run, or
+        a damaged one, is stored under that name; nothing is then changed.
+        """
+        given = decode(data, f"The run {name}").attrs
+        key = run_key(given["kind"], given["spec"])
+        if name != key:
+            raise InputError(f"The run {name} is {key} by its spec; take it from its source again.")
+        path = self._file(name)
+        if not path.exists():
+            with replacing(path) as temporary:
+                temporary.write_bytes(data)
+            return True
+        stored = decode(path.read_bytes(), str(path)).attrs
+        if stored["sha256"] != given["sha256"]:
+            raise InputError(
+                f"{path} is stored with other content (SHA-256 {stored['sha256'][:12]}… stored, "
+                f"{given['sha256'][:12]}… given); move it away to take the other one."
+            )
+        return False
 
     def discard(self, spec: RunSpec) -> None:
         """Deletes a run and its checkpoints."""
@@ -171,6 +199,12 @@ class RunStore:
                 stack.enter_context(_locked(self.folder / ".lock", shared=True))
                 stack.enter_context(_locked(self.folder / f".lock-{shard}"))
             yield
+
+
+@functools.lru_cache(maxsize=4096)
+def _verified(data: bytes, source: str):
+    """`decode`, once for the same bytes: several figures share a run."""
+    return decode(data, source)
 
 
 def _holder(path: Path) -> str | None:

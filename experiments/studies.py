@@ -4,12 +4,12 @@ A study is stored, found again and drawn like a run; its figure's module compute
 `compute(study, dataset)` for one data set and one seed.
 """
 
-import hashlib
 import json
 import time
 from types import ModuleType
 from typing import NamedTuple
 
+from experiments.stored import run_key
 from experiments.training import provenance
 
 __all__ = ["Study", "conduct"]
@@ -26,6 +26,11 @@ class Study(NamedTuple):
     work: float = 1e12  # beside `protocol.cost` of runs; decides their order alone
 
     @property
+    def kind(self) -> str:
+        """The kind of run that is stored."""
+        return "study"
+
+    @property
     def json(self) -> str:
         """The spec as canonical JSON."""
         fields = {k: v for k, v in self._asdict().items() if k not in ("work", "options")}
@@ -38,10 +43,8 @@ class Study(NamedTuple):
 
     @property
     def key(self) -> str:
-        """A file stem: readable parts, then a hash of the whole spec."""
-        digest = hashlib.sha256(self.json.encode()).hexdigest()[:10]
-        parts = ("study", self.figure, self.dataset, f"s{self.seed}", digest)
-        return "-".join(part for part in parts if part)
+        """The name of the run: readable parts, then a hash of the whole spec."""
+        return run_key(self.kind, self.json)
 
     def option(self, name: str) -> str | float | tuple[float, ...]:
         """One of the options, by its name."""

@@ -223,7 +223,8 @@ def test_a8_is_said_of_all_unit_row_cells_whose_objectives_are_stored_whole(stor
     lose("edae", 1)
     assert "mDAE; SAE; DAE, ±ε pairs; DAE-2;" in told(tmp_path)[1].numbers
     other = next(s for s in found if s.key.startswith("digits-dae-antithetic-relu-unit-s2"))
-    run = found[other].assign_attrs(provenance=json.dumps({"data_sha256": "of other data"}))
+    parents = json.loads(found[other].attrs["provenance"]) | {"data_sha256": "of other data"}
+    run = found[other].assign_attrs(provenance=json.dumps(parents))
     RunStore(tmp_path, "reduced").save(other, run)
     assert "mDAE; SAE; DAE-2; DAE-2 with kink;" in told(tmp_path)[1].numbers
     for objective in ("dae-antithetic", "dae2", "dae2-kink", "cae-h"):
@@ -666,7 +667,7 @@ def test_status_counts_what_is_stored_drawn_and_unfinished(stored, monkeypatch, 
     store.path(damaged).write_bytes(b"nonsense")
     _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
     assert re.search(r"arpit-fig3 .* 10/12 begun", printed)
-    assert f"{store.path(damaged)} is not a readable run" in printed
+    assert f"{store.path(damaged)} is damaged" in printed
     with store.writing():
         _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
         assert re.search(r"reduced: process \d+ is at work\.", printed)
