@@ -177,7 +177,7 @@ def checksum(train: np.ndarray) -> str:
 
 
 def provenance(train: np.ndarray | None) -> dict:
-    """Where numbers come from: the training rows' checksum, machine, versions, code."""
+    """Where numbers come from: the training rows' checksum, machine, versions, code, generator."""
     import jax
     import jaxlib
     import optax
@@ -194,6 +194,10 @@ def provenance(train: np.ndarray | None) -> dict:
         "numpy": np.__version__,
         "optax": optax.__version__,
         "revision": _revision(),
+        "random": {
+            "implementation": str(jax.config.jax_default_prng_impl),
+            "threefry_partitionable": bool(jax.config.jax_threefry_partitionable),
+        },
     }
 
 
