@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from aesparse.errors import InputError
+from aesparse.errors import InputError, first_line
 from aesparse.files import replacing
 from aesparse.pictures import save
 from experiments.claims import Verdict
 from experiments.protocol import Plan, Shard, cost, title
 from experiments.registry import decides, effective, gathered, get_figure, group, scales
 from experiments.runs import RunSpec, RunStore, parentage
+from experiments.stored import PROVENANCE
 from experiments.studies import Study, conduct
 from experiments.training import checksum, train
 
-__all__ = ["decided", "figure_record", "make"]
+__all__ = ["decided", "figure_record", "make", "read_record"]
 
 
 def make(
@@ -242,6 +243,22 @@ def figure_record(figure: ModuleType, name: str, plan: Plan, found: Mapping) -> 
         "verdicts": [{k: v for k, v in one._asdict().items() if k != "why"} for one in verdicts],
         "runs": {spec.key: parentage(run) for spec, run in found.items()},
     }
+
+
+def read_record(path: Path) -> dict:
+    """What `figure_record` wrote beside a picture; `InputError` if the file is damaged."""
+    try:
+        record = json.loads(path.read_text())
+        complete = all(isinstance(record[name], str) for name in ("title", "caption", "command"))
+        complete &= all(set(PROVENANCE) <= parents.keys() for parents in record["runs"].values())
+        if not complete:
+            raise ValueError("what the report shows of a figure is missing")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is damaged ({first_line(error)}); repeat the command that made the figure, "
+            "which draws it from the stored runs."
+        ) from None
+    return record
 
 
 def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Path) -> None:

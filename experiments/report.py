@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from aesparse.errors import InputError
 from aesparse.files import replacing, require_writable
 from experiments import record, style
 from experiments.claims import Verdict
 from experiments.filters import montage
+from experiments.making import read_record
 from experiments.protocol import SCALES, Plan, title
 from experiments.registry import figure_names, get_figure, scales, stored_plan
 from experiments.runs import RunSpec, RunStore
@@ -92,7 +94,9 @@ def _row(scale: str, figure: str, v: Verdict, shown: bool) -> str:
 
 
 def _figure(scale: str, name: str, stored: Path) -> str:
-    told = json.loads(stored.read_text())
+    told, picture = read_record(stored), stored.with_suffix(".svg")
+    if not picture.is_file():
+        raise InputError(f"{picture} is missing beside {stored.name}; draw the figure again.")
     parents = list(told["runs"].values())
     made = ", ".join(
         f"{field} {' / '.join(sorted({str(p[field]) for p in parents}))}"
@@ -103,7 +107,7 @@ def _figure(scale: str, name: str, stored: Path) -> str:
         f'<figure id="{scale}-{name}"><h3>{html.escape(told["title"])} '
         f"<small>{scale}</small></h3>"
         f'<img alt="{html.escape(told["title"])}" src="data:image/svg+xml,'
-        f'{_quoted(stored.with_suffix(".svg").read_text())}">'
+        f'{_quoted(picture.read_text())}">'
         f"<figcaption>{html.escape(told['caption'])}</figcaption>"
         f"<details><summary>How it was made</summary>"
         f"<pre>{html.escape(told['command'])}</pre>"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aesparse.errors import InputError
 from aesparse.tables import aligned
+from experiments.making import read_record
 from experiments.protocol import SCALES, Plan
 from experiments.registry import figure_names, gathered, get_figure, scales, stored_plan
 from experiments.runs import RunSpec, RunStore, parentage
@@ -29,7 +30,7 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
             known = [_found(out, scale, spec, seen) for spec in specs]
             stored = sum(isinstance(found, dict) for found in known)
             state = "missing" if not stored else "done" if stored == len(specs) else "begun"
-            if state == "done" and not _drawn(out, name, plan):
+            if state == "done" and not _drawn(out, name, plan, seen):
                 state = "to draw"
             told = f" with --seeds {plan.seeds}" if state == "to draw" and plan.suffix else ""
             cells.append(f"{stored}/{len(specs)} {state}{told}")
@@ -56,16 +57,20 @@ def _found(out: Path, scale: str, spec: RunSpec | Study, seen: dict) -> dict | s
     return seen[path]
 
 
-def _drawn(out: Path, name: str, plan: Plan) -> bool:
+def _drawn(out: Path, name: str, plan: Plan, seen: dict) -> bool:
     """Whether a picture was made of what is stored, by name and by where it comes from."""
     scale = plan.scale_name
-    record = out / scale / f"{name}{plan.suffix}.json"
-    if not record.exists():
+    path = out / scale / f"{name}{plan.suffix}.json"
+    if not path.exists():
         return False
-    with contextlib.suppress(InputError):  # damaged, and so told below
+    try:
+        drawn = read_record(path)["runs"]
+    except InputError as error:
+        seen[path] = str(error)
+        return False
+    with contextlib.suppress(InputError):  # a damaged run, which `seen` names
         found = gathered(get_figure(name), plan, RunStore(out, scale))
-        shown = {spec.key: parentage(run) for spec, run in found.items()}
-        return json.loads(record.read_text())["runs"] == shown
+        return drawn == {spec.key: parentage(run) for spec, run in found.items()}
     return False
 
 

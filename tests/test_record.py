@@ -21,7 +21,7 @@ from aesparse.penalties import get_penalty
 from experiments import protocol, record
 from experiments.__main__ import main
 from experiments.claims import Verdict
-from experiments.making import decided
+from experiments.making import decided, read_record
 from experiments.protocol import SCALES, Plan
 from experiments.reasons import reasons
 from experiments.record import MARKERS
@@ -677,6 +677,38 @@ def test_status_counts_what_is_stored_drawn_and_unfinished(stored, monkeypatch, 
             _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
     told = f"is at work on {lost.key}; the last epoch logged is a-run, epoch 3 of 6 at noon."
     assert told in printed
+
+
+def test_damaged_files_are_named_by_every_command_that_reads_them(
+    monkeypatch, capsys, tmp_path, unchanged
+):
+    specs = get_figure("arpit-fig4").runs(Plan.checked("reduced", None, None))
+    store = stored_runs.store_all(tmp_path, "reduced", specs)
+    make = ("arpit-fig4", "--scale", "reduced", "--out", tmp_path)
+    assert command(monkeypatch, capsys, *make)[0] == 0
+    json_file = tmp_path / "reduced" / "arpit-fig4.json"
+    drawn = json_file.read_text()
+    without_parents = json.dumps(json.loads(drawn) | {"runs": {"a-run": {}}})
+    for content in ("[]", "{", '{"runs": {}}', drawn[:99], without_parents, ""):
+        json_file.write_text(content)
+        with pytest.raises(InputError, match=f"{json_file} is damaged"):
+            read_record(json_file)
+    with unchanged(tmp_path):
+        status, printed, _ = command(monkeypatch, capsys, "status", "--out", tmp_path)
+        assert status == 0
+        assert f"{json_file} is damaged" in printed
+        status, _, message = command(monkeypatch, capsys, "report", "--out", tmp_path)
+        assert (status, message.count("\n")) == (2, 1)
+        assert f"{json_file} is damaged" in message
+    assert command(monkeypatch, capsys, *make)[0] == 0
+    assert json_file.read_text() == drawn
+    run = store.path(specs[0])
+    run.write_bytes(run.read_bytes()[:-100])
+    for arguments in (make, ("verdicts", "--out", tmp_path), ("report", "--out", tmp_path)):
+        with unchanged(tmp_path):
+            status, _, message = command(monkeypatch, capsys, *arguments)
+        assert (status, message.count("\n")) == (2, 1)
+        assert f"{run} is damaged" in message
 
 
 def test_the_table_is_written_between_markers_and_nowhere_else(
