@@ -11,7 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import ArrayLike, Float, UInt8
 
-from aesparse.datafiles import read_array, read_cifar10, read_mnist, read_prepared
+from aesparse.datafiles import (
+    PATCHES,
+    data_folder,
+    patches_file,
+    read_array,
+    read_cifar10,
+    read_mnist,
+    read_patches,
+    read_prepared,
+)
 from aesparse.errors import InputError, unknown_name
 
 __all__ = [
@@ -193,8 +202,11 @@ def _mnist_labelled(data_dir: Path | None, samples: int | None) -> Dataset:
 
 
 def _cifar10(data_dir: Path | None, samples: int | None) -> Dataset:
+    samples = samples or 50_000
+    if data_dir is not None and samples in PATCHES and (data_dir / patches_file(samples)).is_file():
+        return _crops("cifar10", read_patches(data_dir, samples), samples)
     images = _read("cifar10", data_dir, "cifar-10-batches-bin", read_cifar10)
-    return _patches("cifar10", images, samples or 50_000)
+    return _patches("cifar10", images, samples)
 
 
 def _cifar10_images(data_dir: Path | None, samples: int | None) -> Dataset:
@@ -219,7 +231,8 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
     """A data set by name, or a user's `.npy`/`.npz` file by its path.
 
     `digits` and `photos` come with scikit-learn; `mnist` and `cifar10` are read from
-    `data_dir` (files as downloaded, or a tensorflow-datasets folder), without one through
+    `data_dir` (files as downloaded, or a tensorflow-datasets folder, or a zip file made by
+    `benchmarks/accelerator.py --pack`), without one through
     tensorflow-datasets. `photos` and `cifar10` are 8×8×3 crops, `natural` 12×12 grey crops of
     the photographs, `cifar10-images` whole images; `mnist-binary` has pixels 0 and 1, and
     `mnist-labelled` all 60,000 training digits, the 10,000 test digits and labels. `samples` is
@@ -234,7 +247,7 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
         return Dataset(Path(name).stem, X[:samples], X[:0], X.shape[1:])
     if name not in DATASETS:
         raise unknown_name("data set", name, DATASETS)
-    return DATASETS[name](None if data_dir is None else Path(data_dir), samples)
+    return DATASETS[name](None if data_dir is None else data_folder(data_dir), samples)
 
 
 def _read(name: str, data_dir: Path | None, folder: str, read: Callable, **part: str) -> np.ndarray:
@@ -242,14 +255,18 @@ def _read(name: str, data_dir: Path | None, folder: str, read: Callable, **part:
         return read_prepared(name, None, **part)
     if not data_dir.is_dir():
         raise InputError(f"No data directory {data_dir}; expected a folder with the {name} files.")
-    if any((data_dir / name).glob("*/dataset_info.json")):
+    if isinstance(data_dir, Path) and any((data_dir / name).glob("*/dataset_info.json")):
         return read_prepared(name, data_dir, **part)
     return read(data_dir / folder if (data_dir / folder).is_dir() else data_dir, **part)
 
 
 def _patches(name: str, images: np.ndarray, samples: int, size: int = _PATCH) -> Dataset:
     heldout = max(samples // 5, 1)
-    crops = random_crops(images, samples + heldout, size, seed=0) / np.float32(255)
+    return _crops(name, random_crops(images, samples + heldout, size, seed=0), samples)
+
+
+def _crops(name: str, crops: np.ndarray, samples: int) -> Dataset:
+    crops = crops / np.float32(255)
     return _dataset(name, crops[:samples], crops[samples:], None)
 
 

@@ -17,7 +17,16 @@ import numpy as np
 
 from aesparse.errors import InputError
 
-__all__ = ["read_array", "read_cifar10", "read_mnist", "read_prepared"]
+__all__ = [
+    "PATCHES",
+    "data_folder",
+    "patches_file",
+    "read_array",
+    "read_cifar10",
+    "read_mnist",
+    "read_patches",
+    "read_prepared",
+]
 
 # Each IDX file's name, shape, length of its header and, decompressed, its SHA-256.
 _MNIST = {
@@ -41,6 +50,40 @@ _MNIST = {
 # Sum of the SHA-256 of all 50,000 training records modulo 2^256: whatever their order.
 _CIFAR_SUM = 0xD17523651DCFFDF1BE45E6671E5077F61B15CBF5376A64E556C870E6FB6066D3
 _CIFAR_RECORD, _CIFAR_PER_BATCH = 1 + 3 * 32 * 32, 10_000
+# SHA-256 of the CIFAR-10 crops of the stored runs, training and held-out ones, by how many train:
+# the bytes [N, 8, 8, 3] in C order. Images in another order give others.
+PATCHES = {
+    10_000: "034d7b36e6d099667f3aea040bf25705bf5d6cf2df7f42775e58c3b4e55db166",
+    50_000: "dc0d5ff5303a2e3dfb228ef0423a78cc2babefefc88539176ed3ec751e68ad9d",
+}
+
+
+def data_folder(path: str | Path):
+    """A folder, or the inside of a zip file, from which data files are read."""
+    path = Path(path)
+    if path.suffix != ".zip" or not path.is_file():
+        return path
+    try:
+        return zipfile.Path(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not a readable zip file ({error}); make it again.") from None
+
+
+def patches_file(samples: int) -> str:
+    """The name of the file that holds the crops for `samples` training rows."""
+    return f"cifar10-patches-{samples}.npy"
+
+
+def read_patches(folder: Path, samples: int) -> np.ndarray:
+    """CIFAR-10's 8×8×3 crops, uint8, of a folder packed for `samples` training rows."""
+    path = folder / patches_file(samples)
+    raw = _bytes(path)
+    try:
+        crops = np.load(io.BytesIO(raw), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path} is not a readable NumPy file: {error}") from None
+    _check_sum(path, hashlib.sha256(np.ascontiguousarray(crops)).hexdigest(), PATCHES[samples])
+    return crops
 
 
 def read_mnist(folder: Path, split: str = "train", field: str = "image") -> np.ndarray:
@@ -153,10 +196,10 @@ def _first_existing(folder: Path, names: list[str]) -> Path:
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, zipfile.BadZipFile) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{path} cannot be read ({error.strerror}); check who may read it, or download it "
-            "again."
+            f"{path} cannot be read ({reason}); check who may read it, or download it again."
         ) from None
 
 

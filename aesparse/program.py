@@ -220,7 +220,8 @@ def _difference(program: Program, state: TrainState, arguments: tuple, number: i
     reference = program.one_step(*first_shard((state, *arguments)))
     copy = jax.tree.map(jnp.copy, state)  # the epoch donates its state
     compiled = program.epoch(copy, *arguments, np.int32(1))
-    return guard.compare(*map(_groups, (first_shard(compiled), reference)))
+    groups = map(_groups, (first_shard(compiled), reference))
+    return guard.compare(*groups, jax.config.jax_default_matmul_precision)
 
 
 def _groups(trained: tuple[TrainState, Mapping[str, Array | np.ndarray]]) -> dict:

@@ -8,6 +8,7 @@ only if its spec is the one asked for.
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -115,6 +116,30 @@ class RunStore:
             run.to_netcdf(temporary, engine="scipy")
         self.forget(spec)
 
+    def adopt(self, name: str, data: bytes) -> bool:
+        """Stores a run made elsewhere from its file's name and bytes; True if it is new.
+
+        `InputError` if it is damaged, is not the run of that name, or differs from the one stored.
+        """
+        import xarray as xr
+
+        path = self.folder / name
+        try:
+            run = xr.load_dataset(io.BytesIO(data), engine="scipy")
+            text, _ = run.attrs["spec"], parentage(run)
+            digest = hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode())
+        except Exception as error:  # whatever SciPy makes of damaged bytes
+            raise InputError(f"{name} is not a readable run ({error}).") from None
+        if Path(name).name != name or not name.endswith(f"-{digest.hexdigest()[:10]}.nc"):
+            raise InputError(f"{name} is not the run it is named after.")
+        if path.exists():
+            if path.read_bytes() != data:
+                raise InputError(f"{name} differs from the run stored as {path}.")
+            return False
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+        return True
+
     def discard(self, spec: RunSpec) -> None:
         """Deletes a run and its checkpoints."""
         self.path(spec).unlink(missing_ok=True)
@@ -148,9 +173,10 @@ class RunStore:
         paths = sorted(self.folder.glob(".training-*"))
         return [p.name.removeprefix(".training-") for p in paths if _holder(p) is not None]
 
-    def checkpoints(self, spec: RunSpec) -> Path:
-        """Where the unfinished training of `spec` is kept."""
-        return self.folder / ".checkpoints" / spec.key
+    def checkpoints(self, spec: RunSpec, *others: RunSpec) -> Path:
+        """Where the unfinished training of `spec`, together with `others`, is kept."""
+        seeds = "".join(f"+s{other.seed}" for other in others)
+        return self.folder / ".checkpoints" / f"{spec.key}{seeds}"
 
     @contextlib.contextmanager
     def writing(self, *others: Path, shard: object | None = None) -> Iterator[None]:
