@@ -18,6 +18,7 @@ import numpy as np
 from aesparse.errors import InputError
 
 __all__ = [
+    "MNIST_FILES",
     "PATCHES",
     "data_folder",
     "patches_file",
@@ -47,6 +48,7 @@ _MNIST = {
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
 }  # fmt: skip
+MNIST_FILES = tuple(name for name, *_ in _MNIST.values())
 # Sum of the SHA-256 of all 50,000 training records modulo 2^256: whatever their order.
 _CIFAR_SUM = 0xD17523651DCFFDF1BE45E6671E5077F61B15CBF5376A64E556C870E6FB6066D3
 _CIFAR_RECORD, _CIFAR_PER_BATCH = 1 + 3 * 32 * 32, 10_000
