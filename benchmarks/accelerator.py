@@ -13,6 +13,7 @@ at toy size.
 
 import argparse
 import math
+import signal
 import sys
 import tempfile
 import time
@@ -54,6 +55,9 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Runs the command line; bad input ends with one sentence and exit status 2."""
     begin = time.monotonic()
+    signal.signal(
+        signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
+    )  # ends the part, too
     try:
         asked = parsed()
         if asked.pack is not None:

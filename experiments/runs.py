@@ -63,8 +63,16 @@ class RunSpec(NamedTuple):
     @property
     def key(self) -> str:
         """A file stem: readable parts, then a hash of the whole spec."""
-        parts = (self.dataset, self.objective, self.activation, self.constraint, f"s{self.seed}")
-        return "-".join((*parts, hashlib.sha256(self.json.encode()).hexdigest()[:10]))
+        return _key(json.loads(self.json))
+
+
+def _key(spec: dict) -> str:
+    """The key of a run or a study from its spec's JSON."""
+    names = ("dataset", "objective", "activation", "constraint")
+    parts = [spec[n] for n in names] if "objective" in spec else ["study", spec["figure"]]
+    parts += [] if "objective" in spec else [spec["dataset"]] * bool(spec["dataset"])
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+    return "-".join([*parts, f"s{spec['seed']}", digest[:10]])
 
 
 def parentage(run) -> dict:
@@ -126,11 +134,10 @@ class RunStore:
         path = self.folder / name
         try:
             run = xr.load_dataset(io.BytesIO(data), engine="scipy")
-            text, _ = run.attrs["spec"], parentage(run)
-            digest = hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode())
+            key, _ = _key(json.loads(run.attrs["spec"])), parentage(run)
         except Exception as error:  # whatever SciPy makes of damaged bytes
             raise InputError(f"{name} is not a readable run ({error}).") from None
-        if Path(name).name != name or not name.endswith(f"-{digest.hexdigest()[:10]}.nc"):
+        if name != f"{key}.nc":
             raise InputError(f"{name} is not the run it is named after.")
         if path.exists():
             if path.read_bytes() != data:

@@ -46,7 +46,8 @@ def train_together(
 ) -> list:
     """Trains runs that differ in their seed alone in one program; see `train`.
 
-    The numbers of each are those of training it by itself. Returns an xarray.Dataset per spec.
+    The numbers of each are those of training it by itself, to rounding: the order of sums may
+    depend on how many models there are. Returns an xarray.Dataset per spec.
     With a `deadline`, raises `OutOfTimeError` after a checkpoint once it has passed.
     """
     import jax
