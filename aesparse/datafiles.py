@@ -20,6 +20,7 @@ from aesparse.errors import InputError
 __all__ = [
     "MNIST_FILES",
     "PATCHES",
+    "Folder",
     "data_folder",
     "patches_file",
     "read_array",
@@ -29,6 +30,7 @@ __all__ = [
     "read_prepared",
 ]
 
+Folder = Path | zipfile.Path  # a folder, or a zip file, or what is in one
 # Each IDX file's name, shape, length of its header and, decompressed, its SHA-256.
 _MNIST = {
     ("train", "image"): (
@@ -60,7 +62,7 @@ PATCHES = {
 }
 
 
-def data_folder(path: str | Path):
+def data_folder(path: str | Path) -> Folder:
     """A folder, or the inside of a zip file, from which data files are read."""
     path = Path(path)
     if path.suffix != ".zip" or not path.is_file():
@@ -76,7 +78,7 @@ def patches_file(samples: int) -> str:
     return f"cifar10-patches-{samples}.npy"
 
 
-def read_patches(folder: Path, samples: int) -> np.ndarray:
+def read_patches(folder: Folder, samples: int) -> np.ndarray:
     """CIFAR-10's 8×8×3 crops, uint8, of a folder packed for `samples` training rows."""
     path = folder / patches_file(samples)
     raw = _bytes(path)
@@ -88,7 +90,7 @@ def read_patches(folder: Path, samples: int) -> np.ndarray:
     return crops
 
 
-def read_mnist(folder: Path, split: str = "train", field: str = "image") -> np.ndarray:
+def read_mnist(folder: Folder, split: str = "train", field: str = "image") -> np.ndarray:
     """Digits `[N, 28, 28, 1]` or labels `[N]`, uint8, from an IDX file (gzipped or not).
 
     `split` is "train" (60,000) or "test" (10,000), `field` "image" or "label".
@@ -109,7 +111,7 @@ def read_mnist(folder: Path, split: str = "train", field: str = "image") -> np.n
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
 
 
-def read_cifar10(folder: Path) -> np.ndarray:
+def read_cifar10(folder: Folder) -> np.ndarray:
     """The 50,000 training images `[50000, 32, 32, 3]` uint8 from the five binary batches."""
     paths = [_first_existing(folder, [f"data_batch_{i}.bin"]) for i in range(1, 6)]
     batches, total = [], 0
@@ -185,7 +187,7 @@ def read_array(path: Path) -> np.ndarray:
     raise InputError(f"{path} holds the arrays {names}; expected one array, or one named 'X'.")
 
 
-def _first_existing(folder: Path, names: list[str]) -> Path:
+def _first_existing(folder: Folder, names: list[str]) -> Folder:
     if not folder.is_dir():
         raise InputError(f"No data directory {folder}; expected a folder holding {names[0]}.")
     for name in names:
@@ -195,7 +197,7 @@ def _first_existing(folder: Path, names: list[str]) -> Path:
     raise InputError(f"{folder} is incomplete: expected {' or '.join(names)}, found {found}.")
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Folder) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, zipfile.BadZipFile) as error:
@@ -205,7 +207,7 @@ def _bytes(path: Path) -> bytes:
         ) from None
 
 
-def _check_size(path: Path, found: int, expected: int) -> None:
+def _check_size(path: Folder, found: int, expected: int) -> None:
     if found != expected:
         raise InputError(
             f"{path} is truncated or corrupt: expected {expected} bytes, found {found}; "
@@ -213,7 +215,7 @@ def _check_size(path: Path, found: int, expected: int) -> None:
         )
 
 
-def _check_sum(path: Path, found: str, expected: str) -> None:
+def _check_sum(path: Folder, found: str, expected: str) -> None:
     if found != expected:
         raise InputError(
             f"{path} is corrupt: expected checksum {expected[:16]}…, found {found[:16]}…; "

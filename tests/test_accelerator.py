@@ -68,7 +68,7 @@ def test_a_dry_call_goes_through_all_parts_and_ends_on_time(case, tmp_path):
     out, begin = tmp_path / "out", time.monotonic()
     status, told = kit("--dry", "--minutes", minutes, "--out", out, **environment)
     assert status == 0, told
-    assert time.monotonic() - begin < 60 * minutes + 5
+    assert time.monotonic() - begin < 60 * minutes + 30  # Python itself may start slowly
     files = list(out.iterdir())
     assert len(files) <= 6
     assert all(path.stat().st_size <= 15e6 for path in files)
