@@ -271,7 +271,10 @@ def _processor() -> str:
 
 @functools.cache
 def _revision() -> str:
-    """The commit of the code that runs, and that code's own checksum if it was changed since."""
+    """The commit of the code that runs, and that code's own checksum if it was changed since.
+
+    Without git, as in a copy of the code alone, the checksum tells which commit it can be.
+    """
     root = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:
@@ -284,10 +287,12 @@ def _revision() -> str:
         commit = git("rev-parse", "--short=12", "HEAD")
         if not git("status", "--porcelain", "--", "aesparse", "experiments"):
             return commit
-        files = sorted(
-            p for name in ("aesparse", "experiments") for p in (root / name).rglob("*.py")
-        )
-        code = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-        return f"{commit}-changed-{code[:8]}"
+        return f"{commit}-changed-{_code(root)}"
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return f"unknown-{_code(root)}"
+
+
+def _code(root: Path) -> str:
+    """A checksum of all Python files of the two packages."""
+    files = sorted(p for name in ("aesparse", "experiments") for p in (root / name).rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]

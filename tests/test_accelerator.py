@@ -218,3 +218,19 @@ def test_patches_of_another_checksum_or_kind_are_refused(tmp_path):
     (tmp_path / f"cifar10-patches-{samples}.npy").write_bytes(b"no array")
     with pytest.raises(InputError, match="NumPy"):
         read_patches(tmp_path, samples)
+
+
+def test_the_ratio_is_to_the_fastest_torch_variant(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from kit.speed import times_best_torch
+
+    def row(variant, seconds, models=12, precision="highest"):
+        label = {"objective": "ae", "size": "mnist", "models": models, "precision": precision}
+        return label | {"variant": variant, "seconds": seconds}
+
+    rows = [row("aesparse", 2.0), row("torch eager", 6.0), row("torch.compile", 3.0)]
+    rows += [row("aesparse", 9.0, models=256), row("aesparse", 9.0, precision="tensorfloat32")]
+    rows += [row("jax loop", 1.0), {"what": "rate", "precision": "copy"}]
+    failed = {"objective": "cae", "size": "mnist", "models": 12, "precision": "highest"}
+    rows += [failed | {"variant": "torch eager", "failed": "no memory"}]
+    assert times_best_torch(rows) == {"ae mnist": 1.5}

@@ -41,10 +41,9 @@ class Measurement(NamedTuple):
 
 def measurements() -> list[Measurement]:
     """What is wanted, then, in spare time, what is good to have, most valuable first."""
-    wanted = []
-    for objective in MAIN:
-        wanted += [Measurement(objective, "mnist", models) for models in (FEWEST, 256)]
-        wanted += [Measurement(objective, "mnist", FEWEST, v) for v in (*TORCH, "jax loop")]
+    wanted = [Measurement(o, "mnist", models) for models in (FEWEST, 256) for o in MAIN]
+    wanted += [Measurement(o, "mnist", FEWEST, v) for o in MAIN for v in TORCH]
+    wanted += [Measurement(o, "mnist", FEWEST, "jax loop") for o in MAIN]
     rounded = itertools.product((FEWEST, 256), MAIN)
     wanted += [Measurement(o, "mnist", g, precision="tensorfloat32") for g, o in rounded]
     for objective in SPARE:
@@ -147,6 +146,20 @@ def share_of_roofline(which: Measurement, seconds: float, device: list[dict]) ->
     return (5 * 2 * BATCH * n * m / rate + 6 * 4 * n * m / bandwidth) / seconds
 
 
+def times_best_torch(rows: list[dict]) -> dict[str, float]:
+    """How many times as long as ours the best PyTorch variant takes, by objective and size."""
+    ours_, torch = {}, {}
+    for row in rows:
+        if row.get("models") != FEWEST or row["precision"] != "highest" or "seconds" not in row:
+            continue
+        name = f"{row['objective']} {row['size']}"
+        if row["variant"] == "aesparse":
+            ours_[name] = row["seconds"]
+        elif row["variant"].startswith("torch"):
+            torch[name] = min(torch.get(name, float("inf")), row["seconds"])
+    return {name: round(torch[name] / ours_[name], 3) for name in torch if name in ours_}
+
+
 def main(out: str, *options: str) -> None:
     """Writes the rows of this part to OUT/numbers.json."""
     prepare()
@@ -166,6 +179,7 @@ def main(out: str, *options: str) -> None:
         except Exception as error:  # no memory, no compiler, no PyTorch: the others go on
             row = {"failed": first_line(error)}
         numbers.add("speed", what="step", **which._asdict(), **row)
+        numbers.set(times_best_torch=times_best_torch(numbers.rows("speed")))
 
 
 if __name__ == "__main__":
