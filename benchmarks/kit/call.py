@@ -46,7 +46,7 @@ def budget(part: str, total: float, left: float) -> float:
     longest = min(share * total, most)
     if part == "speed":
         spare = left - _RECORD * total - min(_LONGEST["agreement"][0] * total, 60.0)
-        longest = min(longest, max(spare, 0.1 * total))
+        longest = min(longest, max(spare, 0.2 * total))
     return min(longest, max(left - _LAST, 0.0))
 
 
