@@ -21,7 +21,7 @@ __all__ = ["Options", "budget", "call"]
 ROOT = Path(__file__).parents[2]
 # Shares of the whole time, and most seconds: whatever a part leaves, the record has.
 _LONGEST = {"where": (1 / 3, 180.0), "speed": (1 / 3, 150.0), "agreement": (1 / 8, 60.0)}
-_RECORD = 0.55  # of the whole time, which speed must leave beside agreement if where was short
+_RECORD = 0.57  # of the whole time, which speed must leave beside agreement if where was short
 _LAST = 3.0  # seconds to end in
 _TO_STORE = (0.1, 20.0)  # share and most seconds of the record for ending by itself
 
