@@ -11,7 +11,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import ArrayLike, Float, UInt8
 
-from aesparse.datafiles import read_array, read_cifar10, read_mnist, read_prepared
+from aesparse.datafiles import (
+    PATCHES,
+    Folder,
+    data_folder,
+    patches_file,
+    read_array,
+    read_cifar10,
+    read_mnist,
+    read_patches,
+    read_prepared,
+)
 from aesparse.errors import InputError, unknown_name
 
 __all__ = [
@@ -169,7 +179,7 @@ def random_crops(
     return images[which[:, None, None], rows, columns]
 
 
-def _digits(data_dir: Path | None, samples: int | None) -> Dataset:
+def _digits(data_dir: Folder | None, samples: int | None) -> Dataset:
     from sklearn.datasets import load_digits
 
     images = np.random.default_rng(0).permutation(load_digits().images / 16.0)[..., None]
@@ -177,31 +187,31 @@ def _digits(data_dir: Path | None, samples: int | None) -> Dataset:
     return _dataset("digits", images[:split], images[split:], samples)
 
 
-def _photos(data_dir: Path | None, samples: int | None) -> Dataset:
+def _photos(data_dir: Folder | None, samples: int | None) -> Dataset:
     from sklearn.datasets import load_sample_images
 
     return _patches("photos", np.stack(load_sample_images().images), samples or 10_000)
 
 
-def _natural(data_dir: Path | None, samples: int | None) -> Dataset:
+def _natural(data_dir: Folder | None, samples: int | None) -> Dataset:
     from sklearn.datasets import load_sample_images
 
     grey = np.stack(load_sample_images().images).mean(axis=-1, keepdims=True)
     return _patches("natural", np.rint(grey).astype(np.uint8), samples or 10_000, _GREY_PATCH)
 
 
-def _mnist(data_dir: Path | None, samples: int | None) -> Dataset:
+def _mnist(data_dir: Folder | None, samples: int | None) -> Dataset:
     images = _read("mnist", data_dir, "mnist", read_mnist) / np.float32(255)
     return _dataset("mnist", images[:_MNIST_TRAIN], images[_MNIST_TRAIN:], samples)
 
 
-def _mnist_binary(data_dir: Path | None, samples: int | None) -> Dataset:
+def _mnist_binary(data_dir: Folder | None, samples: int | None) -> Dataset:
     digits = _mnist(data_dir, samples)
     train, heldout = ((part > _INK).astype(np.float32) for part in digits[1:3])
     return digits._replace(name="mnist-binary", train=train, heldout=heldout)
 
 
-def _mnist_labelled(data_dir: Path | None, samples: int | None) -> Dataset:
+def _mnist_labelled(data_dir: Folder | None, samples: int | None) -> Dataset:
     train, test, *labels = (
         _read("mnist", data_dir, "mnist", read_mnist, split=split, field=field)
         for field in ("image", "label")
@@ -211,18 +221,21 @@ def _mnist_labelled(data_dir: Path | None, samples: int | None) -> Dataset:
     return found._replace(labels=(labels[0][:samples], labels[1]))
 
 
-def _cifar10(data_dir: Path | None, samples: int | None) -> Dataset:
+def _cifar10(data_dir: Folder | None, samples: int | None) -> Dataset:
+    samples = samples or 50_000
+    if data_dir is not None and samples in PATCHES and (data_dir / patches_file(samples)).is_file():
+        return _crops("cifar10", read_patches(data_dir, samples), samples)
     images = _read("cifar10", data_dir, "cifar-10-batches-bin", read_cifar10)
-    return _patches("cifar10", images, samples or 50_000)
+    return _patches("cifar10", images, samples)
 
 
-def _cifar10_images(data_dir: Path | None, samples: int | None) -> Dataset:
+def _cifar10_images(data_dir: Folder | None, samples: int | None) -> Dataset:
     images = _read("cifar10", data_dir, "cifar-10-batches-bin", read_cifar10) / np.float32(255)
     split = len(images) * 4 // 5
     return _dataset("cifar10-images", images[:split], images[split:], samples)
 
 
-DATASETS: dict[str, Callable[[Path | None, int | None], Dataset]] = {
+DATASETS: dict[str, Callable[[Folder | None, int | None], Dataset]] = {
     "digits": _digits,
     "photos": _photos,
     "natural": _natural,
@@ -238,7 +251,8 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
     """A data set by name, or a user's `.npy`/`.npz` file by its path.
 
     `digits` and `photos` come with scikit-learn; `mnist` and `cifar10` are read from
-    `data_dir` (files as downloaded, or a tensorflow-datasets folder), without one through
+    `data_dir` (files as downloaded, or a tensorflow-datasets folder, or a zip file made by
+    `benchmarks/accelerator.py --pack`), without one through
     tensorflow-datasets. `photos` and `cifar10` are 8×8×3 crops, `natural` 12×12 grey crops of
     the photographs, `cifar10-images` whole images; `mnist-binary` has pixels 0 and 1, and
     `mnist-labelled` all 60,000 training digits, the 10,000 test digits and labels. `samples` is
@@ -253,22 +267,28 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
         return Dataset(Path(name).stem, X[:samples], X[:0], X.shape[1:])
     if name not in DATASETS:
         raise unknown_name("data set", name, DATASETS)
-    return DATASETS[name](None if data_dir is None else Path(data_dir), samples)
+    return DATASETS[name](None if data_dir is None else data_folder(data_dir), samples)
 
 
-def _read(name: str, data_dir: Path | None, folder: str, read: Callable, **part: str) -> np.ndarray:
+def _read(
+    name: str, data_dir: Folder | None, folder: str, read: Callable, **part: str
+) -> np.ndarray:
     if data_dir is None:
         return read_prepared(name, None, **part)
     if not data_dir.is_dir():
         raise InputError(f"No data directory {data_dir}; expected a folder with the {name} files.")
-    if any((data_dir / name).glob("*/dataset_info.json")):
+    if isinstance(data_dir, Path) and any((data_dir / name).glob("*/dataset_info.json")):
         return read_prepared(name, data_dir, **part)
     return read(data_dir / folder if (data_dir / folder).is_dir() else data_dir, **part)
 
 
 def _patches(name: str, images: np.ndarray, samples: int, size: int = _PATCH) -> Dataset:
     heldout = max(samples // 5, 1)
-    crops = random_crops(images, samples + heldout, size, seed=0) / np.float32(255)
+    return _crops(name, random_crops(images, samples + heldout, size, seed=0), samples)
+
+
+def _crops(name: str, crops: np.ndarray, samples: int) -> Dataset:
+    crops = crops / np.float32(255)
     return _dataset(name, crops[:samples], crops[samples:], None)
 
 

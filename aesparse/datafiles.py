@@ -17,8 +17,20 @@ import numpy as np
 
 from aesparse.errors import InputError
 
-__all__ = ["read_array", "read_cifar10", "read_mnist", "read_prepared"]
+__all__ = [
+    "MNIST_FILES",
+    "PATCHES",
+    "Folder",
+    "data_folder",
+    "patches_file",
+    "read_array",
+    "read_cifar10",
+    "read_mnist",
+    "read_patches",
+    "read_prepared",
+]
 
+Folder = Path | zipfile.Path  # a folder, or a zip file, or what is in one
 # Each IDX file's name, shape, length of its header and, decompressed, its SHA-256.
 _MNIST = {
     ("train", "image"): (
@@ -38,12 +50,47 @@ _MNIST = {
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
 }  # fmt: skip
+MNIST_FILES = tuple(name for name, *_ in _MNIST.values())
 # Sum of the SHA-256 of all 50,000 training records modulo 2^256: whatever their order.
 _CIFAR_SUM = 0xD17523651DCFFDF1BE45E6671E5077F61B15CBF5376A64E556C870E6FB6066D3
 _CIFAR_RECORD, _CIFAR_PER_BATCH = 1 + 3 * 32 * 32, 10_000
+# SHA-256 of the CIFAR-10 crops of the stored runs, training and held-out ones, by how many train:
+# the bytes [N, 8, 8, 3] in C order. Images in another order give others.
+PATCHES = {
+    10_000: "034d7b36e6d099667f3aea040bf25705bf5d6cf2df7f42775e58c3b4e55db166",
+    50_000: "dc0d5ff5303a2e3dfb228ef0423a78cc2babefefc88539176ed3ec751e68ad9d",
+}
 
 
-def read_mnist(folder: Path, split: str = "train", field: str = "image") -> np.ndarray:
+def data_folder(path: str | Path) -> Folder:
+    """A folder, or the inside of a zip file, from which data files are read."""
+    path = Path(path)
+    if path.suffix != ".zip" or not path.is_file():
+        return path
+    try:
+        return zipfile.Path(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not a readable zip file ({error}); make it again.") from None
+
+
+def patches_file(samples: int) -> str:
+    """The name of the file that holds the crops for `samples` training rows."""
+    return f"cifar10-patches-{samples}.npy"
+
+
+def read_patches(folder: Folder, samples: int) -> np.ndarray:
+    """CIFAR-10's 8×8×3 crops, uint8, of a folder packed for `samples` training rows."""
+    path = folder / patches_file(samples)
+    raw = _bytes(path)
+    try:
+        crops = np.load(io.BytesIO(raw), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path} is not a readable NumPy file: {error}") from None
+    _check_sum(path, hashlib.sha256(np.ascontiguousarray(crops)).hexdigest(), PATCHES[samples])
+    return crops
+
+
+def read_mnist(folder: Folder, split: str = "train", field: str = "image") -> np.ndarray:
     """Digits `[N, 28, 28, 1]` or labels `[N]`, uint8, from an IDX file (gzipped or not).
 
     `split` is "train" (60,000) or "test" (10,000), `field` "image" or "label".
@@ -64,7 +111,7 @@ def read_mnist(folder: Path, split: str = "train", field: str = "image") -> np.n
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
 
 
-def read_cifar10(folder: Path) -> np.ndarray:
+def read_cifar10(folder: Folder) -> np.ndarray:
     """The 50,000 training images `[50000, 32, 32, 3]` uint8 from the five binary batches."""
     paths = [_first_existing(folder, [f"data_batch_{i}.bin"]) for i in range(1, 6)]
     batches, total = [], 0
@@ -140,7 +187,7 @@ def read_array(path: Path) -> np.ndarray:
     raise InputError(f"{path} holds the arrays {names}; expected one array, or one named 'X'.")
 
 
-def _first_existing(folder: Path, names: list[str]) -> Path:
+def _first_existing(folder: Folder, names: list[str]) -> Folder:
     if not folder.is_dir():
         raise InputError(f"No data directory {folder}; expected a folder holding {names[0]}.")
     for name in names:
@@ -150,17 +197,17 @@ def _first_existing(folder: Path, names: list[str]) -> Path:
     raise InputError(f"{folder} is incomplete: expected {' or '.join(names)}, found {found}.")
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Folder) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, zipfile.BadZipFile) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{path} cannot be read ({error.strerror}); check who may read it, or download it "
-            "again."
+            f"{path} cannot be read ({reason}); check who may read it, or download it again."
         ) from None
 
 
-def _check_size(path: Path, found: int, expected: int) -> None:
+def _check_size(path: Folder, found: int, expected: int) -> None:
     if found != expected:
         raise InputError(
             f"{path} is truncated or corrupt: expected {expected} bytes, found {found}; "
@@ -168,7 +215,7 @@ def _check_size(path: Path, found: int, expected: int) -> None:
         )
 
 
-def _check_sum(path: Path, found: str, expected: str) -> None:
+def _check_sum(path: Folder, found: str, expected: str) -> None:
     if found != expected:
         raise InputError(
             f"{path} is corrupt: expected checksum {expected[:16]}…, found {found[:16]}…; "

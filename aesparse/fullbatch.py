@@ -165,7 +165,7 @@ def _verify(objective: Objective, X: Array, strengths: Array, begin: _State, end
     compiled = _groups(*points, [(state.value, state.gradient) for state in points])
     checked = strengths[:_CHECKED]
     reference = _groups(*points, [_op_by_op(objective, state, X, checked) for state in points])
-    return guard.compare(compiled, reference)
+    return guard.compare(compiled, reference, jax.config.jax_default_matmul_precision)
 
 
 def _op_by_op(objective: Objective, state: _State, X: Array, strengths: Array) -> tuple:

@@ -221,7 +221,8 @@ def _difference(program: Program, state: TrainState, arguments: tuple, number: i
     copy = jax.tree.map(jnp.copy, state)  # the epoch donates its state
     compiled = program.epoch(copy, *arguments, np.int32(1))
     level = _level(reference, X)
-    return guard.compare(*(_groups(t, level) for t in (first_shard(compiled), reference)))
+    groups = (_groups(trained, level) for trained in (first_shard(compiled), reference))
+    return guard.compare(*groups, jax.config.jax_default_matmul_precision)
 
 
 def _level(trained: tuple[TrainState, Mapping[str, Array | np.ndarray]], X) -> np.ndarray:

@@ -46,18 +46,35 @@ def _update(weight, bias, momentum, momentum_bias, gradient, gradient_bias, rate
 
 
 def variants(
-    objective: str, n: int, m: int, cells: int, *, batch: int, rate: float
+    objective: str,
+    n: int,
+    m: int,
+    cells: int,
+    *,
+    batch: int,
+    rate: float,
+    device: str = "cpu",
+    only: str | None = None,
 ) -> dict[str, Callable[[int], float]]:
-    """Seconds of `steps` updates of all cells: eager loop, compiled loop, vmap."""
+    """Seconds of `steps` updates of all cells: eager loop, compiled loop, vmap.
+
+    With `only`, that variant alone, which may then also be "torch reduce-overhead" (CUDA graphs).
+    """
     torch._dynamo.reset()  # or the eighth variant of one function is no longer compiled
     torch.manual_seed(0)
-    samples = torch.randn(5000, n)
-    strengths = torch.linspace(0, 1, cells)
+    samples = torch.randn(5000, n, device=device)
+    strengths = torch.linspace(0, 1, cells, device=device)
 
     def fresh():
-        weight = torch.randn(cells, m, n)
+        weight = torch.randn(cells, m, n, device=device)
         weight = weight / weight.norm(dim=-1, keepdim=True)
-        return [weight, torch.zeros(cells, m), torch.zeros(cells, m, n), torch.zeros(cells, m)]
+        bias = torch.zeros(cells, m, device=device)
+        return [weight, bias, torch.zeros_like(weight), torch.zeros_like(bias)]
+
+    def until_done() -> float:
+        if device != "cpu":
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
     def one_step(weight, bias, momentum, momentum_bias, x, eps, strength):
         gradient = torch.func.grad(
@@ -73,17 +90,26 @@ def variants(
         with torch.no_grad():
             return _update(weight, bias, momentum, momentum_bias, *gradient, rate)
 
+    def graphed():
+        step = torch.compile(one_step, mode="reduce-overhead")
+
+        def run(*arguments):  # what a graph returns is overwritten by its next call
+            torch.compiler.cudagraph_mark_step_begin()
+            return [t.clone() for t in step(*arguments)]
+
+        return loop(run)
+
     def loop(step):
         states = [list(parts) for parts in zip(*fresh(), strict=True)]
 
         def run(steps: int) -> float:
-            begin = time.perf_counter()
+            begin = until_done()
             for _ in range(steps):
-                x = samples[torch.randint(len(samples), (batch,))]
+                x = samples[torch.randint(len(samples), (batch,), device=device)]
                 eps = torch.randn_like(x)
                 for k in range(cells):
                     states[k] = [t.detach() for t in step(*states[k], x, eps, strengths[k])]
-            return time.perf_counter() - begin
+            return until_done() - begin
 
         return run
 
@@ -93,16 +119,19 @@ def variants(
 
         def run(steps: int) -> float:
             nonlocal state
-            begin = time.perf_counter()
+            begin = until_done()
             for _ in range(steps):
-                x = samples[torch.randint(len(samples), (batch,))]
+                x = samples[torch.randint(len(samples), (batch,), device=device)]
                 state = step(*state, x, torch.randn_like(x), strengths)
-            return time.perf_counter() - begin
+            return until_done() - begin
 
         return run
 
-    return {
-        "torch eager": loop(eager_step),
-        "torch.compile": loop(torch.compile(one_step)),
-        "torch.func.vmap": batched(),
+    known = {
+        "torch eager": lambda: loop(eager_step),
+        "torch.compile": lambda: loop(torch.compile(one_step)),
+        "torch.func.vmap": batched,
     }
+    if only is not None:
+        return {only: (known | {"torch reduce-overhead": graphed})[only]()}
+    return {name: make() for name, make in known.items()}

@@ -1,4 +1,4 @@
-"""The command line: `python -m experiments [FIGURE | all | status | verdicts | report]`."""
+"""The command line: `python -m experiments [FIGURE | all | wanted | import | status | …]`."""
 
 import signal
 import sys
@@ -11,7 +11,9 @@ from typer.core import TyperGroup
 from aesparse.errors import InputError, unknown_name
 from aesparse.guard import NumericsError
 from aesparse.process import devices_named, prepare
-from experiments import record, report, status
+from experiments import record, report, status, wanted
+from experiments.archive import merge
+from experiments.deadline import Deadline
 from experiments.making import make
 from experiments.protocol import Plan, Shard
 from experiments.registry import figure_names, get_figure, scales
@@ -47,6 +49,10 @@ StoredSeedsOption = Annotated[
     int | None, typer.Option("--seeds", help="Seeds 0, 1, …; default by scale, more where stored.")
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Where runs and pictures are kept.")]
+MinutesOption = Annotated[
+    float | None,
+    typer.Option("--minutes", help="Begin nothing that cannot be finished or checkpointed in it."),
+]
 ShardOption = Annotated[
     str | None, typer.Option("--shard", help="i/n: train only the i-th of n parts of the runs.")
 ]
@@ -63,6 +69,7 @@ def _list(context: typer.Context) -> None:
     for known in figure_names():
         print(f"  {known:<{width}}  {get_figure(known).__doc__.splitlines()[0]}")
     print("All of them: all. What is stored: status, verdicts, report. Options: NAME --help")
+    print("Runs in the order of a list: wanted. Runs made elsewhere: import FILE")
 
 
 @app.command(_FIGURE, hidden=True)
@@ -91,12 +98,45 @@ def everything(
     seeds: SeedsOption = None,
     out: OutOption = FIGURES,
     shard: ShardOption = None,
+    minutes: MinutesOption = None,
 ) -> None:
     """Train all that is missing for all figures, shortest run first, and draw them."""
+    deadline = Deadline(minutes)
     plan = _plan(scale, seeds, None, data_dir)
     names = [name for name in figure_names() if scale in scales(get_figure(name))]
     part = None if shard is None else Shard.parse(shard)
-    make(names, plan, data_dir=data_dir, out=out, shard=part)
+    make(names, plan, data_dir=data_dir, out=out, shard=part, deadline=deadline)
+
+
+@app.command("wanted")
+def _wanted(
+    data_dir: DataOption = None,
+    minutes: MinutesOption = None,
+    out: OutOption = FIGURES,
+    archive: Annotated[
+        Path | None, typer.Option(help="A zip file to which every finished run is appended.")
+    ] = None,
+    wanted_list: Annotated[
+        Path, typer.Option("--list", help="TOML: which runs, most valuable first.")
+    ] = wanted.WANTED,
+) -> None:
+    """Train what is missing of a list, in its order, all seeds of a run in one program."""
+    deadline, entries = Deadline(minutes), wanted.read(wanted_list)
+    left = wanted.train_wanted(
+        entries, data_dir=data_dir, out=out, archive=archive, deadline=deadline
+    )
+    if not left:
+        print("All wanted runs are stored.")
+
+
+@app.command("import")
+def _import(
+    file: Annotated[Path, typer.Argument(help="An archive that `wanted` wrote.")],
+    out: OutOption = FIGURES,
+) -> None:
+    """Store the runs of an archive made elsewhere; those already stored stay as they are."""
+    new, known = merge(file, out)
+    print(f"{new} runs are new, {known} were stored already.")
 
 
 @app.command("status")

@@ -1,7 +1,6 @@
 """Making a figure: train what is missing, draw from what is stored, print the verdicts."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -10,12 +9,12 @@ from aesparse.errors import InputError, first_line
 from aesparse.files import replacing
 from aesparse.pictures import save
 from experiments.claims import Verdict
+from experiments.deadline import Deadline
+from experiments.missing import load_data, require_data_of, told_left, train_missing
 from experiments.protocol import Plan, Shard, cost, title
 from experiments.registry import decides, effective, gathered, get_figure, group, scales
 from experiments.runs import RunSpec, RunStore, parentage
 from experiments.stored import PROVENANCE
-from experiments.studies import Study, conduct
-from experiments.training import checksum, train
 
 __all__ = ["decided", "figure_record", "make", "read_record"]
 
@@ -28,12 +27,14 @@ def make(
     out: Path,
     recompute: bool = False,
     shard: Shard | None = None,
+    deadline: Deadline | None = None,
 ) -> None:
     """Trains the missing runs of some figures, or a shard of them; draws those that are complete.
 
     One figure is trained in its own order, several of them shortest run first. Data that cannot
     be read, or is not that of the runs stored, stops one figure before any training; of several
-    the others are made before the `InputError`.
+    the others are made before the `InputError`. After the `deadline` nothing is begun, and what is
+    left is printed.
     """
     chosen = {name: get_figure(name) for name in names}
     for name, figure in chosen.items():
@@ -53,21 +54,27 @@ def make(
     with store.writing(folder, shard=shard):
         mine = shard.of(specs) if shard else specs
         missing = [spec for spec in mine if recompute or store.load(spec) is None]
-        data, unreadable = _load(missing, data_dir, alone=len(names) == 1)
+        data, unreadable = load_data(missing, data_dir, alone=len(names) == 1)
         kept = [s for s in specs if s not in missing]
-        _require_data_of(kept, store, data, unreadable, alone=len(names) == 1)
+        require_data_of(kept, store, data, unreadable, alone=len(names) == 1)
         for spec in mine if recompute else ():  # now, so that what is interrupted can go on
             store.discard(spec)
         for spec in mine:  # of a command killed between storing a run and forgetting these
             if spec not in missing:
                 store.forget(spec)
-        _train([s for s in missing if s.dataset not in unreadable], store, data)
+        readable = [s for s in missing if s.dataset not in unreadable]
+        left = train_missing(readable, store, data, deadline=deadline)
+        if left:
+            print(told_left(left))
         undrawn = []
         for name, figure in chosen.items():
             found = gathered(figure, plans[name], store)
-            left = sum(run is None for run in found.values())
-            if left:
-                print(_undrawn(name, left, len(by_figure[name]), shard))
+            absent = sum(run is None for run in found.values())
+            if absent:
+                print(_undrawn(name, absent, len(by_figure[name]), shard))
+                continue
+            if deadline is not None and deadline.passed:
+                print(f"{name} is not drawn: the time is up.")
                 continue
             try:
                 _publish(figure, name, plans[name], found, folder)
@@ -96,26 +103,6 @@ def _require_effect(name: str, figure: ModuleType, plan: Plan) -> None:
             raise InputError(f"{option} changes no run of '{name}'; leave it out.")
 
 
-def _require_data_of(
-    stored: list[RunSpec | Study], store: RunStore, data: dict, unreadable: dict, *, alone: bool
-) -> None:
-    """Data read now is that of the runs stored; else its runs are left out, or refused if alone."""
-    now = {key: checksum(dataset.train) for key, dataset in data.items()}
-    for spec in stored:
-        here, run = now.get((spec.dataset, spec.samples)), store.load(spec)
-        if here is None or run is None or spec.dataset in unreadable:
-            continue
-        then = parentage(run)["data_sha256"]
-        if then != here:
-            unreadable[spec.dataset] = InputError(
-                f"The data '{spec.dataset}' read now has the checksum {here[:12]}…, the stored run "
-                f"{spec.key} was trained on {then[:12]}…. Use one source of it, or --recompute on "
-                "a figure to train all its runs on the new one."
-            )
-            if alone:
-                raise unreadable[spec.dataset]
-
-
 def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
     if shard is None:
         return f"{left} of {total} runs of {name} are missing; it is not drawn."
@@ -123,55 +110,6 @@ def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
         f"Shard {shard} is done; {left} of {total} runs of {name} are still missing. When the "
         "other shards are done, the same command without --shard draws."
     )
-
-
-def _load(
-    missing: list[RunSpec | Study], data_dir: Path | None, *, alone: bool
-) -> tuple[dict, dict[str, InputError]]:
-    """All data before any training: a missing file is found now, not after an hour.
-
-    Returns what was read by name and size, and by name what could not be; raises if `alone`.
-    """
-    data, unreadable = {}, {}
-    for name, samples in dict.fromkeys((s.dataset, s.samples) for s in missing if s.dataset):
-        import aesparse as ae
-
-        try:
-            data[name, samples] = ae.data.load(name, data_dir=data_dir, samples=samples)
-        except InputError as error:
-            if alone:
-                raise
-            unreadable[name] = error
-            print(f"Warning: runs on {name} are left out: {error}", file=sys.stderr)
-    return data, unreadable
-
-
-def _train(missing: list[RunSpec | Study], store: RunStore, data: dict) -> None:
-    if not missing:
-        return
-    from experiments.progress import Progress
-
-    with Progress([cost(spec) for spec in missing], store.log) as progress:
-        for i, spec in enumerate(missing, start=1):
-            with store.training(spec):
-                _train_one(f"[{i}/{len(missing)}] ", spec, store, data, progress)
-
-
-def _train_one(label: str, spec: RunSpec | Study, store: RunStore, data: dict, progress) -> None:
-    dataset = data.get((spec.dataset, spec.samples))
-    if store.load(spec) is not None:
-        progress.whole(f"{label}{spec.key} was made meanwhile")
-        progress.done()
-    elif isinstance(spec, Study):
-        progress.whole(f"{label}{spec.figure} {spec.dataset} seed {spec.seed}")
-        store.save(spec, conduct(spec, get_figure(spec.figure), dataset))
-        progress.done()
-    else:
-        name = f"{spec.dataset} {spec.objective} {spec.activation} {spec.constraint}"
-        progress.run(f"{label}{name} seed {spec.seed}", spec)
-        baseline = None if spec == spec.baseline else store.load(spec.baseline)
-        kept = store.checkpoints(spec)
-        store.save(spec, train(spec, dataset, progress.epoch, baseline, kept))
 
 
 def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict]:

@@ -20,7 +20,7 @@ class Progress:
     def __init__(self, costs: Sequence[float], log: Path) -> None:
         self._total, self._done, self._begin = sum(costs), 0.0, time.monotonic()
         self._costs, self._log = iter(costs), log
-        self._label, self._spec, self._each = "", None, 0.0
+        self._label, self._specs, self._each = "", (), 0.0
         self._resumed = 0.0
         self._bar = None
         if sys.stderr.isatty():
@@ -47,10 +47,10 @@ class Progress:
         self._done += self._each
         self._show("")
 
-    def run(self, label: str, spec: RunSpec) -> None:
-        """Names the next run, whose epochs are told by `epoch`."""
-        self._label, self._spec, cost = label, spec, next(self._costs)
-        self._each, self._expected = cost / spec.epochs, 1
+    def run(self, label: str, specs: Sequence[RunSpec]) -> None:
+        """Names the next runs, one per seed of a grid, whose epochs are told by `epoch`."""
+        self._label, self._specs, cost = label, specs, next(self._costs)
+        self._each, self._expected = cost / specs[0].epochs, 1
         if self._bar is not None:
             self._bar.set_description_str(label)
 
@@ -63,7 +63,8 @@ class Progress:
         self._expected = number + 1
         self._done += self._each
         fraction = np.asarray(metrics.activation_fraction)
-        self._write(number, fraction)
+        for spec, of_seed in zip(self._specs, fraction, strict=True):
+            self._write(spec, number, of_seed)
         self._show(f"epoch {number}, active {np.nanmin(fraction):.3f}–{np.nanmax(fraction):.3f}")
 
     def _show(self, told: str) -> None:
@@ -81,12 +82,12 @@ class Progress:
             flush=True,
         )
 
-    def _write(self, number: int, fraction: np.ndarray) -> None:
+    def _write(self, spec: RunSpec, number: int, fraction: np.ndarray) -> None:
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "run": self._spec.key,
+            "run": spec.key,
             "epoch": number,
-            "epochs": self._spec.epochs,
+            "epochs": spec.epochs,
             "active": [round(float(f), 4) if np.isfinite(f) else None for f in fraction.ravel()],
         }
         with readable_failure(), self._log.open("a") as log:

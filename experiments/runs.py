@@ -19,7 +19,9 @@ from aesparse.errors import InputError
 from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
 from experiments.stored import decode, encode, run_key
 
-__all__ = ["RunSpec", "RunStore", "parentage"]
+__all__ = ["SUFFIX", "RunSpec", "RunStore", "parentage"]
+
+SUFFIX = ".nc.gz"  # of a stored run's file
 
 
 class RunSpec(NamedTuple):
@@ -87,7 +89,7 @@ class RunStore:
         return self._file(spec.key)
 
     def _file(self, key: str) -> Path:
-        return self.folder / f"{key}.nc.gz"
+        return self.folder / f"{key}{SUFFIX}"
 
     def load(self, spec: RunSpec):
         """The stored run as an `xarray.Dataset` of the caller's own, or None if there is none.
@@ -176,9 +178,10 @@ class RunStore:
         paths = sorted(self.folder.glob(".training-*"))
         return [p.name.removeprefix(".training-") for p in paths if _holder(p) is not None]
 
-    def checkpoints(self, spec: RunSpec) -> Path:
-        """Where the unfinished training of `spec` is kept."""
-        return self.folder / ".checkpoints" / spec.key
+    def checkpoints(self, spec: RunSpec, *others: RunSpec) -> Path:
+        """Where the unfinished training of `spec`, together with `others`, is kept."""
+        seeds = "".join(f"+s{other.seed}" for other in others)
+        return self.folder / ".checkpoints" / f"{spec.key}{seeds}"
 
     @contextlib.contextmanager
     def writing(self, *others: Path, shard: object | None = None) -> Iterator[None]:

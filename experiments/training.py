@@ -9,14 +9,17 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from aesparse.errors import InputError
+from experiments.deadline import Deadline, TimedCheckpoints
 from experiments.filters import signed_bytes
 from experiments.runs import RunSpec
 
-__all__ = ["checksum", "provenance", "train"]
+__all__ = ["checksum", "provenance", "train", "train_together"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
@@ -30,33 +33,58 @@ def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | N
     under biases that give every unit the baseline's E[a_j] (A8's other number). `checkpoints`
     is the folder in which an interrupted training is found again.
     """
+    return train_together((spec,), dataset, on_epoch, (baseline,), checkpoints)[0]
+
+
+def train_together(
+    specs: Sequence[RunSpec],
+    dataset,
+    on_epoch,
+    baselines: Sequence | None = None,
+    checkpoints: Path | None = None,
+    deadline: Deadline | None = None,
+) -> list:
+    """Trains runs that differ in their seed alone in one program; see `train`.
+
+    The numbers of each are those of training it by itself, to rounding: the order of sums may
+    depend on how many models there are. Returns an xarray.Dataset per spec.
+    With a `deadline`, raises `OutOfTimeError` after a checkpoint once it has passed.
+    """
     import jax
 
     import aesparse as ae
 
-    begin = time.perf_counter()
+    begin, spec = time.perf_counter(), specs[0]
+    if {s._replace(seed=spec.seed) for s in specs} != {spec} or len(set(specs)) < len(specs):
+        raise InputError(
+            f"The runs {', '.join(s.key for s in specs)} are asked for in one program; expected "
+            "specs that differ in their seed alone."
+        )
     parents = provenance(dataset.train) | {"matmul_precision": spec.matmul_precision}
     scaler = ae.data.standardize(dataset.train, spec.epsilon)
     X = scaler(dataset.train)
     activation = ae.activations.get_activation(spec.activation)
     objective = ae.objectives.get_objective(spec.objective, activation)
-    kept = None if checkpoints is None else _checkpoints(checkpoints, spec, parents)
+    saved = None
+    if checkpoints is not None:
+        saved = _checkpoints(checkpoints, specs, parents, deadline or Deadline())
+    at_once = spec.cells_per_program
     result = ae.fit_grid(
         jax.random.key(0),
         X,
         objective=objective,
         strengths=spec.strengths,
-        seeds=(spec.seed,),
+        seeds=tuple(s.seed for s in specs),
         hidden=spec.hidden,
         constraint=spec.constraint,
         epochs=spec.epochs,
         batch_size=spec.batch_size,
         learning_rate=spec.learning_rate,
         momentum=spec.momentum,
-        cells_per_program=spec.cells_per_program,
+        cells_per_program=None if at_once is None else at_once * len(specs),
         matmul_precision=spec.matmul_precision,
         on_epoch=on_epoch,
-        checkpoints=kept,
+        checkpoints=saved,
     )
     _, heldout = ae.measure_grid(
         result.params,
@@ -64,26 +92,60 @@ def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | N
         objective,
         matmul_precision=spec.matmul_precision,
     )
-    run = _labelled(spec, result, heldout)
-    if baseline is not None and "baseline_preactivation_mean" in baseline:
-        shift = baseline["baseline_preactivation_mean"].values[None] - result.units.mean
-        moved = result.params._replace(bias=result.params.bias + shift)
-        _, matched = ae.measure_grid(moved, X, objective, matmul_precision=spec.matmul_precision)
-        run["matched_activation_fraction"] = (
-            "strength",
-            np.asarray(matched.activation_fraction)[0],
-        )
-    interrupted = kept.history if kept else []
+    runs = [_labelled(s, *_of_seed((result, heldout), i)) for i, s in enumerate(specs)]
+    for i, baseline in enumerate(baselines or ()):
+        if baseline is not None and "baseline_preactivation_mean" in baseline:
+            one, _ = _of_seed((result, heldout), i)
+            runs[i]["matched_activation_fraction"] = (
+                "strength",
+                _matched(one, baseline, X, objective, spec.matmul_precision),
+            )
+    interrupted = saved.history if saved else []
     earlier = sum(attempt["seconds"] for attempt in interrupted)
     parents |= {
-        "wall_seconds": round(time.perf_counter() - begin + earlier, 2),
+        "wall_seconds": round((time.perf_counter() - begin + earlier) / len(specs), 2),
         "interrupted": interrupted,
         "guard_difference": result.guard,
-        "flagged_strengths": [
-            float(s) for s, f in zip(spec.strengths, result.flagged_epoch[0], strict=True) if f >= 0
-        ],
     }
-    return run.assign_attrs(spec=spec.json, provenance=json.dumps(parents, sort_keys=True))
+    if len(specs) > 1:
+        parents["trained_together"] = len(specs)  # wall_seconds is this run's share
+    return [
+        run.assign_attrs(
+            spec=s.json,
+            provenance=json.dumps(
+                parents
+                | {
+                    "flagged_strengths": [
+                        float(strength)
+                        for strength, epoch in zip(s.strengths, first, strict=True)
+                        if epoch >= 0
+                    ]
+                },
+                sort_keys=True,
+            ),
+        )
+        for s, run, first in zip(specs, runs, result.flagged_epoch, strict=True)
+    ]
+
+
+def _of_seed(tree, i: int):
+    """The i-th seed's part of results, as results of one seed."""
+    import jax
+
+    def part(leaf):
+        return leaf if np.ndim(leaf) == 0 else np.asarray(leaf)[i : i + 1]
+
+    return jax.tree.map(part, tree)
+
+
+def _matched(result, baseline, X, objective, precision: str) -> np.ndarray:
+    """The activation fraction under biases that give every unit the baseline's E[a_j]; [G]."""
+    import aesparse as ae
+
+    shift = baseline["baseline_preactivation_mean"].values[None] - result.units.mean
+    moved = result.params._replace(bias=result.params.bias + shift)
+    _, matched = ae.measure_grid(moved, X, objective, matmul_precision=precision)
+    return np.asarray(matched.activation_fraction)[0]
 
 
 def _warn_of_other_code(spec: RunSpec, interrupted: list[dict], revision: str) -> None:
@@ -96,15 +158,17 @@ def _warn_of_other_code(spec: RunSpec, interrupted: list[dict], revision: str) -
         )
 
 
-def _checkpoints(folder: Path, spec: RunSpec, parents: dict):
+def _checkpoints(folder: Path, specs: Sequence[RunSpec], parents: dict, deadline: Deadline):
     """The checkpoints of this training on this data and this machine."""
-    from aesparse.checkpoints import Checkpoints
-
+    spec = specs[0]
     same = ("data_sha256", "device", "devices", "platform", "jax", "jaxlib")
     identity = json.loads(spec.json) | {name: parents[name] for name in same}
-    return Checkpoints(
+    if len(specs) > 1:
+        identity["seed"] = [s.seed for s in specs]
+    return TimedCheckpoints(
         folder,
         json.dumps(identity, sort_keys=True),
+        deadline=deadline,
         about={"revision": parents["revision"]},
         on_damage=lambda sentence: print(f"Warning: {sentence}", file=sys.stderr),
         on_resume=lambda attempts: _warn_of_other_code(spec, attempts, parents["revision"]),
@@ -211,7 +275,10 @@ def _processor() -> str:
 
 @functools.cache
 def _revision() -> str:
-    """The commit of the code that runs, and that code's own checksum if it was changed since."""
+    """The commit of the code that runs, and that code's own checksum if it was changed since.
+
+    Without git, as in a copy of the code alone, the checksum tells which commit it can be.
+    """
     root = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:
@@ -224,10 +291,12 @@ def _revision() -> str:
         commit = git("rev-parse", "--short=12", "HEAD")
         if not git("status", "--porcelain", "--", "aesparse", "experiments"):
             return commit
-        files = sorted(
-            p for name in ("aesparse", "experiments") for p in (root / name).rglob("*.py")
-        )
-        code = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-        return f"{commit}-changed-{code[:8]}"
+        return f"{commit}-changed-{_code(root)}"
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return f"unknown-{_code(root)}"
+
+
+def _code(root: Path) -> str:
+    """A checksum of all Python files of the two packages."""
+    files = sorted(p for name in ("aesparse", "experiments") for p in (root / name).rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]

@@ -76,6 +76,16 @@ def made(tmp_path_factory):
     return out
 
 
+def train_with(monkeypatch, train):
+    """Every run is `train(spec, dataset, on_epoch, baseline, checkpoints)`."""
+
+    def together(specs, dataset, on_epoch, baselines, folder, deadline):
+        of_each = zip(specs, baselines, strict=True)
+        return [train(spec, dataset, on_epoch, baseline, folder) for spec, baseline in of_each]
+
+    monkeypatch.setattr("experiments.missing.train_together", together)
+
+
 def stored(out):
     return sorted((out / "runs" / "quick").glob("*.nc.gz"))
 
@@ -130,7 +140,7 @@ def test_fractions_under_the_baselines_preactivation_means_are_stored(made):
 
 def test_repeating_the_command_trains_nothing_and_prints_the_same(made, monkeypatch, capsys):
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)}
-    monkeypatch.setattr("experiments.making.train", None)  # would fail if called
+    monkeypatch.setattr("experiments.missing.train_together", None)  # would fail if called
     assert command(monkeypatch, "arpit-fig3", "--out", made) == 0
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)} == before
     output = capsys.readouterr().out
@@ -171,7 +181,7 @@ def test_recompute_trains_all_again_and_may_be_interrupted(made, monkeypatch, tm
     def again(spec, data, tell, baseline, checkpoints):
         assert not checkpoints.exists()
         if len(trained) == 3:
-            monkeypatch.setattr("experiments.making.train", go_on)
+            train_with(monkeypatch, go_on)
             raise InputError("Interrupted.")
         return go_on(spec)
 
@@ -179,7 +189,7 @@ def test_recompute_trains_all_again_and_may_be_interrupted(made, monkeypatch, tm
         trained.append(spec.key)
         return before[spec.key]
 
-    monkeypatch.setattr("experiments.making.train", again)
+    train_with(monkeypatch, again)
     assert command(monkeypatch, "arpit-fig3", "--out", out, "--recompute") == 2
     assert command(monkeypatch, "arpit-fig3", "--out", out) == 0
     assert sorted(trained) == sorted(before)
@@ -196,7 +206,7 @@ def test_a_run_that_another_command_made_meanwhile_is_not_trained_again(monkeypa
             store.save(other, stored_runs.fake(other))
         return stored_runs.fake(spec)
 
-    monkeypatch.setattr("experiments.making.train", train)
+    train_with(monkeypatch, train)
     assert command(monkeypatch, "arpit-fig3", "--out", tmp_path) == 0
     assert trained == specs[:2]
 
@@ -418,7 +428,7 @@ def test_a_bar_takes_what_a_checkpoint_held_for_no_work_done(monkeypatch, tmp_pa
     shown = Terminal()
     monkeypatch.setattr(sys, "stderr", shown)
     with Progress([50.0], tmp_path / "log") as progress:
-        progress.run("a run", spec._replace(epochs=50))
+        progress.run("a run", [spec._replace(epochs=50)])
         time.sleep(0.5)
         progress.epoch(41, SimpleNamespace(activation_fraction=[[0.5]]))
     minutes, seconds = re.findall(r"(\d\d):(\d\d) left", shown.getvalue())[-1]
@@ -439,7 +449,7 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_training(
     monkeypatch, capsys, tmp_path
 ):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("experiments.making.train", None)
+    monkeypatch.setattr("experiments.missing.train_together", None)
     message = refused(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path / "file")
     assert "is not writable" in message
     assert "--out" in message
@@ -477,7 +487,7 @@ def test_runs_on_different_data_do_not_share_a_figure(made, monkeypatch, capsys,
         lost = stored(made)[1]  # of the same data set
         kept = lost.read_bytes()
         lost.unlink()
-        monkeypatch.setattr("experiments.making.train", None)  # would fail if called
+        monkeypatch.setattr("experiments.missing.train_together", None)  # would fail if called
         message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
         assert "read now has the checksum" in message
         lost.write_bytes(kept)
@@ -510,7 +520,7 @@ def test_a_faulty_program_ends_the_command_without_a_traceback(monkeypatch, caps
     def faulty(*args):
         raise ae.guard.NumericsError("The compiled program disagrees …")
 
-    monkeypatch.setattr("experiments.making.train", faulty)
+    train_with(monkeypatch, faulty)
     assert "disagrees" in refused(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path)
 
 
@@ -596,7 +606,7 @@ def test_shards_train_each_run_once_and_the_command_without_one_draws(
         parents["data_sha256"] = training.checksum(dataset.train)
         return run.assign_attrs(provenance=json.dumps(parents))
 
-    monkeypatch.setattr("experiments.making.train", train)
+    train_with(monkeypatch, train)
     arguments = ("arpit-fig3", "--out", tmp_path)
     for shard, left in (("1/2", "4 of 8 runs of arpit-fig3 are still missing"), ("2/2", None)):
         assert command(monkeypatch, *arguments, "--shard", shard) == 0

@@ -358,8 +358,8 @@ def test_strict_promotion_of_dtypes_changes_nothing(name):
 def test_the_guard_checks_every_compiled_program_once_and_reports_its_difference(monkeypatch):
     calls = []
 
-    def spy(compiled, reference, compare=guard.compare):
-        calls.append(compare(compiled, reference))
+    def spy(compiled, reference, precision, compare=guard.compare):
+        calls.append(compare(compiled, reference, precision))
         return calls[-1]
 
     monkeypatch.setattr(guard, "compare", spy)
@@ -596,3 +596,34 @@ def test_measure_grid_equals_one_model_at_a_time():
     errors = np.sum((other - x_hat) ** 2, -1).mean(-1)
     np.testing.assert_allclose(metrics.reconstruction, errors, rtol=1e-5)
     assert metrics.reconstruction.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("precision", "passes"), [("highest", 1e-5), ("tensorfloat32", 1e-3), ("bfloat16", 2e-2)]
+)
+def test_the_guards_limit_belongs_to_the_precision_of_the_products(precision, passes):
+    """Between one unit of rounding of a factor and the error of a wrong gradient, which is 1."""
+    ones = {"params": np.ones((2, 3), np.float32)}
+
+    def off(share):
+        return {"params": ones["params"] * np.float32(1 + share)}
+
+    assert guard.compare(off(passes), ones, precision) > 0
+    with pytest.raises(guard.NumericsError):
+        guard.compare(off(0.1), ones, precision)
+    if precision != "highest":
+        with pytest.raises(guard.NumericsError):
+            guard.compare(off(passes), ones)
+    assert guard.limit("float64", precision) == guard.LIMITS["float64"]
+
+
+def test_a_grid_at_another_precision_is_judged_by_its_limit(monkeypatch):
+    seen = []
+
+    def spy(compiled, reference, precision):
+        seen.append(precision)
+        return 0.0
+
+    monkeypatch.setattr(guard, "compare", spy)
+    fit(matmul_precision="bfloat16", hidden=3)
+    assert seen == ["bfloat16"]

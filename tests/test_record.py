@@ -632,7 +632,7 @@ def test_a_plan_names_the_command_that_makes_a_figure():
 
 @pytest.mark.parametrize("name", ARPIT)
 def test_every_figure_is_drawn_and_described_from_stored_runs(name, stored, monkeypatch, capsys):
-    monkeypatch.setattr("experiments.making.train", None)  # would fail if called
+    monkeypatch.setattr("experiments.missing.train_together", None)  # would fail if called
     status, printed, error = command(
         monkeypatch, capsys, name, "--scale", "reduced", "--out", stored
     )

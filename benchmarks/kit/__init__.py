@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/accelerator.py`, each a process of its own."""
