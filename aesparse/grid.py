@@ -29,6 +29,7 @@ from aesparse.arguments import (
 from aesparse.checkpoints import Checkpoints, check_checkpoints
 from aesparse.errors import InputError
 from aesparse.fingerprint import training_settings
+from aesparse.memory import check_memory
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
 from aesparse.model import Params, check_params, get_constraint
 from aesparse.objectives import Objective
@@ -109,11 +110,20 @@ def fit_grid(
     rows = get_constraint(constraint)
     check_sizes(sizes | {"batch_size": batch_size}, len(X), every=rows.every)
     model = {"hidden": hidden, "tied": tied, "decoder_bias": decoder_bias}
+    each = cells_per_program or len(seeds) * len(strengths)
+    chunk = max(1, each // len(seeds))
+    check_memory(
+        len(seeds) * len(strengths),
+        X.shape[1],
+        hidden,
+        at_once=len(seeds) * min(chunk, len(strengths)),
+        devices=len(jax.devices() if devices is None else devices),
+        itemsize=X.dtype.itemsize,
+        tied=tied,
+    )
     check_objective(objective, X, strengths, batch_size=batch_size, **model)
     if init is not None:
         init = checked_init(init, X, (len(seeds), len(strengths)), rows, **model)
-    each = cells_per_program or len(seeds) * len(strengths)
-    chunk = max(1, each // len(seeds))
     check_momentum(momentum)
     check_checkpoints(checkpoints)
     if chunk < len(strengths):
