@@ -1,5 +1,6 @@
 """Plans: operations and memory against counts done by hand, layouts, refusals."""
 
+import jax
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 from aesparse.__main__ import app
 from aesparse.activations import get_activation
 from aesparse.errors import InputError
+from aesparse.grid import fit_grid
 from aesparse.gsae import generalized_sparse
 from aesparse.objectives import get_objective
 from aesparse.planning import estimate, plan_rows
@@ -92,3 +94,29 @@ def test_command_plan_prints_a_table():
 )
 def test_durations_in_words(seconds, words):
     assert duration(seconds) == words
+
+
+def test_the_peak_counts_models_data_and_the_checks_copy():
+    """A large enough model: parameters and momentum twice, and the data, are always there."""
+    sizes = {"inputs": 784, "hidden": 1000, "samples": 1000, "memory": 2**34, "devices": 1}
+    weights = 4 * (784 * 1000 + 1000)
+    for models in (1, 20):
+        planned = plan(**sizes, cells=models)
+        peak = planned.state + planned.working
+        assert peak >= 4 * models * weights + 4 * 1000 * 784
+        assert peak <= 8 * models * weights + 3e8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden": 10**12}, r"One model of 784 inputs .* expected at most \d+ hidden units"),
+        ({"strengths": np.linspace(0, 1, 10**7)}, r"train at most \d+ in one call"),
+        ({"hidden": 200_000, "strengths": np.zeros(300)}, "train at most|give cells_per_program="),
+    ],
+)
+def test_grids_that_cannot_fit_are_refused(options, message):
+    objective = get_objective("ae", get_activation("relu"))
+    defaults = {"objective": objective, "strengths": [0.0]}
+    with pytest.raises(InputError, match=message):
+        fit_grid(jax.random.key(0), np.ones((100, 784), np.float32), **{**defaults, **options})
