@@ -28,7 +28,8 @@ def test_operations_memory_and_time_against_counts():
     weights = 4 * (200 * 300 + 300)
     assert found.state == 7 * 2 * weights
     data = 4 * 1000 * 200
-    assert data + 7 * weights <= found.working <= data + 2.5 * 7 * weights + 4e6
+    # The guard's copy and the reference's; on top at most a block of models being measured.
+    assert data + 2 * 7 * weights <= found.working <= 3 * data + 4 * 7 * weights + 64e6
     assert found.updates == 50 * 20
     assert found.seconds == pytest.approx(found.operations * 1000 * 7 / 1e9)
 
@@ -43,7 +44,7 @@ def test_cells_are_laid_out_over_devices_and_rounds():
     spread = plan(cells=100, devices=8)
     assert (spread.cells_per_device, spread.rounds) == (13, 1)
     assert spread.seconds == pytest.approx(plan(cells=13, devices=1).seconds)
-    tight = plan(cells=100, devices=1, memory=20 * 2**20)
+    tight = plan(cells=100, devices=1, memory=80 * 2**20)
     assert tight.rounds > 1
     assert tight.state + tight.working <= tight.available
     assert tight.cells_per_device * tight.rounds >= 100
