@@ -144,7 +144,7 @@ def _cells(objective: Objective, count: int) -> Cells:
     return Cells.of_seeds(1, levels, np.full(count, 1e-3, np.float32))
 
 
-def _too_large(needed: float, available: int) -> InputError:
+def _too_large(needed: int, available: int) -> InputError:
     return InputError(
         f"One cell needs {needed / 2**30:.3g} GiB and a device has {available / 2**30:.2f}; "
         "use a smaller model or fewer samples, or a larger device."
