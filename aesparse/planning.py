@@ -208,7 +208,7 @@ def _peak(
         return used.temp_size_in_bytes + used.output_size_in_bytes - used.alias_size_in_bytes
 
     held, params = _bytes(state), _bytes(state.params)
-    data = _bytes((X, subset, few, draws.order))
+    data = _bytes((X, X, subset, few, draws.order))  # as checked, and as placed on the mesh
     on_host = program.mesh.devices.flat[0].platform == "cpu"
     # The check's copy of the state trains first; then the host has what the reference made of
     # the first device's models, in parts and joined.
