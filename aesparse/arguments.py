@@ -27,6 +27,7 @@ __all__ = [
     "checked_data",
     "checked_init",
     "checked_pair",
+    "parameter_shapes",
 ]
 
 _LARGEST_SEED = 2**31 - 1  # as JAX folds it into a key
@@ -115,7 +116,8 @@ def check_sizes(sizes: Mapping[str, int], samples: int, *, every: int = 1) -> No
         )
 
 
-def _parameter_shapes(X: Array, hidden: int, tied: bool, decoder_bias: bool) -> Params:
+def parameter_shapes(X: Array, hidden: int, tied: bool, decoder_bias: bool) -> Params:
+    """Shapes and dtypes of one model's parameters for data `[N, n]`."""
     return jax.eval_shape(
         lambda key: init_params(
             key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
@@ -140,7 +142,7 @@ def checked_init(
     unless they have the structure and shapes of the grid's, are finite, and can be projected.
     """
     check_params(init, "init is")
-    models = _parameter_shapes(X, hidden, tied, decoder_bias)
+    models = parameter_shapes(X, hidden, tied, decoder_bias)
     found = {k: np.shape(v) for k, v in init._asdict().items() if v is not None}
     expected = {k: (*cells, *v.shape) for k, v in models._asdict().items() if v is not None}
     if found != expected:
@@ -193,7 +195,7 @@ def check_objective(
     check_bounds(objective, X)
     objective.activation.check()
     shape = functools.partial(jax.ShapeDtypeStruct, dtype=X.dtype)
-    params = _parameter_shapes(X, hidden, tied, decoder_bias)
+    params = parameter_shapes(X, hidden, tied, decoder_bias)
     batch = shape((batch_size, X.shape[1]))
     found = jax.eval_shape(objective, params, batch, batch, shape(strengths.shape[1:]))
     loss = checked_pair(found)[0]

@@ -26,6 +26,7 @@ from aesparse.files import require_writable
 __all__ = ["Checkpoints", "Resumed", "check_checkpoints"]
 
 _KEPT = 2
+_LONGEST_LIST = 8  # of what a message shows in full
 _LATE_SECONDS = 0.5  # within which the threads of a failed write have ended
 
 
@@ -96,14 +97,16 @@ class Checkpoints:
         """Whether the last save lies so far back that another is wanted."""
         return time.monotonic() - self._last >= self._every
 
-    def save(self, epoch: int, tree: PyTree) -> None:
+    def save(self, epoch: int, tree: PyTree, *, settings: Mapping | None = None) -> None:
         """Saves `tree` as the state after `epoch`; older ones but one are removed.
 
-        `InputError` if it cannot be written, with the one before intact.
+        `settings` are JSON values by name that `latest` compares. `InputError` if it cannot be
+        written, with the one before intact.
         """
         leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
         known = {
             "identity": self.identity,
+            "settings": settings,
             "sha256": _checksum(leaves),
             "about": {**self.about, "seconds": time.monotonic() - self._begin},
             "history": self._attempts,
@@ -126,12 +129,15 @@ class Checkpoints:
             ) from None
         self._last = time.monotonic()
 
-    def latest(self, like: PyTree, *, before: int | None = None) -> Resumed | None:
+    def latest(
+        self, like: PyTree, *, before: int | None = None, settings: Mapping | None = None
+    ) -> Resumed | None:
         """The newest sound checkpoint, with the structure of `like`; None if there is none yet.
 
         The leaves of `like` have the dtypes and the leading axes of those saved. `InputError` if
         all are damaged, if the newest sound one is of another training (one with another identity,
-        structure or shapes, or not `before` that many epochs), or if none could be saved here.
+        other `settings`, another structure or shapes, or not `before` that many epochs), or if
+        none could be saved here.
         """
         begun = self.folder.exists()
         require_writable(self.folder)
@@ -160,7 +166,7 @@ class Checkpoints:
                 )
             return None
         leaves, known = found
-        self._require_own(epoch, known["identity"])
+        self._require_own(epoch, known, settings)
         structure = jax.tree.structure(like)
         late = before is not None and epoch >= before
         if late or not _fitting(leaves, jax.tree.leaves(like)):
@@ -173,12 +179,17 @@ class Checkpoints:
         self._on_resume(self._attempts)
         return Resumed(epoch, jax.tree.unflatten(structure, leaves))
 
-    def _require_own(self, epoch: int, identity: str) -> None:
-        if identity != self.identity:
-            raise InputError(
-                f"The checkpoint {self.folder / str(epoch)} belongs to another training "
-                f"({_difference(identity, self.identity)}); delete the folder to begin this one."
-            )
+    def _require_own(self, epoch: int, known: dict, settings: Mapping | None) -> None:
+        if known["identity"] != self.identity:
+            differing = _difference(known["identity"], self.identity)
+        elif known["settings"] != settings:
+            differing = _difference(*map(json.dumps, (known["settings"], settings)))
+        else:
+            return
+        raise InputError(
+            f"The checkpoint {self.folder / str(epoch)} belongs to another training ({differing}); "
+            "delete the folder to begin this one."
+        )
 
 
 def _restored(manager, args, epoch: int) -> tuple[list[np.ndarray], dict]:
@@ -188,7 +199,7 @@ def _restored(manager, args, epoch: int) -> tuple[list[np.ndarray], dict]:
     leaves, known = dict(found.leaves), dict(found.known)
     if known["sha256"] != _checksum(leaves):
         raise ValueError("its checksum is another one")
-    kept = {name: known[name] for name in ("identity", "about", "history")}
+    kept = {name: known.get(name) for name in ("identity", "settings", "about", "history")}
     return [leaves[name] for name in sorted(leaves, key=int)], kept
 
 
@@ -233,9 +244,23 @@ def _difference(found: str, expected: str) -> str:
     try:
         a, b = json.loads(found), json.loads(expected)
         names = [n for n in sorted(a.keys() | b.keys()) if a.get(n) != b.get(n)]
-        return "; ".join(f"{n}: {a.get(n)} there, {b.get(n)} here" for n in names)
+        return "; ".join(_named(n, a.get(n), b.get(n)) for n in names)
     except (ValueError, AttributeError):
         return f"{found} there, {expected} here"
+
+
+def _named(name: str, a: object, b: object) -> str:
+    """One difference; of long lists of equal length the first numbers that differ."""
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b) > _LONGEST_LIST:
+        i = next(i for i, pair in enumerate(zip(a, b, strict=True)) if pair[0] != pair[1])
+        return f"{name}[{i}]: {a[i]} there, {b[i]} here"
+    return f"{name}: {_short(a)} there, {_short(b)} here"
+
+
+def _short(value: object) -> object:
+    if isinstance(value, list) and len(value) > _LONGEST_LIST:
+        return f"{len(value)} numbers"
+    return value
 
 
 def check_checkpoints(checkpoints: object) -> None:

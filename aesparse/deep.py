@@ -32,6 +32,7 @@ from aesparse.model import get_constraint
 from aesparse.objectives import Objective
 from aesparse.program import INIT, Program, grid_program, shuffled, verify
 from aesparse.reconstruction import squared_error
+from aesparse.recording import Recorder
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
 from aesparse.training import TrainState, momentum_sgd
 
@@ -274,18 +275,21 @@ def fit_deep(
         program = _program(objective, models, X.shape[1], len(strengths), batch_size, momentum)
         state, cells = _cells(models, strengths, rates, momentum, program.mesh)
         keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
-        difference, losses = verify(program, state, keys, X, cells), []
+        difference = verify(program, state, keys, X, cells)
+        shape = (len(seeds), len(strengths))
+
+        def on_hosts(tree):
+            return jax.tree.map(
+                lambda leaf: leaf[: shape[0] * shape[1]].reshape(*shape, *leaf.shape[1:]),
+                gather(tree, program.mesh),
+            )
+
+        losses = Recorder(epochs, program.mesh, on_hosts)
         for epoch in range(1, epochs + 1):
             steps = np.int32(len(X) // batch_size)
             state, aux = program.epoch(state, shuffled(keys, epoch, len(X)), X, cells, steps)
-            losses.append(aux)
-    losses = jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=-1), *losses)
-    shape = (len(seeds), len(strengths))
-    params, losses = jax.tree.map(
-        lambda leaf: leaf[: shape[0] * shape[1]].reshape(*shape, *leaf.shape[1:]),
-        gather((state.params, losses), program.mesh),
-    )
-    return DeepResult(params, losses, difference)
+            losses.add(aux)
+    return DeepResult(on_hosts(state.params), losses.arrays(), difference)
 
 
 def _program(

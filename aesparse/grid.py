@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from aesparse.arguments import (
     check_bounds,
@@ -28,10 +28,13 @@ from aesparse.arguments import (
 )
 from aesparse.checkpoints import Checkpoints, check_checkpoints
 from aesparse.errors import InputError
+from aesparse.fingerprint import training_settings
+from aesparse.memory import check_memory
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
 from aesparse.model import Params, check_params, get_constraint
 from aesparse.objectives import Objective
-from aesparse.program import grid_program, measure_cells, shuffled, unit_noise, verify
+from aesparse.program import grid_program, measure_cells, shuffled, verify
+from aesparse.recording import Recorder
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
 
 __all__ = ["GridResult", "fit_grid", "measure_grid"]
@@ -92,9 +95,10 @@ def fit_grid(
     history is of the first `history_samples` rows.
     `on_epoch(epoch, metrics)` is called after every epoch (of every chunk); give it on all hosts
     or on none. With `checkpoints` a killed call, repeated, goes on from the last one and gives the
-    same bits (single host).
+    same bits (single host); one with other arguments is refused, except with more `epochs`.
 
-    A cell that diverges or dies is flagged and does not touch its neighbours. Each newly
+    A model that diverges (parameters, error or loss not finite) or dies has a `flagged_epoch` and
+    does not touch its neighbours. Each newly
     compiled program is checked once by the numerics guard. Raises `InputError` on bad input
     before anything is compiled, `guard.NumericsError` on a miscompiled program.
     """
@@ -106,11 +110,20 @@ def fit_grid(
     rows = get_constraint(constraint)
     check_sizes(sizes | {"batch_size": batch_size}, len(X), every=rows.every)
     model = {"hidden": hidden, "tied": tied, "decoder_bias": decoder_bias}
+    each = cells_per_program or len(seeds) * len(strengths)
+    chunk = max(1, each // len(seeds))
+    check_memory(
+        len(seeds) * len(strengths),
+        X.shape[1],
+        hidden,
+        at_once=len(seeds) * min(chunk, len(strengths)),
+        devices=len(jax.devices() if devices is None else devices),
+        itemsize=X.dtype.itemsize,
+        tied=tied,
+    )
     check_objective(objective, X, strengths, batch_size=batch_size, **model)
     if init is not None:
         init = checked_init(init, X, (len(seeds), len(strengths)), rows, **model)
-    each = cells_per_program or len(seeds) * len(strengths)
-    chunk = max(1, each // len(seeds))
     check_momentum(momentum)
     check_checkpoints(checkpoints)
     if chunk < len(strengths):
@@ -136,6 +149,23 @@ def fit_grid(
             init=init,
             checkpoints=checkpoints,
         )
+    settings = None
+    if checkpoints is not None:
+        settings = training_settings(
+            key,
+            X,
+            objective=objective,
+            strengths=strengths,
+            seeds=seeds,
+            learning_rate=rates,
+            init=init,
+            batch_size=batch_size,
+            **model,
+            constraint=constraint,
+            momentum=float(momentum),
+            history_samples=int(history_samples),
+            matmul_precision=matmul_precision,
+        )
     with jax.default_matmul_precision(matmul_precision):
         program = grid_program(
             objective,
@@ -150,11 +180,14 @@ def fit_grid(
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
         samples = (batch_size, history_samples)
         return _fit(
-            program, keys, X, strengths, rates, epochs, samples, on_epoch, init, checkpoints
-        )
+            program, keys, X, strengths, rates, epochs, samples, on_epoch, init,
+            checkpoints, settings,
+        )  # fmt: skip
 
 
-def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, init, checkpoints):
+def _fit(
+    program, keys, X, strengths, rates, epochs, samples, on_epoch, init, checkpoints, settings
+):
     batch_size, history_samples = samples
     shape = (len(keys), len(strengths))
     cells = Cells.of_seeds(len(keys), strengths, rates)
@@ -166,7 +199,6 @@ def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, init, ch
         state = state._replace(params=on_devices(init))
     difference = verify(program, state, keys, X, cells)
     subset, few = X[:history_samples], X[:_PRESSURE_SAMPLES]
-    eps = unit_noise(keys, few)
 
     def train(state, epoch):
         steps = np.int32(len(X) // batch_size)
@@ -174,31 +206,38 @@ def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, init, ch
 
     def record(params):
         metrics = program.measure(params, subset)[1]
-        return metrics, program.pressure(params, eps, few, cells)
+        return metrics, *program.pressure(params, keys, few, cells)
 
-    begin, records, losses = 1, [record(state.params)], []
+    begin, first = 1, record(state.params)
+    moments = Recorder(epochs + 1, program.mesh, on_hosts)
+    trained = Recorder(epochs, program.mesh, on_hosts)
+    moments.add(first)
     if checkpoints is not None:
         losses_like = jax.eval_shape(lambda: train(state, begin))[1]
         like = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct((*shape, *leaf.shape[1:]), leaf.dtype),
-            (state, records[0], losses_like),
+            (state, first, losses_like),
         )
-        resumed = checkpoints.latest(like, before=epochs)
+        resumed = checkpoints.latest(like, before=epochs, settings=settings)
         if resumed is not None:
-            begin, (hosted, *joined) = resumed.epoch + 1, resumed.tree
+            begin, (hosted, *recorded) = resumed.epoch + 1, resumed.tree
             state = on_devices(hosted)
-            records, losses = ([on_devices(r) for r in _split(parts)] for parts in joined)
+            for recorder, arrays in zip((moments, trained), recorded, strict=True):
+                recorder.restore(arrays)
     for epoch in range(begin, epochs + 1):
         state, aux = train(state, epoch)
-        losses.append(aux)
-        records.append(record(state.params))
+        latest = record(state.params)
+        trained.add(aux)
+        moments.add(latest)
         if checkpoints is not None and checkpoints.due and epoch < epochs:
-            told = (_joined([on_hosts(r) for r in parts]) for parts in (records, losses))
-            checkpoints.save(epoch, (on_hosts(state), *told))
+            tree = (on_hosts(state), moments.arrays(), trained.arrays())
+            checkpoints.save(epoch, tree, settings=settings)
         if on_epoch is not None:
-            on_epoch(epoch, on_hosts(records[-1][0]))
-    (history, pressure), losses = on_hosts((_stacked(records), _stacked(losses)))
+            on_epoch(epoch, on_hosts(latest[0]))
+    (history, pressure, measured_loss), losses = moments.arrays(), trained.arrays()
     params, (units, final) = on_hosts((state.params, program.measure(state.params, X)))
+    diverged = ~np.isfinite(measured_loss)
+    diverged[..., 1:] |= ~np.isfinite(losses["loss"])
     return GridResult(
         params=params,
         metrics=final,
@@ -206,7 +245,7 @@ def _fit(program, keys, X, strengths, rates, epochs, samples, on_epoch, init, ch
         history=history,
         pressure=pressure,
         losses=losses,
-        flagged_epoch=_first_flagged(history, final),
+        flagged_epoch=_first_flagged(history, final, diverged),
         guard=difference,
     )
 
@@ -231,28 +270,17 @@ def _transfers(shape: tuple[int, int], mesh: Mesh) -> tuple[Callable, Callable]:
     return on_hosts, on_devices
 
 
-@jax.jit
-def _stacked(records: list) -> PyTree:
-    """What was recorded per epoch along a new last axis, on the devices."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=-1), *records)
+def _first_flagged(
+    history: Metrics, final: Metrics, diverged: np.ndarray | bool = False
+) -> np.ndarray:
+    """First epoch flagged, for models still flagged at the end; −1 otherwise.
 
-
-def _joined(records: list) -> PyTree:
-    """The same of arrays that are on the host."""
-    return jax.tree.map(lambda *leaves: np.stack(leaves, axis=-1), *records)
-
-
-def _split(joined: PyTree) -> list:
-    """The inverse of `_joined`."""
-    epochs = jax.tree.leaves(joined)[0].shape[-1]
-    return [jax.tree.map(lambda leaf, i=i: leaf[..., i], joined) for i in range(epochs)]
-
-
-def _first_flagged(history: Metrics, final: Metrics) -> np.ndarray:
-    """First epoch seen flagged, for the cells that end so; −1 for the others, recovered or well."""
-    along = np.asarray(flagged(history))
+    `diverged [S, G, E + 1]`: where the loss is not finite; the last epoch's counts as the end's.
+    """
+    along = np.asarray(flagged(history)) | diverged
     first = np.where(along.any(-1), along.argmax(-1), along.shape[-1] - 1)
-    return np.where(np.asarray(flagged(final)), first, -1)
+    last = np.asarray(flagged(final)) | np.broadcast_to(diverged, along.shape)[..., -1]
+    return np.where(last, first, -1)
 
 
 def _fit_chunks(
@@ -261,14 +289,17 @@ def _fit_chunks(
     # The last chunk is filled up with its last cell, so that all share one program.
     cells = np.minimum(np.arange(-(-len(strengths) // size) * size), len(strengths) - 1)
     parts = [
-        fit_grid(
-            key,
-            X,
-            strengths=strengths[chosen],
-            learning_rate=learning_rate[chosen],
-            init=jax.tree.map(lambda leaf, chosen=chosen: leaf[:, chosen], init),
-            checkpoints=checkpoints and checkpoints.part(i),
-            **options,
+        jax.tree.map(  # off the devices, which hold one chunk at a time
+            np.asarray,
+            fit_grid(
+                key,
+                X,
+                strengths=strengths[chosen],
+                learning_rate=learning_rate[chosen],
+                init=jax.tree.map(lambda leaf, chosen=chosen: leaf[:, chosen], init),
+                checkpoints=checkpoints and checkpoints.part(i),
+                **options,
+            ),
         )
         for i, chosen in enumerate(cells.reshape(-1, size))
     ]
@@ -276,7 +307,7 @@ def _fit_chunks(
         lambda *leaves: np.concatenate(leaves, axis=1)[:, : len(strengths)],
         *[part._replace(guard=np.zeros((1, size))) for part in parts],
     )
-    return joined._replace(guard=max(part.guard for part in parts))
+    return joined._replace(guard=float(max(part.guard for part in parts)))
 
 
 def measure_grid(

@@ -3,6 +3,7 @@
 Shapes: n inputs, m hidden units, N samples; params of one model (lift over a grid by `vmap`).
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -16,6 +17,7 @@ from aesparse.reconstruction import ErrorFunction, reconstruction_error, squared
 
 __all__ = [
     "DEAD_LIMIT",
+    "MEASURE_SAMPLES",
     "BiasPressure",
     "Metrics",
     "UnitStatistics",
@@ -24,12 +26,14 @@ __all__ = [
     "flagged",
     "measure",
     "participation_ratio",
+    "pressure_and_loss",
     "summarize",
+    "uses_noise",
 ]
 
 DEAD_LIMIT = 0.99  # a cell with this share of dead units has collapsed and is flagged
 _ROUNDING = 1e-6  # 99 of 100 units are 0.98999995 in float32
-_BLOCK = 500  # samples per block: bounds the memory of a grid's codes
+MEASURE_SAMPLES = 500  # measured side by side: bounds the memory of a grid's codes
 
 
 class UnitStatistics(NamedTuple):
@@ -89,10 +93,10 @@ def measure(
             jnp.sum(error(block, decode(params, h))),
         )
 
-    whole = len(x) // _BLOCK * _BLOCK
+    whole = len(x) // MEASURE_SAMPLES * MEASURE_SAMPLES
     totals = block_sums(x[whole:])
     if whole:
-        blocks = x[:whole].reshape(-1, _BLOCK, x.shape[1])
+        blocks = x[:whole].reshape(-1, MEASURE_SAMPLES, x.shape[1])
         summed, _ = jax.lax.scan(
             lambda total, b: (jax.tree.map(jnp.add, total, block_sums(b)), None), totals, blocks
         )
@@ -132,18 +136,45 @@ def bias_pressure(
     strength: Float[Array, "*K"],
 ) -> BiasPressure:
     """Theorem 1's condition at `params`; λR is what the objective adds to J_AE on `x`, `eps`."""
+    return pressure_and_loss(objective, params, x, eps, strength)[0]
 
-    def added(bias: Float[Array, " m"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+
+def pressure_and_loss(
+    objective: Objective,
+    params: Params,
+    x: Float[Array, "N n"],
+    eps: Float[Array, "N n"],
+    strength: Float[Array, "*K"],
+) -> tuple[BiasPressure, Float[Array, ""]]:
+    """`bias_pressure`, and the objective's loss on `x`, `eps`, which it is computed from."""
+
+    def added(bias: Float[Array, " m"]) -> tuple[Float[Array, ""], tuple]:
         moved = params._replace(bias=bias)
         error = reconstruction_error(moved, x, x, objective.activation, objective.error)
-        return objective(moved, x, eps, strength)[0] - error, error
+        loss = objective(moved, x, eps, strength)[0]
+        return loss - error, (error, loss)
 
-    gradient, error = jax.grad(added, has_aux=True)(params.bias)
+    gradient, (error, loss) = jax.grad(added, has_aux=True)(params.bias)
     bound = bias_gradient_bound(params, error)
     if objective.error is not squared_error:
         bound = jnp.full_like(bound, jnp.nan)
     met = jnp.where(jnp.isnan(bound), jnp.nan, jnp.asarray(gradient > bound, bound.dtype))
-    return BiasPressure(jnp.mean(met), jnp.max(gradient / bound))
+    return BiasPressure(jnp.mean(met), jnp.max(gradient / bound)), loss
+
+
+def uses_noise(
+    objective: Objective,
+    params: Params,
+    x: Float[Array, "N n"],
+    strengths: Float[Array, "G ..."],
+) -> bool:
+    """Whether the objective reads its unit noise, from its trace for the first model `[G, ...]`."""
+    model = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), params)
+    shape = functools.partial(jax.ShapeDtypeStruct, dtype=x.dtype)
+    batch = shape(x.shape)
+    loss = jax.make_jaxpr(lambda eps, *rest: objective(rest[0], rest[1], eps, rest[2])[0])
+    trace = loss(batch, model, batch, shape(strengths.shape[1:])).jaxpr
+    return any(trace.invars[0] is read for step in trace.eqns for read in step.invars)
 
 
 def participation_ratio(rows: Float[Array, "... n"]) -> Float[Array, "..."]:

@@ -6,7 +6,6 @@ this machine. Shapes: n inputs, m hidden units, N samples, B batch, C cells, D d
 """
 
 import functools
-import os
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,6 +16,7 @@ import numpy as np
 
 from aesparse.arguments import check_kind, check_sizes
 from aesparse.errors import InputError
+from aesparse.memory import device_memory
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
 from aesparse.program import Program, grid_program, shuffled
@@ -25,6 +25,8 @@ from aesparse.tables import duration
 
 __all__ = ["Estimate", "estimate", "plan_rows"]
 
+_PRESSURE_SAMPLES = 1000  # as in `grid`
+_CPU_BYTES = 2**25  # that tracing and dispatch add in a CPU process; see benchmarks/memory.py
 _PROBE_CELLS, _PROBE_SAMPLES, _PROBE_SECONDS = 4, 1000, 2.0
 
 
@@ -38,7 +40,7 @@ class Estimate(NamedTuple):
     updates: int  # of every cell
     operations: float  # floating-point, of one update of one cell
     state: int  # bytes of parameters and momentum of the cells at once
-    working: int  # bytes beside the state: gradients, batches, data
+    working: int  # bytes of all else at the peak: data, copies, temporaries of the largest program
     available: int  # bytes of one device
     rate: float  # operations a second of one device
     measured: bool  # whether the rate was measured here
@@ -64,8 +66,14 @@ def estimate(
     rate: float | None = None,
     memory: float | int | None = None,
     matmul_precision: str = "highest",
+    seeds: int = 1,
+    history_samples: int = 5000,
 ) -> Estimate:
-    """Plans `cells` models over `devices` (default: those here), float32, tied.
+    """Plans `cells` models, of `seeds` seeds, over `devices` (default: those here), float32, tied.
+
+    The memory is the peak of a whole training with `fit_grid`: start, check, epochs, the
+    measurements and Theorem 1's condition. On a CPU the process itself (Python, JAX, compiled
+    programs: 0.3 to 0.5 GiB) and the caller's own copy of the data come on top.
 
     `rate` is what a device sustains in training, in operations a second; without one it is
     measured here. `memory` is what a device has, in bytes; by default what is found here.
@@ -74,7 +82,8 @@ def estimate(
     """
     sizes = {
         "inputs": inputs, "hidden": hidden, "samples": samples, "cells": cells,
-        "batch_size": batch_size, "epochs": epochs,
+        "batch_size": batch_size, "epochs": epochs, "seeds": seeds,
+        "history_samples": history_samples,
     } | ({} if devices is None else {"devices": devices})  # fmt: skip
     check_kind(objective)
     check_sizes(sizes, samples)
@@ -93,23 +102,23 @@ def estimate(
     )
     program = compiled_for(mesh=cell_mesh(jax.local_devices()[:1]))
     devices = jax.device_count() if devices is None else devices
-    available = int(_memory_here() if memory is None else memory)
+    available = int(device_memory() if memory is None else memory)
+    state_each = 8 * (inputs * hidden + hidden)  # parameters and momentum
+    if 2 * state_each > available:
+        raise _too_large(2 * state_each, available)
+    shapes = (samples, inputs, history_samples, seeds, devices)
     with jax.default_matmul_precision(matmul_precision):
-        (*one, operations), (*two, _) = (
-            _needs(program, _cells(objective, c), samples, inputs) for c in (1, 2)
+        operations = _compiled_epoch(program, objective, samples, inputs).cost_analysis()["flops"]
+        per_device = -(-cells // devices)
+        fitting, peak = _fitting(
+            lambda models: _peak(program, objective, models, *shapes),
+            min(per_device, available // (2 * state_each)),
+            available,
         )
-    state_each, working_each = (b - a for a, b in zip(one, two, strict=True))
-    fixed = one[1] - working_each
-    fitting = int((available - fixed) // (state_each + working_each))
-    if fitting < 1:
-        needed = fixed + state_each + working_each
-        raise InputError(
-            f"One cell needs {needed / 2**30:.2f} GiB and a device has {available / 2**30:.2f}; "
-            "use a smaller model or fewer samples, or a larger device."
-        )
-    per_device = -(-cells // devices)
-    rounds = -(-per_device // fitting)
-    at_once = -(-per_device // rounds)
+        rounds = -(-per_device // fitting)
+        at_once = -(-per_device // rounds)
+        if at_once != fitting:
+            peak = _peak(program, objective, at_once, *shapes)
     if rate is None:
         with jax.default_matmul_precision(matmul_precision):
             probed = _cells(objective, min(at_once, _PROBE_CELLS) * len(jax.local_devices()))
@@ -122,7 +131,7 @@ def estimate(
         updates=epochs * (samples // batch_size),
         operations=operations,
         state=at_once * state_each,
-        working=fixed + at_once * working_each,
+        working=peak - at_once * state_each,
         available=available,
         rate=sustained if rate is None else rate,
         measured=rate is None,
@@ -136,33 +145,86 @@ def _cells(objective: Objective, count: int) -> Cells:
     return Cells.of_seeds(1, levels, np.full(count, 1e-3, np.float32))
 
 
-def _shapes(program: Program, cells: Cells, samples: int, inputs: int) -> tuple:
+def _too_large(needed: int, available: int) -> InputError:
+    return InputError(
+        f"One cell needs {needed / 2**30:.3g} GiB and a device has {available / 2**30:.2f}; "
+        "use a smaller model or fewer samples, or a larger device."
+    )
+
+
+def _fitting(peak: Callable[[int], int], models: int, available: int) -> tuple[int, int]:
+    """The largest number of models up to `models` whose peak fits, nearly; and that peak."""
+    needed = peak(models)
+    if needed > available and models > 1:
+        one = peak(1)
+        each = (needed - one) / (models - 1)
+        models = max(1, int(1 + (available - one) / each))
+        needed = peak(models)
+    while needed > available:
+        if models == 1:
+            raise _too_large(needed, available)
+        models = int(0.95 * models)
+        needed = peak(models)
+    return models, needed
+
+
+def _shapes(program: Program, cells: Cells, samples: int, inputs: int, seeds: int = 1) -> tuple:
+    """Shapes of the epoch's arguments, behind them those of the seeds' keys."""
     shape = jax.ShapeDtypeStruct
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), seeds))
     X = shape((samples, inputs), jnp.float32)
     each = jax.tree.map(lambda leaf: shape(leaf.shape, leaf.dtype), cells)
     draws = jax.eval_shape(functools.partial(shuffled, samples=samples), keys, 1)
-    return jax.eval_shape(program.start, keys, X, each), draws, X, each, shape((), jnp.int32)
+    state = jax.eval_shape(program.start, keys, X, each)
+    return state, draws, X, each, shape((), jnp.int32), keys
 
 
-def _needs(program: Program, cells: Cells, samples: int, inputs: int) -> tuple[int, int, float]:
-    """Of the compiled epoch: bytes of the state, and of all else; operations of one update.
-
-    A loop's body is counted once, so the operations are those of one cell where cells are one.
-    """
-    arguments = _shapes(program, cells, samples, inputs)
-    compiled = program.epoch.lower(*arguments).compile()
-    used = compiled.memory_analysis()
-    state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(arguments[0]))
-    held = used.argument_size_in_bytes + used.output_size_in_bytes - used.alias_size_in_bytes
-    rest = held - state + used.temp_size_in_bytes
-    return state, rest, compiled.cost_analysis()["flops"]
+def _compiled_epoch(program: Program, objective: Objective, samples: int, inputs: int):
+    """The epoch of a single model: a loop's body is counted once, so its cost is an update's."""
+    arguments = _shapes(program, _cells(objective, 1), samples, inputs)[:-1]
+    return program.epoch.lower(*arguments).compile()
 
 
-def _memory_here() -> int:
-    statistics = jax.local_devices()[0].memory_stats() or {}
-    host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return statistics.get("bytes_limit", host // len(jax.local_devices()))
+def _peak(
+    program: Program,
+    objective: Objective,
+    models: int,
+    samples: int,
+    inputs: int,
+    history_samples: int,
+    seeds: int,
+    devices: int,
+) -> int:
+    """Bytes of one device at the fullest moment of a training of `models` models there."""
+    cells = _cells(objective, models)
+    state, draws, X, each, steps, keys = _shapes(program, cells, samples, inputs, seeds)
+    subset, few = (
+        jax.ShapeDtypeStruct((min(k, samples), inputs), X.dtype)
+        for k in (history_samples, _PRESSURE_SAMPLES)
+    )
+
+    def temporary(f, *arguments):
+        used = f.lower(*arguments).compile().memory_analysis()
+        return used.temp_size_in_bytes + used.output_size_in_bytes - used.alias_size_in_bytes
+
+    held, params = _bytes(state), _bytes(state.params)
+    data = _bytes((X, X, subset, few, draws.order))  # as checked, and as placed on the mesh
+    on_host = program.mesh.devices.flat[0].platform == "cpu"
+    # The check's copy of the state trains first; then the host has what the reference made of
+    # the first device's models, in parts and joined.
+    epoch = temporary(program.epoch, state, draws, X, each, steps)
+    moments = [
+        temporary(program.start, keys, X, each) - held,
+        held + max(epoch, 2 * held / devices if on_host else 0),
+        temporary(program.measure, state.params, subset),
+        params + temporary(program.measure, state.params, X),
+        temporary(program.pressure, state.params, keys, few, each),
+    ]
+    return int(data + held + max(moments)) + (_CPU_BYTES // devices if on_host else 0)
+
+
+def _bytes(tree) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _updates_per_second(compiled_for: Callable, cells: Cells, inputs: int, batch: int) -> float:

@@ -16,7 +16,15 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from aesparse import guard
 from aesparse.activations import Activation
-from aesparse.metrics import Metrics, UnitStatistics, bias_pressure, measure, summarize
+from aesparse.metrics import (
+    MEASURE_SAMPLES,
+    Metrics,
+    UnitStatistics,
+    measure,
+    pressure_and_loss,
+    summarize,
+    uses_noise,
+)
 from aesparse.model import Constraint, Params, init_params
 from aesparse.objectives import Objective
 from aesparse.reconstruction import ErrorFunction
@@ -35,6 +43,7 @@ __all__ = [
 ]
 
 _CACHE_BYTES = 20e6  # a device's cells at once; 40e6 and no limit were slower on a CPU with 32 MB
+_MEASURED_BYTES = {"cpu": 64e6, "other": 1e9}  # temporaries of the models measured side by side
 _REFERENCE_CELLS = 4  # of the guard's reference at once
 INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
 
@@ -58,7 +67,7 @@ class Program(NamedTuple):
     epoch: Callable  # (state, draws, X, cells, n_steps) -> state, losses; what trains
     one_step: Callable  # (state, draws, X, cells); a first step, op by op, on the host
     measure: Callable  # (params, X) -> (UnitStatistics, Metrics) per cell
-    pressure: Callable  # (params, eps [S, N, n], X, cells) -> BiasPressure per cell
+    pressure: Callable  # (params, keys, X, cells) -> (BiasPressure, loss) per model
     checked: dict  # what the guard saw, by signature
 
 
@@ -78,7 +87,6 @@ def shuffled(keys: Key[Array, " S"], number: Int[ArrayLike, ""], samples: int) -
     return Draws(jax.vmap(lambda key: jax.random.permutation(key, samples))(order_keys), noise_keys)
 
 
-@jax.jit
 def unit_noise(keys: Key[Array, " S"], X: Float[Array, "N n"]) -> Float[Array, "S N n"]:
     """The noise on which Theorem 1's condition is measured, for every seed."""
     keys = _stream(keys, _PRESSURE)
@@ -105,6 +113,23 @@ def _cells_at_once(mesh: Mesh, weight_bytes: int, cells: int) -> int:
     return min(cells, max(1, round(_CACHE_BYTES / (3 * weight_bytes))))
 
 
+def _blocks(mesh: Mesh, bytes_each: int, models: int) -> np.ndarray:
+    """Which models are measured side by side, block after block, `[blocks, models of a block]`.
+
+    As many as fit `_MEASURED_BYTES`, blocks of equal length; the last repeats its last model.
+    """
+    limit = _MEASURED_BYTES["cpu" if mesh.devices.flat[0].platform == "cpu" else "other"]
+    blocks = -(-models // max(1, int(limit // bytes_each)))
+    block = -(-models // blocks)
+    return np.minimum(np.arange(blocks * block), models - 1).reshape(blocks, block)
+
+
+def _over_blocks(f: Callable, carry, rows: np.ndarray, models: int):
+    """What `f(carry, rows) -> carry, results` returns for every block of models, joined."""
+    _, results = jax.lax.scan(f, carry, jnp.asarray(rows))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:models], results)
+
+
 @functools.cache
 def measure_cells(activation: Activation, error: ErrorFunction, mesh: Mesh) -> Callable:
     """`(params [C, …], X [N, n]) -> (UnitStatistics, Metrics)` per cell, compiled."""
@@ -113,7 +138,18 @@ def measure_cells(activation: Activation, error: ErrorFunction, mesh: Mesh) -> C
         units = measure(params, x, activation, error)
         return units, summarize(params, units)
 
-    return over_cells(jax.vmap(one, in_axes=(0, None)), mesh, (CELLS, SHARED))
+    def all_models(params, X):
+        models, m, n = params.weight.shape
+        samples = min(len(X), MEASURE_SAMPLES)
+        rows = _blocks(mesh, (3 * m + 2 * n) * samples * X.dtype.itemsize, models)
+
+        def block(carry, rows):
+            chosen = jax.tree.map(lambda leaf: leaf[rows], params)
+            return carry, jax.vmap(one, in_axes=(0, None))(chosen, X)
+
+        return _over_blocks(block, None, rows, models)
+
+    return over_cells(all_models, mesh, (CELLS, SHARED))
 
 
 @functools.cache
@@ -181,9 +217,28 @@ def grid_program(
             parts.append(jax.device_get(stepped))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
 
-    def pressure(params, eps, X, cells):
-        each = jax.vmap(functools.partial(bias_pressure, objective), in_axes=(0, None, 0, 0))
-        return each(params, X, eps[cells.seed], cells.strength)
+    def pressure(params, keys, X, cells):
+        each = functools.partial(pressure_and_loss, objective)
+        models, m, n = params.weight.shape
+        rows = _blocks(mesh, (3 * m + 3 * n) * len(X) * X.dtype.itemsize, models)
+        noisy = uses_noise(objective, params, X, cells.strength)
+
+        def block(noise, rows):
+            model, cell = jax.tree.map(lambda leaf: leaf[rows], (params, cells))
+            if not noisy:
+                unused = jnp.zeros_like(X)
+                measured = jax.vmap(each, in_axes=(0, None, None, 0))
+                return noise, measured(model, X, unused, cell.strength)
+            # Models of a seed follow each other: what was drawn for them is drawn once.
+            seeds, eps = noise
+            same = jnp.all(cell.seed == seeds)
+            eps = jax.lax.cond(same, lambda: eps, lambda: unit_noise(keys[cell.seed], X))
+            measured = jax.vmap(each, in_axes=(0, None, 0, 0))(model, X, eps, cell.strength)
+            return (cell.seed, eps), measured
+
+        width = rows.shape[1]
+        nothing = (jnp.full(width, -1, cells.seed.dtype), jnp.zeros((width, *X.shape), X.dtype))
+        return _over_blocks(block, nothing if noisy else None, rows, models)
 
     return Program(
         mesh,

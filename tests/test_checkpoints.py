@@ -21,20 +21,17 @@ ROOT = Path(__file__).parents[1]
 TREE = {"w": np.arange(6.0).reshape(2, 3), "n": np.int32(4)}
 
 
-def fit(checkpoints=None, *, epochs=4, on_epoch=None, **options):
-    X = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
-    return ae.fit_grid(
-        jax.random.key(7),
-        X,
-        objective=get_objective("dae", get_activation("relu")),
-        strengths=[0.0, 0.3, 1.0],
-        hidden=5,
-        epochs=epochs,
-        batch_size=10,
-        checkpoints=checkpoints,
-        on_epoch=on_epoch,
-        **options,
-    )
+def fit(checkpoints=None, **options):
+    defaults = {
+        "key": jax.random.key(7),
+        "X": np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32),
+        "objective": get_objective("dae", get_activation("relu")),
+        "strengths": [0.0, 0.3, 1.0],
+        "hidden": 5,
+        "epochs": 4,
+        "batch_size": 10,
+    }
+    return ae.fit_grid(checkpoints=checkpoints, **{**defaults, **options})
 
 
 class StoppedError(Exception):
@@ -47,6 +44,15 @@ def stop_after(last):
             raise StoppedError
 
     return on_epoch
+
+
+@pytest.fixture(scope="module")
+def stopped_at_two(tmp_path_factory):
+    """The folder of a training that was stopped after two epochs, to be read only."""
+    folder = tmp_path_factory.mktemp("stopped") / "c"
+    with pytest.raises(StoppedError):
+        fit(Checkpoints(folder, "this", every_seconds=0), on_epoch=stop_after(2))
+    return folder
 
 
 def same_bits(a, b):
@@ -310,3 +316,36 @@ def test_killed_at_twenty_random_moments_goes_on_to_the_same_bits(tmp_path):
         kills += more
         np.testing.assert_array_equal(weight, expected)
     assert kills >= 20
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"strengths": [0.0, 0.3, 2.0]}, r"strengths: \[0\.0, 0\.3\d*, 1\.0\] there, \[0\.0, "),
+        ({"learning_rate": 0.01}, "learning_rate: "),
+        ({"momentum": 0.5}, "momentum: 0.9 there, 0.5 here"),
+        ({"X": np.ones((100, 6), np.float32)}, "X: float32 "),
+        ({"seeds": (4,)}, r"seeds: \[0\] there, \[4\] here"),
+        ({"key": jax.random.key(8)}, "key: "),
+        ({"key": jax.random.key(7, impl="rbg")}, "generator: "),
+        ({"objective": get_objective("dae", get_activation("sigmoid"))}, "objective: "),
+        ({"constraint": "free"}, "constraint: unit there, free here"),
+        ({"batch_size": 20}, "batch_size: 10 there, 20 here"),
+        ({"history_samples": 7}, "history_samples: 5000 there, 7 here"),
+        ({"hidden": 6}, "hidden: 5 there, 6 here"),
+    ],
+)
+def test_a_checkpoint_of_other_settings_is_refused_by_name(stopped_at_two, options, named):
+    kept = Checkpoints(stopped_at_two, "this", every_seconds=3600)
+    with pytest.raises(InputError, match=f"another training .*{named}"):
+        fit(kept, **options)
+
+
+def test_a_checkpoint_from_other_initial_parameters_is_refused(stopped_at_two):
+    start = fit(epochs=1).params
+    with pytest.raises(InputError, match="init: from the seeds there, SHA-256 "):
+        fit(Checkpoints(stopped_at_two, "this", every_seconds=3600), init=start)
+
+
+def test_more_epochs_are_the_same_training(stopped_at_two):
+    same_bits(fit(Checkpoints(stopped_at_two, "this", every_seconds=3600), epochs=6), fit(epochs=6))

@@ -1,0 +1,81 @@
+"""What a training records at every epoch, without a round trip to the host at each of them.
+
+Shapes: S seeds, G strengths, C models on the devices (S·G and padding), E moments.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import PyTree
+
+from aesparse.sharding import CELLS, SHARED, over_cells
+
+__all__ = ["Recorder"]
+
+_ON_DEVICE = 50  # moments that stay on the devices before they move to the host together
+
+
+@functools.cache
+def _programs(mesh: Mesh) -> tuple[Callable, Callable]:
+    """Compiled: the empty buffers for records like one, and one record written to its place."""
+
+    def empty(record):
+        return jax.tree.map(lambda leaf: jnp.zeros((*leaf.shape, _ON_DEVICE), leaf.dtype), record)
+
+    def write(buffers, record, i):
+        return jax.tree.map(lambda b, leaf: b.at[..., i].set(leaf), buffers, record)
+
+    return (
+        over_cells(empty, mesh, (CELLS,)),
+        over_cells(write, mesh, (CELLS, CELLS, SHARED), donate=(0,)),
+    )
+
+
+class Recorder:
+    """Collects trees of small arrays `[C, ...]`, one for each of `moments` moments.
+
+    `on_hosts` takes arrays `[C, ...]` from the devices to `[S, G, ...]`, as `grid` does.
+    """
+
+    def __init__(self, moments: int, mesh: Mesh, on_hosts: Callable[[PyTree], PyTree]) -> None:
+        self._moments, self._on_hosts = moments, on_hosts
+        self._empty, self._write = _programs(mesh)
+        self._buffers, self._waiting = None, 0
+        self._arrays, self._on_host = None, 0
+
+    def add(self, record: PyTree) -> None:
+        """Appends one moment's record; every record has the structure of the first."""
+        if self._buffers is None:
+            self._buffers = self._empty(record)
+        self._buffers = self._write(self._buffers, record, np.int32(self._waiting))
+        self._waiting += 1
+        if self._waiting == _ON_DEVICE:
+            self._move()
+
+    def arrays(self) -> PyTree:
+        """All records so far, on the host, moments along the last axis: `[S, G, ..., E]`."""
+        self._move()
+        return jax.tree.map(lambda leaf: leaf[..., : self._on_host], self._arrays)
+
+    def restore(self, arrays: PyTree) -> None:
+        """Begins again with what `arrays` returned earlier."""
+        self._waiting, self._on_host = 0, 0
+        self._append(arrays, jax.tree.leaves(arrays)[0].shape[-1])
+
+    def _move(self) -> None:
+        if self._waiting:
+            self._append(self._on_hosts(self._buffers), self._waiting)
+        self._waiting = 0
+
+    def _append(self, arrays: PyTree, count: int) -> None:
+        if self._arrays is None:
+            self._arrays = jax.tree.map(
+                lambda leaf: np.zeros((*leaf.shape[:-1], self._moments), leaf.dtype), arrays
+            )
+        for whole, leaf in zip(*map(jax.tree.leaves, (self._arrays, arrays)), strict=True):
+            whole[..., self._on_host : self._on_host + count] = np.asarray(leaf)[..., :count]
+        self._on_host += count
