@@ -33,7 +33,7 @@ from aesparse.objectives import Objective
 from aesparse.program import INIT, Program, grid_program, shuffled, verify
 from aesparse.reconstruction import squared_error
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
-from aesparse.training import TrainState, momentum_sgd
+from aesparse.training import TrainState, start
 
 __all__ = [
     "DeepModel",
@@ -306,5 +306,5 @@ def _cells(
     seeds = len(jax.tree.leaves(models)[0])
     cells = Cells.of_seeds(seeds, strengths, rates).padded(mesh.size)
     params = jax.tree.map(lambda leaf: leaf[cells.seed], models)
-    state = TrainState(params, momentum_sgd(momentum, _FREE).init(params))
+    state = start(params, _FREE)
     return place(state, mesh, CELLS), place(cells, mesh, CELLS)

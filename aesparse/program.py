@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, ArrayLike, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Float, Int, Key, PyTree
 
 from aesparse import guard
 from aesparse.activations import Activation
@@ -21,7 +21,7 @@ from aesparse.model import Constraint, Params, init_params
 from aesparse.objectives import Objective
 from aesparse.reconstruction import ErrorFunction
 from aesparse.sharding import CELLS, SHARED, Cells, first_shard, over_cells
-from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, run_epoch, start
+from aesparse.training import TrainState, draw_batch, make_step, start
 
 __all__ = [
     "INIT",
@@ -34,7 +34,8 @@ __all__ = [
     "verify",
 ]
 
-_CACHE_BYTES = 20e6  # a device's cells at once; 40e6 and no limit were slower on a CPU with 32 MB
+_CACHE_BYTES = 3e6  # of weights, momentum and gradient of a CPU device's models at once
+_AHEAD_BYTES, _MOST_AHEAD = 8e6, 64  # of batches drawn at once, and updates they are for
 _REFERENCE_CELLS = 4  # of the guard's reference at once
 INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
 
@@ -94,15 +95,44 @@ def _batches(draws: Draws, X, i, *, b: int):
 _compiled_batches = jax.jit(_batches, static_argnames="b")
 
 
-def _cells_at_once(mesh: Mesh, weight_bytes: int, cells: int) -> int:
-    """How many of a device's cells train side by side; block after block for a whole epoch.
+def _models_at_once(mesh: Mesh, weight_bytes: int, models: int) -> int:
+    """How many of a device's models train side by side; block after block, segment by segment.
 
     All of them on an accelerator. On a CPU as many as keep weights, momentum and gradient in
     the cache: the update of a larger block waits for the memory.
     """
     if mesh.devices.flat[0].platform != "cpu":
-        return cells
-    return min(cells, max(1, round(_CACHE_BYTES / (3 * weight_bytes))))
+        return models
+    return min(models, max(1, round(_CACHE_BYTES / (3 * weight_bytes))))
+
+
+def _steps_ahead(seeds: int, batch_bytes: int) -> int:
+    """For how many updates batches and noise are drawn at once, for all models."""
+    return max(1, min(_MOST_AHEAD, int(_AHEAD_BYTES / (seeds * batch_bytes))))
+
+
+def _in_blocks(train: Callable, block: int, carry: PyTree, cells: Cells) -> PyTree:
+    """`train(carry, cell)` of every model, `block` of them side by side, written in place."""
+    each, count = jax.vmap(train), len(cells.seed)
+
+    def alone(*trees):
+        # Without a batch axis of length 1, for which XLA transposes the weights at every step.
+        trained = train(*jax.tree.map(lambda leaf: leaf[0], trees))
+        return jax.tree.map(lambda leaf: leaf[None], trained)
+
+    def part(first: ArrayLike, size: int, carry: PyTree) -> PyTree:
+        some, chosen = jax.tree.map(
+            lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, size), (carry, cells)
+        )
+        return jax.tree.map(
+            lambda leaf, new: jax.lax.dynamic_update_slice_in_dim(leaf, new, first, 0),
+            carry,
+            alone(some, chosen) if size == 1 else each(some, chosen),
+        )
+
+    whole = count // block
+    carry = jax.lax.fori_loop(0, whole, lambda k, carry: part(k * block, block, carry), carry)
+    return part(whole * block, count % block, carry) if count % block else carry
 
 
 @functools.cache
@@ -118,17 +148,16 @@ def measure_cells(activation: Activation, error: ErrorFunction, mesh: Mesh) -> C
 
 @functools.cache
 def _start(
-    constraint: Constraint, momentum: float, hidden: int, tied: bool, decoder_bias: bool, mesh: Mesh
+    constraint: Constraint, hidden: int, tied: bool, decoder_bias: bool, mesh: Mesh
 ) -> Callable:
     """Initial states of all cells; those of one seed start from the same parameters."""
-    optimizer = momentum_sgd(momentum, constraint)
 
     def begin(keys, X, cells):
         def one(key):
             params = init_params(
                 key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
             )
-            return start(params, constraint, optimizer)
+            return start(params, constraint)
 
         states = jax.lax.map(one, _stream(keys, INIT))
         return jax.tree.map(lambda leaf: leaf[cells.seed], states)
@@ -149,23 +178,46 @@ def grid_program(
     mesh: Mesh,
 ) -> Program:
     """The functions that train a grid, compiled on first call; see `Program`."""
-    optimizer = momentum_sgd(momentum, constraint)
-    update = make_step(objective, constraint, optimizer)
+    update = make_step(objective, constraint, momentum)
 
     def epoch(state, draws, X, cells, n_steps):
-        def one(pair):
-            state, cell = pair
+        count = len(cells.seed)
+        weights = X.shape[1] * hidden * X.dtype.itemsize
+        block = _models_at_once(mesh, weights, count)
+        ahead = _steps_ahead(len(draws.order), batch_size * X.shape[1] * X.dtype.itemsize)
 
-            def step(state, i):
-                # One copy of the batch per cell: a product with a shared batch would merge the
-                # cells' weights into one matrix, transposed and copied at every step.
-                x, eps = (v[cell.seed] for v in _batches(draws, X, i, b=batch_size))
-                return update(state, x, eps, cell.strength, cell.rate, i)
+        def train(state, cell, batches, first, steps):
+            """One model for the steps whose batches `[S, ahead, B, n]` are drawn."""
 
-            return run_epoch(step, state, n_steps)
+            def step(j, carry):
+                # One copy of the batch per model: a product with a shared batch would merge the
+                # models' weights into one matrix, transposed and copied at every step.
+                x, eps = (v[cell.seed, j] for v in batches)
+                state, totals = carry
+                state, aux = update(state, x, eps, cell.strength, cell.rate, first + j)
+                return state, jax.tree.map(jnp.add, totals, aux)
 
-        block = _cells_at_once(mesh, X.shape[1] * hidden * X.dtype.itemsize, len(cells.seed))
-        return jax.lax.map(one, (state, cells), batch_size=block)
+            return jax.lax.fori_loop(0, steps, step, state)
+
+        def segment(k, carry):
+            first = k * ahead
+            batches = jax.vmap(lambda j: _batches(draws, X, first + j, b=batch_size), out_axes=1)(
+                jnp.arange(ahead)
+            )
+            steps = jnp.minimum(ahead, n_steps - first)
+            return _in_blocks(
+                lambda state, cell: train(state, cell, batches, first, steps), block, carry, cells
+            )
+
+        batch = jax.ShapeDtypeStruct((batch_size, X.shape[1]), X.dtype)
+        one, cell = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, cells)
+        )
+        aux = jax.eval_shape(update, one, batch, batch, cell.strength, cell.rate, jnp.int32(0))[1]
+        totals = jax.tree.map(lambda part: jnp.zeros((count, *part.shape), part.dtype), aux)
+        segments = (n_steps + ahead - 1) // ahead
+        state, totals = jax.lax.fori_loop(0, segments, segment, (state, totals))
+        return state, jax.tree.map(lambda total: total / n_steps, totals)
 
     def one_step(state, draws, X, cells):
         batch = jax.device_get(_compiled_batches(draws, X, jnp.int32(0), b=batch_size))
@@ -187,7 +239,7 @@ def grid_program(
 
     return Program(
         mesh,
-        start=_start(constraint, momentum, hidden, tied, decoder_bias, mesh),
+        start=_start(constraint, hidden, tied, decoder_bias, mesh),
         epoch=over_cells(epoch, mesh, (CELLS, SHARED, SHARED, CELLS, SHARED), donate=(0,)),
         one_step=one_step,
         measure=measure_cells(objective.activation, objective.error, mesh),
@@ -225,4 +277,4 @@ def _difference(program: Program, state: TrainState, arguments: tuple, number: i
 
 def _groups(trained: tuple[TrainState, Mapping[str, Array | np.ndarray]]) -> dict:
     state, losses = trained
-    return {"params": state.params, "optimizer": state.optimizer, "losses": losses}
+    return {"params": state.params, "momentum": state.momentum, "losses": losses}

@@ -52,7 +52,7 @@ def unsummed(x, z):
     return (x - z) ** 2
 
 
-decay = ("decay", lambda params, x, *, activation: jnp.sum(params.weight**2))
+decay = ("decay", lambda forward, eps: jnp.sum(forward.params.weight**2))
 mixing, undefined = Activation(jnp.max), Activation(jnp.log)
 CASES = {
     "named activation": lambda: objectives.get_objective("cae", "relu"),
