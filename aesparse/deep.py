@@ -27,14 +27,15 @@ from aesparse.arguments import (
     check_sizes,
     checked_arrays,
 )
+from aesparse.draws import INIT, shuffled
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
-from aesparse.program import INIT, Program, grid_program, shuffled, verify
+from aesparse.program import Program, grid_program, verify
 from aesparse.reconstruction import squared_error
 from aesparse.recording import Recorder
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
-from aesparse.training import TrainState, momentum_sgd
+from aesparse.training import TrainState, start
 
 __all__ = [
     "DeepModel",
@@ -310,5 +311,5 @@ def _cells(
     seeds = len(jax.tree.leaves(models)[0])
     cells = Cells.of_seeds(seeds, strengths, rates).padded(mesh.size)
     params = jax.tree.map(lambda leaf: leaf[cells.seed], models)
-    state = TrainState(params, momentum_sgd(momentum, _FREE).init(params))
+    state = start(params, _FREE)
     return place(state, mesh, CELLS), place(cells, mesh, CELLS)

@@ -27,13 +27,14 @@ from aesparse.arguments import (
     checked_init,
 )
 from aesparse.checkpoints import Checkpoints, check_checkpoints
+from aesparse.draws import shuffled
 from aesparse.errors import InputError
 from aesparse.fingerprint import training_settings
 from aesparse.memory import check_memory
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
 from aesparse.model import Params, check_params, get_constraint
 from aesparse.objectives import Objective
-from aesparse.program import grid_program, measure_cells, shuffled, verify
+from aesparse.program import grid_program, measure_cells, verify
 from aesparse.recording import Recorder
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
 

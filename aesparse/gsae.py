@@ -13,10 +13,11 @@ from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
 from aesparse.errors import InputError, unknown_name
-from aesparse.model import Params, encode, preactivation
+from aesparse.model import Forward, Params, encode, preactivation
 from aesparse.objectives import Objective, composed
 from aesparse.penalties import (
     POLE,
+    Noise,
     Penalty,
     kl_divergence,
     kl_sparsity,
@@ -46,11 +47,9 @@ _REACH = 1e3  # pre-activations between ± this tell a unit's range …
 _NEAR = 5.0  # … and between these, whether it attains 0 or 1: farther out smooth ones round to them
 
 
-def half_weight_norm(
-    params: Params, x: Float[Array, "B n"], *, activation: Activation
-) -> Float[Array, ""]:
+def half_weight_norm(forward: Forward, eps: Noise) -> Float[Array, ""]:
     """ψ = ½(‖W¹‖² + ‖W²‖²), without biases: its gradient is W (GSAE appendix A)."""
-    return weight_decay(params, x, activation=activation) / 2
+    return weight_decay(forward, eps) / 2
 
 
 def sparsity_function(name: str, rho: float | int) -> SparsityFunction:

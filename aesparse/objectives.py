@@ -18,8 +18,8 @@ from jaxtyping import Array, Float
 from aesparse import corruption, penalties
 from aesparse.activations import Activation, check_activation, get_activation
 from aesparse.errors import InputError, unknown_name
-from aesparse.model import Params, preactivation
-from aesparse.penalties import Penalty, mean_activations
+from aesparse.model import Forward, Params, forward, preactivation, row_sums
+from aesparse.penalties import Noise, Penalty
 from aesparse.reconstruction import (
     ErrorFunction,
     half_squared_error,
@@ -154,11 +154,11 @@ def regularized(
     """
 
     def fn(params, x, eps, strength):
-        del eps
-        error = reconstruction_error(params, x, x, activation)
-        value = penalty(params, x, activation=activation)
+        clean = forward(params, x, activation)
+        error = jnp.mean(squared_error(x, clean.reconstruction))
+        value = penalty(clean, eps)
         aux = {"reconstruction": error, "penalty": value}
-        aux |= {name: f(params, x, activation=activation) for name, f in report}
+        aux |= {name: f(clean, eps) for name, f in report}
         return error + strength * value, aux
 
     return Objective(fn, activation)
@@ -191,13 +191,15 @@ def composed(
                 f"The strength has length {len(levels)}; expected {expected}: "
                 f"{', '.join([*['corruption'] * (corrupt is not None), *names])}."
             )
-        seen, coefficients = x, levels
-        if corrupt is not None:
-            seen, coefficients = corrupt(x, eps, levels[0]), levels[1:]
-        loss = reconstruction_error(params, seen, x, activation, error)
+        clean, coefficients = forward(params, x, activation), levels
+        if corrupt is None:
+            loss = jnp.mean(error(x, clean.reconstruction))
+        else:
+            corrupted, coefficients = corrupt(x, eps, levels[0]), levels[1:]
+            loss = reconstruction_error(params, corrupted, x, activation, error)
         aux = {"reconstruction": loss}
         for (name, penalty), coefficient in zip(terms, coefficients, strict=True):
-            aux[name] = penalty(params, x, activation=activation)
+            aux[name] = penalty(clean, eps)
             loss = loss + coefficient * aux[name]
         return loss, aux
 
@@ -219,11 +221,11 @@ def higher_order_contractive(
     """
 
     def fn(params, x, eps, strength):
-        error = reconstruction_error(params, x, x, activation)
-        near, far = (preactivation(params, z) for z in (x, x + sigma * eps))
-        squared = (activation.slope(near) - activation.slope(far)) ** 2
-        change = jnp.sum(jnp.mean(squared, axis=0) * jnp.sum(params.weight**2, axis=-1))
-        size = penalties.contractive(params, x, activation=activation)
+        clean, far = forward(params, x, activation), preactivation(params, x + sigma * eps)
+        error = jnp.mean(squared_error(x, clean.reconstruction))
+        squared = (activation.slope(clean.preactivation) - activation.slope(far)) ** 2
+        change = jnp.sum(jnp.mean(squared, axis=0) * row_sums(params.weight**2))
+        size = penalties.contractive(clean, eps)
         aux = {"reconstruction": error, "penalty": size, "jacobian_change": change}
         return error + strength * (size + ratio * change), aux
 
@@ -234,10 +236,9 @@ def higher_order_contractive(
 def _tangent_share(low: float = -math.inf, high: float = penalties.POLE) -> Penalty:
     """The share of units whose batch mean lies outside [low, high], on a tangent."""
 
-    def share(
-        params: Params, x: Float[Array, "B n"], *, activation: Activation
-    ) -> Float[Array, ""]:
-        means = mean_activations(params, x, activation)
+    def share(forward: Forward, eps: Noise) -> Float[Array, ""]:
+        del eps
+        means = jnp.mean(forward.code, axis=0)
         return jnp.mean((means > high) | (means < low))
 
     return share

@@ -1,4 +1,7 @@
-"""Regularizers R(W, b), each averaged over the batch: `penalty(params, x, *, activation)`.
+"""Regularizers R(W, b), each averaged over the batch: `penalty(forward, eps)`.
+
+`forward` is the model's pass over the clean batch (`model.Forward`), `eps [B, n]` the step's unit
+noise, or None where there is none.
 
 Two definitions with one meaning. *Generic* ones take Jacobians and Hessians of the whole map
 by autodiff: valid for any encoder, and the oracle. *Structured* ones use, for one layer, only
@@ -18,7 +21,15 @@ from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
 from aesparse.errors import InputError, unknown_name
-from aesparse.model import Params, decode, decoder_matrix, encode, preactivation, reconstruct
+from aesparse.model import (
+    Forward,
+    Params,
+    decode,
+    decoder_matrix,
+    encode,
+    reconstruct,
+    row_sums,
+)
 
 __all__ = [
     "PENALTIES",
@@ -47,18 +58,19 @@ __all__ = [
 POLE = 0.99  # −log(1 − ρ_j) and the KL penalty continue as their tangent above this mean
 
 
-# penalty(params, x [B, n], *, activation) -> scalar; a user's own function has this form too.
-Penalty = Callable[..., Float[Array, ""]]
+# penalty(forward, eps) -> scalar; a user's own function has this form too.
+Noise = Float[Array, "B n"] | None
+Penalty = Callable[[Forward, Noise], Float[Array, ""]]
 
 
 def per_example(f: Callable[..., Float[Array, ""]]) -> Penalty:
-    """Lifts `f(params, x, *, activation)` for one example `x [n]` to the mean over a batch."""
+    """Lifts `f(params, x, activation)` for one example `x [n]` to the mean over a batch."""
 
     @functools.wraps(f)
-    def penalty(
-        params: Params, x: Float[Array, "B n"], *, activation: Activation
-    ) -> Float[Array, ""]:
-        return jnp.mean(jax.vmap(lambda one: f(params, one, activation=activation))(x))
+    def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
+        del eps
+        each = jax.vmap(lambda one: f(forward.params, one, forward.activation))(forward.x)
+        return jnp.mean(each)
 
     return penalty
 
@@ -69,57 +81,52 @@ def slope(q: int, p: int) -> Penalty:
     if q < 1 or p < 0:
         raise InputError(f"slope(q={q}, p={p}): expected q >= 1 and p >= 0.")
 
-    def penalty(
-        params: Params, x: Float[Array, "B n"], *, activation: Activation
-    ) -> Float[Array, ""]:
-        lengths = _row_length_power(params.weight, p)
-        return jnp.sum(_mean_slope_power(params, x, activation, q) * lengths)
+    def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
+        del eps
+        lengths = _row_length_power(forward.params.weight, p)
+        return jnp.sum(_mean_slope_power(forward, q) * lengths)
 
     return penalty
 
 
 def _row_length_power(weight: Float[Array, "m n"], p: int) -> Float[Array, " m"]:
     """‖W_j‖^p with gradient 0, not NaN, at a zero row."""
-    squared = jnp.sum(weight**2, axis=-1)
+    squared = row_sums(weight**2)
     if p % 2 == 0:
         return squared ** (p // 2)
     return jnp.where(squared > 0, jnp.where(squared > 0, squared, 1.0) ** (p / 2), 0.0)
 
 
-def _mean_slope_power(
-    params: Params, x: Float[Array, "B n"], activation: Activation, q: int
-) -> Float[Array, " m"]:
-    return jnp.mean(activation.slope(preactivation(params, x)) ** q, axis=0)
+def _mean_slope_power(forward: Forward, q: int) -> Float[Array, " m"]:
+    return jnp.mean(forward.activation.slope(forward.preactivation) ** q, axis=0)
 
 
-def contractive(
-    params: Params, x: Float[Array, "B n"], *, activation: Activation
-) -> Float[Array, ""]:
+def contractive(forward: Forward, eps: Noise) -> Float[Array, ""]:
     """E‖∂h/∂x‖_F² = E Σ_j s'_j² ‖W_j‖², the CAE penalty (Arpit eqs. 8, 9, Remark 1)."""
-    squared = jnp.sum(params.weight**2, axis=-1)
-    return jnp.sum(_mean_slope_power(params, x, activation, 2) * squared)
+    del eps
+    return jnp.sum(_mean_slope_power(forward, 2) * row_sums(forward.params.weight**2))
 
 
 @per_example
 def contractive_generic(
-    params: Params, x: Float[Array, " n"], *, activation: Activation
+    params: Params, x: Float[Array, " n"], activation: Activation
 ) -> Float[Array, ""]:
     """E‖∂h/∂x‖_F² through the encoder's Jacobian (Arpit eq. 8)."""
     return jnp.sum(jax.jacfwd(lambda z: encode(params, z, activation))(x) ** 2)
 
 
-def marginalized(
-    params: Params, x: Float[Array, "B n"], *, activation: Activation
-) -> Float[Array, ""]:
+def marginalized(forward: Forward, eps: Noise) -> Float[Array, ""]:
     """E Σ_j s'_j² ‖W_j‖² ‖D_j‖², the mDAE penalty (Arpit eq. 11; ‖W_j‖⁴ when tied)."""
-    encoder = jnp.sum(params.weight**2, axis=-1)
-    decoder = jnp.sum(decoder_matrix(params) ** 2, axis=0)
-    return jnp.sum(_mean_slope_power(params, x, activation, 2) * encoder * decoder)
+    del eps
+    params = forward.params
+    encoder = row_sums(params.weight**2)
+    decoder = encoder if params.decoder is None else row_sums(params.decoder.T**2)
+    return jnp.sum(_mean_slope_power(forward, 2) * encoder * decoder)
 
 
 @per_example
 def marginalized_generic(
-    params: Params, x: Float[Array, " n"], *, activation: Activation
+    params: Params, x: Float[Array, " n"], activation: Activation
 ) -> Float[Array, ""]:
     """½ E Σ_i Σ_j ∂²ℓ/∂h_j² (∂h_j/∂x_i)², by a Hessian and a Jacobian (Arpit eq. 10)."""
     h = encode(params, x, activation)
@@ -129,38 +136,35 @@ def marginalized_generic(
 
 
 def _second_order_terms(
-    params: Params, x: Float[Array, "B n"], activation: Activation, curvature: Callable
+    forward: Forward, curvature: Callable
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Arpit eq. 33's terms with slopes alone, and its term with the residual."""
-    a = preactivation(params, x)
-    slopes, decoder = activation.slope(a), decoder_matrix(params)
+    params, a = forward.params, forward.preactivation
+    slopes, decoder = forward.activation.slope(a), decoder_matrix(params)
     gram = params.weight @ params.weight.T
     # When tied, D_j = W_j: the second product, and two of its gradient, would be the first again.
     products = gram**2 if params.decoder is None else gram * (decoder.T @ decoder)
-    residual = x - decode(params, activation(a))
+    residual = forward.x - forward.reconstruction
     bend = curvature(a) * (residual @ decoder)
-    squared_lengths = jnp.sum(params.weight**2, axis=-1)
     along = jnp.mean(jnp.sum((slopes @ products) * slopes, axis=-1))
-    return along, -jnp.mean(bend @ squared_lengths)
+    return along, -jnp.mean(bend @ row_sums(params.weight**2))
 
 
-def second_order(
-    params: Params, x: Float[Array, "B n"], *, activation: Activation
-) -> Float[Array, ""]:
+def second_order(forward: Forward, eps: Noise) -> Float[Array, ""]:
     """½ E tr ∇²ℓ for one layer: DAE's second-order term (Arpit eqs. 7, 33).
 
     E[Σ_jk s'_j s'_k (W_j·W_k)(D_j·D_k) − Σ_j s''_j ‖W_j‖² (D_j·r)], ∇² with respect to the
     encoder's input while the target x of the squared error stays fixed. The second term
     carries the coefficient 1, as in eq. 33; eq. 30 on the way there lacks a factor 2.
     """
-    return sum(_second_order_terms(params, x, activation, activation.curvature))
+    del eps
+    return sum(_second_order_terms(forward, forward.activation.curvature))
 
 
-def residual_share(
-    params: Params, x: Float[Array, "B n"], *, activation: Activation
-) -> Float[Array, ""]:
+def residual_share(forward: Forward, eps: Noise) -> Float[Array, ""]:
     """The size of `second_order`'s term with the residual over that of its other terms."""
-    along, bend = _second_order_terms(params, x, activation, activation.curvature)
+    del eps
+    along, bend = _second_order_terms(forward, forward.activation.curvature)
     return jnp.abs(bend) / along
 
 
@@ -175,23 +179,23 @@ def second_order_with_kink(width: float = 0.25) -> Penalty:
     if not width > 0:
         raise InputError(f"The width of the kink is {width}; expected a number > 0.")
 
-    def penalty(
-        params: Params, x: Float[Array, "B n"], *, activation: Activation
-    ) -> Float[Array, ""]:
-        beside = jnp.asarray(jnp.finfo(x.dtype).eps, x.dtype)
+    def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
+        del eps
+        activation, dtype = forward.activation, forward.x.dtype
+        beside = jnp.asarray(jnp.finfo(dtype).eps, dtype)
         jump = activation.slope(beside) - activation.slope(-beside)
 
         def curvature(a: Float[Array, "B m"]) -> Float[Array, "B m"]:
             return activation.curvature(a) + jump * norm.pdf(a, scale=width)
 
-        return sum(_second_order_terms(params, x, activation, curvature))
+        return sum(_second_order_terms(forward, curvature))
 
     return penalty
 
 
 @per_example
 def second_order_generic(
-    params: Params, x: Float[Array, " n"], *, activation: Activation
+    params: Params, x: Float[Array, " n"], activation: Activation
 ) -> Float[Array, ""]:
     """½ E tr ∇²ℓ by `jax.hessian` at the clean input, the target held fixed (Arpit eq. 28)."""
 
@@ -212,10 +216,9 @@ def mean_activations(
 def mean_activation(f: Callable[[Float[Array, ""]], Float[Array, ""]]) -> Penalty:
     """The mean-activation family Σ_j f(E[h_j]) for an increasing f (Arpit Corollary 1)."""
 
-    def penalty(
-        params: Params, x: Float[Array, "B n"], *, activation: Activation
-    ) -> Float[Array, ""]:
-        return jnp.sum(jax.vmap(f)(mean_activations(params, x, activation)))
+    def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
+        del eps
+        return jnp.sum(jax.vmap(f)(jnp.mean(forward.code, axis=0)))
 
     return penalty
 
@@ -271,11 +274,10 @@ def kl_floor(rho: float) -> float:
     return rho / 100 if rho > 0 else -math.inf
 
 
-def weight_decay(
-    params: Params, x: Float[Array, "B n"], *, activation: Activation
-) -> Float[Array, ""]:
+def weight_decay(forward: Forward, eps: Noise) -> Float[Array, ""]:
     """Σ W² over encoder and decoder weights, without biases and without a factor ½."""
-    del x, activation
+    del eps
+    params = forward.params
     decoder = 0.0 if params.decoder is None else jnp.sum(params.decoder**2)
     return jnp.sum(params.weight**2) + decoder
 

@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from aesparse.arguments import check_kind, check_sizes
+from aesparse.draws import shuffled
 from aesparse.errors import InputError
 from aesparse.memory import device_memory
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
-from aesparse.program import Program, grid_program, shuffled
+from aesparse.program import Program, grid_program
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
 from aesparse.tables import duration
 

@@ -12,10 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, ArrayLike, Float, Int, Key
+from jaxtyping import Array, Float
 
 from aesparse import guard
 from aesparse.activations import Activation
+from aesparse.blocks import in_blocks, measured_blocks, models_at_once, over_blocks, steps_ahead
+from aesparse.draws import INIT, batches_of, compiled_batches, shuffled, stream, unit_noise
 from aesparse.metrics import (
     MEASURE_SAMPLES,
     Metrics,
@@ -29,30 +31,16 @@ from aesparse.model import Constraint, Params, init_params
 from aesparse.objectives import Objective
 from aesparse.reconstruction import ErrorFunction
 from aesparse.sharding import CELLS, SHARED, Cells, first_shard, over_cells
-from aesparse.training import TrainState, draw_batch, make_step, momentum_sgd, run_epoch, start
+from aesparse.training import TrainState, make_step, start
 
 __all__ = [
-    "INIT",
-    "Draws",
     "Program",
     "grid_program",
     "measure_cells",
-    "shuffled",
-    "unit_noise",
     "verify",
 ]
 
-_CACHE_BYTES = 20e6  # a device's cells at once; 40e6 and no limit were slower on a CPU with 32 MB
-_MEASURED_BYTES = {"cpu": 64e6, "other": 1e9}  # temporaries of the models measured side by side
 _REFERENCE_CELLS = 4  # of the guard's reference at once
-INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
-
-
-class Draws(NamedTuple):
-    """What is random in one epoch, for every seed."""
-
-    order: Int[Array, "S N"]  # of the samples
-    noise: Key[Array, " S"]
 
 
 class Program(NamedTuple):
@@ -71,65 +59,6 @@ class Program(NamedTuple):
     checked: dict  # what the guard saw, by signature
 
 
-# What is drawn is compiled by itself, once for all objectives: random bits compile slowly.
-
-
-def _stream(keys, number):
-    """The keys `[S]` of one random stream of every seed."""
-    return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
-
-
-@functools.partial(jax.jit, static_argnames="samples")
-def shuffled(keys: Key[Array, " S"], number: Int[ArrayLike, ""], samples: int) -> Draws:
-    """Order and noise of the epoch `number` for every seed."""
-    keys = _stream(_stream(keys, _EPOCHS), number)
-    order_keys, noise_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
-    return Draws(jax.vmap(lambda key: jax.random.permutation(key, samples))(order_keys), noise_keys)
-
-
-def unit_noise(keys: Key[Array, " S"], X: Float[Array, "N n"]) -> Float[Array, "S N n"]:
-    """The noise on which Theorem 1's condition is measured, for every seed."""
-    keys = _stream(keys, _PRESSURE)
-    return jax.vmap(lambda key: jax.random.normal(key, X.shape, X.dtype))(keys)
-
-
-def _batches(draws: Draws, X, i, *, b: int):
-    """The i-th batch and noise of every seed, `[S, b, n]` each."""
-    draw = jax.vmap(functools.partial(draw_batch, b=b), in_axes=(0, None, 0, None))
-    return draw(draws.noise, X, draws.order, i)
-
-
-_compiled_batches = jax.jit(_batches, static_argnames="b")
-
-
-def _cells_at_once(mesh: Mesh, weight_bytes: int, cells: int) -> int:
-    """How many of a device's cells train side by side; block after block for a whole epoch.
-
-    All of them on an accelerator. On a CPU as many as keep weights, momentum and gradient in
-    the cache: the update of a larger block waits for the memory.
-    """
-    if mesh.devices.flat[0].platform != "cpu":
-        return cells
-    return min(cells, max(1, round(_CACHE_BYTES / (3 * weight_bytes))))
-
-
-def _blocks(mesh: Mesh, bytes_each: int, models: int) -> np.ndarray:
-    """Which models are measured side by side, block after block, `[blocks, models of a block]`.
-
-    As many as fit `_MEASURED_BYTES`, blocks of equal length; the last repeats its last model.
-    """
-    limit = _MEASURED_BYTES["cpu" if mesh.devices.flat[0].platform == "cpu" else "other"]
-    blocks = -(-models // max(1, int(limit // bytes_each)))
-    block = -(-models // blocks)
-    return np.minimum(np.arange(blocks * block), models - 1).reshape(blocks, block)
-
-
-def _over_blocks(f: Callable, carry, rows: np.ndarray, models: int):
-    """What `f(carry, rows) -> carry, results` returns for every block of models, joined."""
-    _, results = jax.lax.scan(f, carry, jnp.asarray(rows))
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:models], results)
-
-
 @functools.cache
 def measure_cells(activation: Activation, error: ErrorFunction, mesh: Mesh) -> Callable:
     """`(params [C, …], X [N, n]) -> (UnitStatistics, Metrics)` per cell, compiled."""
@@ -141,32 +70,31 @@ def measure_cells(activation: Activation, error: ErrorFunction, mesh: Mesh) -> C
     def all_models(params, X):
         models, m, n = params.weight.shape
         samples = min(len(X), MEASURE_SAMPLES)
-        rows = _blocks(mesh, (3 * m + 2 * n) * samples * X.dtype.itemsize, models)
+        rows = measured_blocks(mesh, (3 * m + 2 * n) * samples * X.dtype.itemsize, models)
 
         def block(carry, rows):
             chosen = jax.tree.map(lambda leaf: leaf[rows], params)
             return carry, jax.vmap(one, in_axes=(0, None))(chosen, X)
 
-        return _over_blocks(block, None, rows, models)
+        return over_blocks(block, None, rows, models)
 
     return over_cells(all_models, mesh, (CELLS, SHARED))
 
 
 @functools.cache
 def _start(
-    constraint: Constraint, momentum: float, hidden: int, tied: bool, decoder_bias: bool, mesh: Mesh
+    constraint: Constraint, hidden: int, tied: bool, decoder_bias: bool, mesh: Mesh
 ) -> Callable:
     """Initial states of all cells; those of one seed start from the same parameters."""
-    optimizer = momentum_sgd(momentum, constraint)
 
     def begin(keys, X, cells):
         def one(key):
             params = init_params(
                 key, X.shape[1], hidden, tied=tied, decoder_bias=decoder_bias, dtype=X.dtype
             )
-            return start(params, constraint, optimizer)
+            return start(params, constraint)
 
-        states = jax.lax.map(one, _stream(keys, INIT))
+        states = jax.lax.map(one, stream(keys, INIT))
         return jax.tree.map(lambda leaf: leaf[cells.seed], states)
 
     return over_cells(begin, mesh, (SHARED, SHARED, CELLS))
@@ -185,26 +113,49 @@ def grid_program(
     mesh: Mesh,
 ) -> Program:
     """The functions that train a grid, compiled on first call; see `Program`."""
-    optimizer = momentum_sgd(momentum, constraint)
-    update = make_step(objective, constraint, optimizer)
+    update = make_step(objective, constraint, momentum)
 
     def epoch(state, draws, X, cells, n_steps):
-        def one(pair):
-            state, cell = pair
+        count = len(cells.seed)
+        weights = X.shape[1] * hidden * X.dtype.itemsize
+        block = models_at_once(mesh, weights, count)
+        ahead = steps_ahead(len(draws.order), batch_size * X.shape[1] * X.dtype.itemsize)
 
-            def step(state, i):
-                # One copy of the batch per cell: a product with a shared batch would merge the
-                # cells' weights into one matrix, transposed and copied at every step.
-                x, eps = (v[cell.seed] for v in _batches(draws, X, i, b=batch_size))
-                return update(state, x, eps, cell.strength, cell.rate, i)
+        def train(state, cell, batches, first, steps):
+            """One model for the steps whose batches `[S, ahead, B, n]` are drawn."""
 
-            return run_epoch(step, state, n_steps)
+            def step(j, carry):
+                # One copy of the batch per model: a product with a shared batch would merge the
+                # models' weights into one matrix, transposed and copied at every step.
+                x, eps = (v[cell.seed, j] for v in batches)
+                state, totals = carry
+                state, aux = update(state, x, eps, cell.strength, cell.rate, first + j)
+                return state, jax.tree.map(jnp.add, totals, aux)
 
-        block = _cells_at_once(mesh, X.shape[1] * hidden * X.dtype.itemsize, len(cells.seed))
-        return jax.lax.map(one, (state, cells), batch_size=block)
+            return jax.lax.fori_loop(0, steps, step, state)
+
+        def segment(k, carry):
+            first = k * ahead
+            batches = jax.vmap(lambda j: batches_of(draws, X, first + j, b=batch_size), out_axes=1)(
+                jnp.arange(ahead)
+            )
+            steps = jnp.minimum(ahead, n_steps - first)
+            return in_blocks(
+                lambda state, cell: train(state, cell, batches, first, steps), block, carry, cells
+            )
+
+        batch = jax.ShapeDtypeStruct((batch_size, X.shape[1]), X.dtype)
+        one, cell = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, cells)
+        )
+        aux = jax.eval_shape(update, one, batch, batch, cell.strength, cell.rate, jnp.int32(0))[1]
+        totals = jax.tree.map(lambda part: jnp.zeros((count, *part.shape), part.dtype), aux)
+        segments = (n_steps + ahead - 1) // ahead
+        state, totals = jax.lax.fori_loop(0, segments, segment, (state, totals))
+        return state, jax.tree.map(lambda total: total / jnp.asarray(n_steps, total.dtype), totals)
 
     def one_step(state, draws, X, cells):
-        batch = jax.device_get(_compiled_batches(draws, X, jnp.int32(0), b=batch_size))
+        batch = jax.device_get(compiled_batches(draws, X, jnp.int32(0), b=batch_size))
         host, count = jax.device_get((state, cells)), len(cells.seed)
         each, parts = jax.vmap(update, in_axes=(0, 0, 0, 0, 0, None)), []
         # Always as many cells, so that operations compiled once serve grids of every size.
@@ -220,7 +171,7 @@ def grid_program(
     def pressure(params, keys, X, cells):
         each = functools.partial(pressure_and_loss, objective)
         models, m, n = params.weight.shape
-        rows = _blocks(mesh, (3 * m + 3 * n) * len(X) * X.dtype.itemsize, models)
+        rows = measured_blocks(mesh, (3 * m + 3 * n) * len(X) * X.dtype.itemsize, models)
         noisy = uses_noise(objective, params, X, cells.strength)
 
         def block(noise, rows):
@@ -238,11 +189,11 @@ def grid_program(
 
         width = rows.shape[1]
         nothing = (jnp.full(width, -1, cells.seed.dtype), jnp.zeros((width, *X.shape), X.dtype))
-        return _over_blocks(block, nothing if noisy else None, rows, models)
+        return over_blocks(block, nothing if noisy else None, rows, models)
 
     return Program(
         mesh,
-        start=_start(constraint, momentum, hidden, tied, decoder_bias, mesh),
+        start=_start(constraint, hidden, tied, decoder_bias, mesh),
         epoch=over_cells(epoch, mesh, (CELLS, SHARED, SHARED, CELLS, SHARED), donate=(0,)),
         one_step=one_step,
         measure=measure_cells(objective.activation, objective.error, mesh),
@@ -305,6 +256,6 @@ def _groups(
     length = np.maximum(np.sqrt(sum(squares)), 1.0)
     return {
         "params": state.params,
-        "optimizer": {"state": state.optimizer, "level": (level / length).astype(level.dtype)},
+        "momentum": {"state": state.momentum, "level": (level / length).astype(level.dtype)},
         "losses": {"parts": losses, "level": level},
     }

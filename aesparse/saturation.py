@@ -15,7 +15,8 @@ from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
 from aesparse.errors import InputError
-from aesparse.model import Params, preactivation
+from aesparse.model import Forward
+from aesparse.penalties import Noise
 
 __all__ = ["SHORTEST", "WINDOW", "complement", "flat_parts", "multiscale_complement", "saturation"]
 
@@ -105,14 +106,14 @@ def complement(activation: Activation) -> _Elementwise:
     return distance
 
 
-def saturation(
-    params: Params, x: Float[Array, "B n"], *, activation: Activation
-) -> Float[Array, ""]:
+def saturation(forward: Forward, eps: Noise) -> Float[Array, ""]:
     """E Σ_j f_c(a_j) with f_c of eq. 1: summed over units, averaged over samples.
 
     SATAE eq. 2 has its sum over samples instead. Raises `InputError` as `complement` does.
     """
-    return jnp.mean(jnp.sum(complement(activation)(preactivation(params, x)), axis=-1))
+    del eps
+    distance = complement(forward.activation)
+    return jnp.mean(jnp.sum(distance(forward.preactivation), axis=-1))
 
 
 @functools.cache

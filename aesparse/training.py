@@ -1,8 +1,4 @@
-"""Training one model: the optimizer step and the epoch. No printing, no files.
-
-The grid lifts `make_step` over cells and hands the lifted step to `run_epoch`, so the epoch's
-batch order and noise are drawn once and shared.
-"""
+"""Training one model: its batches and the optimizer step. No printing, no files."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,58 +8,38 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from aesparse.model import Constraint, Params
+from aesparse.model import Constraint
 from aesparse.objectives import Objective
 
 __all__ = [
     "TrainState",
     "draw_batch",
     "make_step",
-    "momentum_sgd",
     "radial_feedback",
-    "run_epoch",
     "start",
 ]
 
 
 class TrainState(NamedTuple):
-    """Parameters and optimizer state of one model, or of a grid along leading axes."""
+    """Parameters and momentum of one model, or of a grid along leading axes."""
 
-    params: Params
-    optimizer: PyTree
-
-
-def momentum_sgd(decay: float, constraint: Constraint) -> optax.GradientTransformation:
-    """`optax.trace` whose momentum stays in the constraint's tangent space.
-
-    The tangent map is linear, so projecting decay·momentum + gradient projects both.
-    """
-    inner = optax.trace(decay)
-
-    def update(gradient, state, params):
-        direction, _ = inner.update(gradient, state, params)
-        direction = constraint.tangent(params, direction)
-        return direction, optax.TraceState(trace=direction)
-
-    return optax.GradientTransformation(inner.init, update)
+    params: PyTree
+    momentum: PyTree
 
 
-def start(
-    params: Params, constraint: Constraint, optimizer: optax.GradientTransformation
-) -> TrainState:
-    """The state before the first step, with the parameters on the constraint."""
+def start(params: PyTree, constraint: Constraint) -> TrainState:
+    """The state before the first step: the parameters on the constraint, the momentum zero."""
     params = constraint.project(params)
-    return TrainState(params, optimizer.init(params))
+    return TrainState(params, optax.tree.zeros_like(params))
 
 
-def make_step(
-    objective: Objective, constraint: Constraint, optimizer: optax.GradientTransformation
-) -> Callable:
+def make_step(objective: Objective, constraint: Constraint, momentum: float) -> Callable:
     """One minibatch update of one model, `step(state, x, eps, strength, learning_rate, i)`.
 
-    Returns the new state and the objective's aux with the loss. `x`, `eps` are `[B, n]`; `i`
-    counts the updates of the epoch from 0. Parameters may be any pytree if the constraint's
-    functions take it.
+    SGD with momentum that stays in the constraint's tangent space: the tangent map is linear, so
+    projecting momentum + gradient projects both. Returns the new state and the objective's aux
+    with the loss. `x`, `eps` are `[B, n]`; `i` counts the updates of the epoch from 0. Parameters
+    may be any pytree if the constraint's functions take it.
     """
 
     def step(
@@ -76,18 +52,27 @@ def make_step(
     ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
         loss = jax.value_and_grad(objective, has_aux=True)
         (value, aux), gradient = loss(state.params, x, eps, strength)
-        direction, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-        moved = optax.apply_updates(state.params, optax.tree.scale(-learning_rate, direction))
-        if constraint.every == 1:
-            moved = constraint.project(moved)
-        else:
-            due = (i + 1) % constraint.every == 0
-            moved = jax.lax.cond(due, constraint.project, lambda params: params, moved)
+        direction = jax.tree.map(lambda m, g: momentum * m + g, state.momentum, gradient)
+        direction, moved = _constrained(constraint, state.params, direction, learning_rate, i)
         # Conditions become 0 or 1, so that their mean over an epoch is a share.
         parts = {name: jnp.asarray(part, value.dtype) for name, part in aux.items()}
-        return TrainState(moved, optimizer_state), parts | {"loss": value}
+        return TrainState(moved, direction), parts | {"loss": value}
 
     return step
+
+
+def _constrained(
+    constraint: Constraint, params: PyTree, direction: PyTree, rate: Array, i: Array
+) -> tuple[PyTree, PyTree]:
+    """The direction along the constraint, and the parameters one step along it."""
+    if constraint.step is not None:
+        return constraint.step(params, direction, rate)
+    direction = constraint.tangent(params, direction)
+    moved = jax.tree.map(lambda p, d: p - rate * d, params, direction)
+    if constraint.every == 1:
+        return direction, constraint.project(moved)
+    due = (i + 1) % constraint.every == 0
+    return direction, jax.lax.cond(due, constraint.project, lambda params: params, moved)
 
 
 def radial_feedback(pull: float, *, learning_rate: float, momentum: float) -> float:
@@ -107,24 +92,3 @@ def draw_batch(
     rows = jax.lax.dynamic_slice_in_dim(order, i * b, b)
     x = data[rows]
     return x, jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
-
-
-def run_epoch(
-    step: Callable[[TrainState, Int[Array, ""]], tuple[TrainState, PyTree]],
-    state: TrainState,
-    n_steps: Int[Array, ""],
-) -> tuple[TrainState, PyTree]:
-    """Runs `step(state, i)` for i < n_steps and averages its aux; `n_steps` may be traced.
-
-    A traced count lets the guard call this very program for a single step.
-    """
-    shapes = jax.eval_shape(step, state, jnp.zeros((), jnp.int32))[1]
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-
-    def body(i, carry):
-        state, totals = carry
-        state, aux = step(state, i)
-        return state, jax.tree.map(jnp.add, totals, aux)
-
-    state, totals = jax.lax.fori_loop(0, n_steps, body, (state, zeros))
-    return state, jax.tree.map(lambda total: total / jnp.asarray(n_steps, total.dtype), totals)

@@ -20,7 +20,7 @@ import optax
 
 import aesparse as ae
 from aesparse.activations import get_activation
-from aesparse.model import Params, init_params, preactivation
+from aesparse.model import Params, forward, init_params, preactivation
 from aesparse.penalties import log_sparsity
 from aesparse.theory import properties, statements
 from aesparse.theory.residuals import residual_law
@@ -77,7 +77,7 @@ def survival(X: np.ndarray, name: str, batch: int | None) -> dict:
 
     def loss(p, x):
         error = ae.reconstruction.reconstruction_error(p, x, x, RELU)
-        return error + strength * PENALTY(p, x, activation=RELU)
+        return error + strength * PENALTY(forward(p, x, RELU), None)
 
     def step(carry, chosen):
         params, state = carry

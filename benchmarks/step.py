@@ -24,11 +24,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from aesparse.activations import get_activation
+from aesparse.draws import shuffled
 from aesparse.model import get_constraint
 from aesparse.objectives import get_objective
 from aesparse.pictures import save
 from aesparse.process import prepare
-from aesparse.program import grid_program, shuffled
+from aesparse.program import grid_program
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
 
 OBJECTIVES = ("ae", "dae", "edae", "cae", "mdae", "sae")

@@ -153,14 +153,14 @@ def _measure(activation):
     import jax.numpy as jnp
 
     from aesparse.metrics import participation_ratio
-    from aesparse.model import decoder_matrix, preactivation
+    from aesparse.model import decoder_matrix, forward, preactivation
     from aesparse.saturation import saturation
 
     def one(params, x):
         return {
             "participation": jnp.mean(participation_ratio(decoder_matrix(params).T)),
             "flat": jnp.mean(activation.slope(preactivation(params, x)) == 0),
-            "saturation": saturation(params, x, activation=activation),
+            "saturation": saturation(forward(params, x, activation), None),
         }
 
     cells = jax.vmap(jax.vmap(one, in_axes=(0, None)), in_axes=(0, None))

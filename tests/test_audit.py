@@ -62,24 +62,16 @@ def test_frozen_biases_are_not_pushed(X):
     assert (found.push > 0).any()  # the gradient itself is there
 
 
-def means(params, x, activation):
-    return penalties.mean_activations(params, x, activation)
+def means(seen):
+    return jnp.mean(seen.code, axis=0)
 
 
 # Each looks like a sparsity penalty and trains nothing.
 SILENT = {
-    "integer division": lambda p, x, *, activation: jnp.sum(
-        (means(p, x, activation) * 100).astype(int) // 10
-    ),
-    "stop_gradient": lambda p, x, *, activation: jax.lax.stop_gradient(
-        jnp.sum(means(p, x, activation))
-    ),
-    "a rounded threshold": lambda p, x, *, activation: jnp.mean(
-        jnp.round(ae.model.encode(p, x, activation))
-    ),
-    "counting active units": lambda p, x, *, activation: jnp.mean(
-        ae.model.encode(p, x, activation) > 0.5
-    ),
+    "integer division": lambda seen, eps: jnp.sum((means(seen) * 100).astype(int) // 10),
+    "stop_gradient": lambda seen, eps: jax.lax.stop_gradient(jnp.sum(means(seen))),
+    "a rounded threshold": lambda seen, eps: jnp.mean(jnp.round(seen.code)),
+    "counting active units": lambda seen, eps: jnp.mean(seen.code > 0.5),
 }
 
 
@@ -92,7 +84,7 @@ def test_silently_zero_gradients_are_named(name, X):
 
 
 def test_a_penalty_that_is_the_same_for_every_model_is_named(X):
-    found = audit(SIGMOID, lambda p, x, *, activation: jnp.ones(()), X, hidden=4)
+    found = audit(SIGMOID, lambda seen, eps: jnp.ones(()), X, hidden=4)
     assert found.conclusion == NO_EFFECT
     assert "same for every model" in found.reason
 
@@ -195,17 +187,17 @@ def test_the_step_for_a_strength_is_the_optimizers_own(X):
 
 
 def test_the_family_of_a_users_penalty_is_found_from_its_gradients(X):
-    def user(p, x, *, activation):  # E Σ s'^2 ‖W_j‖^4, in the user's own words
-        slopes = activation.slope(ae.model.preactivation(p, x))
-        return 3 * jnp.mean(slopes**2 @ jnp.sum(p.weight**2, axis=-1) ** 2)
+    def user(seen, eps):  # E Σ s'^2 ‖W_j‖^4, in the user's own words
+        slopes = seen.activation.slope(seen.preactivation)
+        return 3 * jnp.mean(slopes**2 @ jnp.sum(seen.params.weight**2, axis=-1) ** 2)
 
     softplus = get_activation("softplus")
     assert audit(softplus, user, X, hidden=4).family.name == "E Σ s'^2 ‖W_j‖^4"
     exponential = penalties.mean_activation(jnp.exp)
     assert audit(softplus, exponential, X, hidden=4).family.corollary == 1
 
-    def mixed(p, x, *, activation):
-        return user(p, x, activation=activation) + jnp.sum(p.weight**4)
+    def mixed(seen, eps):
+        return user(seen, eps) + jnp.sum(seen.params.weight**4)
 
     found = audit(softplus, mixed, X, hidden=4)
     assert found.family.corollary == 0
@@ -213,8 +205,8 @@ def test_the_family_of_a_users_penalty_is_found_from_its_gradients(X):
 
 
 def test_a_penalty_too_weak_to_be_felt_is_not_called_sparsifying(X):
-    def weak(p, x, *, activation):
-        return 1e-9 * get_penalty("sae")(p, x, activation=activation)
+    def weak(seen, eps):
+        return 1e-9 * get_penalty("sae")(seen, eps)
 
     found = audit("relu", weak, X, hidden=4)
     assert found.conclusion == NOT_GUARANTEED
@@ -229,8 +221,8 @@ def test_a_threshold_that_is_never_crossed_is_found(threshold, X):
 
 
 def test_a_push_upwards_lowers_nothing_at_larger_strengths(X):
-    def upwards(p, x, *, activation):
-        return -get_penalty("sae")(p, x, activation=activation)
+    def upwards(seen, eps):
+        return -get_penalty("sae")(seen, eps)
 
     found = audit("sigmoid", upwards, X, hidden=4)
     assert found.conclusion == NOT_GUARANTEED
@@ -273,23 +265,23 @@ def test_a_users_model_is_audited_as_it_is(X):
 BAD = {
     "a vector": (
         RELU,
-        lambda p, x, *, activation: means(p, x, activation),
+        lambda seen, eps: means(seen),
         "The penalty returned shape (4,); expected one number",
     ),
     "NaN": (
         RELU,
-        lambda p, x, *, activation: jnp.log(-1 - jnp.sum(p.bias**2)),
+        lambda seen, eps: jnp.log(-1 - jnp.sum(seen.params.bias**2)),
         "not finite (value nan)",
     ),
     "a NaN gradient at zero biases": (
         RELU,
-        lambda p, x, *, activation: jnp.linalg.norm(p.bias),
+        lambda seen, eps: jnp.linalg.norm(seen.params.bias),
         "its gradient is not finite",
     ),
-    "no activation=": (RELU, lambda p, x: 0.0, "The penalty fails (TypeError"),
+    "no eps": (RELU, lambda seen: 0.0, "The penalty fails (TypeError"),
     "a NumPy penalty": (
         RELU,
-        lambda p, x, *, activation: float(np.sum(np.asarray(p.bias))),
+        lambda seen, eps: float(np.sum(np.asarray(seen.params.bias))),
         "The penalty fails (TracerArrayConversionError",
     ),
     "an attribute that is none": (lambda a: a.clamp(0), "cae", "fails on one number (Attribute"),
@@ -348,8 +340,8 @@ def test_command_audits_functions_of_ones_own(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import jax.numpy as jnp\n"
         "def swish(a):\n    return a / (1 + jnp.exp(-a))\n"
-        "def nothing(params, x, *, activation):\n"
-        "    return jnp.round(jnp.sum(params.bias) + 3.2)\n"
+        "def nothing(forward, eps):\n"
+        "    return jnp.round(jnp.sum(forward.params.bias) + 3.2)\n"
     )
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(60, 4)))
     options = ["--data", "x.npy", "--hidden", "5"]

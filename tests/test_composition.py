@@ -12,7 +12,7 @@ from aesparse.activations import get_activation
 from aesparse.model import Params, get_constraint
 from aesparse.objectives import composed
 from aesparse.reconstruction import cross_entropy, half_squared_error
-from aesparse.training import make_step, momentum_sgd, start
+from aesparse.training import make_step, start
 
 SIGMOID, IDENTITY = get_activation("sigmoid"), get_activation("identity")
 DECAY = ("decay", penalties.weight_decay)
@@ -171,10 +171,9 @@ def test_a_path_that_does_not_grow_is_refused(path):
 
 def test_decoder_columns_return_to_the_unit_sphere_every_tenth_update(problem, x64):
     objective, columns = composed(SIGMOID, terms=(CONTRACTION,)), get_constraint("unit-columns")
-    optimizer = momentum_sgd(0.9, columns)
-    step = jax.jit(make_step(objective, columns, optimizer))
+    step = jax.jit(make_step(objective, columns, 0.9))
     p, x, _ = problem
-    state = start(Params(**{k: jnp.asarray(v) for k, v in p.items()}), columns, optimizer)
+    state = start(Params(**{k: jnp.asarray(v) for k, v in p.items()}), columns)
     x, strength, rate = jnp.asarray(x), jnp.zeros(1), jnp.asarray(0.02)
     for i in range(25):
         state, _ = step(state, x, 0 * x, strength, rate, jnp.int32(i))

@@ -6,9 +6,10 @@ import pytest
 from jax import export
 
 from aesparse import activations, corruption, objectives, penalties
+from aesparse.draws import shuffled
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
-from aesparse.program import grid_program, shuffled
+from aesparse.program import grid_program
 from aesparse.sharding import Cells, cell_mesh
 
 PLATFORMS = ["cpu", "cuda", "tpu"]

@@ -10,11 +10,12 @@ from scipy.stats import kstest
 
 import aesparse as ae
 from aesparse import guard, penalties
+from aesparse.draws import shuffled
 from aesparse.grid import _first_flagged
 from aesparse.metrics import Metrics
 from aesparse.model import CONSTRAINTS, Params, init_params
 from aesparse.objectives import Objective
-from aesparse.program import grid_program, shuffled
+from aesparse.program import grid_program
 from aesparse.reconstruction import cross_entropy
 from aesparse.sharding import Cells, cell_mesh
 from aesparse.training import draw_batch
@@ -417,9 +418,9 @@ def test_the_guard_catches_the_broadcast_product_of_some_jaxlibs():
     if not _jaxlib_miscompiles_broadcast_products():
         pytest.skip("this jaxlib compiles the product correctly")
 
-    def penalty(params, x, *, activation):
+    def penalty(forward, eps):
         constant = jnp.ones((100, 100))
-        product = (constant * jnp.sum(params.bias + 1.0)) @ constant
+        product = (constant * jnp.sum(forward.params.bias + 1.0)) @ constant
         return 1e-6 * jnp.sum(product)
 
     planted = ae.objectives.regularized(RELU, penalty)
@@ -541,8 +542,8 @@ def test_parameters_to_start_from_are_put_on_the_constraint():
 
 
 def test_a_penalty_that_returns_a_vector_is_refused():
-    def vector(params, x, *, activation):
-        return params.bias
+    def vector(forward, eps):
+        return forward.params.bias
 
     with pytest.raises(
         ae.InputError, match=r"returned shape \(5,\) for a batch; expected a scalar"
@@ -551,8 +552,8 @@ def test_a_penalty_that_returns_a_vector_is_refused():
 
 
 def test_a_penalty_on_an_untied_decoder_enters(x64, rng):
-    def decoder_decay(params, x, *, activation):
-        return jnp.sum(params.decoder**2) + jnp.sum(params.decoder_bias**2)
+    def decoder_decay(forward, eps):
+        return jnp.sum(forward.params.decoder**2) + jnp.sum(forward.params.decoder_bias**2)
 
     decay = ae.objectives.regularized(RELU, decoder_decay)
     params = Params(*(jnp.asarray(leaf[0, 0], float) for leaf in some_params(rng)))

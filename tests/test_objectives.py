@@ -12,7 +12,7 @@ from scipy.stats import norm
 from aesparse import penalties
 from aesparse.activations import ACTIVATIONS, get_activation
 from aesparse.errors import InputError
-from aesparse.model import Params, encode
+from aesparse.model import Params, encode, forward
 from aesparse.objectives import OBJECTIVES, get_objective, regularized
 
 SIZES = [(5, 3, 4), (3, 5, 4), (4, 1, 3), (3, 4, 1), (1, 1, 1)]  # (n, m, B)
@@ -96,7 +96,7 @@ def test_structured_equals_generic(name, untied, activation, x64):
         p, x, _ = problem(*size, untied=untied)
         params = Params(**{k: jnp.asarray(v) for k, v in p.items()})
         one, two = (
-            jax.value_and_grad(f)(params, jnp.asarray(x), activation=s)
+            jax.value_and_grad(lambda p, x, f=f: f(forward(p, x, s), None))(params, jnp.asarray(x))
             for f in (structured, generic)
         )
         jax.tree.map(assert_close, one, two)
@@ -114,7 +114,8 @@ def test_slope_family_equals_numpy_and_survives_a_zero_row(q, p, x64):
         return np.mean(np.sum(slopes**q * lengths, 1))
 
     def ours(params):
-        return penalties.slope(q, p)(params, jnp.asarray(x), activation=get_activation("sigmoid"))
+        seen = forward(params, jnp.asarray(x), get_activation("sigmoid"))
+        return penalties.slope(q, p)(seen, None)
 
     params = Params(**{k: jnp.asarray(v) for k, v in parameters.items()})
     value, gradient = jax.value_and_grad(ours)(params)
@@ -131,12 +132,12 @@ def test_slope_family_contains_the_named_penalties(x64):
     params, x = Params(jnp.asarray(p["weight"]), jnp.asarray(p["bias"])), jnp.asarray(x)
     s = get_activation("sigmoid")
     assert_close(
-        penalties.slope(2, 2)(params, x, activation=s),
-        penalties.contractive(params, x, activation=s),
+        penalties.slope(2, 2)(forward(params, x, s), None),
+        penalties.contractive(forward(params, x, s), None),
     )
     assert_close(
-        penalties.slope(2, 4)(params, x, activation=s),
-        penalties.marginalized(params, x, activation=s),
+        penalties.slope(2, 4)(forward(params, x, s), None),
+        penalties.marginalized(forward(params, x, s), None),
     )
     with pytest.raises(InputError, match="expected q >= 1 and p >= 0"):
         penalties.slope(0, 1)
@@ -161,10 +162,8 @@ def test_no_penalty_has_silently_lost_its_gradient(name, x64):
 def _sae_value(bias, strength=1.0):
     """Identity unit of zero weight: ρ is the bias."""
     params = Params(jnp.zeros((1, 2)), jnp.reshape(bias, (1,)))
-    penalty = penalties.log_sparsity()(
-        params, jnp.zeros((3, 2)), activation=get_activation("identity")
-    )
-    return strength * penalty
+    seen = forward(params, jnp.zeros((3, 2)), get_activation("identity"))
+    return strength * penalties.log_sparsity()(seen, None)
 
 
 @settings(deadline=None, max_examples=50)
@@ -188,7 +187,7 @@ def test_kl_is_finite_for_a_dead_unit_and_zero_at_its_target(x64):
 
     def kl(bias, rho=0.2):
         params = Params(jnp.zeros((1, 2)), jnp.reshape(bias, (1,)))
-        return penalties.kl_sparsity(rho)(params, x, activation=identity)
+        return penalties.kl_sparsity(rho)(forward(params, x, identity), None)
 
     for rho_hat in (0.0, -1.0, 1.5):
         value, slope = jax.value_and_grad(kl)(jnp.asarray(rho_hat))
@@ -241,7 +240,7 @@ def test_a_users_penalty_enters_like_a_built_in_one(x64):
     s = get_activation("sigmoid")
 
     @penalties.per_example
-    def squared_code(params, x, *, activation):
+    def squared_code(params, x, activation):
         return jnp.sum(encode(params, x, activation) ** 2)
 
     loss, aux = regularized(s, squared_code)(params, x, jnp.asarray(eps), jnp.asarray(0.7))
@@ -279,9 +278,9 @@ def test_the_kink_term_tends_to_the_dirac_mass(x64):
 
     def mass(width):
         def one(x):
-            return penalties.second_order_with_kink(width)(
-                params, x[None, None], activation=relu
-            ) - penalties.second_order(params, x[None, None], activation=relu)
+            seen = forward(params, x[None, None], relu)
+            with_kink = penalties.second_order_with_kink(width)(seen, None)
+            return with_kink - penalties.second_order(seen, None)
 
         return np.mean(np.asarray(jax.vmap(one)(jnp.asarray(points))) * density)
 

@@ -16,7 +16,7 @@ import stored_runs
 
 from aesparse.activations import get_activation
 from aesparse.errors import InputError
-from aesparse.model import Params
+from aesparse.model import Params, forward
 from aesparse.penalties import get_penalty
 from experiments import protocol, record
 from experiments.__main__ import main
@@ -454,7 +454,7 @@ def test_a_radial_gradient_speeds_up_a_turn_as_told(objective):
     @jax.jit
     @jax.grad
     def pull(model):
-        return get_penalty(objective)(model, jnp.array([[1.0, 0.0]]), activation=relu)
+        return get_penalty(objective)(forward(model, jnp.array([[1.0, 0.0]]), relu), None)
 
     def angle(active):
         """By which a row turns in one step, pulled sideways all the time."""

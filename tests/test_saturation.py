@@ -10,7 +10,7 @@ from scipy.integrate import quad
 
 from aesparse.activations import ACTIVATIONS, Activation, get_activation, shrink
 from aesparse.errors import InputError
-from aesparse.model import Params
+from aesparse.model import Params, forward
 from aesparse.objectives import get_objective
 from aesparse.saturation import complement, flat_parts, multiscale_complement, saturation
 
@@ -111,7 +111,9 @@ def test_a_function_that_is_flat_everywhere_is_refused():
 def test_the_penalty_sums_over_units_and_averages_over_samples(rng, x64):
     w, b, x = rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=(5, 3))
     params, s = Params(jnp.asarray(w), jnp.asarray(b)), get_activation("saturated-linear")
-    value, gradient = jax.value_and_grad(saturation)(params, jnp.asarray(x), activation=s)
+    value, gradient = jax.value_and_grad(lambda p: saturation(forward(p, jnp.asarray(x), s), None))(
+        params
+    )
     a = x @ w.T + b
     np.testing.assert_allclose(value, np.maximum(1 - np.abs(a), 0).sum() / 5, rtol=1e-14)
     pushed = -np.sign(a) * (np.abs(a) < 1)  # toward saturation, which lowers the penalty

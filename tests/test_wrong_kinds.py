@@ -57,7 +57,7 @@ class Tensor:
         raise RuntimeError("it requires grad.\\nUse detach()")
 
 
-decay = ("decay", lambda params, x, *, activation: jnp.sum(params.weight**2))
+decay = ("decay", lambda forward, eps: jnp.sum(forward.params.weight**2))
 mixing, undefined = Activation(jnp.max), Activation(jnp.log)
 CASES = {
     "named activation": lambda: objectives.get_objective("cae", "relu"),

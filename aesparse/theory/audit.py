@@ -16,7 +16,7 @@ from aesparse.activations import Activation, get_activation
 from aesparse.data import check_matrix
 from aesparse.errors import InputError, first_line
 from aesparse.metrics import bias_gradient_bound, measure
-from aesparse.model import Params, check_params, get_constraint, init_params, preactivation
+from aesparse.model import Params, check_params, forward, get_constraint, init_params, preactivation
 from aesparse.penalties import Penalty, get_penalty
 from aesparse.reconstruction import reconstruction_error
 from aesparse.theory import properties
@@ -129,23 +129,23 @@ def _checked_penalty(penalty: Penalty, at: Sequence[Params], X: Float[Array, "N 
     Integer values have gradient 0 and are let through.
     """
 
-    def scalar(p, x, *, activation):
-        value = penalty(p, x, activation=activation)
+    def scalar(seen, eps):
+        value = penalty(seen, eps)
         if jnp.shape(value) != ():
             raise InputError(
                 f"The penalty returned shape {jnp.shape(value)}; expected one number. Sum over "
                 "units and average over samples."
             )
-        return jnp.asarray(value, x.dtype)
+        return jnp.asarray(value, seen.x.dtype)
 
-    both = jax.jit(jax.value_and_grad(lambda p: scalar(p, X, activation=s)))
+    both = jax.jit(jax.value_and_grad(lambda p: scalar(forward(p, X, s), None)))
     try:
         values, gradients = zip(*map(both, at), strict=True)
     except InputError:
         raise
     except Exception as error:  # whatever the user's function raises is the cause to show
         raise InputError(
-            f"The penalty fails ({first_line(error)}); expected penalty(params, x, *, activation) "
+            f"The penalty fails ({first_line(error)}); expected penalty(forward, eps) "
             "that returns one number and that JAX can trace and differentiate."
         ) from None
     for p, value, gradient in zip(at, values, gradients, strict=True):
@@ -174,7 +174,7 @@ def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -
     } | {
         "s(−∞) = 0": properties.negative_saturation(s),
     }
-    push = jax.grad(lambda p: penalty(p, X, activation=s))(params)
+    push = jax.grad(lambda p: penalty(forward(p, X, s), None))(params)
     pull = jax.grad(lambda p: reconstruction_error(p, X, X, s))(params)
 
     def fall(gradient: Params) -> np.ndarray:

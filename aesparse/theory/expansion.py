@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from aesparse import penalties
 from aesparse.activations import Activation
 from aesparse.errors import InputError
-from aesparse.model import Params
+from aesparse.model import Params, forward
 from aesparse.reconstruction import reconstruction_error
 from aesparse.theory.properties import REACH
 from aesparse.theory.records import Claim
@@ -58,7 +58,7 @@ def expansion_residual(
 ) -> Float[Array, " K"]:
     """J_DAE − (J_AE + σ² · second-order penalty) over σ: o(σ²) by Theorem 3 (smooth s)."""
     clean = reconstruction_error(params, X, X, s)
-    penalty = penalties.second_order(params, X, activation=s)
+    penalty = penalties.second_order(forward(params, X, s), None)
     noisy = jax.vmap(lambda sigma: dae_loss(params, X, s, sigma))(sigmas)
     return noisy - clean - sigmas**2 * penalty
 
@@ -71,7 +71,7 @@ def theorem3(
     `left` is |J_DAE − J_AE − σ² penalty| / (σ² (1 + |penalty|)), of order σ² where s' is
     continuous; `right` is 100 σ². n <= 2.
     """
-    penalty = penalties.second_order(params, X, activation=s)
+    penalty = penalties.second_order(forward(params, X, s), None)
     remainder = expansion_residual(params, X, s, jnp.array([sigma])) / sigma**2
     left = jnp.abs(remainder) / (1 + jnp.abs(penalty))
     right = jnp.full(1, 100 * sigma**2)
@@ -89,9 +89,8 @@ def kl_limit(means: Float[Array, " m"], rho: Float[Array, ""]) -> Claim:
     identity, x = Activation(lambda a: a), jnp.zeros((1, 1))
 
     def limit(mean):  # at an identity unit of weight 0, whose bias is its mean
-        return penalties.log_sparsity()(
-            Params(jnp.zeros((1, 1)), mean[None]), x, activation=identity
-        )
+        unit = Params(jnp.zeros((1, 1)), mean[None])
+        return penalties.log_sparsity()(forward(unit, x, identity), None)
 
     kl = penalties.kl_divergence(rho, means)
     logs = jnp.abs(jnp.log(rho)) + jnp.abs(jnp.log(means)) + jnp.abs(jnp.log1p(-means))

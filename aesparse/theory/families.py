@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from aesparse import penalties
 from aesparse.activations import Activation
-from aesparse.model import Params, preactivation
+from aesparse.model import Params, forward, preactivation
 
 __all__ = ["Family", "identify", "probes"]
 
@@ -88,7 +88,7 @@ def _is_slope_member(
 ) -> bool:
     factors = []
     for params, gradient in zip(at, gradients, strict=True):
-        member = jax.grad(lambda v: penalties.slope(q, p)(v, X, activation=s))(params)
+        member = jax.grad(lambda v: penalties.slope(q, p)(forward(v, X, s), None))(params)
         size = _size(member)
         if size == 0:
             return False

@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
-from aesparse.model import Constraint, Params
+from aesparse.model import Constraint, Params, forward
 from aesparse.penalties import Penalty
 from aesparse.reconstruction import reconstruction_error
 
@@ -59,7 +59,7 @@ def responses(
         return jax.vmap(lambda x: jax.grad(f)(params, x))(X[rows])
 
     pull = gradients(lambda p, x: reconstruction_error(p, x, x, s))
-    push = gradients(lambda p, x: penalty(p, x, activation=s))
+    push = gradients(lambda p, x: penalty(forward(p, x, s), None))
     return {
         name: _response(optimizer, params, jnp.mean(X, axis=0), pull, push, constraint)
         for name, optimizer in OPTIMIZERS.items()

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from aesparse import penalties
 from aesparse.activations import Activation
 from aesparse.metrics import bias_gradient_bound
-from aesparse.model import Params, preactivation
+from aesparse.model import Params, forward, preactivation
 from aesparse.reconstruction import reconstruction_error
 from aesparse.theory import properties
 from aesparse.theory.records import Claim
@@ -91,7 +91,7 @@ def gradient_step(
     """The parameters after one plain full-batch gradient step on J_AE + λR."""
 
     def loss(p: Params) -> Float[Array, ""]:
-        return _reconstruction(X, s)(p) + strength * penalty(p, X, activation=s)
+        return _reconstruction(X, s)(p) + strength * penalty(forward(p, X, s), None)
 
     return jax.tree.map(lambda p, g: p - rate * g, params, jax.grad(loss)(params))
 
@@ -105,7 +105,7 @@ def _pushes(
     params: Params, X: Float[Array, "N n"], s: Activation, penalty: penalties.Penalty
 ) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
     reconstruction = bias_gradient(_reconstruction(X, s), params)
-    return reconstruction, bias_gradient(lambda p: penalty(p, X, activation=s), params)
+    return reconstruction, bias_gradient(lambda p: penalty(forward(p, X, s), None), params)
 
 
 def theorem1_identity(
@@ -175,7 +175,7 @@ def corollary1(
 
     f is judged by its slope at the means E[h_j] that occur, where alone it matters.
     """
-    left = bias_gradient(lambda p: penalties.mean_activation(f)(p, X, activation=s), params)
+    left = bias_gradient(lambda p: penalties.mean_activation(f)(forward(p, X, s), None), params)
     means = penalties.mean_activations(params, X, s)
     hypotheses = {
         "s non-decreasing": properties.non_decreasing(s).residual,
@@ -188,7 +188,7 @@ def corollary2(
     params: Params, X: Float[Array, "N n"], s: Activation, q: int = 2, p: int = 2
 ) -> Claim:
     """T4: ∂/∂b_j E Σ s'^q ‖W_j‖^p >= 0 for s non-decreasing and convex (Corollary 2)."""
-    left = bias_gradient(lambda v: penalties.slope(q, p)(v, X, activation=s), params)
+    left = bias_gradient(lambda v: penalties.slope(q, p)(forward(v, X, s), None), params)
     return Claim(_non_decreasing_and_convex(s), left, jnp.zeros_like(left), left)
 
 
@@ -231,8 +231,8 @@ def _non_decreasing_and_convex(s: Activation) -> dict[str, Float[Array, ""]]:
 def remark1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
     """T7: E‖∂h/∂x‖_F² by Jacobians equals E Σ s'_j² ‖W_j‖² (Remark 1)."""
     return _equal(
-        penalties.contractive_generic(params, X, activation=s),
-        penalties.slope(2, 2)(params, X, activation=s),
+        penalties.contractive_generic(forward(params, X, s), None),
+        penalties.slope(2, 2)(forward(params, X, s), None),
         {},
     )
 
@@ -240,8 +240,8 @@ def remark1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
 def remark2(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
     """T7: mDAE's eq. 10, by Hessians and Jacobians, equals eq. 11 (Remarks 2, 3; tied)."""
     return _equal(
-        penalties.marginalized_generic(params, X, activation=s),
-        penalties.slope(2, 4)(params, X, activation=s),
+        penalties.marginalized_generic(forward(params, X, s), None),
+        penalties.slope(2, 4)(forward(params, X, s), None),
         {"tied decoder": _untied(params)},
     )
 
@@ -271,7 +271,7 @@ def radial_gradient(
     True for ReLU with CAE and mDAE. `left` is the size of what is left per unit, `right` the
     size of the radial part.
     """
-    gradient = jax.grad(lambda p: penalty(p, X, activation=s))(params)
+    gradient = jax.grad(lambda p: penalty(forward(p, X, s), None))(params)
     radial = jnp.sum(gradient.weight * params.weight, axis=-1)
     tangential = gradient.weight - radial[:, None] * params.weight
     left = jnp.linalg.norm(tangential, axis=-1) + jnp.abs(gradient.bias)

@@ -15,10 +15,11 @@ import numpy as np
 from step import BATCH, SPEED
 
 from aesparse.activations import get_activation
+from aesparse.draws import shuffled
 from aesparse.model import get_constraint
 from aesparse.objectives import get_objective
 from aesparse.process import prepare
-from aesparse.program import grid_program, shuffled
+from aesparse.program import grid_program
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
 from kit.numbers import Numbers
 

@@ -148,10 +148,11 @@ def _at(penalty, means):
     import jax.numpy as jnp
 
     from aesparse.activations import get_activation
-    from aesparse.model import Params
+    from aesparse.model import Params, forward
 
     model = Params(jnp.zeros((len(means), 1), means.dtype), means)
-    return penalty(model, jnp.zeros((1, 1), means.dtype), activation=get_activation("identity"))
+    x = jnp.zeros((1, 1), means.dtype)
+    return penalty(forward(model, x, get_activation("identity")), None)
 
 
 def _over_seeds(found: Mapping, unit: str, quantity: str) -> np.ndarray:

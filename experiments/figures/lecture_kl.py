@@ -93,6 +93,7 @@ def _gradients(study: Study) -> dict:
     import jax
 
     from aesparse.activations import get_activation
+    from aesparse.model import forward
     from aesparse.penalties import kl_sparsity, mean_activations
 
     (params, X), sigmoid = _model(study), get_activation("sigmoid")
@@ -101,7 +102,7 @@ def _gradients(study: Study) -> dict:
     own_row = np.stack([of_means[j, j] for j in range(len(means))])
     inner = slide_mean_gradient(*map(np.asarray, (params.weight, params.bias, X)))
     outer = slide_slope(DRAWN, means)[:, None] * inner
-    whole = jax.grad(lambda p: kl_sparsity(DRAWN)(p, X, activation=sigmoid))(params).weight
+    whole = jax.grad(lambda p: kl_sparsity(DRAWN)(forward(p, X, sigmoid), None))(params).weight
     return {"inner": _difference(own_row, inner), "outer": _difference(whole, outer)}
 
 

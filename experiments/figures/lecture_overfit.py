@@ -45,13 +45,13 @@ def runs(plan: Plan) -> list[Study]:
     ]
 
 
-def all_parameters(params, x, *, activation):
+def all_parameters(forward, eps):
     """‖θ‖² as the slide has it: every weight and bias, no factor ½."""
     import jax
     import jax.numpy as jnp
 
-    del x, activation
-    return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+    del eps
+    return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(forward.params))
 
 
 def compute(study: Study, dataset):

@@ -89,13 +89,12 @@ def _closed_forms(width: float) -> dict:
     }
 
 
-def l1(params, x, *, activation):
+def l1(forward, eps):
     """E‖h‖₁, the sparse auto-encoder's penalty: summed over units, averaged over samples."""
     import jax.numpy as jnp
 
-    from aesparse.model import encode
-
-    return jnp.mean(jnp.sum(jnp.abs(encode(params, x, activation)), axis=-1))
+    del eps
+    return jnp.mean(jnp.sum(jnp.abs(forward.code), axis=-1))
 
 
 def _section_3_2(study: Study) -> dict[str, np.ndarray]:
@@ -171,7 +170,7 @@ def _section_5_2() -> dict:
     import jax.numpy as jnp
 
     from aesparse.activations import get_activation
-    from aesparse.model import Params, preactivation
+    from aesparse.model import Params, forward, preactivation
     from aesparse.penalties import contractive
     from aesparse.saturation import saturation
 
@@ -184,7 +183,7 @@ def _section_5_2() -> dict:
 
     def slopes(penalty):  # of one sample in its bias, hence in its a
         def one(x):
-            return jax.grad(lambda p: penalty(p, x[None], activation=s))(params).bias
+            return jax.grad(lambda p: penalty(forward(p, x[None], s), None))(params).bias
 
         return np.abs(jax.vmap(one)(X))
 
@@ -192,7 +191,7 @@ def _section_5_2() -> dict:
     found = slopes(saturation)
     return {
         "cae_slope": slopes(contractive).max(),
-        "cae_value": float(contractive(params, X, activation=s)),
+        "cae_value": float(contractive(forward(params, X, s), None)),
         "inside_slope": np.abs(found[inside] - 1).max(),
         "outside_slope": found[saturated].max(),
         "preactivations": a.size,
