@@ -85,7 +85,7 @@ def test_blocks_that_stay_in_the_cache_change_nothing(x64, monkeypatch):
     X, strengths = data(dtype=np.float64), [0.0, 0.1, 0.2, 0.3, 0.5]
     whole = fit(X, strengths=strengths)
     grid_program.cache_clear()
-    monkeypatch.setattr("aesparse.program._CACHE_BYTES", 2 * 3 * 8 * 30)
+    monkeypatch.setattr("aesparse.blocks._CACHE_BYTES", 2 * 3 * 8 * 30)
     blocks = fit(X, strengths=strengths)
     grid_program.cache_clear()
     for name in ("weight", "bias"):
