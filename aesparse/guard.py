@@ -36,8 +36,8 @@ def compare(compiled: Mapping[str, PyTree], reference: Mapping[str, PyTree]) -> 
     worst = 0.0
     for group, wanted in reference.items():
         leaves = jax.tree_util.tree_leaves_with_path(wanted)
-        got = [_flatten(leaf) for leaf in jax.tree.leaves(compiled[group])]
-        want = [_flatten(leaf) for _, leaf in leaves]
+        got = [np.asarray(leaf) for leaf in jax.tree.leaves(compiled[group])]
+        want = [np.asarray(leaf) for _, leaf in leaves]
         size = np.sqrt(sum(_norms(w) ** 2 for w in want))
         limit = LIMITS[str(jnp.result_type(*[leaf for _, leaf in leaves]))]
         for (path, _), a, b in zip(leaves, got, want, strict=True):
@@ -65,13 +65,9 @@ def _check_leaf(name: str, a: np.ndarray, b: np.ndarray, size: np.ndarray, limit
     return float(difference[cell])
 
 
-def _flatten(leaf: jax.Array | np.ndarray) -> np.ndarray:
-    array = np.asarray(leaf)
-    return array.reshape(len(array), -1)
-
-
 def _norms(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """‖a‖ or ‖a − b‖ of every model in float64, one at a time: a grid may fill the memory."""
-    if b is None:
-        return np.array([np.linalg.norm(row.astype(np.float64)) for row in a])
-    return np.array([np.linalg.norm(p.astype(np.float64) - q) for p, q in zip(a, b, strict=True)])
+    doubles = (row.astype(np.float64) for row in a)
+    if b is not None:
+        doubles = (p - q for p, q in zip(doubles, b, strict=True))
+    return np.array([np.linalg.norm(row.ravel()) for row in doubles])
