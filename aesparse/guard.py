@@ -65,9 +65,9 @@ def compare(
     worst = 0.0
     for group, wanted in reference.items():
         leaves = jax.tree_util.tree_leaves_with_path(wanted)
-        got = [_flatten(leaf) for leaf in jax.tree.leaves(compiled[group])]
-        want = [_flatten(leaf) for _, leaf in leaves]
-        size = np.sqrt(sum(np.sum(w**2, axis=-1) for w in want))
+        got = [np.asarray(leaf) for leaf in jax.tree.leaves(compiled[group])]
+        want = [np.asarray(leaf) for _, leaf in leaves]
+        size = np.sqrt(sum(_norms(w) ** 2 for w in want))
         largest = limit(str(jnp.result_type(*[leaf for _, leaf in leaves])), precision)
         for (path, _), a, b in zip(leaves, got, want, strict=True):
             name = f"{group}.{jax.tree_util.keystr(path, simple=True, separator='.')}"
@@ -76,16 +76,16 @@ def compare(
 
 
 def _check_leaf(name: str, a: np.ndarray, b: np.ndarray, size: np.ndarray, limit: float) -> float:
-    scale = np.maximum(np.linalg.norm(b, axis=-1), _FLOOR * size) + np.finfo(float).tiny
-    difference = np.linalg.norm(a - b, axis=-1) / scale
+    scale = np.maximum(_norms(b), _FLOOR * size) + np.finfo(float).tiny
+    difference = _norms(a, b) / scale
     difference = np.where(np.isnan(difference), np.inf, difference)
     difference = np.where(np.isfinite(size), difference, 0.0)
     cell = int(np.argmax(difference))
     if difference[cell] > limit:
         raise NumericsError(
             f"The compiled program disagrees with the same step op by op: '{name}' of cell "
-            f"{cell} has norm {np.linalg.norm(a[cell]):.6g} compiled, "
-            f"{np.linalg.norm(b[cell]):.6g} op by op (relative difference "
+            f"{cell} has norm {_norms(a)[cell]:.6g} compiled, "
+            f"{_norms(b)[cell]:.6g} op by op (relative difference "
             f"{difference[cell]:.2g}, limit {limit:.0e}). Most likely the compiler is at fault: "
             "pass matrices as arguments instead of building them from constants inside the "
             "objective, or set XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type= , or use "
@@ -94,6 +94,9 @@ def _check_leaf(name: str, a: np.ndarray, b: np.ndarray, size: np.ndarray, limit
     return float(difference[cell])
 
 
-def _flatten(leaf: jax.Array | np.ndarray) -> np.ndarray:
-    array = np.asarray(leaf, dtype=np.float64)
-    return array.reshape(len(array), -1)
+def _norms(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+    """‖a‖ or ‖a − b‖ of every model in float64, one at a time: a grid may fill the memory."""
+    doubles = (row.astype(np.float64) for row in a)
+    if b is not None:
+        doubles = (p - q for p, q in zip(doubles, b, strict=True))
+    return np.array([np.linalg.norm(row.ravel()) for row in doubles])

@@ -211,12 +211,12 @@ def _peak(
     held, params = _bytes(state), _bytes(state.params)
     data = _bytes((X, X, subset, few, draws.order))  # as checked, and as placed on the mesh
     on_host = program.mesh.devices.flat[0].platform == "cpu"
-    # The check's copy of the state trains first; then the host has what the reference made of
-    # the first device's models, in parts and joined.
+    # The check trains a copy of the state, while the host has what the reference made of the
+    # first device's models.
     epoch = temporary(program.epoch, state, draws, X, each, steps)
     moments = [
         temporary(program.start, keys, X, each) - held,
-        held + max(epoch, 2 * held / devices if on_host else 0),
+        held + epoch + (held / devices if on_host else 0),
         temporary(program.measure, state.params, subset),
         params + temporary(program.measure, state.params, X),
         temporary(program.pressure, state.params, keys, few, each),
