@@ -34,10 +34,10 @@ from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
 
 OBJECTIVES = ("ae", "dae", "edae", "cae", "mdae", "sae")
 SIZES = {"mnist": (784, 1000), "cifar10": (192, 1000)}
-GRIDS, COMPARED = (1, 4, 12, 48), 12
+GRIDS, COMPARED = (1, 12, 48), 12
 BATCH, SAMPLES, PRODUCT, COPIED, TIMES, SPEED = 50, 5000, 2000, 2**26, 8, 1e-3
 EPOCH, PRESSURED = 1000, 1000  # updates of an epoch at paper scale; samples Theorem 1 is read on
-SECONDS = 1.0  # how long one timing of a step takes, about
+SECONDS = 0.7  # how long one timing of a step takes, about
 
 
 def seconds(run: Callable) -> float:
@@ -162,6 +162,7 @@ def measured(machine: Machine, rounds: int, objective: str, size: str, cells: in
     return {
         "objective": objective, "size": size, "n": n, "m": m, "cells": cells,
         "seconds per cell and step": each,
+        "ranges": {name: [min(t), max(t)] for name, t in times.items()},
         "GFLOP/s": work / each["aesparse"] / 1e9,
         "product GFLOP/s": rate / 1e9, "copy GB/s": bandwidth / 1e9,
         "share of product rate": work / each["aesparse"] / rate,
@@ -189,60 +190,56 @@ def line(row: dict) -> str:
     )
 
 
-def grouped(values: dict[str, float], apart: float) -> list[tuple[float, list[str]]]:
-    """Names whose values would overprint, under the largest of these values."""
-    groups: list[tuple[float, list[str]]] = []
-    for name, value in sorted(values.items(), key=lambda item: item[1]):
-        if groups and value - groups[-1][0] < apart:
-            groups[-1] = (value, [*groups[-1][1], name])
-        else:
-            groups.append((value, [name]))
-    return groups
-
-
 def draw(rows: list[dict]):
-    """Cost of a cell and step against the number of cells, per size."""
+    """Cost of a model and step: against the number of models, and beside what others take."""
     from matplotlib.figure import Figure
 
     looks = dict(
         zip(OBJECTIVES, zip("osv^Dx", ("-", "--", ":", "-.", "-", "--"), strict=True), strict=True)
     )
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    figure = Figure(figsize=(9, 6.4), layout="constrained")
     sizes = [size for size in SIZES if any(r["size"] == size for r in rows)]
-    axes = figure.subplots(1, len(sizes), squeeze=False)[0]
-    for axis, size in zip(axes, sizes, strict=True):
+    panels = figure.subplots(2, len(sizes), squeeze=False)
+    for (above, below), size in zip(panels.T, sizes, strict=True):
         n, m = SIZES[size]
         for objective, (marker, style) in looks.items():
             mine = [r for r in rows if r["size"] == size and r["objective"] == objective]
             ms = [1e3 * r["seconds per cell and step"]["aesparse"] for r in mine]
-            axis.plot([r["cells"] for r in mine], ms, style, marker=marker, label=objective)
-        others = {
-            name: 1e3 * seconds
-            for r in rows
-            if (r["size"], r["objective"], r["cells"]) == (size, "ae", COMPARED)
-            for name, seconds in r["seconds per cell and step"].items()
-            if name != "aesparse"
-        }
-        for ms, names in grouped(others, apart=0.04 * max(others.values(), default=1.0)):
-            axis.axhline(ms, color="#999999", linewidth=0.8)
-            axis.annotate(
-                f"{', '.join(names)} (ae)", (GRIDS[-1], ms), fontsize=6, ha="right", va="bottom"
-            )
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(GRIDS, [str(c) for c in GRIDS])
-        axis.set_ylim(bottom=0)
-        axis.set_xlabel("cells in the grid")
-        axis.set_title(f"n = {n}, m = {m}", fontsize=10)
-        axis.grid(alpha=0.25, linewidth=0.5)
-    axes[0].set_ylabel("ms per cell and step")
-    axes[0].legend(fontsize=7, frameon=False)
+            above.plot([r["cells"] for r in mine], ms, style, marker=marker, label=objective)
+        above.set_xscale("log", base=2)
+        above.set_xticks(GRIDS, [str(c) for c in GRIDS])
+        above.set_ylim(bottom=0)
+        above.set_xlabel("models in the grid")
+        above.set_title(f"n = {n}, m = {m}", fontsize=10)
+        bars(below, [r for r in rows if (r["size"], r["cells"]) == (size, COMPARED)])
+        for axis in (above, below):
+            axis.grid(alpha=0.25, linewidth=0.5)
+    for axis in panels[:, 0]:
+        axis.set_ylabel("ms per model and step")
+    panels[0, 0].legend(fontsize=7, frameon=False)
+    panels[1, 0].legend(fontsize=7, frameon=False)
     return figure
+
+
+def bars(axis, rows: list[dict]) -> None:
+    """Every variant's median and range at `COMPARED` models, objective by objective."""
+    names = list(rows[0]["seconds per cell and step"]) if rows else []
+    width = 0.8 / max(len(names), 1)
+    for k, name in enumerate(names):
+        at = np.arange(len(rows)) + (k - (len(names) - 1) / 2) * width
+        ms = np.array([1e3 * r["seconds per cell and step"][name] for r in rows])
+        ends = 1e3 * np.array([r["ranges"][name] for r in rows]).T
+        shade = "#1f5fa8" if name == "aesparse" else str(0.35 + 0.5 * k / len(names))
+        axis.bar(at, ms, width, color=shade, label=name)
+        axis.errorbar(at, ms, np.abs(ends - ms), fmt="none", ecolor="black", elinewidth=0.7)
+    axis.set_xticks(range(len(rows)), [r["objective"] for r in rows])
+    axis.set_xlabel(f"objective, {COMPARED} models")
 
 
 def main() -> None:
     """Prints the table and writes numbers and picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="784×1000 and 12 cells only")
     parser.add_argument("--objectives", nargs="+", default=OBJECTIVES, choices=OBJECTIVES)
     parser.add_argument("--out", type=Path, default=None)
