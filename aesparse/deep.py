@@ -31,11 +31,12 @@ from aesparse.draws import INIT, shuffled
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
-from aesparse.program import Program, grid_program, verify
+from aesparse.program import Program, grid_program
 from aesparse.reconstruction import squared_error
 from aesparse.recording import Recorder
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
 from aesparse.training import TrainState, start
+from aesparse.verification import verify
 
 __all__ = [
     "DeepModel",

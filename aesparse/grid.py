@@ -34,9 +34,10 @@ from aesparse.memory import check_memory
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
 from aesparse.model import Params, check_params, get_constraint
 from aesparse.objectives import Objective
-from aesparse.program import grid_program, measure_cells, verify
+from aesparse.program import grid_program, measure_cells
 from aesparse.recording import Recorder
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
+from aesparse.verification import verify
 
 __all__ = ["GridResult", "fit_grid", "measure_grid"]
 
@@ -54,7 +55,7 @@ class GridResult(NamedTuple):
     pressure: BiasPressure  # [S, G, E + 1] on the first 1,000 samples, at the same moments
     losses: Mapping[str, Float[Array, "S G E"]]  # the objective's aux, mean over each epoch
     flagged_epoch: np.ndarray  # [S, G]: where a cell ends flagged, the first time it was; else −1
-    guard: float  # largest relative difference the numerics guard saw
+    guard: float  # largest relative difference the numerics guard saw; NaN if it was left out
 
 
 def fit_grid(
@@ -79,6 +80,7 @@ def fit_grid(
     on_epoch: EpochCallback | None = None,
     init: Params | None = None,
     checkpoints: Checkpoints | None = None,
+    check_compiled: bool = True,
 ) -> GridResult:
     """Trains one model per seed and strength by minibatch SGD with momentum (Arpit section 3).
 
@@ -99,9 +101,9 @@ def fit_grid(
     same bits (single host); one with other arguments is refused, except with more `epochs`.
 
     A model that diverges (parameters, error or loss not finite) or dies has a `flagged_epoch` and
-    does not touch its neighbours. Each newly
-    compiled program is checked once by the numerics guard. Raises `InputError` on bad input
-    before anything is compiled, `guard.NumericsError` on a miscompiled program.
+    does not touch its neighbours. Each newly compiled program is checked once by the numerics
+    guard, unless `check_compiled` is False. Raises `InputError` on bad input before anything is
+    compiled, `guard.NumericsError` on a miscompiled program.
     """
     check_key(key)
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
@@ -149,6 +151,7 @@ def fit_grid(
             on_epoch=on_epoch,
             init=init,
             checkpoints=checkpoints,
+            check_compiled=check_compiled,
         )
     settings = None
     if checkpoints is not None:
@@ -182,12 +185,23 @@ def fit_grid(
         samples = (batch_size, history_samples)
         return _fit(
             program, keys, X, strengths, rates, epochs, samples, on_epoch, init,
-            checkpoints, settings,
+            checkpoints, settings, check_compiled,
         )  # fmt: skip
 
 
 def _fit(
-    program, keys, X, strengths, rates, epochs, samples, on_epoch, init, checkpoints, settings
+    program,
+    keys,
+    X,
+    strengths,
+    rates,
+    epochs,
+    samples,
+    on_epoch,
+    init,
+    checkpoints,
+    settings,
+    check_compiled,
 ):
     batch_size, history_samples = samples
     shape = (len(keys), len(strengths))
@@ -198,8 +212,10 @@ def _fit(
     state = program.start(keys, X, cells)
     if init is not None:
         state = state._replace(params=on_devices(init))
-    difference = verify(program, state, keys, X, cells)
     subset, few = X[:history_samples], X[:_PRESSURE_SAMPLES]
+    difference = math.nan
+    if check_compiled:
+        difference = verify(program, state, keys, X, cells, started=init is None, subset=subset)
 
     def train(state, epoch):
         steps = np.int32(len(X) // batch_size)

@@ -5,7 +5,7 @@ strength alone. Shapes: S seeds, C cells, n inputs, N samples.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -14,10 +14,9 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from aesparse import guard
 from aesparse.activations import Activation
 from aesparse.blocks import in_blocks, measured_blocks, models_at_once, over_blocks, steps_ahead
-from aesparse.draws import INIT, batches_of, compiled_batches, shuffled, stream, unit_noise
+from aesparse.draws import INIT, batches_of, compiled_batches, stream, unit_noise
 from aesparse.metrics import (
     MEASURE_SAMPLES,
     Metrics,
@@ -30,14 +29,13 @@ from aesparse.metrics import (
 from aesparse.model import Constraint, Params, init_params
 from aesparse.objectives import Objective
 from aesparse.reconstruction import ErrorFunction
-from aesparse.sharding import CELLS, SHARED, Cells, first_shard, over_cells
-from aesparse.training import TrainState, make_step, start
+from aesparse.sharding import CELLS, SHARED, over_cells
+from aesparse.training import make_step, start
 
 __all__ = [
     "Program",
     "grid_program",
     "measure_cells",
-    "verify",
 ]
 
 _REFERENCE_CELLS = 4  # of the guard's reference at once
@@ -53,8 +51,10 @@ class Program(NamedTuple):
     mesh: Mesh
     start: Callable  # (keys, X, cells) -> state
     epoch: Callable  # (state, draws, X, cells, n_steps) -> state, losses; what trains
-    one_step: Callable  # (state, draws, X, cells); a first step, op by op, on the host
+    steps: Callable  # (state, draws, X, cells, count); first steps op by op, on the host
+    begin: Callable  # (keys, X, cells) -> parameters; the start op by op, on the host
     measure: Callable  # (params, X) -> (UnitStatistics, Metrics) per cell
+    measured: Callable  # (params, X); what `measure` gives op by op, on the host
     pressure: Callable  # (params, keys, X, cells) -> (BiasPressure, loss) per model
     checked: dict  # what the guard saw, by signature
 
@@ -154,19 +154,45 @@ def grid_program(
         state, totals = jax.lax.fori_loop(0, segments, segment, (state, totals))
         return state, jax.tree.map(lambda total: total / jnp.asarray(n_steps, total.dtype), totals)
 
-    def one_step(state, draws, X, cells):
-        batch = jax.device_get(compiled_batches(draws, X, jnp.int32(0), b=batch_size))
-        host, count = jax.device_get((state, cells)), len(cells.seed)
+    def steps(state, draws, X, cells, count):
+        batches = [
+            jax.device_get(compiled_batches(draws, X, jnp.int32(i), b=batch_size))
+            for i in range(count)
+        ]
+        host, models = jax.device_get((state, cells)), len(cells.seed)
         each, parts = jax.vmap(update, in_axes=(0, 0, 0, 0, 0, None)), []
         # Always as many cells, so that operations compiled once serve grids of every size.
-        padded = np.minimum(np.arange(count + -count % _REFERENCE_CELLS), count - 1)
+        padded = np.minimum(np.arange(models + -models % _REFERENCE_CELLS), models - 1)
         for rows in padded.reshape(-1, _REFERENCE_CELLS):
             state, cell = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), host)
-            x, eps = (jnp.asarray(v[host[1].seed[rows]]) for v in batch)
+            losses = []
+            for i, batch in enumerate(batches):
+                x, eps = (jnp.asarray(v[host[1].seed[rows]]) for v in batch)
+                with jax.disable_jit():
+                    state, aux = each(state, x, eps, cell.strength, cell.rate, jnp.int32(i))
+                losses.append(aux)
+            mean = jax.tree.map(lambda *values: sum(values) / count, *losses)
+            parts.append(jax.device_get((state, mean)))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:models], *parts)
+
+    def begin(keys, X, cells):
+        sizes = {"tied": tied, "decoder_bias": decoder_bias, "dtype": X.dtype}
+        with jax.disable_jit():
+            of_seeds = [
+                constraint.project(init_params(key, X.shape[1], hidden, **sizes))
+                for key in stream(keys, INIT)
+            ]
+        stacked = jax.tree.map(lambda *leaves: np.stack(jax.device_get(leaves)), *of_seeds)
+        return jax.tree.map(lambda leaf: leaf[np.asarray(cells.seed)], stacked)
+
+    def measured(params, X):
+        each = []
+        for k in range(len(params.bias)):
+            model = jax.tree.map(lambda leaf, k=k: jnp.asarray(leaf[k]), params)
             with jax.disable_jit():
-                stepped = each(state, x, eps, cell.strength, cell.rate, jnp.int32(0))
-            parts.append(jax.device_get(stepped))
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
+                units = measure(model, X, objective.activation, objective.error)
+                each.append(jax.device_get((units, summarize(model, units))))
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
 
     def pressure(params, keys, X, cells):
         each = functools.partial(pressure_and_loss, objective)
@@ -195,67 +221,10 @@ def grid_program(
         mesh,
         start=_start(constraint, hidden, tied, decoder_bias, mesh),
         epoch=over_cells(epoch, mesh, (CELLS, SHARED, SHARED, CELLS, SHARED), donate=(0,)),
-        one_step=one_step,
+        steps=steps,
+        begin=begin,
         measure=measure_cells(objective.activation, objective.error, mesh),
+        measured=measured,
         pressure=over_cells(pressure, mesh, (CELLS, SHARED, SHARED, CELLS)),
         checked={},
     )
-
-
-def verify(program: Program, state: TrainState, keys, X, cells: Cells) -> float:
-    """Runs the numerics guard unless it has passed this program at these shapes.
-
-    Every host looks at the cells of its first device; all devices run the same program.
-    Returns the largest relative difference it saw. Raises `guard.NumericsError` if two
-    different batches both disagree: on one alone, rounding may have switched a ReLU unit.
-    """
-    arguments = (keys, X, cells)
-    shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((state, arguments)))
-    signature = (shapes, jax.config.jax_default_matmul_precision)
-    if signature not in program.checked:
-        try:
-            program.checked[signature] = _difference(program, state, arguments, 1)
-        except guard.NumericsError:
-            program.checked[signature] = _difference(program, state, arguments, 2)
-    return program.checked[signature]
-
-
-def _difference(program: Program, state: TrainState, arguments: tuple, number: int) -> float:
-    keys, X, cells = arguments
-    arguments = (shuffled(keys, number, len(X)), X, cells)
-    reference = program.one_step(*first_shard((state, *arguments)))
-    copy = jax.tree.map(jnp.copy, state)  # the epoch donates its state
-    compiled = program.epoch(copy, *arguments, np.int32(1))
-    level = _level(reference, X)
-    groups = (_groups(trained, level) for trained in (first_shard(compiled), reference))
-    return guard.compare(*groups, jax.config.jax_default_matmul_precision)
-
-
-def _level(trained: tuple[TrainState, Mapping[str, Array | np.ndarray]], X) -> np.ndarray:
-    """What rounding in the loss is relative to, per model: E‖x‖², and the loss itself; [C].
-
-    The loss alone would not do: it is 0 where the reconstruction is perfect.
-    """
-    rows = np.asarray(first_shard(X))
-    power = np.einsum("ij,ij->", rows, rows, dtype=np.float64) / len(rows)
-    loss = np.nan_to_num(np.abs(np.float64(trained[1]["loss"])), nan=0.0, posinf=0.0)
-    return np.asarray(np.minimum(power + loss, np.finfo(X.dtype).max), X.dtype)
-
-
-def _groups(
-    trained: tuple[TrainState, Mapping[str, Array | np.ndarray]], level: np.ndarray
-) -> dict:
-    """The groups of the guard; `level` enters those that may hold nothing but rounding.
-
-    A gradient vanishes at a minimum, and on unit rows where it has no tangential part; it is
-    judged against the level per relative change of the parameters.
-    """
-    state, losses = trained
-    leaves = jax.tree.leaves(state.params)
-    squares = [np.sum(np.float64(leaf).reshape(len(level), -1) ** 2, axis=-1) for leaf in leaves]
-    length = np.maximum(np.sqrt(sum(squares)), 1.0)
-    return {
-        "params": state.params,
-        "momentum": {"state": state.momentum, "level": (level / length).astype(level.dtype)},
-        "losses": {"parts": losses, "level": level},
-    }

@@ -359,33 +359,21 @@ def test_strict_promotion_of_dtypes_changes_nothing(name):
 def test_the_guard_checks_every_compiled_program_once_and_reports_its_difference(monkeypatch):
     calls = []
 
-    def spy(compiled, reference, precision, compare=guard.compare):
-        calls.append(compare(compiled, reference, precision))
+    def spy(differences, largest, judge=guard.judge):
+        calls.append(judge(differences, largest))
         return calls[-1]
 
-    monkeypatch.setattr(guard, "compare", spy)
+    monkeypatch.setattr(guard, "judge", spy)
     shapes = {"strengths": np.linspace(0, 1, 4), "hidden": 7}
     first = fit(seeds=(0, 1, 2), **shapes)
     again = fit(seeds=(3, 4, 5), **shapes)  # the same program
-    assert len(calls) == 1
-    assert first.guard == again.guard == calls[0] > 0
+    checks = len(calls)
+    fit(seeds=(6, 7, 8), **shapes)
+    assert len(calls) == checks
+    assert first.guard == again.guard > 0
+    assert first.guard in calls
     fit(seeds=(0, 1, 2, 3), **shapes | {"strengths": [0.1, 0.2, 0.3]})  # 12 cells again
-    assert len(calls) == 2
-
-
-@pytest.mark.long
-def test_a_single_disagreement_is_tried_again_on_another_batch(monkeypatch):
-    """Rounding may switch one ReLU unit on one batch; a wrong program is wrong on both."""
-    verdicts = iter([guard.NumericsError("on one batch"), 1e-7])
-
-    def once(compiled, reference):
-        verdict = next(verdicts)
-        if isinstance(verdict, Exception):
-            raise verdict
-        return verdict
-
-    monkeypatch.setattr(guard, "compare", once)
-    assert fit(strengths=np.linspace(0, 1, 5), hidden=8).guard == 1e-7
+    assert len(calls) == 2 * checks
 
 
 def test_the_guard_catches_an_injected_fault_on_every_machine():
@@ -400,7 +388,7 @@ def test_the_guard_catches_an_injected_fault_on_every_machine():
     with pytest.raises(guard.NumericsError) as caught:
         fit(objective=Objective(faulty, RELU))
     message = str(caught.value)
-    assert "'params.bias' of cell 2" in message
+    assert "of model 2" in message
     assert "compiled" in message
     assert "op by op" in message
     assert "XLA_FLAGS" in message
