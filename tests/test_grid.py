@@ -421,13 +421,13 @@ def test_the_guard_judges_a_small_leaf_against_the_whole_gradient():
     loss = np.full(2, 1e6, np.float32)  # however large, it hides no wrong gradient
 
     def state(a, b):
-        return {"optimizer": {"a": a, "b": b}, "losses": {"loss": loss}}
+        return {"momentum": {"a": a, "b": b}, "losses": {"loss": loss}}
 
     whole = state(ones, zeros)
     assert guard.compare(state(ones, zeros + np.float32(1e-9)), whole) < guard.LIMITS["float32"]
-    with pytest.raises(guard.NumericsError, match=r"'optimizer.b' of cell 0"):
+    with pytest.raises(guard.NumericsError, match=r"'momentum.b' of model 0"):
         guard.compare(state(ones, zeros + np.float32(1e-3)), whole)
-    with pytest.raises(guard.NumericsError, match=r"'optimizer.a' of cell 0"):
+    with pytest.raises(guard.NumericsError, match=r"'momentum.a' of model 0"):
         guard.compare(state(ones * np.float32(1.001), zeros), whole)
     with pytest.raises(guard.NumericsError):
         guard.compare(state(np.full((2, 3), np.nan, np.float32), zeros), whole)
@@ -450,7 +450,7 @@ def test_the_guard_catches_a_wrong_small_gradient():
         return (loss + 1e-3 * jnp.sum(params.bias) if compiled else loss), aux
 
     options = {"hidden": 1, "constraint": "unit", "learning_rate": 1e-6}
-    with pytest.raises(guard.NumericsError, match="optimizer"):
+    with pytest.raises(guard.NumericsError, match="momentum"):
         fit(data(n=1), objective=Objective(faulty, RELU), **options)
 
 
@@ -592,10 +592,10 @@ def test_measure_grid_equals_one_model_at_a_time():
 )
 def test_the_guards_limit_belongs_to_the_precision_of_the_products(precision, passes):
     """Between one unit of rounding of a factor and the error of a wrong gradient, which is 1."""
-    ones = {"params": np.ones((2, 3), np.float32)}
+    ones = {"momentum": np.ones((2, 3), np.float32)}
 
     def off(share):
-        return {"params": ones["params"] * np.float32(1 + share)}
+        return {"momentum": ones["momentum"] * np.float32(1 + share)}
 
     assert guard.compare(off(passes), ones, precision) > 0
     with pytest.raises(guard.NumericsError):
