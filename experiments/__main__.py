@@ -11,12 +11,14 @@ from typer.core import TyperGroup
 from aesparse.errors import InputError, unknown_name
 from aesparse.guard import NumericsError
 from aesparse.process import devices_named, prepare
-from experiments import record, report, status, wanted
-from experiments.archive import merge
-from experiments.deadline import Deadline
-from experiments.making import make
-from experiments.protocol import Plan, Shard
-from experiments.registry import figure_names, get_figure, scales
+from experiments.drawing import report
+from experiments.evidence import tables as record
+from experiments.pipeline import status, wanted
+from experiments.pipeline.archive import merge
+from experiments.pipeline.deadline import Deadline
+from experiments.pipeline.make import make
+from experiments.pipeline.protocol import Plan, Shard
+from experiments.pipeline.registry import figure_names, get_figure, scales
 
 
 class _Group(TyperGroup):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import xarray as xr
 
-from experiments.runs import RunSpec, RunStore
+from experiments.pipeline.store import RunSpec, RunStore
 
 EPOCHS = 6
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import claims, criteria
-from experiments.criteria import Curve
-from experiments.protocol import STRENGTHS
+from experiments.evidence import claims, criteria
+from experiments.evidence.criteria import Curve
+from experiments.pipeline.protocol import STRENGTHS
 
 S = np.array(STRENGTHS)
 

@@ -24,13 +24,14 @@ import aesparse as ae
 from aesparse import checkpoints
 from aesparse.errors import InputError
 from aesparse.files import replacing
-from experiments import protocol, training
 from experiments.__main__ import main
-from experiments.progress import Progress
-from experiments.protocol import SCALES, Plan, Shard
-from experiments.registry import figure_names, get_figure
-from experiments.runs import RunStore
-from experiments.stored import decode, encode
+from experiments.pipeline import protocol
+from experiments.pipeline import train as training
+from experiments.pipeline.progress import Progress
+from experiments.pipeline.protocol import SCALES, Plan, Shard
+from experiments.pipeline.registry import figure_names, get_figure
+from experiments.pipeline.store import RunStore
+from experiments.pipeline.stored import decode, encode
 
 ROOT = Path(__file__).parents[1]
 TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=2)
@@ -83,7 +84,7 @@ def train_with(monkeypatch, train):
         of_each = zip(specs, baselines, strict=True)
         return [train(spec, dataset, on_epoch, baseline, folder) for spec, baseline in of_each]
 
-    monkeypatch.setattr("experiments.missing.train_together", together)
+    monkeypatch.setattr("experiments.pipeline.missing.train_together", together)
 
 
 def stored(out):
@@ -140,7 +141,7 @@ def test_fractions_under_the_baselines_preactivation_means_are_stored(made):
 
 def test_repeating_the_command_trains_nothing_and_prints_the_same(made, monkeypatch, capsys):
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)}
-    monkeypatch.setattr("experiments.missing.train_together", None)  # would fail if called
+    monkeypatch.setattr("experiments.pipeline.missing.train_together", None)  # would fail if called
     assert command(monkeypatch, "arpit-fig3", "--out", made) == 0
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)} == before
     output = capsys.readouterr().out
@@ -234,7 +235,7 @@ def test_two_commands_do_not_train_one_run_at_once(tmp_path):
 
 TINY_COMMAND = """
 import sys
-from experiments import protocol
+from experiments.pipeline import protocol
 tiny = {"hidden": 6, "samples": 100, "epochs": 2, "datasets": ("digits",), "seeds": 4}
 protocol.SCALES["quick"] = protocol.SCALES["quick"]._replace(**tiny)
 from experiments.__main__ import main
@@ -401,7 +402,9 @@ def test_a_training_that_another_revision_began_is_told_before_it_goes_on(
 
 
 def test_a_revision_tells_one_change_of_the_code_from_another(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "__file__", str(tmp_path / "experiments" / "training.py"))
+    monkeypatch.setattr(
+        training, "__file__", str(tmp_path / "experiments" / "pipeline" / "train.py")
+    )
     (tmp_path / "experiments").mkdir()
     (tmp_path / "aesparse").mkdir()
     code, found = tmp_path / "aesparse" / "code.py", []
@@ -449,7 +452,7 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_training(
     monkeypatch, capsys, tmp_path
 ):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("experiments.missing.train_together", None)
+    monkeypatch.setattr("experiments.pipeline.missing.train_together", None)
     message = refused(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path / "file")
     assert "is not writable" in message
     assert "--out" in message
@@ -487,7 +490,9 @@ def test_runs_on_different_data_do_not_share_a_figure(made, monkeypatch, capsys,
         lost = stored(made)[1]  # of the same data set
         kept = lost.read_bytes()
         lost.unlink()
-        monkeypatch.setattr("experiments.missing.train_together", None)  # would fail if called
+        monkeypatch.setattr(
+            "experiments.pipeline.missing.train_together", None
+        )  # would fail if called
         message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
         assert "read now has the checksum" in message
         lost.write_bytes(kept)

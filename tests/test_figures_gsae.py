@@ -10,11 +10,12 @@ from aesparse.data import Dataset
 from aesparse.model import Params
 from aesparse.objectives import composed
 from aesparse.reconstruction import half_squared_error
-from experiments.figures import gsae_fig1, gsae_pca, gsae_penalties, sparse_coding
-from experiments.making import decided
-from experiments.protocol import Plan
-from experiments.registry import get_figure
-from experiments.studies import Study
+from experiments.figures.arpit import sparse_coding
+from experiments.figures.gsae import gsae_fig1, gsae_pca, gsae_penalties
+from experiments.pipeline.make import decided
+from experiments.pipeline.protocol import Plan
+from experiments.pipeline.registry import get_figure
+from experiments.pipeline.spec import Study
 
 FIGURES = (gsae_fig1, gsae_pca, gsae_penalties, sparse_coding)
 PLAN = Plan("quick", 2)

@@ -16,10 +16,10 @@ from aesparse.data import Dataset
 from aesparse.model import Params, forward
 from aesparse.objectives import composed, get_objective
 from aesparse.penalties import contractive
-from experiments.figures import lecture_filters, lecture_kl, lecture_overfit, lecture_probe
-from experiments.intervals import Interval, apart, over_seeds_and_units
-from experiments.protocol import Plan
-from experiments.studies import Study
+from experiments.evidence.bootstrap import Interval, apart, over_seeds_and_units
+from experiments.figures.lecture import lecture_filters, lecture_kl, lecture_overfit, lecture_probe
+from experiments.pipeline.protocol import Plan
+from experiments.pipeline.spec import Study
 
 QUICK, REDUCED = Plan("quick", 2), Plan("reduced", 3)
 SIGMOID = get_activation("sigmoid")

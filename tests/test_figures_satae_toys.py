@@ -9,9 +9,9 @@ from scipy.integrate import quad
 
 from aesparse.activations import get_activation
 from aesparse.model import Params, forward
-from experiments import plane
-from experiments.figures import satae_fig1, satae_fig2, satae_fig3, satae_fig6
-from experiments.protocol import Plan
+from experiments.figures.satae import satae_fig1, satae_fig2, satae_fig3, satae_fig6
+from experiments.figures.satae.common import plane
+from experiments.pipeline.protocol import Plan
 
 PLAN = Plan("quick", 2)
 

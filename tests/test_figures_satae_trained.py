@@ -7,11 +7,12 @@ import xarray as xr
 
 from aesparse.data import Dataset
 from aesparse.errors import InputError
-from experiments import filters, saturated
-from experiments.figures import satae_fig4, satae_fig5
-from experiments.figures.satae_fig4 import ALPHAS
-from experiments.protocol import Plan
-from experiments.studies import Study
+from experiments.drawing import filters
+from experiments.figures.satae import satae_fig4, satae_fig5
+from experiments.figures.satae.common import paths as saturated
+from experiments.figures.satae.satae_fig4 import ALPHAS
+from experiments.pipeline.protocol import Plan
+from experiments.pipeline.spec import Study
 
 REDUCED = Plan.checked("reduced", None, None)
 _OPTIONS = {

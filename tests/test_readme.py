@@ -21,12 +21,15 @@ from typer.testing import CliRunner
 from aesparse import penalties
 from aesparse.__main__ import app
 from aesparse.theory.response import OPTIMIZERS
-from experiments import criteria, curves, making, protocol, registry, report
-from experiments.making import figure_record
-from experiments.protocol import SCALES, Plan
-from experiments.record import MARKERS, collect_verdicts, overview, summary, table
-from experiments.registry import figure_names, gathered, get_figure
-from experiments.runs import RunStore
+from experiments.drawing import report
+from experiments.evidence import criteria, curves
+from experiments.evidence.tables import MARKERS, collect_verdicts, overview, summary, table
+from experiments.pipeline import make as making
+from experiments.pipeline import protocol, registry
+from experiments.pipeline.make import figure_record
+from experiments.pipeline.protocol import SCALES, Plan
+from experiments.pipeline.registry import figure_names, gathered, get_figure
+from experiments.pipeline.store import RunStore
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -65,7 +68,7 @@ def test_a_figure_of_ones_own_is_one_file(monkeypatch, tmp_path, capsys):
     module = types.ModuleType("experiments.figures.my_figure")
     exec(compile(source, "README.md", "exec"), module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(registry, "figure_names", lambda: ["my-figure"])
+    monkeypatch.setattr(registry, "figure_modules", lambda: {"my-figure": module.__name__})
     plan = Plan.checked("quick", None, None)
     stored_runs.store_all(tmp_path, "quick", module.runs(plan))
     making.make(["my-figure"], plan, data_dir=None, out=tmp_path)

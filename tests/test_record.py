@@ -18,15 +18,16 @@ from aesparse.activations import get_activation
 from aesparse.errors import InputError
 from aesparse.model import Params, forward
 from aesparse.penalties import get_penalty
-from experiments import protocol, record
 from experiments.__main__ import main
-from experiments.claims import Verdict
-from experiments.making import decided, read_record
-from experiments.protocol import SCALES, Plan
-from experiments.reasons import reasons
-from experiments.record import MARKERS
-from experiments.registry import effective, figure_names, gathered, get_figure, scales
-from experiments.runs import RunStore
+from experiments.evidence import tables as record
+from experiments.evidence.claims import Verdict
+from experiments.evidence.explanations import reasons
+from experiments.evidence.tables import MARKERS
+from experiments.pipeline import protocol
+from experiments.pipeline.make import decided, read_record
+from experiments.pipeline.protocol import SCALES, Plan
+from experiments.pipeline.registry import effective, figure_names, gathered, get_figure, scales
+from experiments.pipeline.store import RunStore
 
 TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=6, evidence=True, seeds=3)
 ARPIT = [n for n in figure_names() if n.startswith("arpit") and "reduced" in scales(get_figure(n))]
@@ -632,7 +633,7 @@ def test_a_plan_names_the_command_that_makes_a_figure():
 
 @pytest.mark.parametrize("name", ARPIT)
 def test_every_figure_is_drawn_and_described_from_stored_runs(name, stored, monkeypatch, capsys):
-    monkeypatch.setattr("experiments.missing.train_together", None)  # would fail if called
+    monkeypatch.setattr("experiments.pipeline.missing.train_together", None)  # would fail if called
     status, printed, error = command(
         monkeypatch, capsys, name, "--scale", "reduced", "--out", stored
     )

@@ -10,14 +10,14 @@ import stored_runs
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-import experiments.figures.audit_pairs as pairs
+import experiments.figures.beyond.audit_pairs as pairs
 from aesparse.__main__ import app
 from aesparse.theory import pictures, report
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.errata import decay_factor
 from aesparse.theory.falsifier import SIZES
-from experiments.protocol import SCALES, Plan
+from experiments.pipeline.protocol import SCALES, Plan
 
 FIGURES = Path(__file__).parents[1] / "figures"
 VERDICTS = {"holds", "false", "measured", "erratum"}

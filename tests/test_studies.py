@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments import filters, registry
-from experiments.making import decided, make
-from experiments.protocol import SCALES, Plan, cost
-from experiments.registry import decides
-from experiments.runs import RunStore
-from experiments.studies import Study
+from experiments.drawing import filters
+from experiments.pipeline import registry
+from experiments.pipeline.make import decided, make
+from experiments.pipeline.protocol import SCALES, Plan, cost
+from experiments.pipeline.registry import decides
+from experiments.pipeline.spec import Study
+from experiments.pipeline.store import RunStore
 
 
 @pytest.fixture
@@ -39,8 +40,8 @@ def figure(monkeypatch):
     module.compute, module.draw = compute, draw
     module.caption = lambda found, plan: "Two numbers."
     module.verdicts = lambda found, dataset: []
-    monkeypatch.setattr(registry, "figure_names", lambda: ["counted"])
-    monkeypatch.setitem(sys.modules, "experiments.figures.counted", module)
+    monkeypatch.setattr(registry, "figure_modules", lambda: {"counted": module.__name__})
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     return module
 
 

@@ -12,14 +12,15 @@ from stored_runs import store_all
 
 import aesparse as ae
 from aesparse.errors import InputError
-from experiments import deadline as deadlines
-from experiments import training, wanted
-from experiments.archive import Archive, merge
-from experiments.deadline import Deadline, OutOfTimeError
-from experiments.making import make
-from experiments.missing import train_missing
-from experiments.protocol import SCALES, Plan
-from experiments.runs import RunStore
+from experiments.pipeline import deadline as deadlines
+from experiments.pipeline import train as training
+from experiments.pipeline import wanted
+from experiments.pipeline.archive import Archive, merge
+from experiments.pipeline.deadline import Deadline, OutOfTimeError
+from experiments.pipeline.make import make
+from experiments.pipeline.missing import train_missing
+from experiments.pipeline.protocol import SCALES, Plan
+from experiments.pipeline.store import RunStore
 
 TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=3, seeds=2)
 

@@ -1,0 +1,37 @@
+"""Arpit Figure 1, DAE on digit data: the curve over σ² and how it comes about over epochs."""
+
+from experiments.drawing import style
+from experiments.evidence import curves
+from experiments.evidence.curves import collect, needed, over_epochs
+from experiments.pipeline.protocol import DATA, Plan
+from experiments.pipeline.store import RunSpec
+
+CLAIMS = {}
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """DAE with ReLU under unit rows, and the shared strength-0 model; runs of Figure 1."""
+    digits = plan.scale.datasets[:1]
+    return needed(plan, ("dae",), activation="relu", constraint="unit", datasets=digits)
+
+
+def draw(found, plan: Plan):
+    """Left the final fraction over σ², right the fraction over epochs, seed 0."""
+    (curve,) = collect(found)
+    figure, (final, along) = style.panels(2, f"DAE, ReLU, unit rows, {DATA[curve.dataset].title}")
+    style.draw_curve(final, curve, curves.named(curve))
+    style.strength_axis(final, curve.strengths)
+    final.set_title("after training")
+    style.draw_epochs(along, curve.strengths, over_epochs(found, "dae", "activation_fraction"))
+    along.set_title("over epochs, seed 0")
+    style.legend(figure, final, curve.flagged.any())
+    return figure
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    return (
+        curves.caption(found, plan)
+        + " Right: the fraction over epochs (σ² at the lines' ends where they have room), seed 0, "
+        "on 5,000 samples at most."
+    )

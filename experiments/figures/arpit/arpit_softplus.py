@@ -1,0 +1,31 @@
+"""Arpit footnote 4: activation fraction against σ², softplus, unit rows."""
+
+from experiments.evidence import curves
+from experiments.evidence.claims import Verdict
+from experiments.evidence.curves import collect, draw_panels, needed
+from experiments.figures.arpit.arpit_fig1 import OBJECTIVES
+from experiments.figures.arpit.arpit_fig4 import all_decreasing
+from experiments.pipeline.protocol import Plan
+from experiments.pipeline.store import RunSpec
+
+CLAIMS = {"A6": "softplus, unit rows: as A4"}
+
+
+def runs(plan: Plan) -> list[RunSpec]:
+    """Figure 1's objectives with softplus units; the paper describes but does not show them."""
+    return needed(plan, OBJECTIVES, activation="softplus", constraint="unit")
+
+
+def draw(found, plan: Plan):
+    """Two panels: digit data left, colour patches right."""
+    return draw_panels(collect(found), plan, "Activation fraction, softplus, unit rows")
+
+
+def caption(found, plan: Plan) -> str:
+    """What the picture shows."""
+    return curves.caption(found, plan)
+
+
+def verdicts(found, dataset: str) -> list[Verdict]:
+    """A6 on one data set."""
+    return all_decreasing("A6", found, dataset)
