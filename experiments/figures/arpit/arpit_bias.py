@@ -8,7 +8,7 @@ from experiments.drawing import style
 from experiments.evidence import claims, criteria
 from experiments.evidence.claims import Verdict
 from experiments.evidence.curves import cells, collect, needed
-from experiments.figures.arpit.arpit_fig1 import OBJECTIVES
+from experiments.figures.arpit.common import OBJECTIVES
 from experiments.pipeline.protocol import DATA, Plan
 from experiments.pipeline.store import RunSpec
 

@@ -5,8 +5,8 @@ import numpy as np
 from experiments.evidence import claims, criteria, curves
 from experiments.evidence.claims import Verdict
 from experiments.evidence.curves import collect, draw_panels, needed, only
-from experiments.figures.arpit.arpit_fig1 import OBJECTIVES
-from experiments.pipeline.protocol import DATA, Plan
+from experiments.figures.arpit.common import OBJECTIVES, classes_differ, spans
+from experiments.pipeline.protocol import Plan
 from experiments.pipeline.store import RunSpec
 
 CLAIMS = {
@@ -65,35 +65,6 @@ def explain(found, verdict: Verdict) -> list[str]:
     ]
 
 
-def spans(found, verdict: Verdict, **fields) -> list[str]:
-    """The ends of the two curves whose classes are compared, and how much either moves."""
-    objective = "mdae" if verdict.statement.startswith("mDAE") else "cae"
-    told = []
-    for curve in collect(found):
-        chosen = all(getattr(curve, k) == v for k, v in fields.items())
-        if curve.objective == objective and chosen:
-            mean = curve.mean
-            told.append(
-                f"{DATA[curve.dataset].title} {mean[0]:.3f} → {mean[-1]:.3f} (between "
-                f"{np.nanmin(mean):.3f} and {np.nanmax(mean):.3f})"
-            )
-    return [f"Fractions at σ² = 0 and 1: {', '.join(told)}."]
-
-
 def joint(found) -> list[Verdict]:
     """A2 across the data sets: CAE and mDAE behave differently on them."""
     return classes_differ("A2", found, constraint="free")
-
-
-def classes_differ(claim: str, found, **fields) -> list[Verdict]:
-    """For CAE and for mDAE: the class of the curve differs between the two data sets."""
-    shown = collect(found)
-    datasets = [name for name in DATA if any(c.dataset == name for c in shown)]
-    return [
-        claims.classes_differ(
-            claim,
-            f"{label} behaves differently on the two",
-            *(only(shown, dataset=d, objective=objective, **fields) for d in datasets),
-        )
-        for objective, label in (("cae", "CAE"), ("mdae", "mDAE"))
-    ]

@@ -3,10 +3,10 @@
 import numpy as np
 
 from experiments.drawing import style
-from experiments.evidence import claims, criteria, curves
+from experiments.evidence import curves
 from experiments.evidence.claims import Verdict
-from experiments.evidence.curves import collect, draw_panels, needed, only
-from experiments.figures.arpit.arpit_fig1 import OBJECTIVES
+from experiments.evidence.curves import collect, draw_panels, needed
+from experiments.figures.arpit.common import OBJECTIVES, all_decreasing
 from experiments.pipeline.protocol import Plan
 from experiments.pipeline.store import RunSpec
 
@@ -48,13 +48,4 @@ def explain(found, verdict: Verdict) -> list[str]:
     return [
         f"The fraction at σ² = 1 lies below that at 0 by {at} epochs (mean over seeds; on at most "
         "5,000 samples)."
-    ]
-
-
-def all_decreasing(claim: str, found, dataset: str) -> list[Verdict]:
-    """DAE, CAE, mDAE and SAE fall, each a statement of its own."""
-    shown = [only(collect(found), dataset=dataset, objective=o) for o in OBJECTIVES]
-    return [
-        claims.decide(claim, f"{style.label(c.objective)} decreasing", criteria.decreasing(c), [c])
-        for c in shown
     ]

@@ -3,8 +3,7 @@
 from experiments.evidence import curves
 from experiments.evidence.claims import Verdict
 from experiments.evidence.curves import collect, draw_panels, needed
-from experiments.figures.arpit.arpit_fig1 import OBJECTIVES
-from experiments.figures.arpit.arpit_fig2 import classes_differ, spans
+from experiments.figures.arpit.common import OBJECTIVES, classes_differ, spans
 from experiments.pipeline.protocol import Plan
 from experiments.pipeline.store import RunSpec
 

@@ -6,7 +6,7 @@ from experiments.drawing import style
 from experiments.evidence import curves
 from experiments.evidence.claims import Verdict
 from experiments.evidence.curves import collect, draw_panels, needed
-from experiments.figures.arpit import arpit_fig1
+from experiments.figures.arpit.common import OBJECTIVES, explain_dead_units, statements
 from experiments.pipeline.protocol import RATES, Plan
 from experiments.pipeline.store import RunSpec
 
@@ -18,7 +18,7 @@ RADIAL = {"cae": 2, "mdae": 4}  # the gradient of s'²‖W‖² and s'²‖W‖�
 
 def runs(plan: Plan) -> list[RunSpec]:
     """Figure 1's objectives under plain rescaling."""
-    return needed(plan, arpit_fig1.OBJECTIVES, activation="relu", constraint=CONSTRAINT)
+    return needed(plan, OBJECTIVES, activation="relu", constraint=CONSTRAINT)
 
 
 def further(plan: Plan) -> list[RunSpec]:
@@ -44,7 +44,7 @@ def caption(found, plan: Plan) -> str:
 def explain(found, verdict: Verdict) -> list[str]:
     """As for Figure 1; for CAE and mDAE, what their radial gradients do to a step."""
     if "CAE" not in verdict.statement and "mDAE" not in verdict.statement:
-        return arpit_fig1.explain(found, verdict)
+        return explain_dead_units(found, verdict)
     of_it = {s: run for s, run in found.items() if s.constraint == CONSTRAINT}
     ends = [_end(of_it, objective) for objective in ("ae", "cae", "mdae")]
     fed = {name: _largest_feedback(of_it, name) for name in RADIAL}
@@ -102,4 +102,4 @@ def _end(found, objective: str) -> str:
 
 def verdicts(found, dataset: str) -> list[Verdict]:
     """A1 under the other reading of the length constraint."""
-    return arpit_fig1.statements(_CLAIM, dataset, collect(found))
+    return statements(_CLAIM, dataset, collect(found))

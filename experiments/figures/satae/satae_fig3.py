@@ -4,9 +4,16 @@ import numpy as np
 
 from experiments.evidence.claims import Verdict, settle
 from experiments.evidence.criteria import mean_at_least, mean_at_most
-from experiments.figures.satae import satae_fig2
+from experiments.figures.satae.common.low_energy import decide_s3, explain_s3
 from experiments.figures.satae.common.plane import curve, energy, path, toy
-from experiments.figures.satae.satae_fig2 import DARK, ENERGY, draw_path, draw_surface
+from experiments.figures.satae.common.surfaces import (
+    DARK,
+    ENERGY,
+    draw_path,
+    draw_surface,
+    strength_title,
+    told,
+)
 from experiments.pipeline.protocol import Plan
 from experiments.pipeline.spec import Study
 
@@ -97,7 +104,7 @@ def draw(found, plan: Plan):
             _draw_bases(axis, run["encoding"].values[seed, penalty], _ENCODING)
             _draw_bases(axis, run["decoding"].values[seed, penalty].T, _DECODING)
             axis.set_title(f"initialization {seed + 1}" if penalty == 0 else "", fontsize=9)
-        axes[penalty][0].set_ylabel(satae_fig2.strength_title(run, penalty), fontsize=9)
+        axes[penalty][0].set_ylabel(strength_title(run, penalty), fontsize=9)
     figure.colorbar(picture, ax=axes[:, :3], location="bottom", shrink=0.5, aspect=40, label=ENERGY)
     draw_path(axes[:, 3], run)
     return figure
@@ -131,7 +138,7 @@ def caption(found, plan: Plan) -> str:
         "(below); yellow: the training points; red, solid: encoding basis vectors, green, dashed: "
         f"decoding ones, none drawn longer than {_LONGEST:g} (mean length of the "
         f"encoding vectors {lengths[0]:.2f} without and {lengths[1]:.2f} with the penalty). "
-        + satae_fig2.told(spec, run)
+        + told(spec, run)
     )
 
 
@@ -146,7 +153,7 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     ]
     statement = "SL's energy grows quadratically outside the linear region, α = 0"
     return [
-        satae_fig2.decide_s3(run, dataset, "saturated linear, 2 basis vectors"),
+        decide_s3(run, dataset, "saturated linear, 2 basis vectors"),
         settle("S8", dataset, statement, criteria, len(growth)),
     ]
 
@@ -154,14 +161,14 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 def explain(found, verdict: Verdict) -> list[str]:
     """S8: where the region itself is reconstructed, and where not; S3 as for Figure 2."""
     if verdict.claim != "S8":
-        return satae_fig2.explain(found, verdict)
+        return explain_s3(found, verdict)
     (run,) = found.values()
     growth, edge = (run[name].values for name in ("growth", "edge_energy"))
     known, well = np.isfinite(growth), edge <= _WELL
-    told = [
+    slopes = [
         f"{name} (energy there {'at most' if chosen is well else 'above'} {_WELL:g}) "
         f"{growth[known & chosen].mean():.3f} on {(known & chosen).sum()} of {growth.size} rays"
         for name, chosen in (("reconstructed up to its edge", well), ("not", ~well))
         if (known & chosen).any()
     ]
-    return [f"Slope where the linear region is {'; where it is '.join(told)}."]
+    return [f"Slope where the linear region is {'; where it is '.join(slopes)}."]

@@ -4,15 +4,21 @@ import numpy as np
 
 from experiments.drawing import filters
 from experiments.evidence.claims import Verdict, settle
-from experiments.figures.satae import satae_fig4
-from experiments.figures.satae.satae_fig4 import ALPHAS, along, span, trend
+from experiments.figures.satae.common.studies import (
+    ALPHAS,
+    along,
+    path_studies,
+    saturated_before,
+    span,
+    trend,
+)
 from experiments.pipeline.protocol import Plan, title
 from experiments.pipeline.spec import Study
 
 CLAIMS = {  # Spearman's correlation of mean locality and α at most −0.9, as S8's in Figure 4
     "S5": "filters grow less local with the penalty",
 }
-SCALES = satae_fig4.SCALES
+SCALES = ("quick", "reduced")
 # The rows of the paper: the most local unit up to α = 0.5, a turning one from there.
 _ROWS = (
     ("the most local unit at α = 0.1", slice(1, 6)),
@@ -22,8 +28,7 @@ _ROWS = (
 
 def runs(plan: Plan) -> list[Study]:
     """The path of SATAE Figure 4 whose filters are followed."""
-    paths = (study for study in satae_fig4.runs(plan) if study.option("part") == "path")
-    return [study for study in paths if study.option("tracked")]
+    return [study for study in path_studies(plan) if study.option("tracked")]
 
 
 def locality(run, arm: int = 0) -> np.ndarray:
@@ -51,7 +56,7 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 
 def explain(found, verdict: Verdict) -> list[str]:
     """As for Figure 4."""
-    return [s for study, run in found.items() for s in satae_fig4.saturated_before(study, run)]
+    return [s for study, run in found.items() for s in saturated_before(study, run)]
 
 
 def caption(found, plan: Plan) -> str:
