@@ -10,9 +10,10 @@ from aesparse.activations import get_activation
 from aesparse.model import Params, encode
 from aesparse.objectives import get_objective, higher_order_contractive
 from experiments.evidence import claims
-from experiments.evidence.criteria import Curve
+from experiments.evidence.curves import Curve
 from experiments.figures.arpit import arpit_caeh
-from experiments.pipeline.protocol import STRENGTHS, Plan
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import STRENGTHS
 
 SIGMA = 0.1
 

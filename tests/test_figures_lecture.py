@@ -16,9 +16,10 @@ from aesparse.data import Dataset
 from aesparse.model import Params, forward
 from aesparse.objectives import composed, get_objective
 from aesparse.penalties import contractive
-from experiments.evidence.bootstrap import Interval, apart, over_seeds_and_units
+from experiments.evidence.bootstrap import Interval, over_seeds_and_units, resampled_mean
+from experiments.evidence.criteria import apart
 from experiments.figures.lecture import lecture_filters, lecture_kl, lecture_overfit, lecture_probe
-from experiments.pipeline.protocol import Plan
+from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
 QUICK, REDUCED = Plan("quick", 2), Plan("reduced", 3)
@@ -328,11 +329,9 @@ def test_the_probe_decides_by_its_intervals(raw, best, other, verdict):
 
 def test_the_paired_interval_is_that_of_the_normal_law():
     rng = np.random.default_rng(1)
-    raw, code = (
-        xr.Dataset({"wrong": ("sample", (rng.uniform(size=4000) < p))}) for p in (0.3, 0.2)
-    )
-    gain, ends = lecture_probe._gain(raw, code)
-    difference = raw["wrong"].values.astype(float) - code["wrong"].values
+    raw, code = (rng.uniform(size=4000) < p for p in (0.3, 0.2))
+    difference = raw.astype(float) - code
+    gain, *ends = resampled_mean(difference)
     half = norm.ppf(0.975) * difference.std() / np.sqrt(4000)
     assert gain == pytest.approx(difference.mean())
     np.testing.assert_allclose(ends, gain + half * np.array([-1, 1]), atol=0.15 * half)

@@ -12,7 +12,7 @@ from aesparse.model import Params, forward
 from experiments.figures.satae import satae_fig1, satae_fig2, satae_fig3, satae_fig6
 from experiments.figures.satae.common import plane
 from experiments.figures.satae.common.low_energy import decide_s3
-from experiments.pipeline.protocol import Plan
+from experiments.pipeline.plan import Plan
 
 PLAN = Plan("quick", 2)
 

@@ -11,7 +11,7 @@ from experiments.drawing import filters
 from experiments.figures.satae import satae_fig4, satae_fig5
 from experiments.figures.satae.common import paths
 from experiments.figures.satae.common.studies import ALPHAS, saturated_before, trend
-from experiments.pipeline.protocol import Plan
+from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
 REDUCED = Plan.checked("reduced", None, None)

@@ -17,7 +17,8 @@ from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, S
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.errata import decay_factor
 from aesparse.theory.falsifier import SIZES
-from experiments.pipeline.protocol import SCALES, Plan
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import SCALES
 
 FIGURES = Path(__file__).parents[1] / "figures"
 VERDICTS = {"holds", "false", "measured", "erratum"}

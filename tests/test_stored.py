@@ -16,7 +16,7 @@ import xarray as xr
 from scipy.io import netcdf_file
 
 from aesparse.errors import InputError
-from experiments.pipeline.protocol import Plan
+from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 from experiments.pipeline.store import RunStore
 from experiments.pipeline.stored import SCHEMA, decode, encode, run_key

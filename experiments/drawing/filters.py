@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["montage", "show", "signed_bytes"]
+__all__ = ["montage", "show"]
 
 _GAP = 1  # pixels between tiles
 
@@ -21,16 +21,6 @@ def montage(rows: np.ndarray, shape: tuple[int, int, int], columns: int) -> np.n
         top, left = i // columns * (height + _GAP), i % columns * (width + _GAP)
         picture[top : top + height, left : left + width] = tile
     return picture
-
-
-def signed_bytes(rows: np.ndarray) -> np.ndarray:
-    """Weights `[..., n]` up to each row's scale, which a picture sets anew: the largest is ±127.
-
-    Rows of zeros stay so; what is not finite becomes 0.
-    """
-    largest = np.abs(rows).max(axis=-1, keepdims=True)
-    scaled = np.divide(127 * rows, largest, out=np.zeros_like(rows), where=largest > 0)
-    return np.nan_to_num(np.rint(scaled)).astype(np.int8)
 
 
 def show(

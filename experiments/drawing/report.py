@@ -14,12 +14,14 @@ from aesparse.errors import InputError
 from aesparse.files import replacing, require_writable
 from experiments.drawing import style
 from experiments.drawing.filters import montage
-from experiments.evidence import tables as record
-from experiments.evidence.claims import Verdict
+from experiments.evidence import tables
+from experiments.pipeline.figure import Verdict
 from experiments.pipeline.make import read_record
-from experiments.pipeline.protocol import SCALES, Plan, title
-from experiments.pipeline.registry import figure_names, get_figure, scales, stored_plan
-from experiments.pipeline.store import RunSpec, RunStore
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import SCALES, title
+from experiments.pipeline.registry import figure_names, get_figure, stored_plan
+from experiments.pipeline.spec import GridSpec
+from experiments.pipeline.store import RunStore
 
 __all__ = ["write"]
 
@@ -40,18 +42,18 @@ def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None
         store = RunStore(out, scale)
         for name in figure_names():
             figure = get_figure(name)
-            if scale in scales(figure):
+            if scale in figure.scales:
                 plan = stored_plan(out, figure, scale, seeds)
                 stored = _stored(out, name, plan, seeds)
                 if stored.exists():
                     figures[scale, name] = _figure(scale, name, stored)
-                first = [s for s in figure.runs(plan) if isinstance(s, RunSpec) and s.seed == 0]
+                first = [s for s in figure.runs(plan) if s.kind == "grid" and s.seed == 0]
                 runs |= {(scale, s): store for s in first if store.path(s).exists()}
     cells = [_cell(scale, spec, store) for (scale, spec), store in runs.items()]
     page = string.Template(_TEMPLATE.read_text()).substitute(
         overview=_overview(verdicts),
         verdicts="\n".join(_row(*row, (row[0], row[1]) in figures) for row in verdicts),
-        summary=record.summary(verdicts),
+        summary=tables.summary(verdicts),
         figures="\n".join(figures.values()),
         runs=json.dumps(cells, separators=(",", ":")).replace("</", "<\\/"),
         histories=json.dumps(_HISTORIES),
@@ -69,7 +71,7 @@ def _stored(out: Path, name: str, plan: Plan, seeds: int | None) -> Path:
 
 
 def _overview(verdicts: list[tuple[str, str, Verdict]]) -> str:
-    head, *rows = record.overview(verdicts)
+    head, *rows = tables.overview(verdicts)
     return "\n".join(
         f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
         for tag, cells in (("th", head), *(("td", row) for row in rows))
@@ -126,7 +128,7 @@ def _encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _cell(scale: str, spec: RunSpec, store: RunStore) -> dict:
+def _cell(scale: str, spec: GridSpec, store: RunStore) -> dict:
     """What the page's script draws: a run's histories, and its filters where they are kept."""
     run = store.load(spec)
     label = f"{scale}: {title(spec.dataset)}, {style.label(spec.objective)}"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.evidence.criteria import Curve
+from experiments.evidence.curves import Curve
 
 __all__ = [
     "draw_cells",

@@ -5,21 +5,16 @@ or too many flagged cells, → inconclusive.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evidence.criteria import (
-    MAX_FLAGGED,
-    SEEDS_FOR_INTERVAL,
-    Criterion,
-    Curve,
-    classify,
-    resamples,
-)
+from experiments.evidence.bootstrap import SEEDS_FOR_INTERVAL, resamples
+from experiments.evidence.criteria import Criterion
+from experiments.evidence.curves import MAX_FLAGGED, Curve, classify
+from experiments.pipeline.figure import Verdict
 from experiments.pipeline.protocol import title
 
-__all__ = ["Verdict", "classes_agree", "classes_differ", "decide", "settle", "unless_flagged"]
+__all__ = ["classes_agree", "classes_differ", "decide", "settle", "unless_flagged"]
 
 FREE_FLOOR = 0.1  # A2: DAE with free rows stays above this fraction
 FROZEN_BIAS = 0.05  # A7: without its bias a model stays this much less sparse
@@ -27,17 +22,6 @@ BIAS_RANK = 0.9  # A8: rank correlation of E[a_j] and fraction over cells
 CONDITION_MET = 0.01  # A10: share of (cell, unit, epoch) that meet Theorem 1's condition
 RESIDUAL_SHARE, RESIDUAL_EPOCH = 0.1, 5  # A11: of the other terms of DAE-2, from this epoch on
 _SURE = 0.95
-
-
-class Verdict(NamedTuple):
-    """A claim on a data set: holds, fails or inconclusive, by which numbers, and why."""
-
-    claim: str
-    dataset: str
-    statement: str
-    verdict: str
-    numbers: str
-    why: tuple[str, ...] = ()  # sentences, where it does not hold
 
 
 def decide(

@@ -1,8 +1,6 @@
-"""Curves, their classes, and numbers against thresholds that were fixed in advance.
+"""Numbers against thresholds that were fixed in advance.
 
-A curve is the final average activation fraction, mean over seeds, over the strengths, flagged
-cells left out. With three or more seeds every deciding number carries a 95% bootstrap interval
-over seeds.
+With three or more seeds every deciding number carries a 95% bootstrap interval over seeds.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,13 +8,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.evidence.bootstrap import SEEDS_FOR_INTERVAL, Interval, bootstrap, resamples
+from experiments.evidence.curves import (
+    DROP,
+    FLAT,
+    MONOTONE,
+    Curve,
+    curve_drop,
+    curve_range,
+    mean_over_seeds,
+    spearman,
+)
+
 __all__ = [
-    "DROP",
     "Criterion",
-    "Curve",
     "agree",
     "alive_above",
-    "classify",
+    "apart",
     "decreasing",
     "flat",
     "largest_at_most",
@@ -25,57 +33,13 @@ __all__ = [
     "mean_at_most",
     "over_seeds",
     "rank_correlation",
-    "resamples",
     "sparser_alive",
-    "spearman",
     "stays_above",
 ]
 
-FLAT = 0.05  # flat: max − min at most this
-MONOTONE = 0.9  # decreasing: Spearman(σ², fraction) at most minus this …
-DROP = 0.10  # … and first − last at least this
 AGREE = 0.02  # two curves agree: nowhere further apart than this
-MAX_FLAGGED = 2  # strengths; more make a curve inconclusive
 SPARSE, DEAD = 0.05, 0.01  # cells with at least this fraction have at most this share dead
-SEEDS_FOR_INTERVAL = 3
-_RESAMPLES = 2000
 _SMALL = 5e-4
-
-
-class Curve(NamedTuple):
-    """Final fraction and dead share over strengths, per seed; [S, G]."""
-
-    dataset: str
-    objective: str
-    strengths: np.ndarray
-    fraction: np.ndarray
-    dead: np.ndarray
-    flagged: np.ndarray
-    activation: str = "relu"
-    constraint: str = "unit"
-    learning_rate: float = 0.001
-    batch_size: int = 50
-    samples: int = 10_000  # on which units are counted as dead
-
-    def of_seeds(self, seeds: np.ndarray) -> "Curve":
-        """The curve of some of its seeds."""
-        parts = {name: getattr(self, name)[seeds] for name in ("fraction", "dead", "flagged")}
-        return self._replace(**parts)
-
-    @property
-    def kept(self) -> np.ndarray:
-        """The fraction with flagged cells as NaN."""
-        return np.where(self.flagged, np.nan, self.fraction)
-
-    @property
-    def mean(self) -> np.ndarray:
-        """The mean of `kept` over seeds; NaN where all are flagged."""
-        return _mean(self.kept)
-
-    @property
-    def flagged_strengths(self) -> int:
-        """How many strengths have a flagged cell."""
-        return int(self.flagged.any(axis=0).sum())
 
 
 class Criterion(NamedTuple):
@@ -86,7 +50,7 @@ class Criterion(NamedTuple):
     threshold: float
     sign: int
     interval: tuple[float, float] | None
-    strict: bool = False  # the threshold itself does not do
+    strict: bool = False  # the threshold itself does not hold
 
     @property
     def decided(self) -> bool:
@@ -126,14 +90,14 @@ class Criterion(NamedTuple):
 
 def flat(curve: Curve) -> list[Criterion]:
     """max − min of the curve is small."""
-    return [_criterion("max − min", _range, [curve], FLAT, +1)]
+    return [_criterion("max − min", curve_range, [curve], FLAT, +1)]
 
 
 def decreasing(curve: Curve) -> list[Criterion]:
     """The fraction falls with the strength, in rank and in size."""
     return [
         _criterion("Spearman", spearman, [curve], -MONOTONE, +1),
-        _criterion("first − last", _drop, [curve], DROP, -1),
+        _criterion("first − last", curve_drop, [curve], DROP, -1),
     ]
 
 
@@ -173,7 +137,7 @@ def sparser_alive(a: Curve, b: Curve) -> list[Criterion]:
     def gap(seeds: np.ndarray) -> float:
         lowest = []
         for curve in (a.of_seeds(seeds), b.of_seeds(seeds)):
-            alive = _mean(np.where(curve.flagged, np.nan, curve.dead)) <= DEAD
+            alive = mean_over_seeds(np.where(curve.flagged, np.nan, curve.dead)) <= DEAD
             lowest.append(np.min(curve.mean[alive], initial=1.0))
         return lowest[1] - lowest[0]
 
@@ -223,32 +187,17 @@ def largest_at_most(values: np.ndarray, threshold: float, name: str) -> Criterio
     """The largest of the means over seeds of `[S, ...]`, NaN left out, is at most a threshold."""
 
     def over(seeds: np.ndarray) -> float:
-        means = _mean(values[seeds])
+        means = mean_over_seeds(values[seeds])
         return float(np.nanmax(means)) if not np.isnan(means).all() else np.nan
 
     return over_seeds(name, over, len(values), threshold, +1)
-
-
-def classify(curve: Curve) -> str:
-    """flat, decreasing, increasing, irregular, or inconclusive with too many flagged cells."""
-    if curve.flagged_strengths > MAX_FLAGGED:
-        return "inconclusive"
-    mean = curve.mean
-    if _range(curve.strengths, mean) <= FLAT:
-        return "flat"
-    correlation, drop = spearman(curve.strengths, mean), _drop(curve.strengths, mean)
-    if correlation <= -MONOTONE and drop >= DROP:
-        return "decreasing"
-    if correlation >= MONOTONE and -drop >= DROP:
-        return "increasing"
-    return "irregular"
 
 
 def _criterion(
     name: str, statistic: Callable, curves: Sequence[Curve], threshold: float, sign: int
 ) -> Criterion:
     def over(seeds: np.ndarray) -> float:
-        means = [_mean(c.kept[seeds]) for c in curves]
+        means = [mean_over_seeds(c.kept[seeds]) for c in curves]
         return float(statistic(curves[0].strengths, *means))
 
     return over_seeds(name, over, len(curves[0].fraction), threshold, sign)
@@ -261,51 +210,19 @@ def over_seeds(
 
     It holds where sign·value <= sign·threshold.
     """
-    interval = None
-    if seeds >= SEEDS_FOR_INTERVAL:
-        distinct, times = resamples(seeds)
-        values = np.repeat([over(sample) for sample in distinct], times)
-        known = values[np.isfinite(values)]  # a resample of flagged seeds alone says nothing
-        if len(known):
-            low, high = np.percentile(known, [2.5, 97.5])
-            interval = (float(low), float(high))
+    interval = bootstrap(over, *resamples(seeds)) if seeds >= SEEDS_FOR_INTERVAL else None
     return Criterion(name, float(over(np.arange(seeds))), threshold, sign, interval)
 
 
-def resamples(seeds: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct bootstrap samples of the seeds, and how often each was drawn."""
-    if seeds < SEEDS_FOR_INTERVAL:
-        return np.arange(seeds)[None], np.ones(1, int)
-    drawn = np.sort(np.random.default_rng(0).choice(seeds, (_RESAMPLES, seeds)), axis=1)
-    return np.unique(drawn, axis=0, return_counts=True)
+def apart(name: str, lower: Interval, upper: Interval) -> Criterion:
+    """`upper` lies above `lower`: decided where their intervals are disjoint, whichever is higher.
 
-
-def _mean(kept: np.ndarray) -> np.ndarray:
-    count = np.sum(~np.isnan(kept), axis=0)
-    return np.where(count > 0, np.nansum(kept, axis=0) / np.maximum(count, 1), np.nan)
-
-
-def _range(strengths: np.ndarray, mean: np.ndarray) -> float:
-    return np.ptp(mean[np.isfinite(mean)]) if np.isfinite(mean).any() else np.nan
-
-
-def _drop(strengths: np.ndarray, mean: np.ndarray) -> float:
-    finite = mean[np.isfinite(mean)]
-    return finite[0] - finite[-1] if len(finite) else np.nan
+    Value: difference of the estimates; interval: [upper.low − lower.high, upper.high − lower.low].
+    """
+    ends = (upper.low - lower.high, upper.high - lower.low)
+    return Criterion(name, upper.value - lower.value, 0.0, -1, ends, strict=True)
 
 
 def _distance(strengths: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
     both = np.isfinite(a) & np.isfinite(b)
     return np.max(np.abs(a - b)[both]) if both.any() else np.nan
-
-
-def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman's rank correlation where y is finite; 0 for a constant, NaN for a single point."""
-    from scipy.stats import spearmanr
-
-    finite = np.isfinite(y)
-    if finite.sum() < 2:
-        return np.nan
-    if np.ptp(y[finite]) == 0 or np.ptp(x[finite]) == 0:
-        return 0.0  # undefined for a constant curve, which is neither rising nor falling
-    return spearmanr(x[finite], y[finite]).statistic

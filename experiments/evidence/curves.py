@@ -1,59 +1,80 @@
-"""Curves of activation fraction over strengths: from stored runs to panels and captions."""
+"""Curves of activation fraction over strengths, from stored runs, and their classes.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+A curve is the final average activation fraction, mean over seeds, over the strengths, diverged
+models left out.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from aesparse.activations import get_activation
 from aesparse.errors import InputError
-from experiments.drawing import style
-from experiments.evidence.criteria import Curve, classify
-from experiments.pipeline.protocol import DATA, STRENGTHS, Plan
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.spec import GridSpec
 
 __all__ = [
-    "caption",
+    "CURVE_FIELDS",
+    "Curve",
     "cells",
+    "classify",
     "collect",
-    "draw_panels",
-    "named",
-    "needed",
+    "curve_drop",
+    "curve_range",
+    "mean_over_seeds",
     "only",
     "over_epochs",
-    "spread",
+    "spearman",
 ]
 
-
+FLAT = 0.05  # flat: max − min at most this
+MONOTONE = 0.9  # decreasing: Spearman(σ², fraction) at most minus this …
+DROP = 0.10  # … and first − last at least this
+MAX_FLAGGED = 2  # strengths; more make a curve inconclusive
 # What a curve takes over from its runs' specs.
-_FIELDS = (
+CURVE_FIELDS = (
     "dataset", "objective", "activation", "constraint", "learning_rate", "batch_size", "samples"
 )  # fmt: skip
 
 
-def needed(
-    plan: Plan,
-    objectives: Sequence[str],
-    activation: str,
-    constraint: str,
-    datasets: Sequence[str] | None = None,
-) -> list[RunSpec]:
-    """The runs of a figure on the scale's data sets, the shared strength-0 models first."""
-    return [
-        spec
-        for dataset in datasets or plan.scale.datasets
-        for objective in ("ae", *objectives)
-        for spec in plan.specs(dataset, objective, activation, constraint)
-    ]
+class Curve(NamedTuple):
+    """Final fraction and dead share over strengths, per seed; [S, G]."""
+
+    dataset: str
+    objective: str
+    strengths: np.ndarray
+    fraction: np.ndarray
+    dead: np.ndarray
+    flagged: np.ndarray
+    activation: str = "relu"
+    constraint: str = "unit"
+    learning_rate: float = 0.001
+    batch_size: int = 50
+    samples: int = 10_000  # on which units are counted as dead
+
+    def of_seeds(self, seeds: np.ndarray) -> "Curve":
+        """The curve of some of its seeds."""
+        parts = {name: getattr(self, name)[seeds] for name in ("fraction", "dead", "flagged")}
+        return self._replace(**parts)
+
+    @property
+    def kept(self) -> np.ndarray:
+        """The fraction with flagged cells as NaN."""
+        return np.where(self.flagged, np.nan, self.fraction)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean of `kept` over seeds; NaN where all are flagged."""
+        return mean_over_seeds(self.kept)
+
+    @property
+    def flagged_strengths(self) -> int:
+        """How many strengths have a flagged cell."""
+        return int(self.flagged.any(axis=0).sum())
 
 
-def spread(plan: Plan) -> str:
-    """What a caption says of the seeds behind a curve and its band."""
-    return f"mean and min–max over {plan.seeds} seeds" if plan.seeds > 1 else "one seed"
-
-
-def collect(runs: Mapping[RunSpec, object]) -> list[Curve]:
+def collect(runs: Mapping[GridSpec, object]) -> list[Curve]:
     """Joins each objective's runs with the shared strength-0 ones, over seeds."""
-    grouped: dict[RunSpec, dict[int, RunSpec]] = {}
+    grouped: dict[GridSpec, dict[int, GridSpec]] = {}
     for spec in runs:
         if spec != spec.baseline:
             grouped.setdefault(spec._replace(seed=0), {})[spec.seed] = spec
@@ -63,13 +84,13 @@ def collect(runs: Mapping[RunSpec, object]) -> list[Curve]:
             fraction=cells(runs, by_seed.values(), "activation_fraction"),
             dead=cells(runs, by_seed.values(), "dead_fraction"),
             flagged=cells(runs, by_seed.values(), "flagged_epoch") >= 0,
-            **{name: getattr(first, name) for name in _FIELDS},
+            **{name: getattr(first, name) for name in CURVE_FIELDS},
         )
         for first, by_seed in grouped.items()
     ]
 
 
-def cells(runs: Mapping[RunSpec, object], specs: Iterable[RunSpec], name: str) -> np.ndarray:
+def cells(runs: Mapping[GridSpec, object], specs: Iterable[GridSpec], name: str) -> np.ndarray:
     """A stored variable of one objective, the strength-0 cell first; [S, G, ...] in seed order."""
     rows = []
     for spec in sorted(specs, key=lambda spec: spec.seed):
@@ -86,78 +107,51 @@ def only(curves: Iterable[Curve], **fields) -> Curve:
     return found[0]
 
 
-def over_epochs(runs: Mapping[RunSpec, object], objective: str, name: str) -> np.ndarray:
+def over_epochs(runs: Mapping[GridSpec, object], objective: str, name: str) -> np.ndarray:
     """A history variable of one objective with its shared strength-0 cell, seed 0; [G, E + 1]."""
     specs = [s for s in runs if s.objective == objective and s.seed == 0]
     return cells(runs, specs, f"history_{name}")[0]
 
 
-def named(curve: Curve) -> str:
-    """A curve's name in a legend where curves differ by objective alone."""
-    return style.label(curve.objective)
+def classify(curve: Curve) -> str:
+    """flat, decreasing, increasing, irregular, or inconclusive with too many flagged cells."""
+    if curve.flagged_strengths > MAX_FLAGGED:
+        return "inconclusive"
+    mean = curve.mean
+    if curve_range(curve.strengths, mean) <= FLAT:
+        return "flat"
+    correlation, drop = spearman(curve.strengths, mean), curve_drop(curve.strengths, mean)
+    if correlation <= -MONOTONE and drop >= DROP:
+        return "decreasing"
+    if correlation >= MONOTONE and -drop >= DROP:
+        return "increasing"
+    return "irregular"
 
 
-def draw_panels(
-    curves: Sequence[Curve], plan: Plan, title: str, name: Callable[[Curve], str] = named
-):
-    """Fraction against σ² with the spread over seeds, dead units lighter, flagged cells marked."""
-    figure, axes = style.panels(len(plan.scale.datasets), title)
-    for axis, dataset in zip(axes, plan.scale.datasets, strict=True):
-        for curve in curves:
-            if curve.dataset == dataset:
-                beside = curve.constraint != curves[0].constraint
-                style.draw_curve(axis, curve, name(curve), beside=beside)
-        style.strength_axis(axis, np.array(STRENGTHS))
-        axis.set_title(DATA[dataset].title)
-    style.legend(figure, axes[0], any(c.flagged.any() for c in curves))
-    return figure
+def mean_over_seeds(kept: np.ndarray) -> np.ndarray:
+    """The mean over the first axis, NaN left out; NaN where all are."""
+    count = np.sum(~np.isnan(kept), axis=0)
+    return np.where(count > 0, np.nansum(kept, axis=0) / np.maximum(count, 1), np.nan)
 
 
-def caption(
-    runs: Mapping[RunSpec, object], plan: Plan, name: Callable[[Curve], str] = named
-) -> str:
-    """What a picture of curves shows, generated from the specs and the runs."""
-    curves, specs = collect(runs), list(runs)
-    first, scale = specs[0], plan.scale
-    by_dataset = {DATA[s.dataset].title: s.learning_rate for s in specs}
-    rates = ", ".join(f"{title} {rate:g}" for title, rate in by_dataset.items())
-    on_tangent = [_on_tangent(runs, curve, name(curve)) for curve in curves]
-    on_tangent = [told for told in on_tangent if told]
-    flagged = [
-        f"{name(c)} on {DATA[c.dataset].title} at σ² = "
-        + ", ".join(f"{s:g}" for s in c.strengths[c.flagged.any(axis=0)])
-        for c in curves
-        if c.flagged.any()
-    ]
-    classes = [f"{DATA[c.dataset].title} {name(c)} {classify(c)}" for c in curves]
-    constraints = " and ".join(dict.fromkeys(s.constraint for s in specs))
-    return (
-        scale.caveat
-        + f"Average activation fraction (thick) and units active on none of the {scale.samples} "
-        f"training samples (thin) after {scale.epochs} epochs against σ²; {first.activation}, "
-        f"active where h > {get_activation(first.activation).threshold:g}, "
-        f"rows: {constraints}, m = {scale.hidden}, N = {scale.samples}, "
-        f"batch {scale.batch_size}, learning rate {rates}; {spread(plan)}. "
-        + (f"Flagged cells: {'; '.join(flagged)}. " if flagged else "No cell was flagged. ")
-        + (
-            "Largest share of units on the tangent that replaces eq. 13 near its pole, at any "
-            f"strength and seed, in any epoch and in the last one: {'; '.join(on_tangent)}. "
-            if on_tangent
-            else ""
-        )
-        + f"Classes: {'; '.join(classes)}."
-    )
+def curve_range(strengths: np.ndarray, mean: np.ndarray) -> float:
+    """max − min of a curve; NaN if nothing of it is finite."""
+    return np.ptp(mean[np.isfinite(mean)]) if np.isfinite(mean).any() else np.nan
 
 
-def _on_tangent(runs: Mapping[RunSpec, object], curve: Curve, name: str) -> str:
-    """The share of a curve's units whose penalty is not eq. 13 itself, where it has such a one."""
-    shares = [
-        run["loss_tangent_share"].values
-        for spec, run in runs.items()
-        if "loss_tangent_share" in run
-        and all(getattr(spec, k) == getattr(curve, k) for k in _FIELDS)
-    ]
-    if not shares:
-        return ""
-    largest, last = np.max(shares), np.max(np.array(shares)[..., -1])
-    return f"{name} on {DATA[curve.dataset].title} {largest:.1%} and {last:.1%}"
+def curve_drop(strengths: np.ndarray, mean: np.ndarray) -> float:
+    """The first minus the last finite value; NaN if there is none."""
+    finite = mean[np.isfinite(mean)]
+    return finite[0] - finite[-1] if len(finite) else np.nan
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's rank correlation where y is finite; 0 for a constant, NaN for a single point."""
+    from scipy.stats import spearmanr
+
+    finite = np.isfinite(y)
+    if finite.sum() < 2:
+        return np.nan
+    if np.ptp(y[finite]) == 0 or np.ptp(x[finite]) == 0:
+        return 0.0  # undefined for a constant curve, which is neither rising nor falling
+    return spearmanr(x[finite], y[finite]).statistic

@@ -7,39 +7,39 @@ is stored: another scale (a longer training of a larger model), another learning
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 
 from aesparse.errors import InputError
-from experiments.evidence.claims import Verdict
-from experiments.pipeline.make import decided
-from experiments.pipeline.protocol import DATA, RATES, SCALES, Plan
-from experiments.pipeline.registry import decides, gathered, stored_plan
-from experiments.pipeline.store import RunSpec, RunStore
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import DATA, RATES, SCALES
+from experiments.pipeline.registry import gathered, stored_plan
+from experiments.pipeline.store import RunStore
+from experiments.pipeline.verdicts import decided
 
 __all__ = ["reasons"]
 
 
 def reasons(
-    out: Path, figure: ModuleType, plan: Plan, found: Mapping, verdict: Verdict
+    out: Path, figure: Figure, plan: Plan, found: Mapping, verdict: Verdict
 ) -> tuple[str, ...]:
     """Sentences for a verdict that fails or is inconclusive; none for the others."""
     if verdict.verdict not in ("fails", "inconclusive"):
         return ()
     own = []
-    if hasattr(figure, "explain"):
-        store, further = RunStore(out, plan.scale_name), getattr(figure, "further", lambda _: ())
+    if figure.explain:
+        store = RunStore(out, plan.scale_name)
         of_it = {
             spec: found[spec] if spec in found else store.load(spec)
-            for spec in (*found, *further(plan))
+            for spec in (*found, *figure.further(plan))
             if verdict.dataset in (spec.dataset, "both")
         }
         own = figure.explain({s: r for s, r in of_it.items() if r is not None}, verdict)
-    if not all(isinstance(spec, RunSpec) for spec in found):
+    if figure.compute:  # its studies are asked for at one scale and rate
         return tuple(own)
     others = [
         (f"At the scale {scale}", [stored_plan(out, figure, scale)])
         for scale in SCALES
-        if scale != plan.scale_name and decides(figure, scale)
+        if scale != plan.scale_name and figure.decides(scale)
     ]
     others += [
         (
@@ -53,13 +53,13 @@ def reasons(
     return (*own, *(f"{what}: {v.verdict}, {v.numbers}." for what, v in told if v is not None))
 
 
-def _first(out: Path, figure: ModuleType, plans: list[Plan], verdict: Verdict) -> Verdict | None:
+def _first(out: Path, figure: Figure, plans: list[Plan], verdict: Verdict) -> Verdict | None:
     """The verdict on the same statement by the first of the plans that can decide it."""
     others = (_elsewhere(out, figure, plan, verdict) for plan in plans)
     return next((other for other in others if other is not None), None)
 
 
-def _elsewhere(out: Path, figure: ModuleType, plan: Plan, verdict: Verdict) -> Verdict | None:
+def _elsewhere(out: Path, figure: Figure, plan: Plan, verdict: Verdict) -> Verdict | None:
     """The verdict on the same statement by another plan, if its runs are stored."""
     try:
         figure.runs(plan)

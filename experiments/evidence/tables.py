@@ -7,12 +7,12 @@ from pathlib import Path
 
 from aesparse.errors import InputError
 from aesparse.files import replacing
-from experiments.evidence.claims import Verdict
 from experiments.evidence.explanations import reasons
-from experiments.pipeline.make import decided
+from experiments.pipeline.figure import Verdict
 from experiments.pipeline.protocol import SCALES, title
-from experiments.pipeline.registry import decides, figure_names, gathered, get_figure, stored_plan
+from experiments.pipeline.registry import figure_names, gathered, get_figure, stored_plan
 from experiments.pipeline.store import RunStore
+from experiments.pipeline.verdicts import decided
 
 __all__ = ["collect_verdicts", "lines", "overview", "summary", "table", "write_between_markers"]
 
@@ -35,7 +35,7 @@ def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str
         store = RunStore(out, scale)
         for name in figure_names():
             figure = get_figure(name)
-            if decides(figure, scale) and all(claim[0].isupper() for claim in figure.CLAIMS):
+            if figure.decides(scale) and all(claim[0].isupper() for claim in figure.claims):
                 plan = stored_plan(out, figure, scale, seeds)
                 runs = gathered(figure, plan, store)
                 found += [
@@ -76,7 +76,7 @@ def overview(found: list[tuple[str, str, Verdict]]) -> list[tuple[str, ...]]:
     said: dict[str, dict[str, None]] = {}
     verdicts: dict[str, dict[str, dict[str, list[str]]]] = {}
     for scale, name, v in found:
-        said.setdefault(v.claim, {})[get_figure(name).CLAIMS[v.claim]] = None
+        said.setdefault(v.claim, {})[get_figure(name).claims[v.claim]] = None
         by_scale = verdicts.setdefault(v.claim, {column: {} for column in columns})
         by_scale[scale].setdefault(v.dataset, []).append(v.verdict)
     rows = [

@@ -3,20 +3,22 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
 from aesparse.errors import InputError, first_line
 from aesparse.files import replacing
 from aesparse.pictures import save
-from experiments.evidence.claims import Verdict
 from experiments.pipeline.deadline import Deadline
-from experiments.pipeline.missing import load_data, require_data_of, told_left, train_missing
-from experiments.pipeline.protocol import Plan, Shard, cost, title
-from experiments.pipeline.registry import decides, effective, gathered, get_figure, group, scales
-from experiments.pipeline.store import RunSpec, RunStore, parentage
+from experiments.pipeline.figure import Figure
+from experiments.pipeline.missing import describe_left, load_data, require_data_of, train_missing
+from experiments.pipeline.plan import Plan, Shard
+from experiments.pipeline.protocol import title
+from experiments.pipeline.provenance import parentage
+from experiments.pipeline.registry import gathered, get_figure
+from experiments.pipeline.store import RunStore
 from experiments.pipeline.stored import PROVENANCE
+from experiments.pipeline.verdicts import decided
 
-__all__ = ["decided", "figure_record", "make", "read_record"]
+__all__ = ["figure_record", "make", "read_record"]
 
 
 def make(
@@ -38,18 +40,18 @@ def make(
     """
     chosen = {name: get_figure(name) for name in names}
     for name, figure in chosen.items():
-        if plan.scale_name not in scales(figure):
+        if plan.scale_name not in figure.scales:
             raise InputError(
                 f"The figure '{name}' has no scale '{plan.scale_name}'; use --scale "
-                f"{' or '.join(scales(figure))}."
+                f"{' or '.join(figure.scales)}."
             )
     if len(names) == 1:
         _require_effect(names[0], chosen[names[0]], plan)
-    plans = {name: effective(figure, plan) for name, figure in chosen.items()}
+    plans = {name: figure.effective(plan) for name, figure in chosen.items()}
     by_figure = {name: figure.runs(plans[name]) for name, figure in chosen.items()}
     specs = list(dict.fromkeys(spec for specs in by_figure.values() for spec in specs))
     if len(names) > 1:
-        specs.sort(key=cost)
+        specs.sort(key=lambda spec: spec.cost)
     store, folder = RunStore(out, plan.scale_name), out / plan.scale_name
     with store.writing(folder, shard=shard):
         mine = shard.of(specs) if shard else specs
@@ -65,7 +67,7 @@ def make(
         readable = [s for s in missing if s.dataset not in unreadable]
         left = train_missing(readable, store, data, deadline=deadline)
         if left:
-            print(told_left(left))
+            print(describe_left(left))
         undrawn = []
         for name, figure in chosen.items():
             found = gathered(figure, plans[name], store)
@@ -92,7 +94,7 @@ def make(
         raise InputError(" ".join(undrawn))
 
 
-def _require_effect(name: str, figure: ModuleType, plan: Plan) -> None:
+def _require_effect(name: str, figure: Figure, plan: Plan) -> None:
     """An option that changes no run of the figure would be told as how it was made."""
     without = {
         f"--learning-rate {plan.learning_rate}": plan._replace(learning_rate=None),
@@ -112,70 +114,18 @@ def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
     )
 
 
-def decided(figure: ModuleType, found: Mapping[RunSpec, object]) -> list[Verdict]:
-    """A figure's verdicts, if any: for each data set, across them; "not run" where runs miss.
-
-    `found` has None for a run that is not stored. A figure whose claims need less than all of a
-    data set's runs names in `GROUP` the fields of a spec that tell them apart.
-    """
-    groups: dict[tuple, dict] = {}
-    for spec, run in found.items():
-        groups.setdefault(group(figure, spec), {})[spec] = run
-    _require_same_data({spec: run for spec, run in found.items() if run is not None})
-    verdicts = []
-    for (dataset, *others), runs in groups.items() if hasattr(figure, "verdicts") else ():
-        stored = sum(run is not None for run in runs.values())
-        if stored == len(runs):
-            verdicts += figure.verdicts(runs, dataset)
-            continue
-        subject = ", ".join([_subject(figure), *others])
-        verdicts += [
-            _not_run(claim, dataset, subject, stored, len(runs)) for claim in figure.CLAIMS
-        ]
-    if hasattr(figure, "joint"):
-        stored = sum(run is not None for run in found.values())
-        if stored == len(found):
-            return verdicts + figure.joint(found)
-        verdicts += [
-            _not_run(claim, "both", _subject(figure), stored, len(found)) for claim in figure.CLAIMS
-        ]
-    return verdicts
-
-
-def _subject(figure: ModuleType) -> str:
-    return figure.__doc__.splitlines()[0].rstrip(".")
-
-
-def _not_run(claim: str, dataset: str, subject: str, stored: int, total: int) -> Verdict:
-    return Verdict(claim, dataset, subject, "not run", f"{stored} of {total} runs stored")
-
-
-def _require_same_data(found: dict) -> None:
-    """Equal specs on files in another order are other data; they do not share a figure."""
-    first: dict[tuple, tuple[str, str]] = {}
-    for spec, run in found.items():
-        its = parentage(run)["data_sha256"]
-        key, seen = first.setdefault((spec.dataset, spec.samples), (spec.key, its))
-        if seen != its:
-            raise InputError(
-                f"The stored runs {key} and {spec.key} were trained on different data (checksums "
-                f"{seen[:12]}… and {its[:12]}…). Use one source of '{spec.dataset}', and "
-                "delete the runs of the other."
-            )
-
-
-def figure_record(figure: ModuleType, name: str, plan: Plan, found: Mapping) -> dict:
+def figure_record(figure: Figure, name: str, plan: Plan, found: Mapping) -> dict:
     """What stands beside a picture: its command, caption and verdicts, and its runs' parentage.
 
     Why a claim does not hold is the record's to tell, which also looks at what else is stored.
     """
-    evidence, verdicts = decides(figure, plan.scale_name), decided(figure, found)
+    evidence, verdicts = figure.decides(plan.scale_name), decided(figure, found)
     if not evidence:
         verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
     return {
         "figure": name,
         "command": plan.command(name),
-        "title": figure.__doc__.splitlines()[0],
+        "title": figure.title,
         "caption": figure.caption(found, plan),
         "evidence": evidence,
         "verdicts": [{k: v for k, v in one._asdict().items() if k != "why"} for one in verdicts],
@@ -199,7 +149,7 @@ def read_record(path: Path) -> dict:
     return record
 
 
-def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Path) -> None:
+def _publish(figure: Figure, name: str, plan: Plan, found: dict, folder: Path) -> None:
     record = figure_record(figure, name, plan, found)
     paths = [folder / f"{name}{plan.suffix}.{kind}" for kind in ("png", "svg", "json")]
     # Left in reverse: the numbers, which the report looks for, take their place last.

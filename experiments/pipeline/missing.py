@@ -1,24 +1,27 @@
 """Training the runs that are not stored yet: their data, their order, and how far time allows."""
 
 import contextlib
+import json
 import shutil
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aesparse.errors import InputError
 from experiments.pipeline.deadline import Deadline, OutOfTimeError
-from experiments.pipeline.protocol import cost
+from experiments.pipeline.figure import Figure
+from experiments.pipeline.provenance import checksum, parentage, provenance
 from experiments.pipeline.registry import get_figure
-from experiments.pipeline.spec import Study, conduct
-from experiments.pipeline.store import RunSpec, RunStore, parentage
-from experiments.pipeline.train import checksum, train_together
+from experiments.pipeline.spec import GridSpec, Spec, Study
+from experiments.pipeline.store import RunStore
+from experiments.pipeline.train import train_together
 
-__all__ = ["load_data", "require_data_of", "told_left", "train_missing"]
+__all__ = ["conduct", "describe_left", "load_data", "require_data_of", "train_missing"]
 
 
 def load_data(
-    missing: list[RunSpec | Study], data_dir: Path | None, *, alone: bool
+    missing: list[Spec], data_dir: Path | None, *, alone: bool
 ) -> tuple[dict, dict[str, InputError]]:
     """All data before any training: a missing file is found now, not after an hour.
 
@@ -39,14 +42,14 @@ def load_data(
 
 
 def train_missing(
-    missing: list[RunSpec | Study],
+    missing: list[Spec],
     store: RunStore,
     data: dict,
     *,
     together: bool = False,
     deadline: Deadline | None = None,
-    on_stored: Callable[[RunSpec | Study], object] = lambda spec: None,
-) -> list[RunSpec | Study]:
+    on_stored: Callable[[Spec], object] = lambda spec: None,
+) -> list[Spec]:
     """Trains runs in order and stores each; returns those left when the deadline passed.
 
     With `together`, runs that differ in their seed alone are trained in one program.
@@ -58,11 +61,10 @@ def train_missing(
         return []
     from experiments.pipeline.progress import Progress
 
-    left, costs = [], [sum(map(cost, group)) for group in groups]
+    left, costs = [], [sum(spec.cost for spec in group) for group in groups]
     with Progress(costs, store.log) as progress:
         for i, (group, work) in enumerate(zip(groups, costs, strict=True), start=1):
-            begun = work if isinstance(group[0], Study) else work / group[0].epochs
-            if left or not deadline.allows(begun):
+            if left or not deadline.allows(work / group[0].parts):
                 left += group
                 continue
             with contextlib.ExitStack() as stack:
@@ -79,12 +81,11 @@ def train_missing(
     return left
 
 
-def _by_program(specs: list[RunSpec | Study]) -> list[tuple[RunSpec | Study, ...]]:
+def _by_program(specs: list[Spec]) -> list[tuple[Spec, ...]]:
     """Runs that differ in their seed alone, together, in the order of their first one."""
     groups: dict = {}
     for spec in specs:
-        alike = spec if isinstance(spec, Study) else spec._replace(seed=0)
-        groups.setdefault(alike, []).append(spec)
+        groups.setdefault(spec.program, []).append(spec)
     return [tuple(group) for group in groups.values()]
 
 
@@ -95,24 +96,48 @@ def _train_group(label: str, group, store: RunStore, data: dict, progress, deadl
     if not todo:
         progress.whole(f"{label}{first.key} was made meanwhile")
         progress.done()
-    elif isinstance(first, Study):
-        progress.whole(f"{label}{first.figure} {first.dataset} seed {first.seed}")
-        store.save(first, conduct(first, get_figure(first.figure), dataset))
-        progress.done()
     else:
-        name = f"{first.dataset} {first.objective} {first.activation} {first.constraint}"
         seeds = ", ".join(str(spec.seed) for spec in todo)
-        progress.run(f"{label}{name} seed {seeds}", todo)
-        baselines = [None if s == s.baseline else store.load(s.baseline) for s in todo]
-        saved = store.checkpoints(*todo)
-        runs = train_together(todo, dataset, progress.epoch, baselines, saved, deadline)
-        for spec, run in zip(todo, runs, strict=True):
-            store.save(spec, run)
-        shutil.rmtree(saved, ignore_errors=True)
+        compute = _COMPUTE[first.kind]
+        compute(f"{label}{first.label} seed {seeds}", todo, dataset, store, progress, deadline)
+
+
+def _train_grids(label, specs: list[GridSpec], dataset, store, progress, deadline) -> None:
+    """Trains grids that differ in their seed alone in one program, and stores them."""
+    progress.run(label, specs)
+    baselines = [None if s == s.baseline else store.load(s.baseline) for s in specs]
+    saved = store.checkpoints(*specs)
+    runs = train_together(specs, dataset, progress.epoch, baselines, saved, deadline)
+    for spec, run in zip(specs, runs, strict=True):
+        store.save(spec, run)
+    shutil.rmtree(saved, ignore_errors=True)
+
+
+def _compute_studies(label, specs: list[Study], dataset, store, progress, deadline) -> None:
+    """Computes studies one after the other, and stores them."""
+    progress.whole(label)
+    for study in specs:
+        store.save(study, conduct(study, get_figure(study.figure), dataset))
+    progress.done()
+
+
+_COMPUTE = {"grid": _train_grids, "study": _compute_studies}
+
+
+def conduct(study: Study, figure: Figure, dataset):
+    """Lets the figure compute the study; returns an xarray.Dataset with its parentage.
+
+    `dataset` is the loaded `aesparse.data.Dataset`, or None.
+    """
+    begin = time.perf_counter()
+    parents = provenance(None if dataset is None else dataset.train)
+    run = figure.compute(study, dataset)
+    parents["wall_seconds"] = round(time.perf_counter() - begin, 2)
+    return run.assign_attrs(spec=study.json, provenance=json.dumps(parents, sort_keys=True))
 
 
 def require_data_of(
-    stored: list[RunSpec | Study], store: RunStore, data: dict, unreadable: dict, *, alone: bool
+    stored: list[Spec], store: RunStore, data: dict, unreadable: dict, *, alone: bool
 ) -> None:
     """Data read now is that of the runs stored; else its runs are left out, or refused if alone."""
     now = {key: checksum(dataset.train) for key, dataset in data.items()}
@@ -131,7 +156,7 @@ def require_data_of(
                 raise unreadable[spec.dataset]
 
 
-def told_left(left: Sequence[RunSpec | Study]) -> str:
+def describe_left(left: Sequence[Spec]) -> str:
     """Which runs were left for want of time."""
     shown = ", ".join(spec.key for spec in left[:3]) + (", …" if len(left) > 3 else "")
     return (

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from aesparse.files import readable_failure
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.spec import GridSpec
 
 __all__ = ["Progress"]
 
@@ -47,7 +47,7 @@ class Progress:
         self._done += self._each
         self._show("")
 
-    def run(self, label: str, specs: Sequence[RunSpec]) -> None:
+    def run(self, label: str, specs: Sequence[GridSpec]) -> None:
         """Names the next runs, one per seed of a grid, whose epochs are told by `epoch`."""
         self._label, self._specs, cost = label, specs, next(self._costs)
         self._each, self._expected = cost / specs[0].epochs, 1
@@ -82,7 +82,7 @@ class Progress:
             flush=True,
         )
 
-    def _write(self, spec: RunSpec, number: int, fraction: np.ndarray) -> None:
+    def _write(self, spec: GridSpec, number: int, fraction: np.ndarray) -> None:
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "run": spec.key,

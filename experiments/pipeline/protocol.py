@@ -2,11 +2,7 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
-from aesparse.errors import InputError, unknown_name
-from experiments.pipeline.spec import Study
-from experiments.pipeline.store import RunSpec
+from aesparse.errors import unknown_name
 
 __all__ = [
     "DATA",
@@ -15,10 +11,7 @@ __all__ = [
     "SCALES",
     "STRENGTHS",
     "Data",
-    "Plan",
     "Scale",
-    "Shard",
-    "cost",
     "get_scale",
     "title",
 ]
@@ -82,19 +75,6 @@ SCALES = {
 }
 
 
-# Matrix products of an update beside AE's, roughly; only the order of runs and the time left
-# depend on it. Those with W Wᵀ cost as much as m/B passes.
-_COST = {"edae": 2, "dae-antithetic": 2, "dae2": 5, "dae2-kink": 5}
-
-
-def cost(spec: RunSpec | Study) -> float:
-    """How much work a run is, on a scale of its own; the shared model's run is the shortest."""
-    if isinstance(spec, Study):
-        return spec.work
-    size = DATA[spec.dataset].inputs * spec.hidden * spec.samples * spec.epochs
-    return float(size * len(spec.strengths) * _COST.get(spec.objective, 1))
-
-
 def title(dataset: str) -> str:
     """A data set's name as people read it."""
     if dataset in DATA:
@@ -107,104 +87,3 @@ def get_scale(name: str) -> Scale:
     if name not in SCALES:
         raise unknown_name("scale", name, SCALES)
     return SCALES[name]
-
-
-class Shard(NamedTuple):
-    """One of several jobs that share a figure's runs: the `number`-th of `total`."""
-
-    number: int
-    total: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """`2/4` as a shard; `InputError` for anything else."""
-        parts = text.split("/")
-        if len(parts) == 2 and all(part.isdecimal() for part in parts):
-            shard = cls(*map(int, parts))
-            if 1 <= shard.number <= shard.total:
-                return shard
-        raise InputError(f"--shard is {text}; expected i/n with 1 <= i <= n, such as 2/4.")
-
-    def __str__(self) -> str:
-        return f"{self.number}-of-{self.total}"
-
-    def of(self, specs: list[RunSpec]) -> list[RunSpec]:
-        """The runs that fall to this job; those of one seed's baseline stay together."""
-        groups = list(dict.fromkeys(spec.baseline for spec in specs))
-        mine = set(groups[self.number - 1 :: self.total])
-        return [spec for spec in specs if spec.baseline in mine]
-
-
-class Plan(NamedTuple):
-    """What the command line asks for: a scale, how many seeds, and possibly another rate."""
-
-    scale_name: str
-    seeds: int
-    learning_rate: float | None = None
-
-    @classmethod
-    def checked(cls, scale: str, seeds: int | None, learning_rate: float | None) -> "Plan":
-        """A plan from command-line values; `InputError` on the first that is wrong."""
-        default = get_scale(scale)
-        if seeds is not None and seeds < 1:
-            raise InputError(f"--seeds is {seeds}; expected at least 1.")
-        if learning_rate is not None and not (np.isfinite(learning_rate) and learning_rate > 0):
-            raise InputError(f"--learning-rate is {learning_rate}; expected a finite number > 0.")
-        return cls(scale, default.seeds if seeds is None else seeds, learning_rate)
-
-    @property
-    def scale(self) -> Scale:
-        """The constants of the scale."""
-        return SCALES[self.scale_name]
-
-    @property
-    def _unusual(self) -> list[tuple[str, str]]:
-        """What differs from the scale's own seeds and the data sets' own rates."""
-        found = []
-        if self.seeds != self.scale.seeds:
-            found.append(("seeds", str(self.seeds)))
-        if self.learning_rate is not None:
-            found.append(("learning-rate", f"{self.learning_rate:g}"))
-        return found
-
-    @property
-    def suffix(self) -> str:
-        """What a figure's file name ends with, so that an unusual one replaces no usual one."""
-        return "".join(f"-{name}-{value}" for name, value in self._unusual)
-
-    def command(self, figure: str) -> str:
-        """What makes a figure by this plan."""
-        parts = [f"python -m experiments {figure}"]
-        if self.scale_name != "quick":
-            parts.append(f"--scale {self.scale_name} --data-dir DATA")
-        return " ".join([*parts, *(f"--{name} {value}" for name, value in self._unusual)])
-
-    def specs(
-        self, dataset: str, objective: str, activation: str, constraint: str
-    ) -> list[RunSpec]:
-        """The runs of one objective on one data set, one per seed.
-
-        Strength 0 is the same model for every objective; it belongs to the objective "ae",
-        trained once per seed and shared.
-        """
-        scale, data = self.scale, DATA[dataset]
-        return [
-            RunSpec(
-                dataset=dataset,
-                samples=scale.samples,
-                epsilon=data.epsilon,
-                objective=objective,
-                activation=activation,
-                constraint=constraint,
-                strengths=STRENGTHS[:1] if objective == "ae" else STRENGTHS[1:],
-                seed=seed,
-                hidden=scale.hidden,
-                batch_size=scale.batch_size,
-                epochs=scale.epochs,
-                learning_rate=data.learning_rate
-                if self.learning_rate is None
-                else self.learning_rate,
-                momentum=MOMENTUM,
-            )
-            for seed in range(self.seeds)
-        ]

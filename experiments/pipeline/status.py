@@ -7,10 +7,12 @@ from pathlib import Path
 from aesparse.errors import InputError
 from aesparse.tables import aligned
 from experiments.pipeline.make import read_record
-from experiments.pipeline.protocol import SCALES, Plan
-from experiments.pipeline.registry import figure_names, gathered, get_figure, scales, stored_plan
-from experiments.pipeline.spec import Study
-from experiments.pipeline.store import RunSpec, RunStore, parentage
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import SCALES
+from experiments.pipeline.provenance import parentage
+from experiments.pipeline.registry import figure_names, gathered, get_figure, stored_plan
+from experiments.pipeline.spec import Spec
+from experiments.pipeline.store import RunStore
 
 __all__ = ["lines"]
 
@@ -22,7 +24,7 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
         figure = get_figure(name)
         cells = []
         for scale in SCALES:
-            if scale not in scales(figure):
+            if scale not in figure.scales:
                 cells.append("–")
                 continue
             plan = stored_plan(out, figure, scale, seeds)
@@ -41,7 +43,7 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
     return [aligned(rows), *below, *damaged]
 
 
-def _found(out: Path, scale: str, spec: RunSpec | Study, seen: dict) -> dict | str | None:
+def _found(out: Path, scale: str, spec: Spec, seen: dict) -> dict | str | None:
     """Where a stored run comes from, None if there is none, or what is wrong with it.
 
     `seen` keeps what was found of each, since figures share runs.

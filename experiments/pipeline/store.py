@@ -1,8 +1,9 @@
 """Runs: the unit of work, of storage and of restart.
 
-A run is one objective × data set × activation × constraint × seed over all strengths. It is
-stored as one small file (`experiments.pipeline.stored`) named by its resolved spec, written
-atomically, and used again only if its checksum is right and its spec is the one asked for.
+A run is what one spec decides: by default one objective × data set × activation × constraint ×
+seed over all strengths. It is stored as one small file (`experiments.pipeline.stored`) named by its
+resolved spec, written atomically, and used again only if its checksum is right and its spec is the
+one asked for.
 """
 
 import contextlib
@@ -13,69 +14,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from aesparse.errors import InputError
 from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
+from experiments.pipeline.spec import Spec
 from experiments.pipeline.stored import decode, encode, run_key
 
-__all__ = ["SUFFIX", "RunSpec", "RunStore", "parentage"]
+__all__ = ["SUFFIX", "RunStore"]
 
 SUFFIX = ".nc.gz"  # of a stored run's file
-
-
-class RunSpec(NamedTuple):
-    """What decides a run's numbers beside the code; its hash is part of the file name.
-
-    What an objective's definition fixes (the pole of SAE, its ρ, the width of a kink) belongs to
-    the code, whose revision is kept with the run.
-    """
-
-    dataset: str
-    samples: int
-    epsilon: float
-    objective: str
-    activation: str
-    constraint: str
-    strengths: tuple[float, ...]
-    seed: int
-    hidden: int
-    batch_size: int
-    epochs: int
-    learning_rate: float
-    momentum: float
-    matmul_precision: str = "highest"
-    cells_per_program: int | None = None
-
-    @property
-    def kind(self) -> str:
-        """The kind of run that is stored."""
-        return "grid"
-
-    @property
-    def json(self) -> str:
-        """The spec as canonical JSON, less optional fields at their default.
-
-        A later optional field then leaves the names of stored runs as they are.
-        """
-        defaults = self._field_defaults
-        fields = {k: v for k, v in self._asdict().items() if k not in defaults or v != defaults[k]}
-        return json.dumps(fields, sort_keys=True)
-
-    @property
-    def baseline(self) -> "RunSpec":
-        """The unregularized model of the same seed, the cell at strength 0 of every objective."""
-        return self._replace(objective="ae", strengths=(0.0,))
-
-    @property
-    def key(self) -> str:
-        """The name of the run: readable parts, then a hash of the whole spec."""
-        return run_key(self.kind, self.json)
-
-
-def parentage(run) -> dict:
-    """Where a stored run comes from: code, versions, machine and data."""
-    return json.loads(run.attrs["provenance"])
 
 
 class RunStore:
@@ -84,14 +31,14 @@ class RunStore:
     def __init__(self, root: Path, scale: str) -> None:
         self.folder = root / "runs" / scale
 
-    def path(self, spec: RunSpec) -> Path:
+    def path(self, spec: Spec) -> Path:
         """Where the run of `spec` is or will be."""
         return self._file(spec.key)
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{key}{SUFFIX}"
 
-    def load(self, spec: RunSpec):
+    def load(self, spec: Spec):
         """The stored run as an `xarray.Dataset` of the caller's own, or None if there is none.
 
         `InputError` if it is damaged, of a newer schema, or another run.
@@ -114,7 +61,7 @@ class RunStore:
             )
         return run
 
-    def save(self, spec: RunSpec, run) -> None:
+    def save(self, spec: Spec, run) -> None:
         """Writes a run, all or nothing; its checkpoints have then done their work."""
         data = encode(run, spec.kind)
         with replacing(self.path(spec)) as temporary:
@@ -145,17 +92,17 @@ class RunStore:
             )
         return False
 
-    def discard(self, spec: RunSpec) -> None:
+    def discard(self, spec: Spec) -> None:
         """Deletes a run and its checkpoints."""
         self.path(spec).unlink(missing_ok=True)
         self.forget(spec)
 
-    def forget(self, spec: RunSpec) -> None:
+    def forget(self, spec: Spec) -> None:
         """Deletes the checkpoints of a run."""
         shutil.rmtree(self.checkpoints(spec), ignore_errors=True)
 
     @contextlib.contextmanager
-    def training(self, spec: RunSpec) -> Iterator[None]:
+    def training(self, spec: Spec) -> Iterator[None]:
         """Holds one run, which shards of several commands may share; waits while another does."""
         path = self.folder / f".training-{spec.key}"
         with path.open("ab") as lock:
@@ -178,7 +125,7 @@ class RunStore:
         paths = sorted(self.folder.glob(".training-*"))
         return [p.name.removeprefix(".training-") for p in paths if _holder(p) is not None]
 
-    def checkpoints(self, spec: RunSpec, *others: RunSpec) -> Path:
+    def checkpoints(self, spec: Spec, *others: Spec) -> Path:
         """Where the unfinished training of `spec`, together with `others`, is kept."""
         seeds = "".join(f"+s{other.seed}" for other in others)
         return self.folder / ".checkpoints" / f"{spec.key}{seeds}"

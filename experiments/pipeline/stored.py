@@ -25,7 +25,15 @@ import numpy as np
 
 from aesparse.errors import InputError, first_line
 
-__all__ = ["PROVENANCE", "SCHEMA", "content_checksum", "decode", "encode", "run_key"]
+__all__ = [
+    "PROVENANCE",
+    "SCHEMA",
+    "content_checksum",
+    "decode",
+    "encode",
+    "run_key",
+    "signed_bytes",
+]
 
 SCHEMA = 1
 PROVENANCE = ("data_sha256", "device", "jax", "revision", "wall_seconds")
@@ -191,3 +199,13 @@ def _decompressed(data: bytes) -> bytes:
     if data[len(_HEADER) : begin] != struct.pack("<I", zlib.crc32(data[begin:])):
         raise ValueError("its compressed bytes have another checksum")
     return gzip.decompress(data)
+
+
+def signed_bytes(rows: np.ndarray) -> np.ndarray:
+    """Weights `[..., n]` up to each row's scale, which a picture sets anew: the largest is ±127.
+
+    Rows of zeros stay so; what is not finite becomes 0.
+    """
+    largest = np.abs(rows).max(axis=-1, keepdims=True)
+    scaled = np.divide(127 * rows, largest, out=np.zeros_like(rows), where=largest > 0)
+    return np.nan_to_num(np.rint(scaled)).astype(np.int8)

@@ -1,12 +1,6 @@
 """Training one run: the grid, what is stored of it, and where it comes from."""
 
-import contextlib
-import functools
-import hashlib
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -15,18 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from aesparse.errors import InputError
-from experiments.drawing.filters import signed_bytes
 from experiments.pipeline.deadline import Deadline, TimedCheckpoints
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.provenance import provenance
+from experiments.pipeline.spec import GridSpec
+from experiments.pipeline.stored import signed_bytes
 
-__all__ = ["checksum", "provenance", "train", "train_together"]
+__all__ = ["train", "train_together"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
 _FILTERS = 8  # rows kept of the first, the middle and the last strength of seed 0, for the report
 
 
-def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | None = None):
+def train(spec: GridSpec, dataset, on_epoch, baseline=None, checkpoints: Path | None = None):
     """Trains the run of `spec` on a loaded `aesparse.data.Dataset`; returns an xarray.Dataset.
 
     With the stored `baseline` run, also measures the activation fraction of the trained rows
@@ -37,7 +32,7 @@ def train(spec: RunSpec, dataset, on_epoch, baseline=None, checkpoints: Path | N
 
 
 def train_together(
-    specs: Sequence[RunSpec],
+    specs: Sequence[GridSpec],
     dataset,
     on_epoch,
     baselines: Sequence | None = None,
@@ -148,7 +143,7 @@ def _matched(result, baseline, X, objective, precision: str) -> np.ndarray:
     return np.asarray(matched.activation_fraction)[0]
 
 
-def _warn_of_other_code(spec: RunSpec, interrupted: list[dict], revision: str) -> None:
+def _warn_of_other_code(spec: GridSpec, interrupted: list[dict], revision: str) -> None:
     others = {attempt["revision"] for attempt in interrupted} - {revision}
     if others:
         print(
@@ -158,7 +153,7 @@ def _warn_of_other_code(spec: RunSpec, interrupted: list[dict], revision: str) -
         )
 
 
-def _checkpoints(folder: Path, specs: Sequence[RunSpec], parents: dict, deadline: Deadline):
+def _checkpoints(folder: Path, specs: Sequence[GridSpec], parents: dict, deadline: Deadline):
     """The checkpoints of this training on this data and this machine."""
     spec = specs[0]
     same = ("data_sha256", "device", "devices", "platform", "jax", "jaxlib")
@@ -175,7 +170,7 @@ def _checkpoints(folder: Path, specs: Sequence[RunSpec], parents: dict, deadline
     )
 
 
-def _labelled(spec: RunSpec, result, heldout):
+def _labelled(spec: GridSpec, result, heldout):
     import xarray as xr
 
     def one_seed(leaf) -> np.ndarray:
@@ -233,70 +228,3 @@ def _filters(weight: np.ndarray, active: np.ndarray) -> tuple[list[int], np.ndar
     ranks = np.linspace(0, weight.shape[1] - 1, _FILTERS).astype(int)
     rows = np.stack([weight[c, np.argsort(active[c], kind="stable")[ranks]] for c in cells])
     return cells, signed_bytes(rows)
-
-
-def checksum(train: np.ndarray) -> str:
-    """What tells one set of training rows from another."""
-    return hashlib.sha256(np.ascontiguousarray(train)).hexdigest()
-
-
-def provenance(train: np.ndarray | None) -> dict:
-    """Where numbers come from: the training rows' checksum, machine, versions, code, generator."""
-    import jax
-    import jaxlib
-    import optax
-
-    device = jax.devices()[0]
-    return {
-        "data_sha256": "" if train is None else checksum(train),
-        "device": device.device_kind if device.platform != "cpu" else _processor(),
-        "devices": jax.device_count(),
-        "platform": f"{device.platform} {platform.machine()}",
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "jaxlib": jaxlib.__version__,
-        "numpy": np.__version__,
-        "optax": optax.__version__,
-        "revision": _revision(),
-        "random": {
-            "implementation": str(jax.config.jax_default_prng_impl),
-            "threefry_partitionable": bool(jax.config.jax_threefry_partitionable),
-        },
-    }
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as info:
-        for line in info:
-            if line.startswith("model name"):
-                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-
-
-@functools.cache
-def _revision() -> str:
-    """The commit of the code that runs, and that code's own checksum if it was changed since.
-
-    Without git, as in a copy of the code alone, the checksum tells which commit it can be.
-    """
-    root = Path(__file__).parents[2]
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        return subprocess.run(
-            command, cwd=root, capture_output=True, text=True, timeout=20, check=True
-        ).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "--short=12", "HEAD")
-        if not git("status", "--porcelain", "--", "aesparse", "experiments"):
-            return commit
-        return f"{commit}-changed-{_code(root)}"
-    except (OSError, subprocess.SubprocessError):
-        return f"unknown-{_code(root)}"
-
-
-def _code(root: Path) -> str:
-    """A checksum of all Python files of the two packages."""
-    files = sorted(p for name in ("aesparse", "experiments") for p in (root / name).rglob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]

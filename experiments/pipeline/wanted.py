@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aesparse.errors import InputError
-from experiments.evidence.curves import needed
 from experiments.pipeline.archive import Archive
 from experiments.pipeline.deadline import Deadline
-from experiments.pipeline.missing import load_data, require_data_of, told_left, train_missing
-from experiments.pipeline.protocol import Plan
-from experiments.pipeline.registry import figure_names, get_figure, scales
-from experiments.pipeline.spec import Study
-from experiments.pipeline.store import RunSpec, RunStore
+from experiments.pipeline.missing import describe_left, load_data, require_data_of, train_missing
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.registry import figure_names, get_figure
+from experiments.pipeline.spec import Spec
+from experiments.pipeline.store import RunStore
 
 __all__ = ["WANTED", "Entry", "read", "train_wanted"]
 
@@ -36,7 +35,7 @@ class Entry(NamedTuple):
     datasets: tuple[str, ...] = ()
     learning_rate: float | None = None
 
-    def specs(self) -> list[RunSpec | Study]:
+    def specs(self) -> list[Spec]:
         """The runs of this line in their figure's order, those of AE at strength 0 first."""
         plan = Plan.checked(self.scale, max(self.seeds) + 1, self.learning_rate)
         if self.figure:
@@ -65,7 +64,7 @@ def _entry(path: Path, number: int, line: dict) -> Entry:
         figure = get_figure(entry.figure) if entry.figure else None
         if bool(figure) == bool(entry.objectives) or not entry.specs():
             raise InputError("a line names a figure or objectives, and at least one run")
-        if figure and entry.scale not in scales(figure):
+        if figure and entry.scale not in figure.scales:
             raise InputError(f"{entry.figure} has no scale {entry.scale}")
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}, line {number} of the list, is {line}: {error}") from None
@@ -79,7 +78,7 @@ def train_wanted(
     out: Path,
     archive: Path | None,
     deadline: Deadline,
-) -> list[RunSpec | Study]:
+) -> list[Spec]:
     """Trains what is missing of a list, line by line; returns what is left at the deadline.
 
     Each run is stored under `out`, and appended to the `archive` as soon as it is. Runs that
@@ -114,11 +113,11 @@ def train_wanted(
                 missing, store, data, together=True, deadline=deadline, on_stored=on_stored
             )
     if left:
-        print(told_left(left))
+        print(describe_left(left))
     return left
 
 
-def _others(scale: str, data: dict) -> list[RunSpec | Study]:
+def _others(scale: str, data: dict) -> list[Spec]:
     """All runs of a scale's figures on some data, of which stored ones tell its checksum."""
     if not data:
         return []
@@ -126,7 +125,7 @@ def _others(scale: str, data: dict) -> list[RunSpec | Study]:
     specs = [
         spec
         for figure in figures
-        if scale in scales(figure)
+        if scale in figure.scales
         for spec in figure.runs(Plan.checked(scale, None, None))
         if (spec.dataset, spec.samples) in data
     ]

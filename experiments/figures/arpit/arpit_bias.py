@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from experiments.drawing import style
-from experiments.evidence import claims, criteria
-from experiments.evidence.claims import Verdict
-from experiments.evidence.curves import cells, collect, needed
+from experiments.evidence import claims, criteria, curves
+from experiments.evidence.curves import cells, collect
 from experiments.figures.arpit.common import OBJECTIVES
-from experiments.pipeline.protocol import DATA, Plan
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.protocol import DATA
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {
     "A8": "the mean pre-activation decides a cell's fraction",
@@ -21,12 +22,12 @@ GROUP = ("dataset", "activation")
 _ALSO = ("edae", "dae-antithetic", "dae2", "dae2-kink", "cae-h")
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """The unit-row runs of Figures 1 and 4 and of the softplus figure."""
     return [s for a in ACTIVATIONS for s in needed(plan, OBJECTIVES, a, "unit")]
 
 
-def also(plan: Plan) -> list[RunSpec]:
+def also(plan: Plan) -> list[GridSpec]:
     """The unit-row runs of other figures: A8 is said of all such cells."""
     return [s for a in ACTIVATIONS for s in needed(plan, _ALSO, a, "unit")]
 
@@ -206,14 +207,14 @@ def explain(found, verdict: Verdict) -> list[str]:
         f"Over the cells of one objective alone the rank correlation is {'; '.join(told)}."
     ]
     here = [c for c in collect(found) if (c.dataset, c.activation) == where]
-    flat = {c.objective for c in here if criteria.classify(c) == "flat"}
+    flat = {c.objective for c in here if curves.classify(c) == "flat"}
     moving = [objective for objective in present if objective not in flat]
     if 0 < len(moving) < len(present):
         names = "; ".join(style.label(o) for o in present if o in flat)
         without = _rank(found, *where, moving).measured
         sentences.append(f"Without {names}, whose curves are flat: {without}.")
     by_seed = [
-        f"{criteria.spearman(x, y):.3f}"
+        f"{curves.spearman(x, y):.3f}"
         for x, y in zip(*(np.hstack(list(v.values())) for v in (means, fractions)), strict=True)
     ]
     if len(by_seed) > 1:
@@ -236,3 +237,16 @@ def _condition(found: Mapping, dataset: str, activation: str) -> np.ndarray:
             met = run["history_pressure_share"].values
             by_seed.setdefault(spec.seed, []).append(np.where(lost[:, None], np.nan, met))
     return np.stack([np.concatenate(parts) for _, parts in sorted(by_seed.items())]).astype(float)
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    also=also,
+    group=GROUP,
+)

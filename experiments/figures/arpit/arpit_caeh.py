@@ -6,12 +6,13 @@ import numpy as np
 
 from aesparse.objectives import HESSIAN_RATIO, HESSIAN_SIGMA
 from experiments.drawing import style
+from experiments.drawing.panels import spread
 from experiments.evidence import claims
-from experiments.evidence.claims import Verdict
-from experiments.evidence.criteria import classify
-from experiments.evidence.curves import collect, needed, only, spread
-from experiments.pipeline.protocol import DATA, Plan
-from experiments.pipeline.store import RunSpec
+from experiments.evidence.curves import classify, collect, only
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.protocol import DATA
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {"A13": "CAE+H behaves like CAE"}
 GROUP = ("dataset", "activation")
@@ -20,7 +21,7 @@ ACTIVATIONS = ("relu", "sigmoid")
 _NAMES = {"relu": "ReLU", "sigmoid": "sigmoid"}
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """CAE and CAE+H with ReLU and with sigmoid units under unit rows."""
     return [s for a in ACTIVATIONS for s in needed(plan, OBJECTIVES, a, "unit")]
 
@@ -90,3 +91,14 @@ def _added(found: Mapping, dataset: str, activation: str) -> str:
     ]
     first, last = np.mean([end[[0, -1]] for end in ends], axis=0)
     return f"; the added term at λ = 1 is {first:.2f} of CAE's in epoch 1, {last:.2f} at the end"
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    group=GROUP,
+)

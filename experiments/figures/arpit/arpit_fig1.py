@@ -1,11 +1,13 @@
 """Arpit Figure 1: activation fraction against σ², ReLU, unit rows."""
 
-from experiments.evidence import claims, criteria, curves
-from experiments.evidence.claims import Verdict
-from experiments.evidence.curves import collect, draw_panels, needed, only
+from experiments.drawing import panels
+from experiments.drawing.panels import draw_panels
+from experiments.evidence import claims, criteria
+from experiments.evidence.curves import collect, only
 from experiments.figures.arpit.common import OBJECTIVES, explain_dead_units, statements
-from experiments.pipeline.protocol import Plan
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {
     "A1": "ReLU, unit rows: CAE and mDAE flat and alike, DAE and SAE decreasing, DAE alive",
@@ -13,7 +15,7 @@ CLAIMS = {
 }
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """DAE, CAE, mDAE and SAE with ReLU under unit rows, and the shared strength-0 model."""
     return needed(plan, OBJECTIVES, activation="relu", constraint="unit")
 
@@ -25,7 +27,7 @@ def draw(found, plan: Plan):
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
-    return curves.caption(found, plan)
+    return panels.caption(found, plan)
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
@@ -42,3 +44,14 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 def explain(found, verdict: Verdict) -> list[str]:
     """Where DAE's units die, and how sparse it is before any does."""
     return explain_dead_units(found, verdict)
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+)

@@ -1,15 +1,16 @@
 """Arpit Figure 1, DAE on digit data: the curve over σ² and how it comes about over epochs."""
 
-from experiments.drawing import style
-from experiments.evidence import curves
-from experiments.evidence.curves import collect, needed, over_epochs
-from experiments.pipeline.protocol import DATA, Plan
-from experiments.pipeline.store import RunSpec
+from experiments.drawing import panels, style
+from experiments.evidence.curves import collect, over_epochs
+from experiments.pipeline.figure import Figure
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.protocol import DATA
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {}
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """DAE with ReLU under unit rows, and the shared strength-0 model; runs of Figure 1."""
     digits = plan.scale.datasets[:1]
     return needed(plan, ("dae",), activation="relu", constraint="unit", datasets=digits)
@@ -19,7 +20,7 @@ def draw(found, plan: Plan):
     """Left the final fraction over σ², right the fraction over epochs, seed 0."""
     (curve,) = collect(found)
     figure, (final, along) = style.panels(2, f"DAE, ReLU, unit rows, {DATA[curve.dataset].title}")
-    style.draw_curve(final, curve, curves.named(curve))
+    style.draw_curve(final, curve, panels.named(curve))
     style.strength_axis(final, curve.strengths)
     final.set_title("after training")
     style.draw_epochs(along, curve.strengths, over_epochs(found, "dae", "activation_fraction"))
@@ -31,7 +32,16 @@ def draw(found, plan: Plan):
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
     return (
-        curves.caption(found, plan)
+        panels.caption(found, plan)
         + " Right: the fraction over epochs (σ² at the lines' ends where they have room), seed 0, "
         "on 5,000 samples at most."
     )
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+)

@@ -2,19 +2,21 @@
 
 import numpy as np
 
-from experiments.evidence import claims, criteria, curves
-from experiments.evidence.claims import Verdict
-from experiments.evidence.curves import collect, draw_panels, needed, only
+from experiments.drawing import panels
+from experiments.drawing.panels import draw_panels
+from experiments.evidence import claims, criteria
+from experiments.evidence.curves import collect, only
 from experiments.figures.arpit.common import OBJECTIVES, classes_differ, spans
-from experiments.pipeline.protocol import Plan
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {
     "A2": "ReLU, free rows: CAE and mDAE depend on the data, DAE less sparse than with unit rows"
 }
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """Figure 1's objectives with free rows, and DAE under unit rows beside them."""
     return [
         *needed(plan, OBJECTIVES, activation="relu", constraint="free"),
@@ -23,7 +25,7 @@ def runs(plan: Plan) -> list[RunSpec]:
 
 
 def _name(curve) -> str:
-    return curves.named(curve) + (", unit rows" if curve.constraint == "unit" else "")
+    return panels.named(curve) + (", unit rows" if curve.constraint == "unit" else "")
 
 
 def draw(found, plan: Plan):
@@ -34,7 +36,7 @@ def draw(found, plan: Plan):
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
-    return curves.caption(found, plan, _name)
+    return panels.caption(found, plan, _name)
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
@@ -68,3 +70,15 @@ def explain(found, verdict: Verdict) -> list[str]:
 def joint(found) -> list[Verdict]:
     """A2 across the data sets: CAE and mDAE behave differently on them."""
     return classes_differ("A2", found, constraint="free")
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    joint=joint,
+    explain=explain,
+)

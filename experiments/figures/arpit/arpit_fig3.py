@@ -1,15 +1,17 @@
 """Arpit Figure 3: activation fraction against σ², eDAE, ReLU, unit rows."""
 
-from experiments.evidence import claims, criteria, curves
-from experiments.evidence.claims import Verdict
-from experiments.evidence.curves import collect, draw_panels, needed, only
-from experiments.pipeline.protocol import Plan
-from experiments.pipeline.store import RunSpec
+from experiments.drawing import panels
+from experiments.drawing.panels import draw_panels
+from experiments.evidence import claims, criteria
+from experiments.evidence.curves import collect, only
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {"A3": "eDAE, the first-order term alone, decreasing"}
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """DAE cut after its first-order term, and the shared strength-0 model."""
     return needed(plan, ("edae",), activation="relu", constraint="unit")
 
@@ -21,10 +23,20 @@ def draw(found, plan: Plan):
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
-    return curves.caption(found, plan)
+    return panels.caption(found, plan)
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
     """A3 on one data set; what it depends on is `arpit-rates`' subject."""
     edae = only(collect(found), dataset=dataset)
     return [claims.decide("A3", "eDAE decreasing", criteria.decreasing(edae), [edae])]
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+)

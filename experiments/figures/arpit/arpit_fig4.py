@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from experiments.drawing import style
-from experiments.evidence import curves
-from experiments.evidence.claims import Verdict
-from experiments.evidence.curves import collect, draw_panels, needed
+from experiments.drawing import panels, style
+from experiments.drawing.panels import draw_panels
+from experiments.evidence.curves import collect
 from experiments.figures.arpit.common import OBJECTIVES, all_decreasing
-from experiments.pipeline.protocol import Plan
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {"A4": "sigmoid, unit rows: all four decreasing"}
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """Figure 1's objectives with sigmoid units."""
     return needed(plan, OBJECTIVES, activation="sigmoid", constraint="unit")
 
@@ -25,7 +25,7 @@ def draw(found, plan: Plan):
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
-    return curves.caption(found, plan)
+    return panels.caption(found, plan)
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
@@ -49,3 +49,14 @@ def explain(found, verdict: Verdict) -> list[str]:
         f"The fraction at σ² = 1 lies below that at 0 by {at} epochs (mean over seeds; on at most "
         "5,000 samples)."
     ]
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+)

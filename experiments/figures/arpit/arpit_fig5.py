@@ -1,16 +1,17 @@
 """Arpit Figure 5: activation fraction against σ², sigmoid, free rows."""
 
-from experiments.evidence import curves
-from experiments.evidence.claims import Verdict
-from experiments.evidence.curves import collect, draw_panels, needed
+from experiments.drawing import panels
+from experiments.drawing.panels import draw_panels
+from experiments.evidence.curves import collect
 from experiments.figures.arpit.common import OBJECTIVES, classes_differ, spans
-from experiments.pipeline.protocol import Plan
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {"A5": "sigmoid, free rows: CAE and mDAE depend on the data"}
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """Figure 1's objectives with sigmoid units and free rows."""
     return needed(plan, OBJECTIVES, activation="sigmoid", constraint="free")
 
@@ -22,7 +23,7 @@ def draw(found, plan: Plan):
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
-    return curves.caption(found, plan)
+    return panels.caption(found, plan)
 
 
 def explain(found, verdict: Verdict) -> list[str]:
@@ -33,3 +34,14 @@ def explain(found, verdict: Verdict) -> list[str]:
 def joint(found) -> list[Verdict]:
     """A5: CAE and mDAE behave differently on the two data sets."""
     return classes_differ("A5", found)
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    joint=joint,
+    explain=explain,
+)

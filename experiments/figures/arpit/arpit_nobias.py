@@ -2,27 +2,28 @@
 
 import numpy as np
 
-from experiments.drawing import style
-from experiments.evidence import claims, criteria, curves
-from experiments.evidence.claims import Verdict
-from experiments.evidence.criteria import Curve
-from experiments.evidence.curves import collect, draw_panels, needed, only
-from experiments.pipeline.protocol import DATA, Plan
-from experiments.pipeline.store import RunSpec
+from experiments.drawing import panels, style
+from experiments.drawing.panels import draw_panels
+from experiments.evidence import claims, criteria
+from experiments.evidence.curves import Curve, collect, only
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.protocol import DATA
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {"A7": "without encoding biases DAE and SAE stay less sparse"}
 OBJECTIVES = ("dae", "sae")
 FROZEN = "unit-frozen-bias"
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """Both objectives with and without a trained bias."""
     constraints = (FROZEN, "unit")
     return [s for c in constraints for s in needed(plan, OBJECTIVES, "relu", c)]
 
 
 def _name(curve) -> str:
-    return curves.named(curve) + (", b = 0" if curve.constraint == FROZEN else "")
+    return panels.named(curve) + (", b = 0" if curve.constraint == FROZEN else "")
 
 
 def draw(found, plan: Plan):
@@ -32,7 +33,7 @@ def draw(found, plan: Plan):
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
-    return f"{curves.caption(found, plan, _name)} {_reversed(collect(found))}"
+    return f"{panels.caption(found, plan, _name)} {_reversed(collect(found))}"
 
 
 def _reversed(shown) -> str:
@@ -83,3 +84,13 @@ def _lowest(found, curve: Curve) -> str:
         if shares:
             told += f" ({np.mean(shares):.0%} of units on the tangent there)"
     return told
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+)

@@ -4,12 +4,14 @@ import numpy as np
 
 from aesparse.errors import InputError
 from experiments.drawing import style
+from experiments.drawing.panels import spread
 from experiments.evidence import claims
-from experiments.evidence.claims import Verdict
-from experiments.evidence.criteria import Curve, classify, decreasing
-from experiments.evidence.curves import collect, needed, only, spread
-from experiments.pipeline.protocol import DATA, RATES, STRENGTHS, Plan
-from experiments.pipeline.store import RunSpec
+from experiments.evidence.criteria import decreasing
+from experiments.evidence.curves import Curve, classify, collect, only
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.protocol import DATA, RATES, STRENGTHS
+from experiments.pipeline.spec import GridSpec
 
 _CLAIM = "A3, rates and batches"
 CLAIMS = {_CLAIM: "A3 at three learning rates and three batch sizes"}
@@ -20,7 +22,7 @@ _MOSTLY_DEAD = 0.9
 _BATCH_LINES = ((0, (1, 1)), "-", (0, (5, 2)))
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """Five objectives at every rate, eDAE at every batch size; unit rows."""
     if plan.learning_rate is not None:
         raise InputError(
@@ -133,3 +135,15 @@ def _course(curve: Curve, epochs: int) -> str:
         + (begins if not flagged.all() else "is lost")
         + (f"; flagged with {flagged.sum()} of {len(flagged)} seeds." if flagged.any() else ".")
     )
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    scales=SCALES,
+)

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from experiments.drawing import style
-from experiments.evidence import curves
-from experiments.evidence.claims import Verdict
-from experiments.evidence.curves import collect, draw_panels, needed
+from experiments.drawing import panels, style
+from experiments.drawing.panels import draw_panels
+from experiments.evidence.curves import collect
 from experiments.figures.arpit.common import OBJECTIVES, explain_dead_units, statements
-from experiments.pipeline.protocol import RATES, Plan
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.protocol import RATES
+from experiments.pipeline.spec import GridSpec
 
 _CLAIM = "A1, rescaled"
 CLAIMS = {_CLAIM: "A1 with rows rescaled only"}
@@ -16,12 +17,12 @@ CONSTRAINT = "unit-rescale"
 RADIAL = {"cae": 2, "mdae": 4}  # the gradient of s'²‖W‖² and s'²‖W‖⁴ along a unit row, by s'²
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """Figure 1's objectives under plain rescaling."""
     return needed(plan, OBJECTIVES, activation="relu", constraint=CONSTRAINT)
 
 
-def further(plan: Plan) -> list[RunSpec]:
+def further(plan: Plan) -> list[GridSpec]:
     """AE at every rate, seed 0, which `explain` sees where stored: faster turns as by the rate."""
     return [
         spec
@@ -38,7 +39,7 @@ def draw(found, plan: Plan):
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
-    return curves.caption(found, plan)
+    return panels.caption(found, plan)
 
 
 def explain(found, verdict: Verdict) -> list[str]:
@@ -67,7 +68,7 @@ def explain(found, verdict: Verdict) -> list[str]:
     return sentences
 
 
-def feedback(spec: RunSpec, objective: str, active: float) -> float:
+def feedback(spec: GridSpec, objective: str, active: float) -> float:
     """What the penalty's gradient adds to a row's turn, at σ² = 1 and a share of active units."""
     from aesparse.training import radial_feedback
 
@@ -103,3 +104,15 @@ def _end(found, objective: str) -> str:
 def verdicts(found, dataset: str) -> list[Verdict]:
     """A1 under the other reading of the length constraint."""
     return statements(_CLAIM, dataset, collect(found))
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    further=further,
+)

@@ -1,16 +1,17 @@
 """Arpit footnote 4: activation fraction against σ², softplus, unit rows."""
 
-from experiments.evidence import curves
-from experiments.evidence.claims import Verdict
-from experiments.evidence.curves import collect, draw_panels, needed
+from experiments.drawing import panels
+from experiments.drawing.panels import draw_panels
+from experiments.evidence.curves import collect
 from experiments.figures.arpit.common import OBJECTIVES, all_decreasing
-from experiments.pipeline.protocol import Plan
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {"A6": "softplus, unit rows: as A4"}
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """Figure 1's objectives with softplus units; the paper describes but does not show them."""
     return needed(plan, OBJECTIVES, activation="softplus", constraint="unit")
 
@@ -22,9 +23,19 @@ def draw(found, plan: Plan):
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
-    return curves.caption(found, plan)
+    return panels.caption(found, plan)
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
     """A6 on one data set."""
     return all_decreasing("A6", found, dataset)
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+)

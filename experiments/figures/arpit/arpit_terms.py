@@ -4,17 +4,17 @@ import numpy as np
 
 from experiments.drawing import style
 from experiments.evidence import claims, criteria
-from experiments.evidence.claims import Verdict
-from experiments.evidence.curves import needed
-from experiments.pipeline.protocol import DATA, STRENGTHS, Plan
-from experiments.pipeline.store import RunSpec
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.protocol import DATA, STRENGTHS
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {"A11": "Theorem 3's term with the residual is small after five epochs"}
 ACTIVATIONS = ("sigmoid", "softplus")
 GROUP = ("dataset", "activation")
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """DAE-2 with smooth units under unit rows."""
     return [
         spec
@@ -105,3 +105,15 @@ def explain(found, verdict: Verdict) -> list[str]:
         f"of {len(last)} strengths; the reconstruction error, whose residual the term carries, is "
         f"{error[0]:.2f} and {error[-1]:.2f} there."
     ]
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    group=GROUP,
+)

@@ -2,19 +2,20 @@
 
 import numpy as np
 
-from experiments.drawing import style
-from experiments.evidence import claims, curves
-from experiments.evidence.claims import Verdict
-from experiments.evidence.criteria import DROP, Curve, classify, decreasing
-from experiments.evidence.curves import collect, draw_panels, needed, only
-from experiments.pipeline.protocol import Plan
-from experiments.pipeline.store import RunSpec
+from experiments.drawing import panels, style
+from experiments.drawing.panels import draw_panels
+from experiments.evidence import claims
+from experiments.evidence.criteria import decreasing
+from experiments.evidence.curves import DROP, Curve, classify, collect, only
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {"A9": "the first-order term makes ReLU DAE sparse"}
 OBJECTIVES = ("dae", "dae-antithetic", "edae", "dae2", "dae2-kink")
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """DAE, DAE without its first-order term, that term alone, DAE-2, DAE-2 with the kink."""
     return needed(plan, OBJECTIVES, activation="relu", constraint="unit")
 
@@ -26,7 +27,7 @@ def draw(found, plan: Plan):
 
 def caption(found, plan: Plan) -> str:
     """What the picture shows."""
-    return curves.caption(found, plan)
+    return panels.caption(found, plan)
 
 
 def _curves(found, dataset: str) -> list[Curve]:
@@ -82,3 +83,14 @@ def explain(found, verdict: Verdict) -> list[str]:
         f"has fallen from {dae[0]:.3f} to {dae[i]:.3f}, DAE-2 is at {second[i]:.3f}, with the "
         f"kink's mass at {kink[i]:.3f}."
     ]
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+)

@@ -6,9 +6,8 @@ import numpy as np
 
 from experiments.drawing import style
 from experiments.evidence import claims, criteria
-from experiments.evidence.claims import Verdict
-from experiments.evidence.criteria import Curve
-from experiments.evidence.curves import collect, only
+from experiments.evidence.curves import Curve, collect, only
+from experiments.pipeline.figure import Verdict
 from experiments.pipeline.protocol import DATA
 
 __all__ = [

@@ -6,9 +6,11 @@ import numpy as np
 
 from experiments.drawing import filters
 from experiments.evidence import claims, criteria
-from experiments.evidence.claims import Verdict
-from experiments.pipeline.protocol import DATA, MOMENTUM, Plan, title
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import DATA, MOMENTUM, title
 from experiments.pipeline.spec import Study
+from experiments.pipeline.stored import signed_bytes
 
 CLAIMS = {"codes": "an encoder's codes cost more in eq. 2"}  # no claim of a paper
 SCALES = ("quick", "reduced")
@@ -90,7 +92,7 @@ def _shown(methods: Mapping[str, tuple]) -> dict:
     codes = [c[:_SAMPLES, used[n]] for n, (_, c) in methods.items()]
     largest = [np.sort(np.abs(c), axis=1)[:, ::-1].mean(axis=0) for _, c in methods.values()]
     return {
-        "rows": (("shown", "tile", "input"), filters.signed_bytes(np.array(tiles))),
+        "rows": (("shown", "tile", "input"), signed_bytes(np.array(tiles))),
         "codes": (("shown", "sample", "unit"), np.array(codes, np.float32)),
         "sorted": (("shown", "unit"), np.array(largest, np.float32)),
     }
@@ -262,3 +264,15 @@ def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
         for s, a, b in zip(run["strength"].values, encoder.mean(0), recoded.mean(0), strict=True)
     )
     return [decided._replace(numbers=f"{decided.numbers}; {told}")]
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    scales=SCALES,
+)

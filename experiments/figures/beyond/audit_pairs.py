@@ -8,11 +8,11 @@ from aesparse.penalties import get_penalty
 from aesparse.theory.audit import audit
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES, Audit
 from experiments.drawing import style
-from experiments.evidence.claims import Verdict
-from experiments.evidence.criteria import Curve, classify
-from experiments.evidence.curves import collect, needed
-from experiments.pipeline.protocol import DATA, STRENGTHS, Plan
-from experiments.pipeline.store import RunSpec
+from experiments.evidence.curves import Curve, classify, collect
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.protocol import DATA, STRENGTHS
+from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {"audit": "what the audit predicts of a pair happens"}
 SCALES = ("quick",)
@@ -23,7 +23,7 @@ PENALTIES = ("cae", "sae", "mean-square", "weight-decay")
 EXPECTED = {SPARSIFIES: "decreasing", INDIFFERENT: "flat", NO_EFFECT: "flat"}
 
 
-def runs(plan: Plan) -> list[RunSpec]:
+def runs(plan: Plan) -> list[GridSpec]:
     """Every pair on digits under unit rows, and the shared strength-0 models."""
     return [
         spec
@@ -107,3 +107,14 @@ def draw(found, plan: Plan):
     for row, r in enumerate(PENALTIES):
         axes[row][0].set_ylabel(f"{style.label(r)}\nshare active", fontsize=8)
     return figure
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    scales=SCALES,
+)

@@ -3,9 +3,10 @@
 import numpy as np
 
 from experiments.evidence import claims
-from experiments.evidence.claims import Verdict
 from experiments.evidence.criteria import Criterion, rank_correlation
-from experiments.pipeline.protocol import DATA, Plan, title
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
 
 CLAIMS = {"deep": "the Jacobian's estimate is right, the penalty falls with its strength"}
@@ -203,3 +204,15 @@ def _falls(study: Study, run, dataset: str, name: str) -> Verdict:
     falls = rank_correlation(strengths, -penalty, FALLING, "rank correlation of λ and −E‖∂h/∂x‖²")
     statement = f"a larger λ ends with a smaller Jacobian, {name}"
     return claims.settle("deep", dataset, statement, [falls], len(penalty))
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    scales=SCALES,
+)

@@ -6,10 +6,12 @@ import numpy as np
 
 from experiments.drawing import filters
 from experiments.evidence import claims, criteria
-from experiments.evidence.claims import Verdict
 from experiments.evidence.criteria import Criterion
-from experiments.pipeline.protocol import DATA, Plan, title
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
+from experiments.pipeline.stored import signed_bytes
 
 CLAIMS = {"G1": "GSAE's modified backpropagation is the gradient", "G3": "filters similar to PCA"}
 SCALES = ("quick", "reduced")
@@ -68,7 +70,7 @@ def compute(study: Study, dataset):
         **gradient,
     }
     if study.seed == 0:
-        tiles = np.stack([filters.signed_bytes(rows[name][:_TILES]) for name in PANELS])
+        tiles = np.stack([signed_bytes(rows[name][:_TILES]) for name in PANELS])
         found["filters"] = (("panel", "filter", "input"), tiles)
     return xr.Dataset(found, {"model": list(MODELS), "side": list(SIDES)})
 
@@ -270,3 +272,15 @@ def _similar(runs: list, dataset: str) -> Verdict:
     images = np.mean([float(run["image_angle"]) for run in runs])
     told = f"{'; '.join(beside)}; span of m digits {images:.3f}"
     return found._replace(numbers=f"{found.numbers}; decoder, encoder of {told}")
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    scales=SCALES,
+)

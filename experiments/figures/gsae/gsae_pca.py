@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.evidence import claims, criteria
-from experiments.evidence.claims import Verdict
-from experiments.pipeline.protocol import DATA, Plan, title
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
 
 CLAIMS = {"G2": "a linear auto-encoder finds the PCA subspace"}
@@ -241,3 +242,16 @@ def explain(found: Mapping, verdict: Verdict) -> list[str]:
         f"Untied, the largest angle is {along} iterations (mean over seeds), and the losses end "
         f"{_excess(found):.1e} above the tied model's minimum: the search has not reached it."
     ]
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    scales=SCALES,
+)

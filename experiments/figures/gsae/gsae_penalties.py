@@ -6,13 +6,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.drawing import filters
-from experiments.evidence import claims, criteria
-from experiments.evidence.claims import Verdict
-from experiments.evidence.criteria import MONOTONE
-from experiments.pipeline.protocol import DATA, Plan, title
+from experiments.evidence import claims, criteria, curves
+from experiments.evidence.curves import MONOTONE
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
+from experiments.pipeline.stored import signed_bytes
 
-CLAIMS = {  # its threshold, Spearman <= −0.9, is `criteria.MONOTONE`
+CLAIMS = {  # its threshold, Spearman <= −0.9, is `curves.MONOTONE`
     "G4": "three penalties lower the mean activation of three kinds of units",
 }
 SCALES = ("quick", "reduced")
@@ -94,7 +96,7 @@ def compute(study: Study, dataset):
         rows = np.asarray(result.params.weight).reshape(*shape, -1, X.shape[1])
         found["filters"] = (
             ("penalty", "filter", "input"),
-            filters.signed_bytes(np.nan_to_num(rows[:, -1, :_TILES])),
+            signed_bytes(np.nan_to_num(rows[:, -1, :_TILES])),
         )
     return xr.Dataset(found, {"penalty": list(PENALTIES), "beta": betas})
 
@@ -271,7 +273,7 @@ def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
 
 def _falls(means: np.ndarray, dataset: str, unit: str, name: str) -> Verdict:
     def rank(seeds: np.ndarray) -> float:
-        return criteria.spearman(np.array(BETAS), means[seeds].mean(axis=0))
+        return curves.spearman(np.array(BETAS), means[seeds].mean(axis=0))
 
     need = criteria.over_seeds("Spearman(β, mean activation)", rank, len(means), -MONOTONE, +1)
     statement = f"mean activation falls with β: {_LOOK[name][0]}, {_NAMES[unit]} units"
@@ -281,3 +283,16 @@ def _falls(means: np.ndarray, dataset: str, unit: str, name: str) -> Verdict:
     side = "above" if ends[0] > RHO else "below"
     told = f"from {ends[0]:.3f} at β = 0, {side} ρ = {RHO}, to {ends[1]:.3f}"
     return decided._replace(numbers=f"{decided.numbers}; {told}")
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    scales=SCALES,
+)

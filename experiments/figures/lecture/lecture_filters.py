@@ -3,11 +3,15 @@
 import numpy as np
 
 from experiments.drawing import filters
-from experiments.evidence.bootstrap import Interval, apart, over_seeds_and_units
-from experiments.evidence.claims import Verdict, settle
+from experiments.evidence.bootstrap import Interval, over_seeds_and_units
+from experiments.evidence.claims import settle
+from experiments.evidence.criteria import apart
 from experiments.figures.lecture.common import options, train
-from experiments.pipeline.protocol import DATA, Plan, title
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
+from experiments.pipeline.stored import signed_bytes
 
 CLAIMS = {"L3": "masking widens filters"}
 SCALES = ("quick", "reduced")
@@ -63,7 +67,7 @@ def compute(study: Study, dataset):
             "flagged": (cells, lost.astype(np.int8)),
             "tile": (
                 ("level", "shown", "input"),
-                filters.signed_bytes(weight[0, :, : study.option("tiles")]),
+                signed_bytes(weight[0, :, : study.option("tiles")]),
             ),
         },
         attrs={"shape": dataset.shape},
@@ -176,3 +180,16 @@ def draw(found, plan: Plan):
     below.legend(frameon=False, fontsize=8)
     below.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    scales=SCALES,
+)

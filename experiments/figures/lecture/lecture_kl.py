@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from experiments.evidence.claims import Verdict, settle
+from experiments.evidence.claims import settle
 from experiments.evidence.criteria import Criterion
-from experiments.pipeline.protocol import Plan
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
 CLAIMS = {"L1": "KL is smallest at the target", "L2": "a unit is excited most along its own row"}
@@ -256,3 +257,15 @@ def _draw_kl(axis, run) -> None:
         (DRAWN, 0), (0.12, 1.45), arrowprops={"arrowstyle": "-", "linewidth": 0.7}, fontsize=8,
     )  # fmt: skip
     axis.set(ylim=(0, 2.5), xlim=(0, 1), xlabel="mean activation ρ̂", ylabel="KL(ρ‖ρ̂) (nats)")
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    scales=SCALES,
+)

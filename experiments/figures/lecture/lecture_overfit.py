@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from experiments.evidence.bootstrap import Interval, apart
-from experiments.evidence.claims import Verdict, settle
-from experiments.evidence.criteria import over_seeds
+from experiments.evidence.bootstrap import Interval
+from experiments.evidence.claims import settle
+from experiments.evidence.criteria import apart, over_seeds
 from experiments.figures.lecture.common import options, train
-from experiments.pipeline.protocol import DATA, Plan, title
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
 
 CLAIMS = {"L5": "weight decay, tied weights and CAE reduce over-fitting"}
@@ -231,3 +233,16 @@ def _draw_gaps(axis, gaps: dict) -> None:
     axis.set_yticks(range(len(gaps)), [name.replace(", ", "\n") for name, _ in gaps.values()])
     axis.set_ylim(len(gaps) - 0.5, -0.5)
     axis.set_xlabel("held-out minus training error")
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    scales=SCALES,
+)

@@ -5,10 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from aesparse.errors import InputError
-from experiments.evidence.claims import Verdict, settle
+from experiments.evidence.bootstrap import Interval, resampled_mean
+from experiments.evidence.claims import settle
 from experiments.evidence.criteria import Criterion
 from experiments.figures.lecture.common import options, train
-from experiments.pipeline.protocol import Plan, title
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import title
 from experiments.pipeline.spec import Study
 
 CLAIMS = {"L4": "codes beat raw pixels, the best with less than 3% error"}
@@ -211,14 +214,9 @@ def _error(run) -> tuple[float, float, float]:
     return float(wrong.mean()), float(ends.low), float(ends.high)
 
 
-def _gain(raw, run) -> tuple[float, tuple[float, float]]:
+def _gain(raw, run) -> Interval:
     """Error on pixels minus error on codes, the same samples drawn: a paired bootstrap."""
-    difference = raw["wrong"].values.astype(int) - run["wrong"].values
-    values, counts = np.unique(difference, return_counts=True)
-    n = len(difference)
-    drawn = np.random.default_rng(0).multinomial(n, counts / n, size=2000)
-    low, high = np.percentile(drawn @ values / n, [2.5, 97.5])
-    return float(difference.mean()), (float(low), float(high))
+    return resampled_mean(raw["wrong"].values.astype(int) - run["wrong"].values)
 
 
 def verdicts(found, dataset: str) -> list[Verdict]:
@@ -229,8 +227,10 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     codes, steps = _by_code(found), []
     raw = codes["raw"][1]
     for code in _TRAINED:
-        gain, ends = _gain(raw, codes[code][1])
-        steps.append(Criterion(f"raw minus {_CODES[code][0]}", gain, 0.0, -1, ends, strict=True))
+        gain, *ends = _gain(raw, codes[code][1])
+        steps.append(
+            Criterion(f"raw minus {_CODES[code][0]}", gain, 0.0, -1, tuple(ends), strict=True)
+        )
     best = min(_TRAINED, key=lambda code: float(codes[code][1]["validation"].min()))
     error, *ends = _error(codes[best][1])
     name = f"error of the codes best on validation ({_CODES[best][0]})"
@@ -311,3 +311,15 @@ def _draw_validation(axis, row: int, strengths: tuple[float, ...], run) -> None:
             axis.plot(error, height, marker, color="#000000", markersize=4.5)
         if len(strengths) > 1:
             axis.annotate(f"{strength:g}", (errors.max(), height), (6, -3), **_NOTE, fontsize=7)
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    scales=SCALES,
+)

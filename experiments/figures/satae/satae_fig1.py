@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from experiments.evidence.claims import Verdict, settle
+from experiments.evidence.claims import settle
 from experiments.evidence.criteria import Criterion, over_seeds
-from experiments.pipeline.protocol import Plan
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
 CLAIMS = {
@@ -280,3 +281,15 @@ def verdicts(found, dataset: str) -> list[Verdict]:
         equal._replace(numbers=equal.numbers + effect),
         moved._replace(numbers=moved.numbers + count),
     ]
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    scales=SCALES,
+)

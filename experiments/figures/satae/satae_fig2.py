@@ -1,6 +1,5 @@
 """SATAE Figure 2: energy around a curve in the plane, shrink units with and without saturation."""
 
-from experiments.evidence.claims import Verdict
 from experiments.figures.satae.common.low_energy import decide_s3, explain_s3
 from experiments.figures.satae.common.plane import path, toy
 from experiments.figures.satae.common.surfaces import (
@@ -11,7 +10,8 @@ from experiments.figures.satae.common.surfaces import (
     strength_title,
     told,
 )
-from experiments.pipeline.protocol import Plan
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
 CLAIMS = {"S3": "the penalty halves the area of low energy and keeps the curve's low"}
@@ -66,3 +66,16 @@ def verdicts(found, dataset: str) -> list[Verdict]:
 def explain(found, verdict: Verdict) -> list[str]:
     """S3: how far each of its two ratios goes over the path, and what the other is there."""
     return explain_s3(found, verdict)
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    scales=SCALES,
+)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.evidence.claims import Verdict, settle
+from experiments.evidence.claims import settle
 from experiments.evidence.criteria import mean_at_least, mean_at_most
 from experiments.figures.satae.common.low_energy import decide_s3, explain_s3
 from experiments.figures.satae.common.plane import curve, energy, path, toy
@@ -14,7 +14,8 @@ from experiments.figures.satae.common.surfaces import (
     strength_title,
     told,
 )
-from experiments.pipeline.protocol import Plan
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
 CLAIMS = {
@@ -172,3 +173,16 @@ def explain(found, verdict: Verdict) -> list[str]:
         if (known & chosen).any()
     ]
     return [f"Slope where the linear region is {'; where it is '.join(slopes)}."]
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    scales=SCALES,
+)

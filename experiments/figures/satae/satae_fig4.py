@@ -3,7 +3,7 @@
 import numpy as np
 
 from experiments.drawing import filters
-from experiments.evidence.claims import Verdict, settle
+from experiments.evidence.claims import settle
 from experiments.evidence.criteria import Criterion, largest_at_most, mean_at_least
 from experiments.figures.satae.common.paths import follow, identity_numbers, normalized
 from experiments.figures.satae.common.studies import (
@@ -16,7 +16,9 @@ from experiments.figures.satae.common.studies import (
     span,
     trend,
 )
-from experiments.pipeline.protocol import Plan, title
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import title
 from experiments.pipeline.spec import Study
 
 CLAIMS = {
@@ -235,3 +237,16 @@ def _curves(axis, by_dataset: dict, name: str, variable: str) -> None:
     axis.set_xlabel("α", fontsize=8)
     axis.tick_params(labelsize=7)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    scales=SCALES,
+)

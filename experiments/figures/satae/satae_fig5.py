@@ -3,7 +3,7 @@
 import numpy as np
 
 from experiments.drawing import filters
-from experiments.evidence.claims import Verdict, settle
+from experiments.evidence.claims import settle
 from experiments.figures.satae.common.studies import (
     ALPHAS,
     along,
@@ -12,7 +12,9 @@ from experiments.figures.satae.common.studies import (
     span,
     trend,
 )
-from experiments.pipeline.protocol import Plan, title
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import title
 from experiments.pipeline.spec import Study
 
 CLAIMS = {  # Spearman's correlation of mean locality and α at most −0.9, as S8's in Figure 4
@@ -122,3 +124,15 @@ def _curves(axis, run) -> None:
     axis.set(xlabel="α", ylabel="mean locality\n(1 − participation ratio)", xticks=ALPHAS)
     axis.legend(frameon=False, fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    scales=SCALES,
+)

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from experiments.evidence.claims import Verdict, settle
+from experiments.evidence.claims import settle
 from experiments.evidence.criteria import Criterion
-from experiments.pipeline.protocol import Plan
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
 CLAIMS = {"S6": "f_c of a non-monotone f plateaus at extrema"}
@@ -133,3 +134,15 @@ def verdicts(found, dataset: str) -> list[Verdict]:
         for s, row in zip(run["scale"].values, share, strict=True)
     )
     return [verdict._replace(numbers=f"{verdict.numbers}; {spans}")]
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    scales=SCALES,
+)

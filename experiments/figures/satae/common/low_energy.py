@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.evidence.claims import Verdict, settle
+from experiments.evidence.claims import settle
 from experiments.evidence.criteria import Criterion, over_seeds
 from experiments.figures.satae.common.plane import FINE
+from experiments.pipeline.figure import Verdict
 
 __all__ = ["decide_s3", "drawn_at", "explain_s3", "geometric_mean"]
 

@@ -9,8 +9,8 @@ import functools
 import numpy as np
 
 from aesparse.errors import InputError
-from experiments.drawing.filters import signed_bytes
 from experiments.pipeline.spec import Study
+from experiments.pipeline.stored import signed_bytes
 
 __all__ = [
     "follow",

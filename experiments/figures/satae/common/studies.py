@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from experiments.evidence.criteria import Criterion, over_seeds, spearman
-from experiments.pipeline.protocol import Plan
+from experiments.evidence.criteria import Criterion, over_seeds
+from experiments.evidence.curves import spearman
+from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
 __all__ = [
