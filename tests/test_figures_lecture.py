@@ -19,6 +19,7 @@ from aesparse.penalties import contractive
 from experiments.evidence.bootstrap import Interval, over_seeds_and_units, resampled_mean
 from experiments.evidence.criteria import apart
 from experiments.figures.lecture import lecture_filters, lecture_kl, lecture_overfit, lecture_probe
+from experiments.figures.lecture.common import probe
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
@@ -233,7 +234,7 @@ def test_embedded_digits_are_found_by_their_pixels():
     from sklearn.datasets import load_digits
 
     known, data = load_digits(), ae.data.load("digits")
-    train, heldout = lecture_probe._labels(data)
+    train, heldout = probe.labels(data)
     assert len(train) + len(heldout) == 1797
     for digit in range(10):
         mean = np.concatenate([data.train[train == digit], data.heldout[heldout == digit]]).mean(0)
@@ -262,7 +263,7 @@ def test_the_probe_is_scikit_learns_on_features_scaled_by_hand(digits):
 
     study = probes(costs=(0.3,), max_iter=3000)["raw"]
     run = lecture_probe.compute(study, digits)
-    train, test = lecture_probe._labels(digits)
+    train, test = probe.labels(digits)
     X = digits.train.astype(float)
     mean, spread = X.mean(0), X.std(0) + 0.1 * X.std(0).mean()
     model = LogisticRegression(C=0.3, solver="newton-cg", max_iter=500, tol=1e-8)
@@ -285,7 +286,7 @@ def test_every_code_recognizes_digits_better_than_chance(code, digits):
 
 def test_components_are_those_of_the_singular_value_decomposition(digits):
     study = changed(probes()["pca"], strengths=(8.0,))
-    (code,) = lecture_probe._codes(study, digits.train)
+    (code,) = probe.fit_encoders(study, digits.train)
     X = digits.heldout[:20]
     seen = digits.train[: study.option("few")].astype(float)
     _, _, axes = np.linalg.svd(seen - seen.mean(axis=0), full_matrices=False)

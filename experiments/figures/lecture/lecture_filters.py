@@ -6,7 +6,7 @@ from experiments.drawing import filters
 from experiments.evidence.bootstrap import Interval, over_seeds_and_units
 from experiments.evidence.claims import settle
 from experiments.evidence.criteria import apart
-from experiments.figures.lecture.common import options, train
+from experiments.figures.lecture.common.training import options, train
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title

@@ -5,7 +5,7 @@ import numpy as np
 from experiments.evidence.bootstrap import Interval
 from experiments.evidence.claims import settle
 from experiments.evidence.criteria import apart, over_seeds
-from experiments.figures.lecture.common import options, train
+from experiments.figures.lecture.common.training import options, train
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title

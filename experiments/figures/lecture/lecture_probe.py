@@ -1,14 +1,13 @@
 """Lecture: digits recognized from pixels, principal components and auto-encoders' codes."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from aesparse.errors import InputError
 from experiments.evidence.bootstrap import Interval, resampled_mean
 from experiments.evidence.claims import settle
 from experiments.evidence.criteria import Criterion
-from experiments.figures.lecture.common import options, train
+from experiments.figures.lecture.common.probe import fit_encoders, labels, probe
+from experiments.figures.lecture.common.training import options
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import title
@@ -81,23 +80,23 @@ def compute(study: Study, dataset):
     """
     import xarray as xr
 
-    train_labels, test_labels = _labels(dataset)
+    train_labels, test_labels = labels(dataset)
     few, held = dataset.train[: study.option("few")], dataset.train[-study.option("validation") :]
-    codes, costs = _codes(study, dataset.train), study.option("costs")
-    errors = np.full((len(codes), len(costs)), np.nan)  # of models that were lost
-    for i, code in enumerate(codes):
+    encoders, costs = fit_encoders(study, dataset.train), study.option("costs")
+    errors = np.full((len(encoders), len(costs)), np.nan)  # of models that were lost
+    for i, code in enumerate(encoders):
         if code is None:
             continue
         seen = code(few), train_labels[: len(few)], code(held), train_labels[-len(held) :]
-        errors[i] = [np.mean(_probe(*seen, c, study)[0]) for c in costs]
+        errors[i] = [np.mean(probe(*seen, c, study)[0]) for c in costs]
     if np.isnan(errors).all():
         raise InputError(
             f"Every model of the code '{study.option('code')}' diverged or died at learning rate "
             f"{study.option('learning_rate'):g}; give a smaller --learning-rate."
         )
     best, cheapest = np.unravel_index(np.nanargmin(errors), errors.shape)
-    code, cost = codes[best], costs[cheapest]
-    wrong, steps = _probe(
+    code, cost = encoders[best], costs[cheapest]
+    wrong, steps = probe(
         code(dataset.train), train_labels, code(dataset.heldout), test_labels, cost, study
     )
     return xr.Dataset(
@@ -109,96 +108,6 @@ def compute(study: Study, dataset):
             "chosen_cost": float(cost),
         }
     )
-
-
-def _labels(dataset) -> tuple[np.ndarray, np.ndarray]:
-    """The digits shown; those of the embedded images are found by their pixels."""
-    if dataset.labels is not None:
-        return tuple(np.asarray(part) for part in dataset.labels)
-    from sklearn.datasets import load_digits
-
-    known = load_digits()
-    by_image = {
-        image.tobytes(): label
-        for image, label in zip((known.data / 16).astype(np.float32), known.target, strict=True)
-    }
-    parts = dataset.train, dataset.heldout
-    return tuple(np.array([by_image[row.tobytes()] for row in part]) for part in parts)
-
-
-def _probe(seen, labels, unseen, truth, cost: float, study: Study) -> tuple[np.ndarray, int]:
-    """Which unseen samples multinomial logistic regression gets wrong, and its iterations.
-
-    Every feature is centred and divided by its standard deviation plus a tenth of the mean one:
-    pixels that are almost always black, and units that almost never answer, stay small.
-    """
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    from aesparse.data import standardize
-
-    scale = standardize(seen, study.option("softening") * float(seen.std(axis=0).mean()))
-    model = LogisticRegression(C=cost, solver="lbfgs", max_iter=study.option("max_iter"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the limit is part of the protocol
-        model.fit(scale(seen), labels)
-    return model.predict(scale(unseen)) != truth, int(np.max(model.n_iter_))
-
-
-def _codes(study: Study, train: np.ndarray) -> list[Callable | None]:
-    """Functions from pixels to features, one per strength; None where training failed."""
-    name, strengths = study.option("code"), study.option("strengths")
-    if name == "raw":
-        return [lambda X: X]
-    if name == "pca":
-        from sklearn.decomposition import PCA
-
-        return [
-            PCA(int(k), svd_solver="covariance_eigh").fit(train[: study.option("few")]).transform
-            for k in strengths
-        ]
-    return _trained_codes(study, train[: study.option("unlabelled")])
-
-
-def _trained_codes(study: Study, X: np.ndarray) -> list[Callable | None]:
-    """Encoders of models trained on unlabelled samples, all strengths in one program.
-
-    None for a model that diverged or died.
-    """
-    import jax
-
-    from aesparse.model import encode
-
-    objective = _objective(study.option("code"), study.option("units"))
-    result = train(study, X, objective, study.option("strengths"))
-    encoder = jax.jit(lambda params, x: encode(params, x, objective.activation))
-
-    def code(cell: int) -> Callable:
-        params = jax.tree.map(lambda leaf: leaf[0, cell], result.params)
-        return lambda X: np.concatenate(
-            [encoder(params, X[i : i + 5000]) for i in range(0, len(X), 5000)]
-        )
-
-    lost = result.flagged_epoch[0] >= 0
-    return [None if lost[cell] else code(cell) for cell in range(len(lost))]
-
-
-def _objective(code: str, units: str):
-    """Cross-entropy with masked inputs, or with a penalty."""
-    from aesparse.activations import get_activation
-    from aesparse.corruption import masking
-    from aesparse.objectives import composed
-    from aesparse.penalties import contractive, kl_sparsity
-    from aesparse.reconstruction import cross_entropy
-    from aesparse.saturation import saturation
-
-    activation = get_activation(units)
-    if code in ("ae", "dae"):
-        return composed(activation, error=cross_entropy, corrupt=masking)
-    penalty = {"cae": contractive, "sae": kl_sparsity(0.05), "satae": saturation}[code]
-    return composed(activation, error=cross_entropy, terms=((code, penalty),))
 
 
 def _by_code(found) -> dict[str, tuple[Study, object]]:
