@@ -164,6 +164,17 @@ def _verdicts(
         print(f"Written: {readme}, {report.write(out, found, seeds)}")
 
 
+@app.command("theorems")
+def _theorems(
+    out: OutOption = FIGURES,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Verify T1 to T13 on random problems, attack them, and list the errata (under 3 minutes)."""
+    from experiments.theorems.command import write_theorems
+
+    write_theorems(out, as_json=as_json)
+
+
 @app.command("report")
 def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     """Write one page with all claims and figures, from what is stored."""
