@@ -99,9 +99,9 @@ def _beside_flagged(found: Verdict, curves: Sequence[Curve]) -> Verdict:
     return unless_flagged(found, max(c.flagged_strengths for c in curves))
 
 
-def unless_flagged(found: Verdict, strengths: int) -> Verdict:
+def unless_flagged(verdict: Verdict, strengths: int) -> Verdict:
     """The verdict, or inconclusive if too many strengths of a curve have a flagged cell."""
     if strengths <= MAX_FLAGGED:
-        return found
-    numbers = f"more than {MAX_FLAGGED} flagged strengths; {found.numbers}"
-    return found._replace(verdict="inconclusive", numbers=numbers)
+        return verdict
+    numbers = f"more than {MAX_FLAGGED} flagged strengths; {verdict.numbers}"
+    return verdict._replace(verdict="inconclusive", numbers=numbers)

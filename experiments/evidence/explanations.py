@@ -20,7 +20,7 @@ __all__ = ["reasons"]
 
 
 def reasons(
-    out: Path, figure: Figure, plan: Plan, found: Mapping, verdict: Verdict
+    out: Path, figure: Figure, plan: Plan, runs: Mapping, verdict: Verdict
 ) -> tuple[str, ...]:
     """Sentences for a verdict that fails or is inconclusive; none for the others."""
     if verdict.verdict not in ("fails", "inconclusive"):
@@ -29,8 +29,8 @@ def reasons(
     if figure.explain:
         store = RunStore(out, plan.scale_name)
         of_it = {
-            spec: found[spec] if spec in found else store.load(spec)
-            for spec in (*found, *figure.further(plan))
+            spec: runs[spec] if spec in runs else store.load(spec)
+            for spec in (*runs, *figure.further(plan))
             if verdict.dataset in (spec.dataset, "both")
         }
         own = figure.explain({s: r for s, r in of_it.items() if r is not None}, verdict)

@@ -114,22 +114,22 @@ def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
     )
 
 
-def figure_record(figure: Figure, name: str, plan: Plan, found: Mapping) -> dict:
+def figure_record(figure: Figure, name: str, plan: Plan, runs: Mapping) -> dict:
     """What stands beside a picture: its command, caption and verdicts, and its runs' parentage.
 
     Why a claim does not hold is the record's to tell, which also looks at what else is stored.
     """
-    evidence, verdicts = figure.decides(plan.scale_name), decided(figure, found)
+    evidence, verdicts = figure.decides(plan.scale_name), decided(figure, runs)
     if not evidence:
         verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
     return {
         "figure": name,
         "command": plan.command(name),
         "title": figure.title,
-        "caption": figure.caption(found, plan),
+        "caption": figure.caption(runs, plan),
         "evidence": evidence,
         "verdicts": [{k: v for k, v in one._asdict().items() if k != "why"} for one in verdicts],
-        "runs": {spec.key: parentage(run) for spec, run in found.items()},
+        "runs": {spec.key: parentage(run) for spec, run in runs.items()},
     }
 
 
@@ -149,12 +149,12 @@ def read_record(path: Path) -> dict:
     return record
 
 
-def _publish(figure: Figure, name: str, plan: Plan, found: dict, folder: Path) -> None:
-    record = figure_record(figure, name, plan, found)
+def _publish(figure: Figure, name: str, plan: Plan, runs: dict, folder: Path) -> None:
+    record = figure_record(figure, name, plan, runs)
     paths = [folder / f"{name}{plan.suffix}.{kind}" for kind in ("png", "svg", "json")]
     # Left in reverse: the numbers, which the report looks for, take their place last.
     with replacing(paths[2]) as js, replacing(paths[1]) as svg, replacing(paths[0]) as png:
-        save(figure.draw(found, plan), png, svg)
+        save(figure.draw(runs, plan), png, svg)
         js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     print(f"\n{record['caption']}\n")
     if record["verdicts"] and not record["evidence"]:

@@ -32,14 +32,14 @@ def also(plan: Plan) -> list[GridSpec]:
     return [s for a in ACTIVATIONS for s in needed(plan, _ALSO, a, "unit")]
 
 
-def _present(found: Mapping, dataset: str, activation: str) -> list[str]:
+def _present(runs: Mapping, dataset: str, activation: str) -> list[str]:
     """The objectives whose runs are here."""
-    here = {s.objective for s in found if (s.dataset, s.activation) == (dataset, activation)}
+    here = {s.objective for s in runs if (s.dataset, s.activation) == (dataset, activation)}
     return [name for name in (*OBJECTIVES, *_ALSO) if name in here]
 
 
 def _by_objective(
-    found: Mapping,
+    runs: Mapping,
     dataset: str,
     activation: str,
     name: str,
@@ -47,70 +47,70 @@ def _by_objective(
 ) -> dict:
     """A variable of the unit-row cells of a data set and activation, flagged ones NaN; [S, K]."""
     parts: dict[str, np.ndarray] = {}
-    for objective in objectives or _present(found, dataset, activation):
+    for objective in objectives or _present(runs, dataset, activation):
         where = (dataset, activation, objective)
-        specs = [s for s in found if (s.dataset, s.activation, s.objective) == where]
-        values, lost = (cells(found, specs, n) for n in (name, "flagged_epoch"))
+        specs = [s for s in runs if (s.dataset, s.activation, s.objective) == where]
+        values, lost = (cells(runs, specs, n) for n in (name, "flagged_epoch"))
         kept = np.where(lost >= 0, np.nan, values)
         parts |= {"ae": kept[:, :1], objective: kept[:, 1:]}  # the shared cell once
     return parts
 
 
 def _rank(
-    found: Mapping, dataset: str, activation: str, objectives: Sequence[str] | None = None
+    runs: Mapping, dataset: str, activation: str, objectives: Sequence[str] | None = None
 ) -> criteria.Criterion:
     """A8's criterion over all unit-row cells, or those of some objectives."""
     mean, fraction = (
-        np.hstack(list(_by_objective(found, dataset, activation, name, objectives).values()))
+        np.hstack(list(_by_objective(runs, dataset, activation, name, objectives).values()))
         for name in ("preactivation_mean", "activation_fraction")
     )
     return criteria.rank_correlation(mean, fraction, claims.BIAS_RANK)
 
 
-def _parts(found: Mapping, dataset: str, activation: str) -> str:
+def _parts(runs: Mapping, dataset: str, activation: str) -> str:
     """Whose cells these are, and the number over Figure 1's objectives alone."""
-    present = _present(found, dataset, activation)
+    present = _present(runs, dataset, activation)
     told = f"; cells of {'; '.join(map(style.label, ('ae', *present)))}"
     if len(present) > len(OBJECTIVES):
-        of_figure_1 = _rank(found, dataset, activation, OBJECTIVES).measured
+        of_figure_1 = _rank(runs, dataset, activation, OBJECTIVES).measured
         told += f"; over Figure 1's objectives alone {of_figure_1}"
     return told
 
 
-def _flagged_strengths(found: Mapping, dataset: str, activation: str, objectives) -> int:
+def _flagged_strengths(runs: Mapping, dataset: str, activation: str, objectives) -> int:
     """Of the one of these objectives that loses cells at the most strengths."""
-    here = [c for c in collect(found) if (c.dataset, c.activation) == (dataset, activation)]
+    here = [c for c in collect(runs) if (c.dataset, c.activation) == (dataset, activation)]
     return max(curve.flagged_strengths for curve in here if curve.objective in objectives)
 
 
-def _matched(found: Mapping, dataset: str, activation: str) -> str:
+def _matched(runs: Mapping, dataset: str, activation: str) -> str:
     """How far each fraction comes back to AE's with moved biases, where the runs tell.
 
     Seeds whose model is flagged at σ² = 1, or whose unregularized model is, tell nothing.
     """
     told, own = [], {}
-    for objective in _present(found, dataset, activation):
+    for objective in _present(runs, dataset, activation):
         chosen = [
             s
-            for s, run in found.items()
+            for s, run in runs.items()
             if (s.dataset, s.activation, s.objective) == (dataset, activation, objective)
             and "matched_activation_fraction" in run
-            and max(r["flagged_epoch"].values[-1] for r in (run, found[s.baseline])) < 0
+            and max(r["flagged_epoch"].values[-1] for r in (run, runs[s.baseline])) < 0
         ]
         if chosen:
             before, after = (
-                np.mean([float(found[s][n][-1]) for s in chosen])
+                np.mean([float(runs[s][n][-1]) for s in chosen])
                 for n in ("activation_fraction", "matched_activation_fraction")
             )
             told.append(f"{style.label(objective)} {before:.3f} → {after:.3f}")
-            own |= {s: float(found[s.baseline]["activation_fraction"][0]) for s in chosen}
+            own |= {s: float(runs[s.baseline]["activation_fraction"][0]) for s in chosen}
     if not told:
         return "; with AE's E[a_j] by moved biases: not measured"
     plain = np.mean(list(own.values()))
     return f"; with AE's E[a_j] by moved biases at σ² = 1 (AE {plain:.3f}): {'; '.join(told)}"
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Fraction against the cell's mean E[a_j], a panel per data set and activation."""
     figure, axes = style.table(2, len(ACTIVATIONS), sharex=False)
     figure.set_size_inches(9, 6.2)
@@ -118,10 +118,10 @@ def draw(found, plan: Plan):
         for column, activation in enumerate(ACTIVATIONS):
             axis = axes[row][column]
             x, y = (
-                _by_objective(found, dataset, activation, n)
+                _by_objective(runs, dataset, activation, n)
                 for n in ("preactivation_mean", "activation_fraction")
             )
-            for objective in (*_present(found, dataset, activation), "ae"):  # AE's few on top
+            for objective in (*_present(runs, dataset, activation), "ae"):  # AE's few on top
                 style.draw_cells(axis, objective, x[objective], y[objective])
             axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=9)
             axis.margins(x=0.08)
@@ -138,7 +138,7 @@ def draw(found, plan: Plan):
     return figure
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
     scale = plan.scale
     return (
@@ -149,19 +149,19 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A8 and A10 on one data set, for each activation."""
     decided = []
-    for activation in dict.fromkeys(spec.activation for spec in found):
-        rank, met = _rank(found, dataset, activation), _condition(found, dataset, activation)
+    for activation in dict.fromkeys(spec.activation for spec in runs):
+        rank, met = _rank(runs, dataset, activation), _condition(runs, dataset, activation)
         statement = f"fraction follows E[a_j] over all unit-row cells, {activation}"
         verdict = claims.settle("A8", dataset, statement, [rank], len(met))
         lost, first = (
-            _flagged_strengths(found, dataset, activation, objectives)
-            for objectives in (_present(found, dataset, activation), OBJECTIVES)
+            _flagged_strengths(runs, dataset, activation, objectives)
+            for objectives in (_present(runs, dataset, activation), OBJECTIVES)
         )
         verdict = claims.unless_flagged(verdict, lost)
-        beside = _parts(found, dataset, activation) + _matched(found, dataset, activation)
+        beside = _parts(runs, dataset, activation) + _matched(runs, dataset, activation)
         decided.append(verdict._replace(numbers=verdict.numbers + beside))
         share = criteria.mean_at_least(
             met, claims.CONDITION_MET, "share of (cell, unit, epoch) that meet it"
@@ -225,10 +225,10 @@ def explain(found, verdict: Verdict) -> list[str]:
     return sentences
 
 
-def _condition(found: Mapping, dataset: str, activation: str) -> np.ndarray:
+def _condition(runs: Mapping, dataset: str, activation: str) -> np.ndarray:
     """The share of units that meet Theorem 1's condition; flagged cells NaN; [S, K, E + 1]."""
     by_seed: dict[int, list] = {}
-    for spec, run in found.items():
+    for spec, run in runs.items():
         if (spec.dataset, spec.activation) == (
             dataset,
             activation,

@@ -26,9 +26,9 @@ def runs(plan: Plan) -> list[GridSpec]:
     return [s for a in ACTIVATIONS for s in needed(plan, OBJECTIVES, a, "unit")]
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """A panel per data set and activation: ReLU above, sigmoid below."""
-    curves, datasets = collect(found), plan.scale.datasets
+    curves, datasets = collect(runs), plan.scale.datasets
     figure, axes = style.table(len(ACTIVATIONS), len(datasets))
     figure.set_size_inches(9, 6.6)
     for row, activation in enumerate(ACTIVATIONS):
@@ -46,13 +46,13 @@ def draw(found, plan: Plan):
     return figure
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows, with the class of every curve."""
-    scale, specs = plan.scale, list(found)
+    scale, specs = plan.scale, list(runs)
     rates = {DATA[s.dataset].title: f"{s.learning_rate:g}" for s in specs}
     classes = [
         f"{DATA[c.dataset].title} {_NAMES[c.activation]} {style.label(c.objective)} {classify(c)}"
-        for c in collect(found)
+        for c in collect(runs)
     ]
     return (
         scale.caveat + "Average activation fraction (thick) and dead units (thin) of "
@@ -66,27 +66,27 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A13 on one data set, for each activation."""
     decided = []
-    for activation in dict.fromkeys(spec.activation for spec in found):
+    for activation in dict.fromkeys(spec.activation for spec in runs):
         pair = [
-            only(collect(found), dataset=dataset, activation=activation, objective=o)
+            only(collect(runs), dataset=dataset, activation=activation, objective=o)
             for o in OBJECTIVES
         ]
         statement = f"CAE+H and CAE have the same class of curve, {_NAMES[activation]}"
         verdict = claims.classes_agree("A13", statement, *pair)
         apart = np.abs(pair[0].mean - pair[1].mean)
-        told = f"; apart by at most {np.nanmax(apart):.3f}{_added(found, dataset, activation)}"
+        told = f"; apart by at most {np.nanmax(apart):.3f}{_added(runs, dataset, activation)}"
         decided.append(verdict._replace(numbers=verdict.numbers + told))
     return decided
 
 
-def _added(found: Mapping, dataset: str, activation: str) -> str:
+def _added(runs: Mapping, dataset: str, activation: str) -> str:
     """How large the added term is beside CAE's own at λ = 1 in the first and the last epoch."""
     ends = [
         HESSIAN_RATIO * run["loss_jacobian_change"].values[-1] / run["loss_penalty"].values[-1]
-        for spec, run in found.items()
+        for spec, run in runs.items()
         if (spec.dataset, spec.activation, spec.objective) == (dataset, activation, "cae-h")
     ]
     first, last = np.mean([end[[0, -1]] for end in ends], axis=0)

@@ -20,19 +20,19 @@ def runs(plan: Plan) -> list[GridSpec]:
     return needed(plan, OBJECTIVES, activation="relu", constraint="unit")
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(found), plan, "Activation fraction, ReLU, unit rows")
+    return draw_panels(collect(runs), plan, "Activation fraction, ReLU, unit rows")
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return panels.caption(found, plan)
+    return panels.caption(runs, plan)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A1, and A12: DAE ends sparser than mDAE."""
-    found_curves = collect(found)
+    found_curves = collect(runs)
     dae, mdae = (only(found_curves, dataset=dataset, objective=o) for o in ("dae", "mdae"))
     sparser = criteria.lower(dae, mdae, 0.0, where="at the end")
     return [
@@ -41,9 +41,9 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     ]
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """Where DAE's units die, and how sparse it is before any does."""
-    return explain_dead_units(found, verdict)
+    return explain_dead_units(runs, verdict)
 
 
 FIGURE = Figure(

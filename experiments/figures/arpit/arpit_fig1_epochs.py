@@ -16,23 +16,23 @@ def runs(plan: Plan) -> list[GridSpec]:
     return needed(plan, ("dae",), activation="relu", constraint="unit", datasets=digits)
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Left the final fraction over σ², right the fraction over epochs, seed 0."""
-    (curve,) = collect(found)
+    (curve,) = collect(runs)
     figure, (final, along) = style.panels(2, f"DAE, ReLU, unit rows, {DATA[curve.dataset].title}")
     style.draw_curve(final, curve, panels.named(curve))
     style.strength_axis(final, curve.strengths)
     final.set_title("after training")
-    style.draw_epochs(along, curve.strengths, over_epochs(found, "dae", "activation_fraction"))
+    style.draw_epochs(along, curve.strengths, over_epochs(runs, "dae", "activation_fraction"))
     along.set_title("over epochs, seed 0")
     style.legend(figure, final, curve.flagged.any())
     return figure
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
     return (
-        panels.caption(found, plan)
+        panels.caption(runs, plan)
         + " Right: the fraction over epochs (σ² at the lines' ends where they have room), seed 0, "
         "on 5,000 samples at most."
     )

@@ -28,21 +28,21 @@ def _name(curve) -> str:
     return panels.named(curve) + (", unit rows" if curve.constraint == "unit" else "")
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    shown = collect(found)
+    shown = collect(runs)
     return draw_panels(shown, plan, "Activation fraction, ReLU, free rows", _name)
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return panels.caption(found, plan, _name)
+    return panels.caption(runs, plan, _name)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A2 on one data set: how sparse DAE gets with free rows, and with unit rows."""
     free, unit = (
-        only(collect(found), dataset=dataset, objective="dae", constraint=c)
+        only(collect(runs), dataset=dataset, objective="dae", constraint=c)
         for c in ("free", "unit")
     )
     floor = criteria.stays_above(free, claims.FREE_FLOOR)
@@ -54,11 +54,11 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     ]
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """The curves behind a class, or how low DAE gets."""
     if verdict.dataset == "both":
-        return spans(found, verdict, constraint="free")
-    dae = only(collect(found), dataset=verdict.dataset, objective="dae", constraint="free")
+        return spans(runs, verdict, constraint="free")
+    dae = only(collect(runs), dataset=verdict.dataset, objective="dae", constraint="free")
     fraction, dead = dae.mean, dae.dead.mean(axis=0)
     i = int(np.nanargmin(fraction))
     return [
@@ -67,9 +67,9 @@ def explain(found, verdict: Verdict) -> list[str]:
     ]
 
 
-def joint(found) -> list[Verdict]:
+def joint(runs) -> list[Verdict]:
     """A2 across the data sets: CAE and mDAE behave differently on them."""
-    return classes_differ("A2", found, constraint="free")
+    return classes_differ("A2", runs, constraint="free")
 
 
 FIGURE = Figure(

@@ -16,19 +16,19 @@ def runs(plan: Plan) -> list[GridSpec]:
     return needed(plan, ("edae",), activation="relu", constraint="unit")
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(found), plan, "Activation fraction, eDAE, ReLU, unit rows")
+    return draw_panels(collect(runs), plan, "Activation fraction, eDAE, ReLU, unit rows")
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return panels.caption(found, plan)
+    return panels.caption(runs, plan)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A3 on one data set; what it depends on is `arpit-rates`' subject."""
-    edae = only(collect(found), dataset=dataset)
+    edae = only(collect(runs), dataset=dataset)
     return [claims.decide("A3", "eDAE decreasing", criteria.decreasing(edae), [edae])]
 
 

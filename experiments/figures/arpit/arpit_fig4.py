@@ -18,28 +18,28 @@ def runs(plan: Plan) -> list[GridSpec]:
     return needed(plan, OBJECTIVES, activation="sigmoid", constraint="unit")
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(found), plan, "Activation fraction, sigmoid, unit rows")
+    return draw_panels(collect(runs), plan, "Activation fraction, sigmoid, unit rows")
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return panels.caption(found, plan)
+    return panels.caption(runs, plan)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A4 on one data set."""
-    return all_decreasing("A4", found, dataset)
+    return all_decreasing("A4", runs, dataset)
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """How far the fraction at the largest strength had come below AE's while training went on."""
     falls = []
-    for spec, run in found.items():
+    for spec, run in runs.items():
         if f"{style.label(spec.objective)} decreasing" == verdict.statement:
             plain, largest = (
-                r["history_activation_fraction"].values[-1] for r in (found[spec.baseline], run)
+                r["history_activation_fraction"].values[-1] for r in (runs[spec.baseline], run)
             )
             falls.append(plain - largest)
     fall = np.mean(falls, axis=0)

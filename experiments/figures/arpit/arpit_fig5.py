@@ -16,24 +16,24 @@ def runs(plan: Plan) -> list[GridSpec]:
     return needed(plan, OBJECTIVES, activation="sigmoid", constraint="free")
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(found), plan, "Activation fraction, sigmoid, free rows")
+    return draw_panels(collect(runs), plan, "Activation fraction, sigmoid, free rows")
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return panels.caption(found, plan)
+    return panels.caption(runs, plan)
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """The curves behind the classes."""
-    return spans(found, verdict)
+    return spans(runs, verdict)
 
 
-def joint(found) -> list[Verdict]:
+def joint(runs) -> list[Verdict]:
     """A5: CAE and mDAE behave differently on the two data sets."""
-    return classes_differ("A5", found)
+    return classes_differ("A5", runs)
 
 
 FIGURE = Figure(

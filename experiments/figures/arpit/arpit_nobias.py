@@ -26,14 +26,14 @@ def _name(curve) -> str:
     return panels.named(curve) + (", b = 0" if curve.constraint == FROZEN else "")
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(found), plan, "Without encoding bias: ReLU, unit rows", _name)
+    return draw_panels(collect(runs), plan, "Without encoding bias: ReLU, unit rows", _name)
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return f"{panels.caption(found, plan, _name)} {_reversed(collect(found))}"
+    return f"{panels.caption(runs, plan, _name)} {_reversed(collect(runs))}"
 
 
 def _reversed(shown) -> str:
@@ -50,9 +50,9 @@ def _reversed(shown) -> str:
     return f"Strengths at which the model without bias is the sparser one: {'; '.join(told)}."
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A7 on one data set."""
-    shown, decided = collect(found), []
+    shown, decided = collect(runs), []
     for objective in OBJECTIVES:
         frozen, biased = (
             only(shown, dataset=dataset, objective=objective, constraint=c)
@@ -61,12 +61,12 @@ def verdicts(found, dataset: str) -> list[Verdict]:
         needs = criteria.lower(biased, frozen, claims.FROZEN_BIAS, where="at its lowest")
         statement = f"{style.label(objective)} less sparse without its bias"
         verdict = claims.decide("A7", statement, needs, [frozen, biased])
-        told = "; ".join(_lowest(found, curve) for curve in (frozen, biased))
+        told = "; ".join(_lowest(runs, curve) for curve in (frozen, biased))
         decided.append(verdict._replace(numbers=f"{verdict.numbers}; {told}"))
     return decided
 
 
-def _lowest(found, curve: Curve) -> str:
+def _lowest(runs, curve: Curve) -> str:
     """Where a curve is lowest, and how much of eq. 13 is its tangent there at the end."""
     told = f"{_name(curve)} lowest nowhere"
     if np.isfinite(curve.mean).any():
@@ -74,7 +74,7 @@ def _lowest(found, curve: Curve) -> str:
         told = f"{_name(curve)} lowest, {np.nanmin(curve.mean):.3f}, at σ² = {strength:g}"
         shares = [
             float(run["loss_tangent_share"].sel(strength=strength)[-1])
-            for spec, run in found.items()
+            for spec, run in runs.items()
             if (spec.dataset, spec.objective, spec.constraint)
             == (curve.dataset, curve.objective, curve.constraint)
             and "loss_tangent_share" in run

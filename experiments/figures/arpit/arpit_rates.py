@@ -48,11 +48,11 @@ def _by_batch(shown: list[Curve], plan: Plan, dataset: str) -> list[Curve]:
     ]
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """A column per learning rate, and one with eDAE's batch sizes; a row per data set."""
     figure, axes = style.table(len(plan.scale.datasets), len(RATES) + 1)
     figure.set_size_inches(11, 6)
-    shown = collect(found)
+    shown = collect(runs)
     axes[0][0].set_ylim(-0.03, 1.03)
     for row, dataset in zip(axes, plan.scale.datasets, strict=True):
         for axis, rate in zip(row, RATES, strict=False):
@@ -74,13 +74,13 @@ def draw(found, plan: Plan):
     return figure
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
     scale = plan.scale
     lost = [
         f"{style.label(c.objective)} on {DATA[c.dataset].title} at rate {c.learning_rate:g}, batch "
         f"{c.batch_size} ({c.flagged_strengths} of {len(STRENGTHS)} strengths)"
-        for c in collect(found)
+        for c in collect(runs)
         if c.flagged.any()
     ]
     return (
@@ -91,10 +91,10 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A3 at every rate and batch size: is eDAE decreasing everywhere?"""
     decided = []
-    for curve in collect(found):
+    for curve in collect(runs):
         if curve.objective == "edae":
             statement = f"eDAE decreasing, rate {curve.learning_rate:g}, batch {curve.batch_size}"
             verdict = claims.decide(_CLAIM, statement, decreasing(curve), [curve])
@@ -104,13 +104,13 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     return decided
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """What the curve does instead, and after how many updates."""
     told = []
-    for curve in collect(found):
+    for curve in collect(runs):
         named = f"rate {curve.learning_rate:g}, batch {curve.batch_size}"
         if curve.objective == "edae" and verdict.statement.endswith(f", {named}"):
-            told.append(_course(curve, next(s.epochs for s in found)))
+            told.append(_course(curve, next(s.epochs for s in runs)))
     return told
 
 

@@ -32,21 +32,21 @@ def further(plan: Plan) -> list[GridSpec]:
     ]
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(found), plan, "Activation fraction, ReLU, rows rescaled")
+    return draw_panels(collect(runs), plan, "Activation fraction, ReLU, rows rescaled")
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return panels.caption(found, plan)
+    return panels.caption(runs, plan)
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """As for Figure 1; for CAE and mDAE, what their radial gradients do to a step."""
     if "CAE" not in verdict.statement and "mDAE" not in verdict.statement:
-        return explain_dead_units(found, verdict)
-    of_it = {s: run for s, run in found.items() if s.constraint == CONSTRAINT}
+        return explain_dead_units(runs, verdict)
+    of_it = {s: run for s, run in runs.items() if s.constraint == CONSTRAINT}
     ends = [_end(of_it, objective) for objective in ("ae", "cae", "mdae")]
     fed = {name: _largest_feedback(of_it, name) for name in RADIAL}
     parts = ", ".join(f"{f:.2f} ({style.label(name)})" for name, f in fed.items() if f is not None)
@@ -59,7 +59,7 @@ def explain(found, verdict: Verdict) -> list[str]:
     ]
     by_rate = {
         spec.learning_rate: float(run["activation_fraction"][0])
-        for spec, run in found.items()
+        for spec, run in runs.items()
         if spec not in of_it and run["flagged_epoch"][0] < 0
     }
     if len(by_rate) > 1:
@@ -76,17 +76,17 @@ def feedback(spec: GridSpec, objective: str, active: float) -> float:
     return radial_feedback(pull, learning_rate=spec.learning_rate, momentum=spec.momentum)
 
 
-def _largest_feedback(found, objective: str) -> float | None:
+def _largest_feedback(runs, objective: str) -> float | None:
     """Over the epochs and seeds of the cells at σ² = 1 by their share active; None: all flagged."""
     told = [
         feedback(s, objective, float(run["history_activation_fraction"][-1].max()))
-        for s, run in found.items()
+        for s, run in runs.items()
         if s.objective == objective and run["flagged_epoch"][-1] < 0
     ]
     return max(told, default=None)
 
 
-def _end(found, objective: str) -> str:
+def _end(runs, objective: str) -> str:
     """The last cell's fraction, mean E[a_j] and error, over the seeds where it is not flagged."""
     ends = [
         (
@@ -94,16 +94,16 @@ def _end(found, objective: str) -> str:
             float(run["preactivation_mean"][-1]),
             float(run["history_reconstruction"][-1, -1]),
         )
-        for s, run in found.items()
+        for s, run in runs.items()
         if s.objective == objective and run["flagged_epoch"][-1] < 0
     ]
     told = "{:.2f}, {:.2f} and {:.2f}".format(*np.mean(ends, axis=0)) if ends else "flagged"
     return f"{style.label(objective)} {told}"
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A1 under the other reading of the length constraint."""
-    return statements(_CLAIM, dataset, collect(found))
+    return statements(_CLAIM, dataset, collect(runs))
 
 
 FIGURE = Figure(

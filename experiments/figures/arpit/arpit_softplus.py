@@ -16,19 +16,19 @@ def runs(plan: Plan) -> list[GridSpec]:
     return needed(plan, OBJECTIVES, activation="softplus", constraint="unit")
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(found), plan, "Activation fraction, softplus, unit rows")
+    return draw_panels(collect(runs), plan, "Activation fraction, softplus, unit rows")
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return panels.caption(found, plan)
+    return panels.caption(runs, plan)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A6 on one data set."""
-    return all_decreasing("A6", found, dataset)
+    return all_decreasing("A6", runs, dataset)
 
 
 FIGURE = Figure(

@@ -23,11 +23,11 @@ def runs(plan: Plan) -> list[GridSpec]:
     ]
 
 
-def _shares(found, dataset: str, activation: str) -> np.ndarray:
+def _shares(runs, dataset: str, activation: str) -> np.ndarray:
     """Residual term over the others, mean over each epoch's steps; flagged cells NaN; [S, G, E]."""
     chosen = [
         run
-        for s, run in found.items()
+        for s, run in runs.items()
         if (s.dataset, s.activation, s.objective) == (dataset, activation, "dae2")
     ]
     shares = np.stack([run["loss_residual_share"].values for run in chosen]).astype(float)
@@ -35,14 +35,14 @@ def _shares(found, dataset: str, activation: str) -> np.ndarray:
     return np.where(flagged[..., None], np.nan, np.nan_to_num(shares, nan=np.inf))
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """A panel per data set and activation: the share over epochs for every strength, seed 0."""
     figure, axes = style.table(2, 2)
     figure.set_size_inches(8, 6)
     for column, dataset in enumerate(plan.scale.datasets):
         for row, activation in enumerate(ACTIVATIONS):
             axis = axes[row][column]
-            shares = _shares(found, dataset, activation)[0]
+            shares = _shares(runs, dataset, activation)[0]
             axis.set_yscale("log")
             axis.set_ylim(1e-5, 10)
             style.draw_epochs(axis, np.array(STRENGTHS[1:]), shares, first_epoch=1)
@@ -56,7 +56,7 @@ def draw(found, plan: Plan):
     return figure
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
     scale = plan.scale
     return (
@@ -69,11 +69,11 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A11 on one data set, for each smooth activation."""
     decided = []
-    for activation in dict.fromkeys(spec.activation for spec in found):
-        shares = _shares(found, dataset, activation)
+    for activation in dict.fromkeys(spec.activation for spec in runs):
+        shares = _shares(runs, dataset, activation)
         late = shares[..., claims.RESIDUAL_EPOCH :]
         needs = criteria.largest_at_most(
             late, claims.RESIDUAL_SHARE, f"largest share after {claims.RESIDUAL_EPOCH} epochs"
@@ -85,15 +85,15 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     return decided
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """How the share grows with the strength, beside the reconstruction error."""
     activation = verdict.statement.rsplit(", ", 1)[1]
-    last = np.nanmean(_shares(found, verdict.dataset, activation)[..., -1], axis=0)
+    last = np.nanmean(_shares(runs, verdict.dataset, activation)[..., -1], axis=0)
     where = (verdict.dataset, activation, "dae2")
     error = np.mean(
         [
             run["history_reconstruction"].values[:, -1]
-            for s, run in found.items()
+            for s, run in runs.items()
             if (s.dataset, s.activation, s.objective) == where
         ],
         axis=0,

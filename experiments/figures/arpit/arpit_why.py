@@ -20,23 +20,23 @@ def runs(plan: Plan) -> list[GridSpec]:
     return needed(plan, OBJECTIVES, activation="relu", constraint="unit")
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(found), plan, "Why ReLU DAE is sparse: unit rows")
+    return draw_panels(collect(runs), plan, "Why ReLU DAE is sparse: unit rows")
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return panels.caption(found, plan)
+    return panels.caption(runs, plan)
 
 
-def _curves(found, dataset: str) -> list[Curve]:
-    return [only(collect(found), dataset=dataset, objective=o) for o in OBJECTIVES]
+def _curves(runs, dataset: str) -> list[Curve]:
+    return [only(collect(runs), dataset=dataset, objective=o) for o in OBJECTIVES]
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """A9: without the first-order term, in antithetic pairs, the trend that DAE has is gone."""
-    shown = _curves(found, dataset)
+    shown = _curves(runs, dataset)
     dae, antithetic = shown[:2]
     trend = claims.decide("A9", "", decreasing(antithetic), [antithetic])
     opposite = {"holds": "fails", "fails": "holds"} if classify(dae) == "decreasing" else {}
@@ -66,9 +66,9 @@ def _course(curve: Curve) -> str:
     )
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """How far apart the curves with and without odd terms are, and what is left of even order."""
-    shown = _curves(found, verdict.dataset)
+    shown = _curves(runs, verdict.dataset)
     dae, antithetic, _, second, kink = (c.mean for c in shown)
     apart = np.nanmax(np.abs(dae - antithetic))
     i = int(np.argmax(dae <= dae[0] - DROP))

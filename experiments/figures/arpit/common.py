@@ -22,11 +22,11 @@ __all__ = [
 OBJECTIVES = ("dae", "cae", "mdae", "sae")
 
 
-def explain_dead_units(found, verdict: Verdict) -> list[str]:
+def explain_dead_units(runs, verdict: Verdict) -> list[str]:
     """Where DAE's units die, and how sparse it is before any does."""
     if "before units die" not in verdict.statement:
         return []
-    dae = only(collect(found), dataset=verdict.dataset, objective="dae")
+    dae = only(collect(runs), dataset=verdict.dataset, objective="dae")
     dying = dae.dead > criteria.DEAD
     alive = np.min(dae.kept[~dying & ~dae.flagged], initial=np.inf)
     sparsest = f"the sparsest has a fraction of {alive:.3f}" if alive < np.inf else "there are none"
@@ -43,9 +43,9 @@ def explain_dead_units(found, verdict: Verdict) -> list[str]:
     ]
 
 
-def statements(claim: str, dataset: str, found: Sequence[Curve]) -> list[Verdict]:
+def statements(claim: str, dataset: str, curves: Sequence[Curve]) -> list[Verdict]:
     """A1's six statements on one data set."""
-    dae, cae, mdae, sae = (only(found, dataset=dataset, objective=o) for o in OBJECTIVES)
+    dae, cae, mdae, sae = (only(curves, dataset=dataset, objective=o) for o in OBJECTIVES)
     parts = [
         ("CAE flat", criteria.flat(cae), [cae]),
         ("mDAE flat", criteria.flat(mdae), [mdae]),
@@ -57,11 +57,11 @@ def statements(claim: str, dataset: str, found: Sequence[Curve]) -> list[Verdict
     return [claims.decide(claim, statement, needs, used) for statement, needs, used in parts]
 
 
-def spans(found, verdict: Verdict, **fields) -> list[str]:
+def spans(runs, verdict: Verdict, **fields) -> list[str]:
     """The ends of the two curves whose classes are compared, and how much either moves."""
     objective = "mdae" if verdict.statement.startswith("mDAE") else "cae"
     told = []
-    for curve in collect(found):
+    for curve in collect(runs):
         chosen = all(getattr(curve, k) == v for k, v in fields.items())
         if curve.objective == objective and chosen:
             mean = curve.mean
@@ -72,9 +72,9 @@ def spans(found, verdict: Verdict, **fields) -> list[str]:
     return [f"Fractions at σ² = 0 and 1: {', '.join(told)}."]
 
 
-def classes_differ(claim: str, found, **fields) -> list[Verdict]:
+def classes_differ(claim: str, runs, **fields) -> list[Verdict]:
     """For CAE and for mDAE: the class of the curve differs between the two data sets."""
-    shown = collect(found)
+    shown = collect(runs)
     datasets = [name for name in DATA if any(c.dataset == name for c in shown)]
     return [
         claims.classes_differ(
@@ -86,9 +86,9 @@ def classes_differ(claim: str, found, **fields) -> list[Verdict]:
     ]
 
 
-def all_decreasing(claim: str, found, dataset: str) -> list[Verdict]:
+def all_decreasing(claim: str, runs, dataset: str) -> list[Verdict]:
     """DAE, CAE, mDAE and SAE fall, each a statement of its own."""
-    shown = [only(collect(found), dataset=dataset, objective=o) for o in OBJECTIVES]
+    shown = [only(collect(runs), dataset=dataset, objective=o) for o in OBJECTIVES]
     return [
         claims.decide(claim, f"{style.label(c.objective)} decreasing", criteria.decreasing(c), [c])
         for c in shown

@@ -170,11 +170,11 @@ def _dead(run):
     return run["activity"].sel({"method": "encoder"}, drop=True) == 0
 
 
-def draw(found: Mapping, plan: Plan):
+def draw(runs: Mapping, plan: Plan):
     """Reconstruction against activity and sorted codes; codes and rows of both methods."""
     from matplotlib.figure import Figure
 
-    run = next(iter(found.values()))
+    run = next(iter(runs.values()))
     figure = Figure(figsize=(10, 6.2), layout="constrained")
     axes = figure.subplots(2, 3, width_ratios=(1.15, 1, 0.75))
     _draw_curves(axes[0, 0], run)
@@ -219,9 +219,9 @@ def _draw_curves(axis, run) -> None:
     axis.legend(fontsize=8, frameon=False)
 
 
-def caption(found: Mapping, plan: Plan) -> str:
+def caption(runs: Mapping, plan: Plan) -> str:
     """What the picture shows."""
-    study = next(iter(found))
+    study = next(iter(runs))
     return (
         plan.scale.caveat
         + "Sparse coding (Arpit eq. 2, scikit-learn's MiniBatchDictionaryLearning, codes by "
@@ -232,7 +232,7 @@ def caption(found: Mapping, plan: Plan) -> str:
         f"{title(study.dataset)}, mean-centred, N = {study.samples}, "
         f"{len(study.option('seeds'))} seeds, λ = "
         f"{', '.join(f'{s:g}' for s in study.option('strengths'))} from right to left. Free codes "
-        f"may be negative, a ReLU's not. {_lost(found[study])}Codes of the first samples and the "
+        f"may be negative, a ReLU's not. {_lost(runs[study])}Codes of the first samples and the "
         f"rows used most at λ = {STRENGTHS[_SHOWN]:g}."
     )
 
@@ -244,9 +244,9 @@ def _lost(run) -> str:
     return f"At λ = {', '.join(lost)} every unit of the auto-encoder is dead: crossed, left out. "
 
 
-def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
+def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     """How much larger eq. 2 is with an encoder than with free codes, at each strength."""
-    run = next(iter(found.values()))
+    run = next(iter(runs.values()))
     values = loss(run)
     methods = list(METHODS)
     ratio = values / values[..., :1]

@@ -44,8 +44,8 @@ def audits(samples: int) -> dict[tuple[str, str], Audit]:
     }
 
 
-def _curves(found) -> dict[tuple[str, str], Curve]:
-    return {(c.activation, c.objective): c for c in collect(found)}
+def _curves(runs) -> dict[tuple[str, str], Curve]:
+    return {(c.activation, c.objective): c for c in collect(runs)}
 
 
 def _outcome(conclusion: str, curve: Curve) -> str:
@@ -57,9 +57,9 @@ def _outcome(conclusion: str, curve: Curve) -> str:
     return "right" if found == EXPECTED[conclusion] else "wrong"
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """One line a pair: predicted, trained, and whether they agree."""
-    said = audits(next(iter(found)).samples)
+    said = audits(next(iter(runs)).samples)
     return [
         Verdict(
             "audit",
@@ -68,7 +68,7 @@ def verdicts(found, dataset: str) -> list[Verdict]:
             _outcome(said[s, r].conclusion, curve),
             f"trained {classify(curve)}: fraction {_span(curve)}; {said[s, r].reason}",
         )
-        for (s, r), curve in _curves(found).items()
+        for (s, r), curve in _curves(runs).items()
     ]
 
 
@@ -77,11 +77,11 @@ def _span(curve: Curve) -> str:
     return f"{mean[0]:.3f} → {mean[-1]:.3f}"
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows, with the count of right predictions."""
-    outcomes = [v.verdict for v in verdicts(found, DATASET)]
+    outcomes = [v.verdict for v in verdicts(runs, DATASET)]
     said = outcomes.count("right") + outcomes.count("wrong")
-    first = next(iter(found))
+    first = next(iter(runs))
     return (
         f"Average activation fraction (thick, mean and min–max over {plan.seeds} seeds) and dead "
         f"units (thin) against the strength for 24 pairs on {DATA[DATASET].title}; rows of unit "
@@ -92,10 +92,10 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Activations in columns, penalties in rows; the prediction above, wrong ones framed."""
     figure, axes = style.table(len(PENALTIES), len(ACTIVATIONS))
-    for (s, r), curve in _curves(found).items():
+    for (s, r), curve in _curves(runs).items():
         axis = axes[PENALTIES.index(r)][ACTIVATIONS.index(s)]
         style.draw_curve(axis, curve, style.label(r))
         conclusion = audits(plan.scale.samples)[s, r].conclusion

@@ -112,13 +112,13 @@ def _measured(study: Study, model, layers, act, params, x) -> dict:
     return jax.jit(over)(params, jnp.asarray(x), probes)
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Held-out error, squared Jacobian and activation fractions against the strength."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.9), layout="constrained")
     axes = figure.subplots(1, 3)
-    for study, run in found.items():
+    for study, run in runs.items():
         name, colour, marker, line = ACTIVATIONS[study.option("activation")]
         look = {"color": colour, "marker": marker, "linestyle": line, "markersize": 4.5}
         x = np.array(study.option("strengths"))
@@ -162,9 +162,9 @@ def _label(axes) -> None:
     axes[2].legend(frameon=False, fontsize=8, loc="lower left")
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    study = next(iter(found))
+    study = next(iter(runs))
     sizes = " → ".join(map(str, (DATA[study.dataset].inputs, *study.option("layers"))))
     return (
         f"Auto-encoders with two hidden layers on {title(study.dataset)} (encoder {sizes}, its "
@@ -173,20 +173,20 @@ def caption(found, plan: Plan) -> str:
         f"{study.option('epochs')} epochs, batch {study.option('batch_size')}, learning rate "
         f"{study.option('learning_rate'):g}, one random probe a sample. Left to right, mean and "
         "min–max over seeds on held-out digits: reconstruction error; the exact penalty, with "
-        f"crosses at its estimate (standard error at most {_largest_error(found):.1%} of it); "
+        f"crosses at its estimate (standard error at most {_largest_error(runs):.1%} of it); "
         "the activation fraction of both hidden layers (means alone; h > 0 for ReLU, > 0.1 for "
         "softplus)."
     )
 
 
-def _largest_error(found) -> float:
-    return max(float((run["standard_error"] / run["penalty"]).max()) for run in found.values())
+def _largest_error(runs) -> float:
+    return max(float((run["standard_error"] / run["penalty"]).max()) for run in runs.values())
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """The estimate is right within its own error, and the penalty falls with its strength."""
     decided = []
-    for study, run in found.items():
+    for study, run in runs.items():
         name = ACTIVATIONS[study.option("activation")][0]
         off = np.abs(run["estimate"] - run["penalty"]) / run["standard_error"]
         within = Criterion(

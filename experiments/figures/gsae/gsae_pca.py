@@ -144,26 +144,26 @@ def _largest_angle(columns: np.ndarray, target: np.ndarray) -> float:
     return float(np.max(subspace_angles(columns, target)))
 
 
-def _angles(found: Mapping, model: str) -> np.ndarray:
+def _angles(runs: Mapping, model: str) -> np.ndarray:
     """[seed, case, line, mark] of the tied or the untied model."""
-    return np.array([run["angle"].values for run in _of(found, model)])
+    return np.array([run["angle"].values for run in _of(runs, model)])
 
 
-def _of(found: Mapping, model: str) -> list:
-    return [run for study, run in found.items() if study.option("model") == model]
+def _of(runs: Mapping, model: str) -> list:
+    return [run for study, run in runs.items() if study.option("model") == model]
 
 
-def _excess(found: Mapping) -> float:
+def _excess(runs: Mapping) -> float:
     """The largest loss of the untied models above the smallest of the tied ones; same minimum."""
-    tied, untied = ([float(run["value"][0]) for run in _of(found, m)] for m in LINES_OF)
+    tied, untied = ([float(run["value"][0]) for run in _of(runs, m)] for m in LINES_OF)
     return max(untied) - min(tied)
 
 
-def draw(found: Mapping, plan: Plan):
+def draw(runs: Mapping, plan: Plan):
     """A panel for the data and one for its leading components; thin lines are single seeds."""
     from matplotlib.figure import Figure
 
-    study, run = next(iter(found.items()))
+    study, run = next(iter(runs.items()))
     figure = Figure(figsize=(9, 4.3), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     m, rank = study.option("hidden"), study.option("rank")
@@ -173,7 +173,7 @@ def draw(found: Mapping, plan: Plan):
             for j, look in enumerate(lines.values()):
                 # Low-rank data varies in fewer directions than there are rows: no such line.
                 if case == 0 or look[1] != "D":
-                    _draw_line(axis, study, _angles(found, model)[:, case, j], *look)
+                    _draw_line(axis, study, _angles(runs, model)[:, case, j], *look)
         axis.axhline(ANGLE, color="#777777", linewidth=1, linestyle="-.")
         axis.set_xscale("log")
         axis.set_yscale("log")
@@ -213,9 +213,9 @@ def caption(found: Mapping, plan: Plan) -> str:
     )
 
 
-def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
+def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     """G2 at the last mark, mean over the seeds."""
-    tied, untied = (_angles(found, model)[..., -1] for model in LINES_OF)
+    tied, untied = (_angles(runs, model)[..., -1] for model in LINES_OF)
     needs = [
         criteria.mean_at_most(last[:, 0, 0], ANGLE, f"largest angle, {name}")
         for name, last in (("tied", tied), ("untied", untied))
@@ -227,20 +227,20 @@ def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
     beside = (
         f"encoder rows {rows:.3f}, where the data varies {varying:.3f}; low-rank data "
         f"{low[0]:.1e} tied, {low[1]:.1e} untied; untied loss above the tied one's minimum by "
-        f"{_excess(found):.1e}"
+        f"{_excess(runs):.1e}"
     )
     return [decided._replace(numbers=f"{decided.numbers}; {beside}")]
 
 
-def explain(found: Mapping, verdict: Verdict) -> list[str]:
+def explain(runs: Mapping, verdict: Verdict) -> list[str]:
     """How the untied angle went on, and how far the search was from the minimum."""
-    (study, *_) = found
+    (study, *_) = runs
     marks = [f"{count:g}" for count in study.option("iterations")[-3:]]
-    angles = _angles(found, "untied")[:, 0, 0, -3:].mean(axis=0)
+    angles = _angles(runs, "untied")[:, 0, 0, -3:].mean(axis=0)
     along = ", ".join(f"{a:.4f} after {m}" for a, m in zip(angles, marks, strict=True))
     return [
         f"Untied, the largest angle is {along} iterations (mean over seeds), and the losses end "
-        f"{_excess(found):.1e} above the tied model's minimum: the search has not reached it."
+        f"{_excess(runs):.1e} above the tied model's minimum: the search has not reached it."
     ]
 
 

@@ -158,13 +158,13 @@ def _at(penalty, means):
     return penalty(forward(model, x, get_activation("identity")), None)
 
 
-def _over_seeds(found: Mapping, unit: str, quantity: str) -> np.ndarray:
+def _over_seeds(runs: Mapping, unit: str, quantity: str) -> np.ndarray:
     """A quantity of one kind of unit; [seed, penalty, β]."""
-    chosen = [run for study, run in found.items() if study.option("unit") == unit]
+    chosen = [run for study, run in runs.items() if study.option("unit") == unit]
     return np.array([run[quantity].values for run in chosen], float)
 
 
-def draw(found: Mapping, plan: Plan):
+def draw(runs: Mapping, plan: Plan):
     """Mean activation, reconstruction and filters, a row each; a column per unit."""
     from matplotlib.figure import Figure
 
@@ -172,13 +172,13 @@ def draw(found: Mapping, plan: Plan):
     axes = figure.subplots(3, len(UNITS), height_ratios=(1, 1, 0.62), squeeze=False)
     for column, unit in enumerate(UNITS):
         for row, quantity in enumerate(("mean", "reconstruction")):
-            values = _over_seeds(found, unit, quantity)
+            values = _over_seeds(runs, unit, quantity)
             for i, name in enumerate(PENALTIES):
                 _draw_line(axes[row, column], values[:, i], name)
         axes[0, column].axhline(RHO, color="#777777", linewidth=0.8)
         axes[0, column].set_title(f"{_NAMES[unit]} units", fontsize=10)
         axes[1, column].set_xlabel("β (spaced by its cube root)")
-        (first, *_) = (run for s, run in found.items() if s.option("unit") == unit)
+        (first, *_) = (run for s, run in runs.items() if s.option("unit") == unit)
         tiles = first["filters"].values.reshape(len(PENALTIES) * _TILES, -1).astype(float)
         side = round(tiles.shape[-1] ** 0.5)
         heading = f"encoder rows at β = {BETAS[-1]:g};\nfrom above: KL, ℓ1, ℓ2"
@@ -211,24 +211,24 @@ def _draw_line(axis, values: np.ndarray, name: str) -> None:
     axis.grid(alpha=0.25, linewidth=0.5)
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """On which side of the target the mean begins, and where it goes with β."""
     name, unit = re.search(r"β: (\S+), (.+) units$", verdict.statement).groups()
     unit = next(key for key, told in _NAMES.items() if told == unit)
-    values = _over_seeds(found, unit, "mean")[:, [_LOOK[n][0] for n in PENALTIES].index(name)]
+    values = _over_seeds(runs, unit, "mean")[:, [_LOOK[n][0] for n in PENALTIES].index(name)]
     mean = values.mean(axis=0)
-    rho = next(iter(found)).option("rho")
+    rho = next(iter(runs)).option("rho")
     if not mean[0] < rho:
         return []
     told = f"Without the penalty the mean is {mean[0]:.3f}, below ρ = {rho}, where every φ is "
     told += "smallest; with growing β it is " + ", ".join(f"{value:.3f}" for value in mean[1:])
-    norms = _over_seeds(found, unit, "gradient_norm")
+    norms = _over_seeds(runs, unit, "gradient_norm")
     return [f"{told}. The searches ended at gradients of {np.median(norms):.2g} (median)."]
 
 
-def caption(found: Mapping, plan: Plan) -> str:
+def caption(runs: Mapping, plan: Plan) -> str:
     """What the picture shows, and what minibatch means cost."""
-    study = next(iter(found))
+    study = next(iter(runs))
     return (
         plan.scale.caveat
         + "Mean activation over units and samples, reconstruction error and encoder rows against "
@@ -236,36 +236,36 @@ def caption(found: Mapping, plan: Plan) -> str:
         f"(grey line); {title(study.dataset)}, pixels in [0, 1], N = {study.samples}, m = "
         f"{study.option('hidden')}, untied, the unit's function on the output too, λ = "
         f"{study.option('decay')}; full-batch L-BFGS, at most {study.option('iterations')} "
-        f"iterations, not to convergence (median norm of the gradient {_gradients(found)}), mean "
-        f"and min–max over {len(found) // len(UNITS)} seeds. KL continues by its tangents where "
+        f"iterations, not to convergence (median norm of the gradient {_gradients(runs)}), mean "
+        f"and min–max over {len(runs) // len(UNITS)} seeds. KL continues by its tangents where "
         "means leave (0, 1); the Taylor polynomial has a local minimum of 1/6, above ρ, at a = "
         "−2. ρ̂ is the mean over all samples, as in the document; minibatch training would take it "
         "over a batch, where KL, being convex, is larger (Jensen). "
         f"Σ KL of these models at β = {BETAS[-1]:g}, batches of "
-        f"{study.option('batch_size')} against all samples: {_jensen(found)}."
+        f"{study.option('batch_size')} against all samples: {_jensen(runs)}."
     )
 
 
-def _gradients(found: Mapping) -> str:
-    norms = {unit: np.median(_over_seeds(found, unit, "gradient_norm")) for unit in UNITS}
+def _gradients(runs: Mapping) -> str:
+    norms = {unit: np.median(_over_seeds(runs, unit, "gradient_norm")) for unit in UNITS}
     return ", ".join(f"{_NAMES[unit]} {norm:.2g}" for unit, norm in norms.items())
 
 
-def _jensen(found: Mapping) -> str:
+def _jensen(runs: Mapping) -> str:
     told = []
     for unit in UNITS:
         batch, whole = (
-            _over_seeds(found, unit, name)[:, PENALTIES.index("kl"), -1].mean()
+            _over_seeds(runs, unit, name)[:, PENALTIES.index("kl"), -1].mean()
             for name in ("kl_of_batches", "kl_of_all")
         )
         told.append(f"{_NAMES[unit]} {batch:.3g} against {whole:.3g}")
     return ", ".join(told)
 
 
-def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
+def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     """G4 for each of the nine pairs."""
     return [
-        _falls(_over_seeds(found, unit, "mean")[:, i], dataset, unit, name)
+        _falls(_over_seeds(runs, unit, "mean")[:, i], dataset, unit, name)
         for unit in UNITS
         for i, name in enumerate(PENALTIES)
     ]

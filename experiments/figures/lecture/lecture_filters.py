@@ -81,7 +81,7 @@ def _dark_share(weight: np.ndarray, X: np.ndarray) -> np.ndarray:
     return (squared[..., dark].sum(-1) / squared.sum(-1)).mean(-1)
 
 
-def _cells(found) -> list[tuple[str, str, Interval, object, int]]:
+def _cells(runs) -> list[tuple[str, str, Interval, object, int]]:
     """Name, line style, median width, run and index of its level for every kind of cell."""
     named = {
         ("masking", 0.0): ("plain AE, q = 0", "-"),
@@ -96,27 +96,27 @@ def _cells(found) -> list[tuple[str, str, Interval, object, int]]:
             run,
             i,
         )
-        for study, run in found.items()
+        for study, run in runs.items()
         for i, level in enumerate(study.option("levels"))
     ]
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """L3: medians of the width ordered by q, with disjoint intervals."""
-    cells = _cells(found)
+    cells = _cells(runs)
     steps = [
         apart(f"median width q = {MASKED[i + 1]:g} minus q = {MASKED[i]:g}", *_medians(cells, i))
         for i in (0, 1)
     ]
-    seeds = next(iter(found)).option("seeds")
+    seeds = next(iter(runs)).option("seeds")
     verdict = settle("L3", dataset, "filters widen with the share of masked inputs", steps, seeds)
     told = "; ".join(f"{name} {median}" for name, _, median, _, _ in cells)
     return [verdict._replace(numbers=f"{verdict.numbers}; medians {told}")]
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """What else is known of the filters' shape: neighbours alike, and ink where no ink is."""
-    cells = _cells(found)
+    cells = _cells(runs)
     dark = ", ".join(f"{float(run['dark'][:, i].mean()):.2f}" for *_, run, i in cells)
     smooth = ", ".join(f"{_smoothness(run, i):.2f}" for *_, run, i in cells)
     return [
@@ -139,9 +139,9 @@ def _medians(cells: list, i: int) -> tuple[Interval, Interval]:
     return cells[i][2], cells[i + 1][2]
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """Sizes and noise of the four models."""
-    study, gaussian = found
+    study, gaussian = runs
     seeds = study.option("seeds")
     return (
         plan.scale.caveat
@@ -158,11 +158,11 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Four panels of filters; below, how many units are at most so wide."""
     from matplotlib.figure import Figure
 
-    cells = _cells(found)
+    cells = _cells(runs)
     figure = Figure(figsize=(9, 5.4), layout="constrained")
     grid = figure.add_gridspec(2, len(cells), height_ratios=(1, 0.95))
     below = figure.add_subplot(grid[1, :])

@@ -169,9 +169,9 @@ def _angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(between, float)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """L1 and L2."""
-    (run,) = found.values()
+    (run,) = runs.values()
     rhos, mean = run["rho"].values, run["mean"].values
     off = np.abs(run["minimizer"].values - rhos).max()
     slopes = [_difference(run["slope"].values[i], slide_slope(r, mean)) for i, r in enumerate(rhos)]
@@ -200,9 +200,9 @@ def _listed(rhos: np.ndarray) -> str:
     return ", ".join(f"{rho:g}" for rho in rhos)
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the three panels show."""
-    study = next(iter(found))
+    study = next(iter(runs))
     samples, inputs, units = map(int, study.option("shape"))
     return (
         "Left: KL(ρ‖ρ̂) against the mean activation ρ̂; dots: minimizers found by a search without "
@@ -214,11 +214,11 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """KL over its mean, its slope, and a unit's response over angles."""
     from matplotlib.figure import Figure
 
-    (run,) = found.values()
+    (run,) = runs.values()
     figure = Figure(figsize=(11, 3.5), layout="constrained")
     axes = figure.subplots(1, 3)
     for axis, panel in zip(axes, (_draw_kl, _draw_slope, _draw_excitation), strict=True):

@@ -80,8 +80,8 @@ def compute(study: Study, dataset):
     return xr.Dataset({name: (("seed", "strength"), error) for name, error in kept.items()})
 
 
-def _by_kind(found) -> dict[str, tuple[np.ndarray, object]]:
-    return {s.option("kind"): (np.array(s.option("strengths")), run) for s, run in found.items()}
+def _by_kind(runs) -> dict[str, tuple[np.ndarray, object]]:
+    return {s.option("kind"): (np.array(s.option("strengths")), run) for s, run in runs.items()}
 
 
 def _chosen(strengths: np.ndarray, run) -> int:
@@ -94,10 +94,10 @@ def _chosen(strengths: np.ndarray, run) -> int:
     return int(np.argmin(errors)) if np.isfinite(errors).any() else int(np.argmax(strengths > 0))
 
 
-def _gaps(found) -> dict[str, tuple[str, np.ndarray]]:
+def _gaps(runs) -> dict[str, tuple[str, np.ndarray]]:
     """Held-out minus train error per seed of the four models that are compared; [S]."""
     gaps = {}
-    for kind, (strengths, run) in _by_kind(found).items():
+    for kind, (strengths, run) in _by_kind(runs).items():
         gap = (run["heldout"] - run["train"]).values
         if kind == "decay":
             gaps["plain"] = ("plain", gap[:, 0])
@@ -115,35 +115,35 @@ def _interval(values: np.ndarray) -> Interval:
     return Interval(mean.value, *(mean.interval or (mean.value, mean.value)))
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """L5: each of the three gaps lies below the plain model's, with disjoint intervals."""
-    gaps = {kind: (name, _interval(gap)) for kind, (name, gap) in _gaps(found).items()}
+    gaps = {kind: (name, _interval(gap)) for kind, (name, gap) in _gaps(runs).items()}
     plain = gaps.pop("plain")[1]
     steps = [apart(f"gap of plain minus {name}", gap, plain) for name, gap in gaps.values()]
-    seeds = next(iter(found)).option("seeds")
+    seeds = next(iter(runs)).option("seeds")
     verdict = settle("L5", dataset, "held-out minus train error is smaller with each", steps, seeds)
     told = "; ".join([f"plain {plain}", *(f"{name} {gap}" for name, gap in gaps.values())])
     return [verdict._replace(numbers=f"{verdict.numbers}; gaps: {told}")]
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """The gap and the held-out error at every strength."""
-    epochs = next(iter(found)).option("epochs")
-    gaps = _gaps(found)
+    epochs = next(iter(runs)).option("epochs")
+    gaps = _gaps(runs)
     _, plain = gaps.pop("plain")
     paired = "; ".join(f"{name}: {_interval(plain - gap)}" for name, gap in gaps.values())
     return [
         "The plain model's gap minus each other's, paired by seed (encoder rows start alike): "
         f"{paired}. "
-        f"{_edges(found)}",
-        f"Gap (held-out error) at every λ after {epochs} epochs: {_at_every_strength(found)}. "
+        f"{_edges(runs)}",
+        f"Gap (held-out error) at every λ after {epochs} epochs: {_at_every_strength(runs)}. "
         "Longer training was not looked at.",
     ]
 
 
-def _edges(found) -> str:
+def _edges(runs) -> str:
     """Whether a λ was chosen at the end of its grid, and whether any λ > 0 predicts better."""
-    told, kinds = [], _by_kind(found)
+    told, kinds = [], _by_kind(runs)
     plain = kinds["decay"][1]["chosen_on"].values[:, 0].mean()
     for kind, (strengths, run) in kinds.items():
         if kind != "tied":
@@ -155,9 +155,9 @@ def _edges(found) -> str:
     return f"The error by which λ is chosen is {plain:.3f} at λ = 0, {', '.join(told)}."
 
 
-def _at_every_strength(found) -> str:
+def _at_every_strength(runs) -> str:
     told = []
-    for kind, (strengths, run) in _by_kind(found).items():
+    for kind, (strengths, run) in _by_kind(runs).items():
         gap = (run["heldout"] - run["train"]).values.mean(axis=0)
         errors = run["heldout"].values.mean(axis=0)
         each = (f"{s:g}: {g:.3f} ({e:.2f})" for s, g, e in zip(strengths, gap, errors, strict=True))
@@ -165,9 +165,9 @@ def _at_every_strength(found) -> str:
     return "; ".join(told)
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """Sizes, and the rule that fixes λ."""
-    study = next(iter(found))
+    study = next(iter(runs))
     return (
         plan.scale.caveat
         + "Reconstruction error ‖x − y‖², summed over inputs, on the training samples and on "
@@ -182,11 +182,11 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Errors over λ for weight decay and CAE, then the four gaps."""
     from matplotlib.figure import Figure
 
-    kinds = _by_kind(found)
+    kinds = _by_kind(runs)
     figure = Figure(figsize=(10.5, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.1))
     middle.sharey(left)
@@ -201,7 +201,7 @@ def draw(found, plan: Plan):
     left.set(xlabel="λ of weight decay", ylabel="reconstruction error per sample")
     middle.set_xlabel("λ of CAE")
     left.legend(frameon=False, fontsize=7)
-    _draw_gaps(right, _gaps(found))
+    _draw_gaps(right, _gaps(runs))
     for axis in (left, middle, right):
         axis.spines[["top", "right"]].set_visible(False)
     return figure

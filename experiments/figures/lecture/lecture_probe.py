@@ -110,8 +110,8 @@ def compute(study: Study, dataset):
     )
 
 
-def _by_code(found) -> dict[str, tuple[Study, object]]:
-    return {study.option("code"): (study, run) for study, run in found.items()}
+def _by_code(runs) -> dict[str, tuple[Study, object]]:
+    return {study.option("code"): (study, run) for study, run in runs.items()}
 
 
 def _error(run) -> tuple[float, float, float]:
@@ -128,12 +128,12 @@ def _gain(raw, run) -> Interval:
     return resampled_mean(raw["wrong"].values.astype(int) - run["wrong"].values)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """L4: every kind of code better than pixels, the best one below its limit.
 
     Beside it, whether the error on pixels is what was expected: a check of the set-up.
     """
-    codes, steps = _by_code(found), []
+    codes, steps = _by_code(runs), []
     raw = codes["raw"][1]
     for code in _TRAINED:
         gain, *ends = _gain(raw, codes[code][1])
@@ -151,9 +151,9 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     return [verdict._replace(numbers=numbers)]
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """The probe, the codes and how a strength is chosen."""
-    codes = _by_code(found)
+    codes = _by_code(runs)
     study, run = codes["dae"]
     limit = study.option("max_iter")
     stopped = sum(int(run["steps"]) >= limit for _, run in codes.values())
@@ -183,11 +183,11 @@ def _training(study: Study, sae: Study) -> str:
     )
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Test errors with intervals; validation errors of every strength and C."""
     from matplotlib.figure import Figure
 
-    codes = _by_code(found)
+    codes = _by_code(runs)
     figure = Figure(figsize=(9.5, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for row, (study, run) in enumerate(codes.values()):

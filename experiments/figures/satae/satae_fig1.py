@@ -199,11 +199,11 @@ def _section_5_2() -> dict:
     }
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Nonlinearities above, their complements below."""
     from matplotlib.figure import Figure
 
-    (run,) = found.values()
+    (run,) = runs.values()
     figure = Figure(figsize=(7.6, 4.2), layout="constrained")
     axes = figure.subplots(2, 3, sharex=True, sharey="row")
     for column, name in enumerate(NAMES):
@@ -232,9 +232,9 @@ def draw(found, plan: Plan):
     return figure
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows, and how section 3.2 was tried."""
-    ((spec, run),) = found.items()
+    ((spec, run),) = runs.items()
     updates = spec.option("epochs") * spec.option("samples") / spec.option("batch")
     return (
         "Three nonlinearities f (above) and their complements f_c (below): the distance of z to "
@@ -252,9 +252,9 @@ def _seeds_largest(run, name: str, told: str, threshold: float) -> Criterion:
     return over_seeds(told, lambda seeds: float(values[seeds].max()), len(values), threshold, +1)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """S1, S2 and S7, all in float64."""
-    (run,) = found.values()
+    (run,) = runs.values()
     s1 = [
         Criterion(f"largest deviation, {_TITLES[n]}", float(d), CLOSED_FORM, +1, None)
         for n, d in zip(NAMES, run["deviation"].values, strict=True)

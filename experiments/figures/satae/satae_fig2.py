@@ -31,11 +31,11 @@ def compute(study: Study, dataset):
     return found
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """The surfaces of one initialization, and area and energy along the path."""
     from matplotlib.figure import Figure
 
-    ((spec, run),) = found.items()
+    ((spec, run),) = runs.items()
     figure = Figure(figsize=(9.2, 3.4), layout="constrained")
     axes = figure.subplots(1, 4)
     for penalty, axis in enumerate(axes[:2]):
@@ -46,9 +46,9 @@ def draw(found, plan: Plan):
     return figure
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows and how it was trained."""
-    ((spec, run),) = found.items()
+    ((spec, run),) = runs.items()
     return (
         f"Energy of auto-encoders with {spec.option('hidden'):g} shrink units, λ = "
         f"{spec.option('width'):g}, decoder columns of unit length, on [−1, 1]² (black: at most "
@@ -57,15 +57,15 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """S3 for shrink units."""
-    (run,) = found.values()
+    (run,) = runs.values()
     return [decide_s3(run, dataset, "shrink, 10 basis vectors")]
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """S3: how far each of its two ratios goes over the path, and what the other is there."""
-    return explain_s3(found, verdict)
+    return explain_s3(runs, verdict)
 
 
 FIGURE = Figure(

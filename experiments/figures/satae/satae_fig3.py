@@ -92,11 +92,11 @@ def edges(weight: np.ndarray, bias: np.ndarray, start: np.ndarray, rays: np.ndar
         return ((np.sign(speed) - a) / speed).min(axis=1)
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Three initializations, without the penalty above and with it below; the path at the right."""
     from matplotlib.figure import Figure
 
-    ((spec, run),) = found.items()
+    ((spec, run),) = runs.items()
     figure = Figure(figsize=(9.4, 5.3), layout="constrained")
     axes = figure.subplots(2, 4)
     for penalty in (0, 1):
@@ -129,9 +129,9 @@ def _draw_bases(axis, vectors: np.ndarray, colour: str) -> None:
         )
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows and how it was trained."""
-    ((spec, run),) = found.items()
+    ((spec, run),) = runs.items()
     lengths = np.linalg.norm(run["encoding"].values, axis=-1).mean(axis=(0, 2))
     return (
         f"Energy of auto-encoders with {spec.option('hidden'):g} saturated-linear units on "
@@ -143,9 +143,9 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """S3 for two saturated-linear units; S8's growth outside the linear region."""
-    (run,) = found.values()
+    (run,) = runs.values()
     growth = run["growth"].values
     name = "log–log slope"
     criteria = [
@@ -159,11 +159,11 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     ]
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """S8: where the region itself is reconstructed, and where not; S3 as for Figure 2."""
     if verdict.claim != "S8":
-        return explain_s3(found, verdict)
-    (run,) = found.values()
+        return explain_s3(runs, verdict)
+    (run,) = runs.values()
     growth, edge = (run[name].values for name in ("growth", "edge_energy"))
     known, well = np.isfinite(growth), edge <= _WELL
     slopes = [

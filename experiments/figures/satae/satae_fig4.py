@@ -63,10 +63,10 @@ def compute(study: Study, dataset):
     return follow(study, X).assign_attrs(shape=dataset.shape)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """S4 for saturated-linear units, S8 for both nonlinearities, on one data set."""
     decided = []
-    for study, run in found.items():
+    for study, run in runs.items():
         if study.option("part") == "identity":
             decided.append(_identity(run, dataset))
         elif study.option("nonlinearity") == "shrink":
@@ -113,13 +113,13 @@ def _locality(study: Study, run, dataset: str) -> Verdict:
     return found._replace(numbers=f"{found.numbers}; {told}")
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """SL: how saturated the units are before any penalty, and how many units there are."""
     if "SL" not in verdict.statement:
         return []
     return [
         sentence
-        for study, run in found.items()
+        for study, run in runs.items()
         if study.dataset == verdict.dataset
         and study.option("part") != "identity"
         and study.option("nonlinearity") != "shrink"
@@ -143,9 +143,9 @@ def _saturation(run, dataset: str) -> Verdict:
     return found._replace(numbers=f"{found.numbers}; {told}")
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """Sizes, rates and what is drawn."""
-    first, seeds = next(iter(found)), next(iter(found)).option("seeds")
+    first, seeds = next(iter(runs)), next(iter(runs)).option("seeds")
     return (
         plan.scale.caveat
         + "Decoder columns of the first units (seed 0; each scaled by its largest entry, grey is "
@@ -158,13 +158,13 @@ def caption(found, plan: Plan) -> str:
         "Data less its mean, over its standard deviation, one number each; "
         f"m = {first.option('hidden')} (the paper: 100, in b, g and h 300), α from 0 to 1 in steps "
         f"of 0.1 with warm starts, {first.option('epochs')} epochs each, batch "
-        f"{first.option('batch_size')}, no momentum. {_rates(found)}"
+        f"{first.option('batch_size')}, no momentum. {_rates(runs)}"
     )
 
 
-def _rates(found) -> str:
+def _rates(runs) -> str:
     """The learning rate and the samples of each path."""
-    paths = [(study, run) for study, run in found.items() if study.option("part") == "path"]
+    paths = [(study, run) for study, run in runs.items() if study.option("part") == "path"]
     tried = {title(study.dataset): study.option("rates") for study, _ in paths}
     common = min(tried.values(), key=len)
     smaller = {where: rates[len(common) :] for where, rates in tried.items() if rates != common}
@@ -184,13 +184,13 @@ def _listed(rates) -> str:
     return ", ".join(f"{rate:g}" for rate in rates)
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Eight panels of filters as in the paper; below, activity, saturation and locality."""
     from matplotlib.figure import Figure
 
     paths = {
         (study.dataset, study.option("nonlinearity")): (study, run)
-        for study, run in found.items()
+        for study, run in runs.items()
         if study.option("part") == "path"
     }
     datasets = list(dict.fromkeys(dataset for dataset, _ in paths))

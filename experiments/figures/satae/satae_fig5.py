@@ -38,10 +38,10 @@ def locality(run, arm: int = 0) -> np.ndarray:
     return 1 - along(run, "participation", arm)
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """S5: mean locality falls with α; beside it, that of models trained without penalty."""
     decided = []
-    for run in found.values():
+    for run in runs.values():
         local, control = locality(run), locality(run, 1)
         falls = trend("mean locality, 1 − participation ratio", local, +1)
         verdict = settle("S5", dataset, "SL filters become less local with α", [falls], len(local))
@@ -56,14 +56,14 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     return decided
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """As for Figure 4."""
-    return [s for study, run in found.items() for s in saturated_before(study, run)]
+    return [s for study, run in runs.items() for s in saturated_before(study, run)]
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """Sizes, and how the two units are chosen."""
-    ((study, run),) = found.items()
+    ((study, run),) = runs.items()
     seeds = study.option("seeds")
     return (
         plan.scale.caveat
@@ -78,11 +78,11 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """Two rows of tiles along α, and mean locality with and without penalty."""
     from matplotlib.figure import Figure
 
-    ((_, run),) = found.items()
+    ((_, run),) = runs.items()
     figure = Figure(figsize=(9, 5), layout="constrained")
     grid = figure.add_gridspec(3, 1, height_ratios=(1, 1, 2.2))
     for row, (name, shown) in enumerate(_ROWS):

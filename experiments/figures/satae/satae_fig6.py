@@ -72,11 +72,11 @@ def _slopes(f, z: np.ndarray, step: float = 0.02) -> np.ndarray:
     return np.abs(np.asarray(f(jnp.asarray(z + step)) - f(jnp.asarray(z - step)))) / (2 * step)
 
 
-def draw(found, plan: Plan):
+def draw(runs, plan: Plan):
     """f, |f'| and f_c one above the other, the extrema of f marked."""
     from matplotlib.figure import Figure
 
-    (run,) = found.values()
+    (run,) = runs.values()
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
     axes = figure.subplots(3, 1, sharex=True)
     axes[0].plot(run["z"], run["value"], color="#000000")
@@ -96,9 +96,9 @@ def draw(found, plan: Plan):
     return figure
 
 
-def caption(found, plan: Plan) -> str:
+def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    (run,) = found.values()
+    (run,) = runs.values()
     scales = ", ".join(f"{s:g}" for s in run["scale"].values)
     return (
         "f(z) = sin(2z)·exp(−z²/8), |f'| and the complement f_c = min(M⁺f, M⁻f) of eq. 3 with "
@@ -108,9 +108,9 @@ def caption(found, plan: Plan) -> str:
     )
 
 
-def verdicts(found, dataset: str) -> list[Verdict]:
+def verdicts(runs, dataset: str) -> list[Verdict]:
     """S6 over all extrema, for every scale of w."""
-    (run,) = found.values()
+    (run,) = runs.values()
     share = run["slope_at_turns"].values / run["steepest"].values[:, None]
     height = run["at_turns"].values / run["complement"].values.max(axis=1, keepdims=True)
     criteria = [

@@ -49,9 +49,9 @@ def decide_s3(run: Mapping, dataset: str, units: str) -> Verdict:
     return verdict._replace(numbers=f"{verdict.numbers}; {_beside(run, i)}")
 
 
-def explain_s3(found, verdict: Verdict) -> list[str]:
+def explain_s3(runs, verdict: Verdict) -> list[str]:
     """S3: how far each of its two ratios goes over the path, and what the other is there."""
-    (run,) = found.values()
+    (run,) = runs.values()
     ratios = {}
     for name, low in _SMALLEST.items():
         values = np.maximum(run[name].values, low)[1:]
