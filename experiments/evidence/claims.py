@@ -29,8 +29,8 @@ def decide(
 ) -> Verdict:
     """All criteria hold → holds; one fails beyond its interval → fails; else inconclusive."""
     first = curves[0]
-    found = settle(claim, first.dataset, statement, criteria, len(first.fraction))
-    return _beside_flagged(found, curves)
+    verdict = settle(claim, first.dataset, statement, criteria, len(first.fraction))
+    return _naming_flagged(verdict, curves)
 
 
 def settle(
@@ -59,7 +59,7 @@ def classes_differ(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
     numbers = f"{names[0]}, {names[1]}; differ in {1 - alike:.0%} of resamples; {_count(seeds)}"
     if seeds < SEEDS_FOR_INTERVAL:
         numbers = f"{names[0]}, {names[1]}; {_count(seeds)}"
-    return _beside_flagged(Verdict(claim, "both", statement, verdict, numbers), (a, b))
+    return _naming_flagged(Verdict(claim, "both", statement, verdict, numbers), (a, b))
 
 
 def classes_agree(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
@@ -74,7 +74,7 @@ def classes_agree(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
     told = [f"{classify(a)} and {classify(b)}", _count(seeds)]
     if seeds >= SEEDS_FOR_INTERVAL:
         told.insert(1, f"alike in {share:.0%} of resamples")
-    return _beside_flagged(Verdict(claim, a.dataset, statement, verdict, "; ".join(told)), (a, b))
+    return _naming_flagged(Verdict(claim, a.dataset, statement, verdict, "; ".join(told)), (a, b))
 
 
 def _class_shares(curve: Curve) -> dict[str, float]:
@@ -90,13 +90,15 @@ def _count(seeds: int) -> str:
     return f"{seeds} seeds" if seeds > 1 else "one seed"
 
 
-def _beside_flagged(found: Verdict, curves: Sequence[Curve]) -> Verdict:
+def _naming_flagged(verdict: Verdict, curves: Sequence[Curve]) -> Verdict:
     """The verdict with the strengths whose flagged cells the curves leave out, if not too many."""
     lost = np.any([curve.flagged.any(axis=0) for curve in curves], axis=0)
     if lost.any():
         where = ", ".join(f"{strength:g}" for strength in curves[0].strengths[lost])
-        found = found._replace(numbers=f"{found.numbers}; flagged cells left out at σ² = {where}")
-    return unless_flagged(found, max(c.flagged_strengths for c in curves))
+        verdict = verdict._replace(
+            numbers=f"{verdict.numbers}; flagged cells left out at σ² = {where}"
+        )
+    return unless_flagged(verdict, max(c.flagged_strengths for c in curves))
 
 
 def unless_flagged(verdict: Verdict, strengths: int) -> Verdict:

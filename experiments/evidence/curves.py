@@ -101,10 +101,10 @@ def cells(runs: Mapping[GridSpec, object], specs: Iterable[GridSpec], name: str)
 
 def only(curves: Iterable[Curve], **fields) -> Curve:
     """The one curve with these fields; `InputError` if there is none or more than one."""
-    found = [c for c in curves if all(getattr(c, k) == v for k, v in fields.items())]
-    if len(found) != 1:
-        raise InputError(f"{len(found)} curves have {fields}; expected one.")
-    return found[0]
+    matching = [c for c in curves if all(getattr(c, k) == v for k, v in fields.items())]
+    if len(matching) != 1:
+        raise InputError(f"{len(matching)} curves have {fields}; expected one.")
+    return matching[0]
 
 
 def over_epochs(runs: Mapping[GridSpec, object], objective: str, name: str) -> np.ndarray:

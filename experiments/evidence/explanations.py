@@ -1,6 +1,6 @@
 """Where a claim fails or stays open: what was looked at, each with its own number.
 
-A figure may look into its own runs (`explain(found, verdict) -> list of sentences`), and into
+A figure may look into its own runs (`explain(runs, verdict) -> list of sentences`), and into
 those of `further(plan)` that are stored. Beside that the same statement is decided from what else
 is stored: another scale (a longer training of a larger model), another learning rate.
 """
@@ -65,8 +65,8 @@ def _elsewhere(out: Path, figure: Figure, plan: Plan, verdict: Verdict) -> Verdi
         figure.runs(plan)
     except InputError:  # a figure that goes through the rates itself
         return None
-    found = gathered(figure, plan, RunStore(out, plan.scale_name))
-    asked = {s: r if verdict.dataset in (s.dataset, "both") else None for s, r in found.items()}
+    runs = gathered(figure, plan, RunStore(out, plan.scale_name))
+    asked = {s: r if verdict.dataset in (s.dataset, "both") else None for s, r in runs.items()}
     same = [
         v
         for v in decided(figure, asked)

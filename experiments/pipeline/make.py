@@ -57,8 +57,8 @@ def make(
         mine = shard.of(specs) if shard else specs
         missing = [spec for spec in mine if recompute or store.load(spec) is None]
         data, unreadable = load_data(missing, data_dir, alone=len(names) == 1)
-        kept = [s for s in specs if s not in missing]
-        require_data_of(kept, store, data, unreadable, alone=len(names) == 1)
+        stored = [s for s in specs if s not in missing]
+        require_data_of(stored, store, data, unreadable, alone=len(names) == 1)
         for spec in mine if recompute else ():  # now, so that what is interrupted can go on
             store.discard(spec)
         for spec in mine:  # of a command killed between storing a run and forgetting these
@@ -70,8 +70,8 @@ def make(
             print(describe_left(left))
         undrawn = []
         for name, figure in chosen.items():
-            found = gathered(figure, plans[name], store)
-            absent = sum(run is None for run in found.values())
+            runs = gathered(figure, plans[name], store)
+            absent = sum(run is None for run in runs.values())
             if absent:
                 print(_undrawn(name, absent, len(by_figure[name]), shard))
                 continue
@@ -79,7 +79,7 @@ def make(
                 print(f"{name} is not drawn: the time is up.")
                 continue
             try:
-                _publish(figure, name, plans[name], found, folder)
+                _publish(figure, name, plans[name], runs, folder)
             except InputError as error:
                 if len(names) == 1:
                     raise
@@ -95,7 +95,7 @@ def make(
 
 
 def _require_effect(name: str, figure: Figure, plan: Plan) -> None:
-    """An option that changes no run of the figure would be told as how it was made."""
+    """An option that changes no run of the figure would be named in the command that made it."""
     without = {
         f"--learning-rate {plan.learning_rate}": plan._replace(learning_rate=None),
         f"--seeds {plan.seeds}": plan._replace(seeds=plan.scale.seeds),
@@ -115,7 +115,7 @@ def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
 
 
 def figure_record(figure: Figure, name: str, plan: Plan, runs: Mapping) -> dict:
-    """What stands beside a picture: its command, caption and verdicts, and its runs' parentage.
+    """What stands next to a picture: its command, caption and verdicts, and its runs' parentage.
 
     Why a claim does not hold is the record's to tell, which also looks at what else is stored.
     """
@@ -134,7 +134,7 @@ def figure_record(figure: Figure, name: str, plan: Plan, runs: Mapping) -> dict:
 
 
 def read_record(path: Path) -> dict:
-    """What `figure_record` wrote beside a picture; `InputError` if the file is damaged."""
+    """What `figure_record` wrote next to a picture; `InputError` if the file is damaged."""
     try:
         record = json.loads(path.read_text())
         complete = all(isinstance(record[name], str) for name in ("title", "caption", "command"))
@@ -160,6 +160,6 @@ def _publish(figure: Figure, name: str, plan: Plan, runs: dict, folder: Path) ->
     if record["verdicts"] and not record["evidence"]:
         print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
     for v in record["verdicts"]:
-        told = f"{v['statement']}: {v['verdict']}: {v['numbers']}"
-        print(f"{v['claim']}  {title(v['dataset'])}: {told}")
+        decision = f"{v['statement']}: {v['verdict']}: {v['numbers']}"
+        print(f"{v['claim']}  {title(v['dataset'])}: {decision}")
     print(f"\nWritten: {', '.join(map(str, paths))}")

@@ -63,12 +63,12 @@ class Plan(NamedTuple):
     @property
     def _unusual(self) -> list[tuple[str, str]]:
         """What differs from the scale's own seeds and the data sets' own rates."""
-        found = []
+        unusual = []
         if self.seeds != self.scale.seeds:
-            found.append(("seeds", str(self.seeds)))
+            unusual.append(("seeds", str(self.seeds)))
         if self.learning_rate is not None:
-            found.append(("learning-rate", f"{self.learning_rate:g}"))
-        return found
+            unusual.append(("learning-rate", f"{self.learning_rate:g}"))
+        return unusual
 
     @property
     def suffix(self) -> str:

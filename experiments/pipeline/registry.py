@@ -82,21 +82,21 @@ def gathered(figure: Figure, plan: Plan, store: RunStore) -> dict:
     Those of `also` come with their group once it is complete, each objective with all its seeds
     and of the same data, or not.
     """
-    found = {spec: store.load(spec) for spec in figure.runs(plan)}
-    begun = {figure.group_of(spec) for spec, run in found.items() if run is None}
+    stored = {spec: store.load(spec) for spec in figure.runs(plan)}
+    begun = {figure.group_of(spec) for spec, run in stored.items() if run is None}
     data = {
         (spec.dataset, parentage(run)["data_sha256"])
-        for spec, run in found.items()
+        for spec, run in stored.items()
         if run is not None
     }
     series: dict = {}
     for spec in figure.also(plan):
-        if spec not in found and figure.group_of(spec) not in begun:
+        if spec not in stored and figure.group_of(spec) not in begun:
             series.setdefault(spec._replace(seed=0), {})[spec] = store.load(spec)
     for runs in series.values():
         if all(
             run is not None and (spec.dataset, parentage(run)["data_sha256"]) in data
             for spec, run in runs.items()
         ):
-            found |= runs
-    return found
+            stored |= runs
+    return stored

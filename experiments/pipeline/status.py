@@ -29,24 +29,24 @@ def lines(out: Path, seeds: int | None = None) -> list[str]:
                 continue
             plan = stored_plan(out, figure, scale, seeds)
             specs = figure.runs(plan)
-            known = [_found(out, scale, spec, seen) for spec in specs]
-            stored = sum(isinstance(found, dict) for found in known)
+            known = [_origin(out, scale, spec, seen) for spec in specs]
+            stored = sum(isinstance(origin, dict) for origin in known)
             state = "missing" if not stored else "done" if stored == len(specs) else "begun"
             if state == "done" and not _drawn(out, name, plan, seen):
                 state = "to draw"
-            told = f" with --seeds {plan.seeds}" if state == "to draw" and plan.suffix else ""
-            cells.append(f"{stored}/{len(specs)} {state}{told}")
+            option = f" with --seeds {plan.seeds}" if state == "to draw" and plan.suffix else ""
+            cells.append(f"{stored}/{len(specs)} {state}{option}")
         rows.append((name, *cells))
     for scale in SCALES:
         below += _work(RunStore(out, scale), scale)
-    damaged = [found for found in seen.values() if isinstance(found, str)]
+    damaged = [origin for origin in seen.values() if isinstance(origin, str)]
     return [aligned(rows), *below, *damaged]
 
 
-def _found(out: Path, scale: str, spec: Spec, seen: dict) -> dict | str | None:
+def _origin(out: Path, scale: str, spec: Spec, seen: dict) -> dict | str | None:
     """Where a stored run comes from, None if there is none, or what is wrong with it.
 
-    `seen` keeps what was found of each, since figures share runs.
+    `seen` holds the answer for each, since figures share runs.
     """
     store = RunStore(out, scale)
     path = store.path(spec)
@@ -71,25 +71,25 @@ def _drawn(out: Path, name: str, plan: Plan, seen: dict) -> bool:
         seen[path] = str(error)
         return False
     with contextlib.suppress(InputError):  # a damaged run, which `seen` names
-        found = gathered(get_figure(name), plan, RunStore(out, scale))
-        return drawn == {spec.key: parentage(run) for spec, run in found.items()}
+        runs = gathered(get_figure(name), plan, RunStore(out, scale))
+        return drawn == {spec.key: parentage(run) for spec, run in runs.items()}
     return False
 
 
 def _work(store: RunStore, scale: str) -> list[str]:
     """Who is writing which runs, what was logged last, and which trainings can be continued."""
-    writers, running, found = store.writers(), store.in_training(), []
+    writers, running, sentences = store.writers(), store.in_training(), []
     if writers:
         several = len(writers) > 1
         who = f"process{'es' * several} {', '.join(writers)} {'are' if several else 'is'} at work"
         on = f" on {', '.join(running)}" if running else ""
-        found.append(f"{scale}: {who}{on}{_last(store)}.")
-    kept = store.folder / ".checkpoints"
-    for folder in sorted(kept.glob("*/")):
+        sentences.append(f"{scale}: {who}{on}{_last(store)}.")
+    checkpoints = store.folder / ".checkpoints"
+    for folder in sorted(checkpoints.glob("*/")):
         epochs = [int(p.name) for p in folder.glob("*") if p.name.isdecimal()]
         if epochs:
-            found.append(f"{scale}: {folder.name} has a checkpoint of epoch {max(epochs)}.")
-    return found
+            sentences.append(f"{scale}: {folder.name} has a checkpoint of epoch {max(epochs)}.")
+    return sentences
 
 
 def _last(store: RunStore) -> str:
@@ -102,6 +102,6 @@ def _last(store: RunStore) -> str:
     for line in reversed(lines):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             last = json.loads(line)
-            told = f"{last['run']}, epoch {last['epoch']} of {last['epochs']} at {last['time']}"
-            return f"; the last epoch logged is {told}"
+            epoch = f"{last['run']}, epoch {last['epoch']} of {last['epochs']} at {last['time']}"
+            return f"; the last epoch logged is {epoch}"
     return ""
