@@ -7,12 +7,12 @@ import xarray as xr
 
 from aesparse.data import Dataset
 from aesparse.errors import InputError
-from experiments.drawing import filters
 from experiments.figures.satae import satae_fig4, satae_fig5
 from experiments.figures.satae.common import paths
 from experiments.figures.satae.common.studies import ALPHAS, saturated_before, trend
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
+from experiments.pipeline.stored import signed_bytes
 
 REDUCED = Plan.checked("reduced", None, None)
 _OPTIONS = {
@@ -173,7 +173,7 @@ def test_the_tracked_units_are_the_most_local_and_the_most_turned():
 
 def test_bytes_keep_a_row_up_to_its_scale():
     rows = np.array([[0.5, -1.0, 0.0], [0.0, 0.0, 0.0], [1e-9, 2e-9, -2e-9]])
-    assert filters.signed_bytes(rows).tolist() == [[64, -127, 0], [0, 0, 0], [64, 127, -127]]
+    assert signed_bytes(rows).tolist() == [[64, -127, 0], [0, 0, 0], [64, 127, -127]]
 
 
 def test_trends():

@@ -20,7 +20,7 @@ from aesparse.model import Params, forward
 from aesparse.penalties import get_penalty
 from experiments.__main__ import main
 from experiments.evidence import tables
-from experiments.evidence.explanations import reasons
+from experiments.evidence.explanations import explanations
 from experiments.evidence.tables import MARKERS
 from experiments.figures.arpit.arpit_rescale import feedback
 from experiments.pipeline import protocol
@@ -171,7 +171,7 @@ def test_a_claim_is_explained_while_the_other_data_sets_runs_are_missing(stored)
     found[lost] = None
     (failed,) = (v for v in decided(figure, found) if v.verdict == "fails")
     assert failed.dataset == "photos"
-    assert "antithetic version's are apart" in reasons(stored, figure, plan, found, failed)[0]
+    assert "antithetic version's are apart" in explanations(stored, figure, plan, found, failed)[0]
 
 
 @pytest.mark.parametrize("dataset", ["digits", "both"])
@@ -184,7 +184,7 @@ def test_a_claim_is_explained_by_a_scale_where_one_data_set_is_stored(stored, tm
     (failed, *_) = (
         v for v in decided(figure, found) if (v.verdict, v.dataset) == ("fails", dataset)
     )
-    told = "".join(reasons(tmp_path, figure, plan, found, failed))
+    told = "".join(explanations(tmp_path, figure, plan, found, failed))
     assert ("At the scale paper: fails, " in told) == (dataset == "digits")
 
 
@@ -572,7 +572,7 @@ def test_further_seeds_enter_the_record_once_a_whole_figure_has_them(
     figure, plan = get_figure("arpit-fig3"), Plan.checked("paper", None, None)
     paper = gathered(figure, plan, stored_runs.store_all(out, "paper", figure.runs(plan)))
     failed = decided(figure, paper)[0]._replace(verdict="fails")
-    (told,) = reasons(out, figure, plan, paper, failed)
+    (told,) = explanations(out, figure, plan, paper, failed)
     assert told.startswith("At the scale reduced: holds")
     assert told.endswith("; 5 seeds.")
     fewer = tables.collect_verdicts(out, seeds=2)
@@ -596,7 +596,7 @@ def explained(stored, name, chosen, variable, values):
         found[spec] = found[spec].copy()
         found[spec][variable] = (found[spec][variable].dims, values)
     (failed,) = (v for v in decided(figure, found) if v.verdict == "fails")
-    return reasons(stored, figure, plan, found, failed)[0]
+    return explanations(stored, figure, plan, found, failed)[0]
 
 
 def test_a_large_residual_term_is_told_beside_the_error(stored):

@@ -16,10 +16,10 @@ from experiments.pipeline.registry import gathered, stored_plan
 from experiments.pipeline.store import RunStore
 from experiments.pipeline.verdicts import decided
 
-__all__ = ["reasons"]
+__all__ = ["explanations"]
 
 
-def reasons(
+def explanations(
     out: Path, figure: Figure, plan: Plan, runs: Mapping, verdict: Verdict
 ) -> tuple[str, ...]:
     """Sentences for a verdict that fails or is inconclusive; none for the others."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aesparse.errors import InputError
 from aesparse.files import replacing
-from experiments.evidence.explanations import reasons
+from experiments.evidence.explanations import explanations
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.protocol import SCALES, title
 from experiments.pipeline.registry import figure_names, gathered, get_figure, stored_plan
@@ -39,7 +39,7 @@ def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str
                 plan = stored_plan(out, figure, scale, seeds)
                 runs = gathered(figure, plan, store)
                 found += [
-                    (scale, name, v._replace(why=reasons(out, figure, plan, runs, v)))
+                    (scale, name, v._replace(why=explanations(out, figure, plan, runs, v)))
                     for v in decided(figure, runs)
                 ]
     order = list(SCALES)

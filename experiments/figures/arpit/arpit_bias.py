@@ -174,19 +174,19 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
     return decided
 
 
-def explain(found, verdict: Verdict) -> list[str]:
+def explain(runs, verdict: Verdict) -> list[str]:
     """A8: the correlation in parts; A10: how far Theorem 1's condition is away."""
     activation = verdict.statement.rsplit(", ", 1)[1]
     where = (verdict.dataset, activation)
     if verdict.claim == "A10":
         told = []
         for objective in OBJECTIVES:
-            runs = [
+            ratios = [
                 (run["history_pressure_largest"].values, run["flagged_epoch"].values >= 0)
-                for s, run in found.items()
+                for s, run in runs.items()
                 if (s.dataset, s.activation, s.objective) == (*where, objective)
             ]
-            kept = [np.where(lost[:, None], np.nan, values) for values, lost in runs]
+            kept = [np.where(lost[:, None], np.nan, values) for values, lost in ratios]
             told.append(f"{style.label(objective)} {np.nanmax(kept):.2g}")
         return [
             "The largest ratio, over units, strengths, seeds and recorded epochs, of λ∂R/∂b_j to "
@@ -195,9 +195,9 @@ def explain(found, verdict: Verdict) -> list[str]:
         ]
     told = []
     means, fractions = (
-        _by_objective(found, *where, n) for n in ("preactivation_mean", "activation_fraction")
+        _by_objective(runs, *where, n) for n in ("preactivation_mean", "activation_fraction")
     )
-    present = _present(found, *where)
+    present = _present(runs, *where)
     for objective in present:
         mean, fraction = (np.hstack([v["ae"], v[objective]]) for v in (means, fractions))
         rank = criteria.rank_correlation(mean, fraction, claims.BIAS_RANK).value
@@ -206,12 +206,12 @@ def explain(found, verdict: Verdict) -> list[str]:
     sentences = [
         f"Over the cells of one objective alone the rank correlation is {'; '.join(told)}."
     ]
-    here = [c for c in collect(found) if (c.dataset, c.activation) == where]
+    here = [c for c in collect(runs) if (c.dataset, c.activation) == where]
     flat = {c.objective for c in here if curves.classify(c) == "flat"}
     moving = [objective for objective in present if objective not in flat]
     if 0 < len(moving) < len(present):
         names = "; ".join(style.label(o) for o in present if o in flat)
-        without = _rank(found, *where, moving).measured
+        without = _rank(runs, *where, moving).measured
         sentences.append(f"Without {names}, whose curves are flat: {without}.")
     by_seed = [
         f"{curves.spearman(x, y):.3f}"

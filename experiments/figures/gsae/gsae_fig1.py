@@ -173,27 +173,27 @@ def _random_angles(study: Study, components: np.ndarray) -> np.ndarray:
     )
 
 
-def draw(found: Mapping, plan: Plan):
+def draw(runs: Mapping, plan: Plan):
     """The document's four panels, and the angles below."""
     from matplotlib.figure import Figure
 
-    runs = list(found.values())
+    stored = list(runs.values())
     figure = Figure(figsize=(8.6, 6.2), layout="constrained")
     places = figure.add_gridspec(2, 3, width_ratios=(1, 1, 0.9))
-    tiles = runs[0]["filters"].values
+    tiles = stored[0]["filters"].values
     side = round(tiles.shape[-1] ** 0.5)
     for i, (rows, name) in enumerate(zip(tiles, PANELS.values(), strict=True)):
         axis = figure.add_subplot(places[i // 2, i % 2])
         filters.show(axis, rows.astype(float), (side, side, 1), _COLUMNS, name)
     axis = figure.add_subplot(places[:, 2])
-    _draw_angles(axis, runs)
+    _draw_angles(axis, stored)
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower right", ncols=4, fontsize=8, frameon=False)
     return figure
 
 
-def _draw_angles(axis, runs: list) -> None:
-    angles = np.degrees([run["angle"].values for run in runs])
+def _draw_angles(axis, stored: list) -> None:
+    angles = np.degrees([run["angle"].values for run in stored])
     for j, (side, marker) in enumerate(zip(SIDES, ("o", "s"), strict=True)):
         x = np.arange(len(MODELS)) + 0.16 * (2 * j - 1)
         x = np.broadcast_to(x, angles.shape[:2])
@@ -208,9 +208,9 @@ def _draw_angles(axis, runs: list) -> None:
             markerfacecolor=fill,
             label=name,
         )
-    low = np.degrees(_random_low(runs))
+    low = np.degrees(_random_low(stored))
     axis.axhline(low, color="#CC3311", linewidth=1.2, label=f"random, {PERCENTILE}th percentile")
-    image = np.degrees(np.mean([float(run["image_angle"]) for run in runs]))
+    image = np.degrees(np.mean([float(run["image_angle"]) for run in stored]))
     axis.axhline(image, color="#777777", linestyle="--", linewidth=1.2, label="span of m digits")
     axis.set_xticks(range(len(MODELS)), [m.replace(" ", "\n") for m in MODELS])
     axis.set_xlim(-0.5, len(MODELS) - 0.5)
@@ -219,15 +219,15 @@ def _draw_angles(axis, runs: list) -> None:
     axis.grid(alpha=0.25, linewidth=0.5)
 
 
-def _random_low(runs: list) -> float:
-    draws = np.concatenate([run["random_angle"].values for run in runs])
+def _random_low(stored: list) -> float:
+    draws = np.concatenate([run["random_angle"].values for run in stored])
     return float(np.percentile(draws, PERCENTILE))
 
 
-def caption(found: Mapping, plan: Plan) -> str:
+def caption(runs: Mapping, plan: Plan) -> str:
     """What the picture shows."""
-    study, runs = next(iter(found)), list(found.values())
-    norms = np.max([run["gradient_norm"].values for run in runs], axis=0)
+    study, stored = next(iter(runs)), list(runs.values())
+    norms = np.max([run["gradient_norm"].values for run in stored], axis=0)
     return (
         plan.scale.caveat
         + f"Encoder rows of three auto-encoders and the principal components ({_TILES} of m = "
@@ -237,41 +237,41 @@ def caption(found: Mapping, plan: Plan) -> str:
         f"ρ = {study.option('rho')} as in the tutorial that the document cites; full-batch L-BFGS, "
         f"at most {study.option('iterations')} iterations (largest gradient norm at the end: "
         f"{', '.join(f'{m} {v:.1e}' for m, v in zip(MODELS, norms, strict=True))}), "
-        f"{len(runs)} seeds. Right: mean principal angle between the span of each model's decoder "
+        f"{len(stored)} seeds. Right: mean principal angle between the span of each model's decoder "
         "columns or encoder rows and that of the components; the red line is the "
         f"{PERCENTILE}th percentile of {study.option('draws')} random subspaces per seed, the "
         "dashed one the span of m digits."
     )
 
 
-def verdicts(found: Mapping, dataset: str) -> list[Verdict]:
+def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     """G1 at the trained sparse model; G3 for the plain model."""
-    runs = list(found.values())
-    errors = np.array([float(run["gradient_error"]) for run in runs])
-    printed = np.mean([float(run["printed_error"]) for run in runs])
+    stored = list(runs.values())
+    errors = np.array([float(run["gradient_error"]) for run in stored])
+    printed = np.mean([float(run["printed_error"]) for run in stored])
     exact = Criterion("largest relative difference over W, b", float(errors.max()), EXACT, +1, None)
     statement = "modified backpropagation, its sum over all n outputs, equals jax.grad"
     g1 = claims.settle("G1", dataset, statement, [exact], 0)
     g1 = g1._replace(numbers=f"{g1.numbers}; with the printed sum to p: {printed:.2g}")
-    return [g1, _similar(runs, dataset)]
+    return [g1, _similar(stored, dataset)]
 
 
-def _similar(runs: list, dataset: str) -> Verdict:
-    angles, low = np.array([run["angle"].values for run in runs]), _random_low(runs)
+def _similar(stored: list, dataset: str) -> Verdict:
+    angles, low = np.array([run["angle"].values for run in stored]), _random_low(stored)
     plain = MODELS.index("plain")
     needs = [
         criteria.mean_at_most(angles[:, plain, j], low, f"mean angle of {side} (rad)")
         for j, side in enumerate(SIDES)
     ]
     statement = "plain auto-encoder similar to PCA: nearer to its subspace than random ones"
-    found = claims.settle("G3", dataset, statement, needs, len(runs))
+    verdict = claims.settle("G3", dataset, statement, needs, len(stored))
     beside = [
         f"{name} {mean[0]:.3f}, {mean[1]:.3f}"
         for name, mean in zip(MODELS[:plain], angles.mean(axis=0), strict=False)
     ]
-    images = np.mean([float(run["image_angle"]) for run in runs])
+    images = np.mean([float(run["image_angle"]) for run in stored])
     told = f"{'; '.join(beside)}; span of m digits {images:.3f}"
-    return found._replace(numbers=f"{found.numbers}; decoder, encoder of {told}")
+    return verdict._replace(numbers=f"{verdict.numbers}; decoder, encoder of {told}")
 
 
 FIGURE = Figure(

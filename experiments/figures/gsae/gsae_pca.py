@@ -195,18 +195,18 @@ def _draw_line(axis, study, angles, colour: str, marker: str, line: str, name: s
     axis.plot(marks, mean, color=colour, marker=marker, linestyle=line, markersize=4.5, label=name)
 
 
-def caption(found: Mapping, plan: Plan) -> str:
+def caption(runs: Mapping, plan: Plan) -> str:
     """What the picture shows."""
-    study, runs = next(iter(found)), list(found.values())
+    study, stored = next(iter(runs)), list(runs.values())
     m, rank = study.option("hidden"), study.option("rank")
     return (
         plan.scale.caveat
         + "Largest principal angle between what a linear auto-encoder's weights span and the "
         f"subspace of scikit-learn's PCA (m = {m}; {title(study.dataset)}, N = {study.samples}, "
         f"mean-centred), by full-batch L-BFGS in float64 (restarted at every mark, until the "
-        f"gradient's norm is {study.option('gradient'):g}); geometric mean over {len(runs) // 2} "
+        f"gradient's norm is {study.option('gradient'):g}); geometric mean over {len(stored) // 2} "
         "seeds, thin lines the single ones. No penalty, ½ squared error. Left: the data itself, of "
-        f"which the {int(runs[0]['varying'])} directions with a variance above {_VARIES:g} of the "
+        f"which the {int(stored[0]['varying'])} directions with a variance above {_VARIES:g} of the "
         "largest count as varying: encoder rows keep their initial values in the others, "
         f"constant inputs and what depends linearly on the rest. Right: the data's first {rank} "
         "components alone, angles to their span."
