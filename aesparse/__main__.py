@@ -26,21 +26,16 @@ def theorems_command(
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Verify T1 to T13 on random problems, attack them, and list the errata (under 3 minutes)."""
-    from aesparse.pictures import save
-    from aesparse.theory import report
-    from aesparse.theory.pictures import draw_theorems
-
-    paths = _paths(out, "theorems")
-    rows = []
-    for row in report.theorems():
-        rows.append(row)
-        if not as_json:
-            typer.echo(f"{row.id:<4} {row.verdict:<9} {row.statement}: {row.number}")
-    text = json.dumps([row._asdict() for row in rows], indent=1, ensure_ascii=False)
-    with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
-        save(draw_theorems(), png, svg)
-        js.write_text(text + "\n")
-    typer.echo(text if as_json else f"\nWritten: {', '.join(map(str, paths))}")
+    try:  # by name: the library itself does not need the experiments
+        command = importlib.import_module("experiments.theorems.command")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("experiments"):
+            raise
+        raise InputError(
+            "`theorems` belongs to the papers' experiments, which are not installed with the "
+            "library; run it in a copy of the repository."
+        ) from None
+    command.write_theorems(out, as_json=as_json)
 
 
 @app.command("audit")

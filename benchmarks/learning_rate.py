@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 import aesparse as ae
-from experiments.protocol import DATA, MOMENTUM, get_scale
+from experiments.pipeline.protocol import DATA, MOMENTUM, get_scale
 
 RATES = np.array([0.001, 0.002, 0.003, 0.004, 0.005], np.float32)
 MIDDLE, EPOCHS, SEEDS = 0.003, 3, (0, 1, 2)

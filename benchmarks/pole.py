@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 import aesparse as ae
-from experiments.protocol import DATA, MOMENTUM, STRENGTHS, get_scale
+from experiments.pipeline.protocol import DATA, MOMENTUM, STRENGTHS, get_scale
 
 POLES = (0.9, 0.99, 0.999)
 

@@ -11,12 +11,14 @@ from typer.core import TyperGroup
 from aesparse.errors import InputError, unknown_name
 from aesparse.guard import NumericsError
 from aesparse.process import devices_named, prepare
-from experiments import record, report, status, wanted
-from experiments.archive import merge
-from experiments.deadline import Deadline
-from experiments.making import make
-from experiments.protocol import Plan, Shard
-from experiments.registry import figure_names, get_figure, scales
+from experiments.drawing import report
+from experiments.evidence import tables
+from experiments.pipeline import status, wanted
+from experiments.pipeline.archive import merge
+from experiments.pipeline.deadline import Deadline
+from experiments.pipeline.make import make
+from experiments.pipeline.plan import Plan, Shard
+from experiments.pipeline.registry import figure_names, get_figure
 
 
 class _Group(TyperGroup):
@@ -67,7 +69,7 @@ def _list(context: typer.Context) -> None:
     print("Figures (python -m experiments NAME):")
     width = max(map(len, figure_names()))
     for known in figure_names():
-        print(f"  {known:<{width}}  {get_figure(known).__doc__.splitlines()[0]}")
+        print(f"  {known:<{width}}  {get_figure(known).title}")
     print("All of them: all. What is stored: status, verdicts, report. Options: NAME --help")
     print("Runs in the order of a list: wanted. Runs made elsewhere: import FILE")
 
@@ -103,7 +105,7 @@ def everything(
     """Train all that is missing for all figures, shortest run first, and draw them."""
     deadline = Deadline(minutes)
     plan = _plan(scale, seeds, None, data_dir)
-    names = [name for name in figure_names() if scale in scales(get_figure(name))]
+    names = [name for name in figure_names() if scale in get_figure(name).scales]
     part = None if shard is None else Shard.parse(shard)
     make(names, plan, data_dir=data_dir, out=out, shard=part, deadline=deadline)
 
@@ -155,17 +157,28 @@ def _verdicts(
     ] = None,
 ) -> None:
     """Decide every claim from stored runs alone."""
-    found = record.collect_verdicts(out, seeds)
-    print("\n".join(record.lines(found)))
+    found = tables.collect_verdicts(out, seeds)
+    print("\n".join(tables.lines(found)))
     if readme is not None:
-        record.write_between_markers(readme, record.table(found))
+        tables.write_between_markers(readme, tables.table(found))
         print(f"Written: {readme}, {report.write(out, found, seeds)}")
+
+
+@app.command("theorems")
+def _theorems(
+    out: OutOption = FIGURES,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Verify T1 to T13 on random problems, attack them, and list the errata (under 3 minutes)."""
+    from experiments.theorems.command import write_theorems
+
+    write_theorems(out, as_json=as_json)
 
 
 @app.command("report")
 def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     """Write one page with all claims and figures, from what is stored."""
-    verdicts = record.collect_verdicts(out, seeds)
+    verdicts = tables.collect_verdicts(out, seeds)
     print(f"Written: {report.write(out, verdicts, seeds)}")
 
 

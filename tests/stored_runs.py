@@ -5,12 +5,13 @@ import json
 import numpy as np
 import xarray as xr
 
-from experiments.runs import RunSpec, RunStore
+from experiments.pipeline.spec import GridSpec
+from experiments.pipeline.store import RunStore
 
 EPOCHS = 6
 
 
-def curve(spec: RunSpec) -> np.ndarray:
+def curve(spec: GridSpec) -> np.ndarray:
     """What the papers say: DAE and SAE fall; CAE, mDAE fall unless ReLU on unit rows."""
     strengths = np.array(spec.strengths)
     falling = spec.objective not in ("cae", "cae-h", "mdae") or spec.activation != "relu"
@@ -20,7 +21,7 @@ def curve(spec: RunSpec) -> np.ndarray:
     return 0.8 - 0.6 * np.sqrt(strengths) * falling - jitter
 
 
-def fake(spec: RunSpec, fraction: np.ndarray | None = None) -> xr.Dataset:
+def fake(spec: GridSpec, fraction: np.ndarray | None = None) -> xr.Dataset:
     """A run whose final fractions are given; the rest follows from them."""
     fraction = curve(spec) if fraction is None else fraction
     shape = (len(spec.strengths), EPOCHS + 1)

@@ -16,9 +16,10 @@ import pytest
 from aesparse import data
 from aesparse.datafiles import PATCHES, read_patches
 from aesparse.errors import InputError
-from experiments.protocol import Plan
-from experiments.registry import get_figure
-from experiments.runs import RunStore, parentage
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.provenance import parentage
+from experiments.pipeline.registry import get_figure
+from experiments.pipeline.store import RunStore
 
 ROOT = Path(__file__).parents[1]
 SLOW = """

@@ -9,10 +9,11 @@ import xarray as xr
 from aesparse.activations import get_activation
 from aesparse.model import Params, encode
 from aesparse.objectives import get_objective, higher_order_contractive
-from experiments import claims
-from experiments.criteria import Curve
-from experiments.figures import arpit_caeh
-from experiments.protocol import STRENGTHS, Plan
+from experiments.evidence import claims
+from experiments.evidence.curves import Curve
+from experiments.figures.arpit import arpit_caeh
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import STRENGTHS
 
 SIGMA = 0.1
 

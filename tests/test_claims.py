@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import claims, criteria
-from experiments.criteria import Curve
-from experiments.protocol import STRENGTHS
+from experiments.evidence import claims, criteria, curves
+from experiments.evidence.curves import Curve
+from experiments.pipeline.protocol import STRENGTHS
 
 S = np.array(STRENGTHS)
 
@@ -30,14 +30,14 @@ def test_the_grid_is_the_papers():
 
 
 def test_classes():
-    assert criteria.classify(curve(LEVEL)) == "flat"
-    assert criteria.classify(curve(FALLING)) == "decreasing"
-    assert criteria.classify(curve(FALLING[::-1])) == "increasing"
-    assert criteria.classify(curve(0.4 + 0.2 * np.sin(9 * S))) == "irregular"
+    assert curves.classify(curve(LEVEL)) == "flat"
+    assert curves.classify(curve(FALLING)) == "decreasing"
+    assert curves.classify(curve(FALLING[::-1])) == "increasing"
+    assert curves.classify(curve(0.4 + 0.2 * np.sin(9 * S))) == "irregular"
     # falls in rank, but by less than 0.10 and by more than 0.05
-    assert criteria.classify(curve(0.5 - 0.08 * np.sqrt(S))) == "irregular"
-    assert criteria.classify(curve(LEVEL + 0.0499 * (S == 1))) == "flat"
-    assert criteria.classify(curve(LEVEL + 0.0501 * (S == 1))) == "irregular"
+    assert curves.classify(curve(0.5 - 0.08 * np.sqrt(S))) == "irregular"
+    assert curves.classify(curve(LEVEL + 0.0499 * (S == 1))) == "flat"
+    assert curves.classify(curve(LEVEL + 0.0501 * (S == 1))) == "irregular"
 
 
 @settings(deadline=None, max_examples=30)
@@ -45,15 +45,15 @@ def test_classes():
 def test_a_mirrored_curve_has_the_mirrored_class(numerators):
     mirror = {"decreasing": "increasing", "increasing": "decreasing"}
     means = np.array(numerators) / 64  # 1 − x is exact, so thresholds are met alike
-    found = criteria.classify(curve(means))
-    assert criteria.classify(curve(1 - np.array(means))) == mirror.get(found, found)
+    found = curves.classify(curve(means))
+    assert curves.classify(curve(1 - np.array(means))) == mirror.get(found, found)
 
 
 def test_flagged_cells_are_left_out_and_too_many_decide_nothing():
     spoiled = FALLING.copy()
     spoiled[[3, 7]] = 0.0
-    assert criteria.classify(curve(spoiled, flagged=(3, 7))) == "decreasing"
-    assert criteria.classify(curve(FALLING, flagged=(3, 7, 8))) == "inconclusive"
+    assert curves.classify(curve(spoiled, flagged=(3, 7))) == "decreasing"
+    assert curves.classify(curve(FALLING, flagged=(3, 7, 8))) == "inconclusive"
     bad = curve(FALLING, flagged=(3, 7, 8))
     verdict = claims.decide("A1", "DAE decreasing", criteria.decreasing(bad), [bad])
     assert verdict.verdict == "inconclusive"

@@ -15,8 +15,8 @@ from aesparse.guard import NumericsError
 from aesparse.model import Params, decode, encode, forward, init_params
 from aesparse.objectives import get_objective
 from aesparse.saturation import complement
-from experiments.figures import deep_example
-from experiments.protocol import Plan
+from experiments.figures.beyond import deep_example
+from experiments.pipeline.plan import Plan
 
 N, M, B = 5, 3, 8
 SIGMOID = get_activation("sigmoid")

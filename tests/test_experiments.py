@@ -24,13 +24,14 @@ import aesparse as ae
 from aesparse import checkpoints
 from aesparse.errors import InputError
 from aesparse.files import replacing
-from experiments import protocol, training
 from experiments.__main__ import main
-from experiments.progress import Progress
-from experiments.protocol import SCALES, Plan, Shard
-from experiments.registry import figure_names, get_figure
-from experiments.runs import RunStore
-from experiments.stored import decode, encode
+from experiments.pipeline import protocol, provenance, train
+from experiments.pipeline.plan import Plan, Shard
+from experiments.pipeline.progress import Progress
+from experiments.pipeline.protocol import SCALES
+from experiments.pipeline.registry import figure_names, get_figure
+from experiments.pipeline.store import RunStore
+from experiments.pipeline.stored import decode, encode
 
 ROOT = Path(__file__).parents[1]
 TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=2)
@@ -83,7 +84,7 @@ def train_with(monkeypatch, train):
         of_each = zip(specs, baselines, strict=True)
         return [train(spec, dataset, on_epoch, baseline, folder) for spec, baseline in of_each]
 
-    monkeypatch.setattr("experiments.missing.train_together", together)
+    monkeypatch.setattr("experiments.pipeline.missing.train_together", together)
 
 
 def stored(out):
@@ -140,7 +141,7 @@ def test_fractions_under_the_baselines_preactivation_means_are_stored(made):
 
 def test_repeating_the_command_trains_nothing_and_prints_the_same(made, monkeypatch, capsys):
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)}
-    monkeypatch.setattr("experiments.missing.train_together", None)  # would fail if called
+    monkeypatch.setattr("experiments.pipeline.missing.train_together", None)  # would fail if called
     assert command(monkeypatch, "arpit-fig3", "--out", made) == 0
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)} == before
     output = capsys.readouterr().out
@@ -234,7 +235,7 @@ def test_two_commands_do_not_train_one_run_at_once(tmp_path):
 
 TINY_COMMAND = """
 import sys
-from experiments import protocol
+from experiments.pipeline import protocol
 tiny = {"hidden": 6, "samples": 100, "epochs": 2, "datasets": ("digits",), "seeds": 4}
 protocol.SCALES["quick"] = protocol.SCALES["quick"]._replace(**tiny)
 from experiments.__main__ import main
@@ -293,20 +294,20 @@ def test_an_interrupted_run_goes_on_where_it_was_and_says_so(digits, tmp_path, m
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training.train(spec, digits, interrupted, None, folder)
+        train.train(spec, digits, interrupted, None, folder)
     seen = []
-    resumed = training.train(spec, digits, lambda epoch, _: seen.append(epoch), None, folder)
+    resumed = train.train(spec, digits, lambda epoch, _: seen.append(epoch), None, folder)
     assert seen == [2]
     parents = json.loads(resumed.attrs["provenance"])
     assert [(a["epoch"], a["revision"]) for a in parents["interrupted"]] == [
         (1, parents["revision"])
     ]
-    undisturbed = training.train(spec, digits, untold)
+    undisturbed = train.train(spec, digits, untold)
     assert json.loads(undisturbed.attrs["provenance"])["interrupted"] == []
     assert resumed.equals(undisturbed)
     other = digits._replace(train=digits.train[::-1])
     with pytest.raises(InputError, match=r"another training .*data_sha256"):
-        training.train(spec, other, untold, None, folder)
+        train.train(spec, other, untold, None, folder)
     store.save(spec, resumed)
     assert not folder.exists()
 
@@ -320,8 +321,8 @@ def test_other_data_and_moved_biases_are_measured_on_the_trained_models(digits, 
 
     fit_grid = ae.fit_grid
     monkeypatch.setattr(ae, "fit_grid", kept)
-    baseline = training.train(one_run("ae"), digits, untold)
-    run = training.train(one_run("dae"), digits, untold, baseline)
+    baseline = train.train(one_run("ae"), digits, untold)
+    run = train.train(one_run("dae"), digits, untold, baseline)
     start, end = (jax.tree.map(np.asarray, grid.params) for grid in grids)
     pixels = digits.train.astype(float)
     mean, spread = pixels.mean(axis=0), pixels.std(axis=0) + one_run("ae").epsilon
@@ -393,15 +394,17 @@ def test_a_training_that_another_revision_began_is_told_before_it_goes_on(
         raise KeyboardInterrupt
 
     for revision in ("old", "new"):
-        monkeypatch.setattr(training, "_revision", lambda revision=revision: revision)
+        monkeypatch.setattr(provenance, "_revision", lambda revision=revision: revision)
         with pytest.raises(KeyboardInterrupt):
-            training.train(spec, digits, stop, None, tmp_path / "kept")
+            train.train(spec, digits, stop, None, tmp_path / "kept")
     assert told[0] == ""
     assert f"{spec.key} was begun by revision old and goes on with new" in told[1]
 
 
 def test_a_revision_tells_one_change_of_the_code_from_another(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "__file__", str(tmp_path / "experiments" / "training.py"))
+    monkeypatch.setattr(
+        provenance, "__file__", str(tmp_path / "experiments" / "pipeline" / "code.py")
+    )
     (tmp_path / "experiments").mkdir()
     (tmp_path / "aesparse").mkdir()
     code, found = tmp_path / "aesparse" / "code.py", []
@@ -412,7 +415,7 @@ def test_a_revision_tells_one_change_of_the_code_from_another(tmp_path, monkeypa
         if not found:
             for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
                 subprocess.run(["git", *words], cwd=tmp_path, env=os.environ | told, check=True)
-        found.append(training._revision.__wrapped__())
+        found.append(provenance._revision.__wrapped__())
     assert re.fullmatch(r"[0-9a-f]{12}", found[0])
     assert found[3] == found[0]
     assert all(r.startswith(f"{found[0]}-changed-") for r in found[1:3])
@@ -449,7 +452,7 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_training(
     monkeypatch, capsys, tmp_path
 ):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("experiments.missing.train_together", None)
+    monkeypatch.setattr("experiments.pipeline.missing.train_together", None)
     message = refused(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path / "file")
     assert "is not writable" in message
     assert "--out" in message
@@ -487,7 +490,9 @@ def test_runs_on_different_data_do_not_share_a_figure(made, monkeypatch, capsys,
         lost = stored(made)[1]  # of the same data set
         kept = lost.read_bytes()
         lost.unlink()
-        monkeypatch.setattr("experiments.missing.train_together", None)  # would fail if called
+        monkeypatch.setattr(
+            "experiments.pipeline.missing.train_together", None
+        )  # would fail if called
         message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
         assert "read now has the checksum" in message
         lost.write_bytes(kept)
@@ -603,7 +608,7 @@ def test_shards_train_each_run_once_and_the_command_without_one_draws(
         trained.append(spec.key)
         run = stored_runs.fake(spec)
         parents = json.loads(run.attrs["provenance"])
-        parents["data_sha256"] = training.checksum(dataset.train)
+        parents["data_sha256"] = provenance.checksum(dataset.train)
         return run.assign_attrs(provenance=json.dumps(parents))
 
     train_with(monkeypatch, train)

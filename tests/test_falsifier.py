@@ -20,7 +20,7 @@ from aesparse.theory.falsifier import (
     whitened,
 )
 from aesparse.theory.records import Claim
-from aesparse.theory.report import margins
+from experiments.theorems.rows import margins
 
 pytestmark = pytest.mark.usefixtures("x64")
 TRUE = [c for c in CONJECTURES if c.true]

@@ -10,11 +10,12 @@ from aesparse.data import Dataset
 from aesparse.model import Params
 from aesparse.objectives import composed
 from aesparse.reconstruction import half_squared_error
-from experiments.figures import gsae_fig1, gsae_pca, gsae_penalties, sparse_coding
-from experiments.making import decided
-from experiments.protocol import Plan
-from experiments.registry import get_figure
-from experiments.studies import Study
+from experiments.figures.arpit import sparse_coding
+from experiments.figures.gsae import gsae_fig1, gsae_pca, gsae_penalties
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.registry import get_figure
+from experiments.pipeline.spec import Study
+from experiments.pipeline.verdicts import decided
 
 FIGURES = (gsae_fig1, gsae_pca, gsae_penalties, sparse_coding)
 PLAN = Plan("quick", 2)
@@ -34,8 +35,8 @@ def shrunk(study: Study, **options) -> Study:
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_figure_is_found_and_its_studies_are_distinct(figure):
-    assert get_figure(figure.__name__.split(".")[-1].replace("_", "-")) is figure
-    for scale in figure.SCALES:
+    assert get_figure(figure.__name__.split(".")[-1].replace("_", "-")) is figure.FIGURE
+    for scale in figure.FIGURE.scales:
         studies = figure.runs(Plan(scale, 3))
         assert len({s.key for s in studies}) == len(studies)
 
@@ -44,8 +45,8 @@ def publish(figure, found):
     """Everything that is made of stored studies."""
     figure.draw(found, PLAN)
     assert figure.caption(found, PLAN).startswith("A demonstration on small data")
-    verdicts = decided(figure, found)
-    assert {v.claim for v in verdicts} == set(figure.CLAIMS)
+    verdicts = decided(figure.FIGURE, found)
+    assert {v.claim for v in verdicts} == set(figure.FIGURE.claims)
     return verdicts
 
 

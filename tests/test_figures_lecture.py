@@ -16,10 +16,12 @@ from aesparse.data import Dataset
 from aesparse.model import Params, forward
 from aesparse.objectives import composed, get_objective
 from aesparse.penalties import contractive
-from experiments.figures import lecture_filters, lecture_kl, lecture_overfit, lecture_probe
-from experiments.intervals import Interval, apart, over_seeds_and_units
-from experiments.protocol import Plan
-from experiments.studies import Study
+from experiments.evidence.bootstrap import Interval, over_seeds_and_units, resampled_mean
+from experiments.evidence.criteria import apart
+from experiments.figures.lecture import lecture_filters, lecture_kl, lecture_overfit, lecture_probe
+from experiments.figures.lecture.common import probe
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.spec import Study
 
 QUICK, REDUCED = Plan("quick", 2), Plan("reduced", 3)
 SIGMOID = get_activation("sigmoid")
@@ -232,7 +234,7 @@ def test_embedded_digits_are_found_by_their_pixels():
     from sklearn.datasets import load_digits
 
     known, data = load_digits(), ae.data.load("digits")
-    train, heldout = lecture_probe._labels(data)
+    train, heldout = probe.labels(data)
     assert len(train) + len(heldout) == 1797
     for digit in range(10):
         mean = np.concatenate([data.train[train == digit], data.heldout[heldout == digit]]).mean(0)
@@ -261,7 +263,7 @@ def test_the_probe_is_scikit_learns_on_features_scaled_by_hand(digits):
 
     study = probes(costs=(0.3,), max_iter=3000)["raw"]
     run = lecture_probe.compute(study, digits)
-    train, test = lecture_probe._labels(digits)
+    train, test = probe.labels(digits)
     X = digits.train.astype(float)
     mean, spread = X.mean(0), X.std(0) + 0.1 * X.std(0).mean()
     model = LogisticRegression(C=0.3, solver="newton-cg", max_iter=500, tol=1e-8)
@@ -284,7 +286,7 @@ def test_every_code_recognizes_digits_better_than_chance(code, digits):
 
 def test_components_are_those_of_the_singular_value_decomposition(digits):
     study = changed(probes()["pca"], strengths=(8.0,))
-    (code,) = lecture_probe._codes(study, digits.train)
+    (code,) = probe.fit_encoders(study, digits.train)
     X = digits.heldout[:20]
     seen = digits.train[: study.option("few")].astype(float)
     _, _, axes = np.linalg.svd(seen - seen.mean(axis=0), full_matrices=False)
@@ -328,11 +330,9 @@ def test_the_probe_decides_by_its_intervals(raw, best, other, verdict):
 
 def test_the_paired_interval_is_that_of_the_normal_law():
     rng = np.random.default_rng(1)
-    raw, code = (
-        xr.Dataset({"wrong": ("sample", (rng.uniform(size=4000) < p))}) for p in (0.3, 0.2)
-    )
-    gain, ends = lecture_probe._gain(raw, code)
-    difference = raw["wrong"].values.astype(float) - code["wrong"].values
+    raw, code = (rng.uniform(size=4000) < p for p in (0.3, 0.2))
+    difference = raw.astype(float) - code
+    gain, *ends = resampled_mean(difference)
     half = norm.ppf(0.975) * difference.std() / np.sqrt(4000)
     assert gain == pytest.approx(difference.mean())
     np.testing.assert_allclose(ends, gain + half * np.array([-1, 1]), atol=0.15 * half)

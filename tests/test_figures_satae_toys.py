@@ -9,9 +9,10 @@ from scipy.integrate import quad
 
 from aesparse.activations import get_activation
 from aesparse.model import Params, forward
-from experiments import plane
-from experiments.figures import satae_fig1, satae_fig2, satae_fig3, satae_fig6
-from experiments.protocol import Plan
+from experiments.figures.satae import satae_fig1, satae_fig2, satae_fig3, satae_fig6
+from experiments.figures.satae.common import plane
+from experiments.figures.satae.common.low_energy import decide_s3
+from experiments.pipeline.plan import Plan
 
 PLAN = Plan("quick", 2)
 
@@ -183,7 +184,7 @@ def path_of(area, error):
     ],
 )
 def test_s3_needs_both_at_one_strength(area, error, verdict, told):
-    decided = satae_fig2.decide_s3(path_of(area, error), "", "units")
+    decided = decide_s3(path_of(area, error), "", "units")
     assert decided.verdict == verdict
     assert told in decided.numbers
 
@@ -191,7 +192,7 @@ def test_s3_needs_both_at_one_strength(area, error, verdict, told):
 def test_s3_is_inconclusive_where_initializations_disagree():
     run = path_of((0.4, 0.4), (1.5, 1.5))
     run["area"].values[1:, 0, 1] = 1.2
-    assert satae_fig2.decide_s3(run, "", "units").verdict == "inconclusive"
+    assert decide_s3(run, "", "units").verdict == "inconclusive"
 
 
 def test_the_edge_of_the_linear_region_against_a_scan(rng):

@@ -7,11 +7,12 @@ import xarray as xr
 
 from aesparse.data import Dataset
 from aesparse.errors import InputError
-from experiments import filters, saturated
-from experiments.figures import satae_fig4, satae_fig5
-from experiments.figures.satae_fig4 import ALPHAS
-from experiments.protocol import Plan
-from experiments.studies import Study
+from experiments.figures.satae import satae_fig4, satae_fig5
+from experiments.figures.satae.common import paths
+from experiments.figures.satae.common.studies import ALPHAS, saturated_before, trend
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.spec import Study
+from experiments.pipeline.stored import signed_bytes
 
 REDUCED = Plan.checked("reduced", None, None)
 _OPTIONS = {
@@ -50,23 +51,23 @@ def run():
 
 def test_normalized_data_has_one_mean_and_one_deviation():
     raw = np.random.default_rng(0).uniform(size=(30, 6)).astype(np.float32) * np.arange(6)
-    X = saturated.normalized(raw, binary=False)
+    X = paths.normalized(raw, binary=False)
     assert abs(X.mean(dtype=float)) < 1e-6
     assert X.std(dtype=float) == pytest.approx(1, abs=1e-6)
     assert np.corrcoef(X.ravel(), raw.ravel())[0, 1] == pytest.approx(1, abs=1e-6)
-    assert len(np.unique(saturated.normalized(raw, binary=True))) == 2
+    assert len(np.unique(paths.normalized(raw, binary=True))) == 2
 
 
 def two_valued(gap=1.0) -> np.ndarray:
     rng = np.random.default_rng(1)
     pixels = (rng.uniform(size=(50, 8)) < 0.2).astype(np.float32)
     pixels[:, 2], pixels[:, 5] = 0, 1  # these never change
-    return gap * saturated.normalized(pixels, binary=True)
+    return gap * paths.normalized(pixels, binary=True)
 
 
 def test_the_scaled_identity_saturates_and_reconstructs_data_of_two_values():
     X = two_valued()
-    params = saturated.scaled_identity(X)
+    params = paths.scaled_identity(X)
     assert params.weight.shape == (6, 8)
     assert params.decoder is None
     a = X @ params.weight.T + params.bias
@@ -76,7 +77,7 @@ def test_the_scaled_identity_saturates_and_reconstructs_data_of_two_values():
 
 
 def test_without_contrast_the_scaled_identity_fails():
-    found = saturated.identity_numbers(two_valued(gap=0.5))
+    found = paths.identity_numbers(two_valued(gap=0.5))
     assert float(found["half_gap"]) < 1
     assert float(found["saturation"]) > 0.1
     assert float(found["reconstruction"]) > 0.1
@@ -115,19 +116,19 @@ def test_participation_is_that_of_the_decoder_columns(run):
 
 @pytest.mark.long
 def test_flat_share_and_penalty_are_those_of_a_scalar_loop():
-    study, X = small(), saturated.normalized(patches().train, binary=False)
-    stage = next(saturated.trainer(study, X)(0.01))
+    study, X = small(), paths.normalized(patches().train, binary=False)
+    stage = next(paths.trainer(study, X)(0.01))
     weight, bias = (np.asarray(leaf)[1, 0] for leaf in stage.params[:2])
     a = [row @ x + b for x in X for row, b in zip(weight, bias, strict=True)]
-    found = saturated._measured(study, stage, X)
+    found = paths._measured(study, stage, X)
     assert found["flat"][1, 0] == pytest.approx(sum(abs(z) >= 1 for z in a) / len(a))
     penalty = sum(max(1 - abs(z), 0) for z in a) / len(X)
     assert found["saturation"][1, 0] == pytest.approx(penalty, rel=1e-5)
 
 
 def test_another_stage_and_another_rate_compile_nothing():
-    X = saturated.normalized(patches().train, binary=False)
-    train, compiled = saturated.trainer(small(alphas=(0.0, 0.3, 0.77)), X), []
+    X = paths.normalized(patches().train, binary=False)
+    train, compiled = paths.trainer(small(alphas=(0.0, 0.3, 0.77)), X), []
     assert len(list(train(0.01))) == 3
 
     def listen(event: str, seconds: float, **about) -> None:
@@ -144,8 +145,8 @@ def test_another_stage_and_another_rate_compile_nothing():
 @pytest.mark.long
 def test_shrink_has_its_own_decoder_with_unit_columns():
     shrink = {"nonlinearity": "shrink", "width": 0.5, "constraint": "unit-columns", "control": 0}
-    X = saturated.normalized(patches().train, binary=False)
-    *_, last = saturated.trainer(small(**shrink, batch_size=4, seeds=1), X)(0.01)
+    X = paths.normalized(patches().train, binary=False)
+    *_, last = paths.trainer(small(**shrink, batch_size=4, seeds=1), X)(0.01)
     params = last.params
     lengths = np.linalg.norm(np.asarray(params.decoder), axis=-2)
     np.testing.assert_allclose(lengths, 1, rtol=1e-5)  # after the 10th update of an epoch
@@ -167,21 +168,21 @@ def test_the_tracked_units_are_the_most_local_and_the_most_turned():
     along[-1, 1] = np.roll(along[-1, 1], 1) * [1, -1, 1, -1, 1, -1, 1, -1, 1]
     cosine = [abs(along[-1, j] @ along[1, j]) / (along[-1, j] @ along[-1, j]) for j in range(6)]
     assert np.argsort(cosine)[:2].tolist() == [4, 1]
-    np.testing.assert_array_equal(saturated.tracked(along), along[:, [4, 1]].swapaxes(0, 1))
+    np.testing.assert_array_equal(paths.tracked(along), along[:, [4, 1]].swapaxes(0, 1))
 
 
 def test_bytes_keep_a_row_up_to_its_scale():
     rows = np.array([[0.5, -1.0, 0.0], [0.0, 0.0, 0.0], [1e-9, 2e-9, -2e-9]])
-    assert filters.signed_bytes(rows).tolist() == [[64, -127, 0], [0, 0, 0], [64, 127, -127]]
+    assert signed_bytes(rows).tolist() == [[64, -127, 0], [0, 0, 0], [64, 127, -127]]
 
 
 def test_trends():
     rising = np.linspace(0, 1, 11)[None] + np.array([[0.0], [0.1], [0.2]])
-    assert satae_fig4.trend("x", rising, -1).holds
-    assert not satae_fig4.trend("x", rising, +1).holds
-    assert satae_fig4.trend("x", -rising, +1).interval == (-1.0, -1.0)
-    assert satae_fig4.trend("x", np.ones((3, 11)), -1).value == 0
-    assert not satae_fig4.trend("x", np.where(rising == 1, np.nan, rising), -1).decided
+    assert trend("x", rising, -1).holds
+    assert not trend("x", rising, +1).holds
+    assert trend("x", -rising, +1).interval == (-1.0, -1.0)
+    assert trend("x", np.ones((3, 11)), -1).value == 0
+    assert not trend("x", np.where(rising == 1, np.nan, rising), -1).decided
 
 
 def made_up(study: Study, spread: np.ndarray, flat: np.ndarray) -> xr.Dataset:
@@ -250,7 +251,7 @@ def test_only_a_model_that_starts_saturated_is_told_to_be_no_identity():
     study = next(s for s in satae_fig4.runs(REDUCED) if s.option("part") == "path")
     for flat, other in ((0.3, False), (0.8, True)):
         run = xr.Dataset({"flat": (("seed", "arm", "stage"), np.full((1, 1, 2), flat))})
-        (told,) = satae_fig4.saturated_before(study, run.assign(inputs=784))
+        (told,) = saturated_before(study, run.assign(inputs=784))
         assert told.startswith(f"{flat:.1%} of the pre-activations are saturated at α = 0, ")
         assert ("identity" in told) == other
 

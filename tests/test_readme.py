@@ -21,12 +21,16 @@ from typer.testing import CliRunner
 from aesparse import penalties
 from aesparse.__main__ import app
 from aesparse.theory.response import OPTIMIZERS
-from experiments import criteria, curves, making, protocol, registry, report
-from experiments.making import figure_record
-from experiments.protocol import SCALES, Plan
-from experiments.record import MARKERS, collect_verdicts, overview, summary, table
-from experiments.registry import figure_names, gathered, get_figure
-from experiments.runs import RunStore
+from experiments.drawing import report
+from experiments.evidence import criteria, curves
+from experiments.evidence.tables import MARKERS, collect_verdicts, overview, summary, table
+from experiments.figures.arpit import arpit_rates
+from experiments.pipeline import make, protocol, registry
+from experiments.pipeline.make import figure_record
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import SCALES
+from experiments.pipeline.registry import figure_names, gathered, get_figure
+from experiments.pipeline.store import RunStore
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -65,10 +69,10 @@ def test_a_figure_of_ones_own_is_one_file(monkeypatch, tmp_path, capsys):
     module = types.ModuleType("experiments.figures.my_figure")
     exec(compile(source, "README.md", "exec"), module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(registry, "figure_names", lambda: ["my-figure"])
+    monkeypatch.setattr(registry, "figure_modules", lambda: {"my-figure": module.__name__})
     plan = Plan.checked("quick", None, None)
     stored_runs.store_all(tmp_path, "quick", module.runs(plan))
-    making.make(["my-figure"], plan, data_dir=None, out=tmp_path)
+    make.make(["my-figure"], plan, data_dir=None, out=tmp_path)
     assert (tmp_path / "quick" / "my-figure.png").stat().st_size > 10_000
     assert "mine  8×8 digits: CAE flat: demonstration (holds)" in capsys.readouterr().out
 
@@ -132,8 +136,8 @@ def test_the_classes_and_choices_are_those_of_the_code():
     told, data = " ".join(README.split()), protocol.DATA
     width = inspect.signature(penalties.second_order_with_kink).parameters["width"].default
     for words in (
-        f"*flat* where max − min ≤ {criteria.FLAT:g}",
-        f"Spearman(σ², fraction) ≤ −{criteria.MONOTONE:g} and it ends at least {criteria.DROP:g}",
+        f"*flat* where max − min ≤ {curves.FLAT:g}",
+        f"Spearman(σ², fraction) ≤ −{curves.MONOTONE:g} and it ends at least {curves.DROP:g}",
         f"rates of {data['mnist'].learning_rate:g} on MNIST and "
         f"{data['cifar10'].learning_rate:g} on CIFAR-10 patches",
         f"a normal density of width {width:g}",
@@ -150,8 +154,8 @@ def test_on_mnist_no_rate_loses_a_model_or_changes_a_class():
     specs = [s for s in figure.runs(plan) if (s.dataset, s.batch_size) == ("mnist", 50)]
     shown = curves.collect({spec: store.load(spec) for spec in specs})
     assert not any(curve.flagged.any() for curve in shown)
-    classes = {(curve.objective, criteria.classify(curve)) for curve in shown}
-    assert sorted(objective for objective, _ in classes) == sorted(figure.OBJECTIVES)
+    classes = {(curve.objective, curves.classify(curve)) for curve in shown}
+    assert sorted(objective for objective, _ in classes) == sorted(arpit_rates.OBJECTIVES)
     told = " ".join(README.split())
     assert "batches of 50, MNIST loses no model even at 0.005, and no curve changes its" in told
     assert max(curve.learning_rate for curve in shown) == 0.005

@@ -18,18 +18,22 @@ from aesparse.activations import get_activation
 from aesparse.errors import InputError
 from aesparse.model import Params, forward
 from aesparse.penalties import get_penalty
-from experiments import protocol, record
 from experiments.__main__ import main
-from experiments.claims import Verdict
-from experiments.making import decided, read_record
-from experiments.protocol import SCALES, Plan
-from experiments.reasons import reasons
-from experiments.record import MARKERS
-from experiments.registry import effective, figure_names, gathered, get_figure, scales
-from experiments.runs import RunStore
+from experiments.evidence import tables
+from experiments.evidence.explanations import explanations
+from experiments.evidence.tables import MARKERS
+from experiments.figures.arpit.arpit_rescale import feedback
+from experiments.pipeline import protocol
+from experiments.pipeline.figure import Verdict
+from experiments.pipeline.make import read_record
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import SCALES
+from experiments.pipeline.registry import figure_names, gathered, get_figure
+from experiments.pipeline.store import RunStore
+from experiments.pipeline.verdicts import decided
 
 TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=6, evidence=True, seeds=3)
-ARPIT = [n for n in figure_names() if n.startswith("arpit") and "reduced" in scales(get_figure(n))]
+ARPIT = [n for n in figure_names() if n.startswith("arpit") and "reduced" in get_figure(n).scales]
 
 
 def short(monkeypatch):
@@ -167,7 +171,7 @@ def test_a_claim_is_explained_while_the_other_data_sets_runs_are_missing(stored)
     found[lost] = None
     (failed,) = (v for v in decided(figure, found) if v.verdict == "fails")
     assert failed.dataset == "photos"
-    assert "antithetic version's are apart" in reasons(stored, figure, plan, found, failed)[0]
+    assert "antithetic version's are apart" in explanations(stored, figure, plan, found, failed)[0]
 
 
 @pytest.mark.parametrize("dataset", ["digits", "both"])
@@ -180,7 +184,7 @@ def test_a_claim_is_explained_by_a_scale_where_one_data_set_is_stored(stored, tm
     (failed, *_) = (
         v for v in decided(figure, found) if (v.verdict, v.dataset) == ("fails", dataset)
     )
-    told = "".join(reasons(tmp_path, figure, plan, found, failed))
+    told = "".join(explanations(tmp_path, figure, plan, found, failed))
     assert ("At the scale paper: fails, " in told) == (dataset == "digits")
 
 
@@ -325,7 +329,7 @@ def test_where_units_die_is_told_also_when_they_die_everywhere(stored):
 
 def test_a_bar_in_a_number_stays_inside_its_cell():
     verdict = Verdict("L1", "", "one", "holds", "largest |x| 0.1")
-    table = record.table([("quick", "lecture-kl", verdict)])
+    table = tables.table([("quick", "lecture-kl", verdict)])
     assert "| largest \\|x\\| 0.1 |\n" in table
 
 
@@ -343,7 +347,7 @@ def test_a_claim_as_a_whole_tells_how_many_of_its_statements_do_not_hold():
         said("A12", "mnist", "not run"),
         said("L1", "", "holds", "quick", "lecture-kl"),
     ]
-    head, a1, a12, l1 = record.overview(found)
+    head, a1, a12, l1 = tables.overview(found)
     assert head[2:] == ("paper", "reduced", "quick")
     assert a1[2:] == (
         "MNIST: not run",
@@ -470,8 +474,8 @@ def test_a_radial_gradient_speeds_up_a_turn_as_told(objective):
 
     with jax.enable_x64(True):
         found = angle(0.5) / angle(0.0)
-    feedback = figure.feedback(spec, objective, 0.5)
-    np.testing.assert_allclose(found, 1 / (1 - feedback), rtol=1e-3)
+    faster = 1 / (1 - feedback(spec, objective, 0.5))
+    np.testing.assert_allclose(found, faster, rtol=1e-3)
 
 
 def test_flagged_cells_leave_theorem_1s_condition_open(stored):
@@ -548,10 +552,10 @@ def test_further_seeds_enter_the_record_once_a_whole_figure_has_them(
     shutil.copytree(stored / "runs", out / "runs")
     *few, last = get_figure("arpit-fig3").runs(Plan.checked("reduced", 5, None))
     store = stored_runs.store_all(out, "reduced", few)
-    told = [v.numbers for _, name, v in record.collect_verdicts(out) if name == "arpit-fig3"]
+    told = [v.numbers for _, name, v in tables.collect_verdicts(out) if name == "arpit-fig3"]
     assert all(numbers.endswith("; 4 seeds") for numbers in told[:2])
     store.save(last, stored_runs.fake(last))
-    found = record.collect_verdicts(out)
+    found = tables.collect_verdicts(out)
     seeds = {name: v.numbers.rsplit("; ", 1)[-1] for scale, name, v in found if scale == "reduced"}
     assert seeds["arpit-fig3"] == "5 seeds"
     assert seeds["arpit-fig1"] == "3 seeds"
@@ -568,10 +572,10 @@ def test_further_seeds_enter_the_record_once_a_whole_figure_has_them(
     figure, plan = get_figure("arpit-fig3"), Plan.checked("paper", None, None)
     paper = gathered(figure, plan, stored_runs.store_all(out, "paper", figure.runs(plan)))
     failed = decided(figure, paper)[0]._replace(verdict="fails")
-    (told,) = reasons(out, figure, plan, paper, failed)
+    (told,) = explanations(out, figure, plan, paper, failed)
     assert told.startswith("At the scale reduced: holds")
     assert told.endswith("; 5 seeds.")
-    fewer = record.collect_verdicts(out, seeds=2)
+    fewer = tables.collect_verdicts(out, seeds=2)
     told = [v.numbers for scale, n, v in fewer if (scale, n) == ("reduced", "arpit-fig3")]
     assert told
     assert all(numbers.endswith("; 2 seeds") for numbers in told)
@@ -579,8 +583,8 @@ def test_further_seeds_enter_the_record_once_a_whole_figure_has_them(
 
 def test_seeds_that_change_no_run_of_a_figure_do_not_name_it():
     plan = Plan.checked("reduced", 2, None)
-    assert effective(get_figure("arpit-fig1"), plan) == plan
-    assert effective(get_figure("lecture-overfit"), plan) == Plan.checked("reduced", None, None)
+    assert get_figure("arpit-fig1").effective(plan) == plan
+    assert get_figure("lecture-overfit").effective(plan) == Plan.checked("reduced", None, None)
 
 
 def explained(stored, name, chosen, variable, values):
@@ -592,7 +596,7 @@ def explained(stored, name, chosen, variable, values):
         found[spec] = found[spec].copy()
         found[spec][variable] = (found[spec][variable].dims, values)
     (failed,) = (v for v in decided(figure, found) if v.verdict == "fails")
-    return reasons(stored, figure, plan, found, failed)[0]
+    return explanations(stored, figure, plan, found, failed)[0]
 
 
 def test_a_large_residual_term_is_told_beside_the_error(stored):
@@ -632,7 +636,7 @@ def test_a_plan_names_the_command_that_makes_a_figure():
 
 @pytest.mark.parametrize("name", ARPIT)
 def test_every_figure_is_drawn_and_described_from_stored_runs(name, stored, monkeypatch, capsys):
-    monkeypatch.setattr("experiments.missing.train_together", None)  # would fail if called
+    monkeypatch.setattr("experiments.pipeline.missing.train_together", None)  # would fail if called
     status, printed, error = command(
         monkeypatch, capsys, name, "--scale", "reduced", "--out", stored
     )
@@ -725,11 +729,11 @@ def test_the_table_is_written_between_markers_and_nowhere_else(
     assert "outdated" not in written
     assert "| A1 | reduced | 8×8 digits | CAE flat | holds |" in written
     assert "CAE flat" in (stored / "index.html").read_text()
-    record.write_between_markers(readme, "another table")
+    tables.write_between_markers(readme, "another table")
     assert readme.read_text() == f"before\n{begin}\n\nanother table\n\n{end}\nafter\n"
     readme.write_text("no markers\n")
     with pytest.raises(InputError, match="does not hold the markers"):
-        record.write_between_markers(readme, "a table")
+        tables.write_between_markers(readme, "a table")
     assert readme.read_text() == "no markers\n"
 
 

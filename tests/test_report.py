@@ -1,6 +1,7 @@
 """The table of T1 to T13, its command and pictures, and the stored copies."""
 
 import json
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,14 +11,17 @@ import stored_runs
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-import experiments.figures.audit_pairs as pairs
+import experiments.figures.beyond.audit_pairs as pairs
 from aesparse.__main__ import app
-from aesparse.theory import pictures, report
+from aesparse.errors import InputError
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.errata import decay_factor
 from aesparse.theory.falsifier import SIZES
-from experiments.protocol import SCALES, Plan
+from experiments.__main__ import app as other
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import SCALES
+from experiments.theorems import pictures, rows
 
 FIGURES = Path(__file__).parents[1] / "figures"
 VERDICTS = {"holds", "false", "measured", "erratum"}
@@ -30,29 +34,44 @@ def few():
 @pytest.mark.long
 def test_command_theorems_writes_table_pictures_and_json(tmp_path, monkeypatch):
     """The whole way, with few statements; each has its own test, and `-m long` runs all."""
-    monkeypatch.setattr(report, "CONJECTURES", few())
-    monkeypatch.setattr(report, "ACTIVATIONS", {"relu": None})
-    monkeypatch.setattr(report, "errata", lambda: [decay_factor()])
+    monkeypatch.setattr(rows, "CONJECTURES", few())
+    monkeypatch.setattr(rows, "ACTIVATIONS", {"relu": None})
+    monkeypatch.setattr(rows, "errata", lambda: [decay_factor()])
     monkeypatch.setattr(pictures, "CONJECTURES", few())
-    monkeypatch.setattr(report, "_EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
+    monkeypatch.setattr(rows, "_EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
-    rows = json.loads((tmp_path / "theorems.json").read_text())
-    assert {row["verdict"] for row in rows} == VERDICTS
-    assert all(row["statement"] in shown.output for row in rows)
-    (found,) = (row for row in rows if row["verdict"] == "false")
+    table = json.loads((tmp_path / "theorems.json").read_text())
+    assert {row["verdict"] for row in table} == VERDICTS
+    assert all(row["statement"] in shown.output for row in table)
+    (found,) = (row for row in table if row["verdict"] == "false")
     assert found["details"]["counter_example"]["weight"]
     for kind in ("png", "svg"):
         assert (tmp_path / f"theorems.{kind}").stat().st_size > 20_000
 
 
 def test_command_theorems_prints_json_alone_when_asked(tmp_path, monkeypatch):
-    row = report.Row("T1", "Σ falls", "holds", "0.1", {"margin": 0.1})
-    monkeypatch.setattr(report, "theorems", lambda: [row])
+    row = rows.Row("T1", "Σ falls", "holds", "0.1", {"margin": 0.1})
+    monkeypatch.setattr(rows, "theorems", lambda: [row])
     monkeypatch.setattr(pictures, "draw_theorems", Figure)
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path), "--json"])
     assert json.loads(shown.output) == [row._asdict()]
     assert (tmp_path / "theorems.json").read_text() == shown.output
+
+
+def test_theorems_without_the_experiments_says_where_they_are(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "experiments.theorems.command", None)
+    shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path)])
+    assert isinstance(shown.exception, InputError)
+    assert "repository" in str(shown.exception)
+
+
+def test_both_command_lines_offer_theorems(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "theorems", list)
+    monkeypatch.setattr(pictures, "draw_theorems", Figure)
+    shown = [CliRunner().invoke(a, ["theorems", "--out", str(tmp_path)]) for a in (app, other)]
+    assert [one.exit_code for one in shown] == [0, 0]
+    assert shown[0].output == shown[1].output
 
 
 def test_command_theorems_refuses_a_folder_that_is_a_file(tmp_path):
@@ -62,10 +81,10 @@ def test_command_theorems_refuses_a_folder_that_is_a_file(tmp_path):
 
 
 def test_the_stored_table_covers_every_claim_and_none_fails():
-    rows = json.loads((FIGURES / "theorems.json").read_text())
-    assert {row["id"] for row in rows} == {f"T{i}" for i in range(1, 14)}
-    assert {row["verdict"] for row in rows} == VERDICTS
-    attacked = {row["statement"]: row for row in rows if "evaluations" in row["details"]}
+    table = json.loads((FIGURES / "theorems.json").read_text())
+    assert {row["id"] for row in table} == {f"T{i}" for i in range(1, 14)}
+    assert {row["verdict"] for row in table} == VERDICTS
+    attacked = {row["statement"]: row for row in table if "evaluations" in row["details"]}
     assert set(attacked) == {c.title for c in CONJECTURES}
     most = 32 * 51 * len(SIZES)
     for conjecture in CONJECTURES:
@@ -79,7 +98,7 @@ def test_the_stored_table_covers_every_claim_and_none_fails():
 
 @pytest.mark.long
 def test_the_whole_table_today():
-    for row in report.theorems():
+    for row in rows.theorems():
         expected = row.details.get("expected")
         assert row.verdict in ({"true": {"holds"}, "false": {"false"}}.get(expected, VERDICTS)), row
 

@@ -16,10 +16,10 @@ import xarray as xr
 from scipy.io import netcdf_file
 
 from aesparse.errors import InputError
-from experiments.protocol import Plan
-from experiments.runs import RunStore
-from experiments.stored import SCHEMA, decode, encode, run_key
-from experiments.studies import Study
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.spec import Study
+from experiments.pipeline.store import RunStore
+from experiments.pipeline.stored import SCHEMA, decode, encode, run_key
 
 FIGURES = Path(__file__).parents[1] / "figures"
 

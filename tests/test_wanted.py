@@ -12,14 +12,15 @@ from stored_runs import store_all
 
 import aesparse as ae
 from aesparse.errors import InputError
-from experiments import deadline as deadlines
-from experiments import training, wanted
-from experiments.archive import Archive, merge
-from experiments.deadline import Deadline, OutOfTimeError
-from experiments.making import make
-from experiments.missing import train_missing
-from experiments.protocol import SCALES, Plan
-from experiments.runs import RunStore
+from experiments.pipeline import deadline as deadlines
+from experiments.pipeline import train, wanted
+from experiments.pipeline.archive import Archive, merge
+from experiments.pipeline.deadline import Deadline, OutOfTimeError
+from experiments.pipeline.make import make
+from experiments.pipeline.missing import train_missing
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import SCALES
+from experiments.pipeline.store import RunStore
 
 TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=3, seeds=2)
 
@@ -48,10 +49,10 @@ class Clock:
 
 
 def test_seeds_in_one_program_equal_the_same_seeds_one_at_a_time_but_for_rounding(specs, digits):
-    baseline = [training.train(s.baseline, digits, lambda *told: None) for s in specs]
-    together = training.train_together(specs, digits, lambda *told: None, baseline)
+    baseline = [train.train(s.baseline, digits, lambda *told: None) for s in specs]
+    together = train.train_together(specs, digits, lambda *told: None, baseline)
     for spec, run, before in zip(specs, together, baseline, strict=True):
-        alone = training.train(spec, digits, lambda *told: None, before)
+        alone = train.train(spec, digits, lambda *told: None, before)
         assert json.loads(run.attrs["spec"])["seed"] == spec.seed
         assert "matched_activation_fraction" in run
         assert run.sizes == alone.sizes
@@ -64,7 +65,7 @@ def test_runs_that_differ_in_more_than_their_seed_are_not_trained_together(specs
     other = specs[1]._replace(learning_rate=0.5)
     for wrong in ((specs[0], other), (specs[0], specs[0])):
         with pytest.raises(InputError, match="seed alone"):
-            training.train_together(wrong, digits, lambda *told: None)
+            train.train_together(wrong, digits, lambda *told: None)
 
 
 @pytest.mark.parametrize("minutes", [0, -1.0, float("nan"), float("inf")])
@@ -96,13 +97,13 @@ def test_a_training_stops_with_a_checkpoint_and_goes_on_to_the_same_bits(
         clock.now = 61.0
 
     with pytest.raises(OutOfTimeError):
-        training.train_together(specs, digits, first_epoch, None, tmp_path / "c", late)
+        train.train_together(specs, digits, first_epoch, None, tmp_path / "c", late)
     assert epochs == [1]  # the second epoch's checkpoint is the last thing done
-    resumed = training.train_together(
+    resumed = train.train_together(
         specs, digits, lambda number, metrics: epochs.append(number), None, tmp_path / "c"
     )
     assert epochs == [1, 3]
-    whole = training.train_together(specs, digits, lambda *told: None)
+    whole = train.train_together(specs, digits, lambda *told: None)
     assert all(a.equals(b) for a, b in zip(resumed, whole, strict=True))
 
 

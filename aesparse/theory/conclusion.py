@@ -12,7 +12,7 @@ from aesparse.activations import Activation
 from aesparse.model import Params
 from aesparse.theory.families import Family
 from aesparse.theory.properties import REACH, Violation
-from aesparse.theory.response import Response
+from aesparse.theory.response import STRENGTHS, Response
 
 __all__ = [
     "HOLDS",
@@ -21,6 +21,7 @@ __all__ = [
     "NO_EFFECT",
     "SPARSIFIES",
     "Audit",
+    "audit_rows",
     "conclude",
 ]
 
@@ -65,7 +66,6 @@ class Audit:
 
     def __str__(self) -> str:
         from aesparse.tables import aligned
-        from aesparse.theory.tables import audit_rows
 
         return aligned(audit_rows(self))
 
@@ -178,3 +178,65 @@ def _push_that_fails(found: Audit, pushes: np.ndarray, size: float) -> str:
             "reconstruction's"
         )
     return ""
+
+
+def audit_rows(found: Audit) -> list[tuple[str, str]]:
+    """What was measured, as (name, value) in the order in which one reads it."""
+    conclusion = f"{found.conclusion}: {found.reason}"
+    conditions = [
+        (
+            f"condition {name}",
+            "holds" if v.residual <= HOLDS else f"fails by {v.residual:.3g} at a = {v.at:.3g}",
+        )
+        for name, v in found.conditions.items()
+    ]
+    corollary = found.family.corollary
+    push, pull = np.abs(found.push), np.abs(found.pull)
+    return [
+        ("conclusion", conclusion),
+        *conditions,
+        ("penalty's form", f"{found.family.name} (Corollary {corollary or 'none'})"),
+        *((f"data, {name}", f"{value:.3g}") for name, value in found.data.items()),
+        (
+            "penalty's bias gradient",
+            f"{_share(found.push > 0)} of units pushed down, {_share(found.push < 0)} up, "
+            f"{_share(found.push == 0)} exactly zero; {_span(found.push)}",
+        ),
+        ("reconstruction's bias gradient", _span(found.pull)),
+        ("their sizes", f"penalty {push.mean():.3g} at λ = 1, reconstruction {pull.mean():.3g}"),
+        ("λ* of Theorem 1's condition", _span(found.strength_of_theorem1)),
+        ("λ* from which E[a_j] falls now", _span(found.strength_now)),
+        *((f"under {name}", _response(r)) for name, r in found.responses.items()),
+        (
+            "active now",
+            f"{found.active.mean():.3f} of (sample, unit) pairs; predicted for Gaussian a_j "
+            f"{found.predicted_active.mean():.3f}",
+        ),
+        (
+            "dead now",
+            f"{found.dead:.3f} of units on {found.samples} samples; predicted "
+            f"{found.predicted_dead:.3f}",
+        ),
+    ]
+
+
+def _share(where: np.ndarray) -> str:
+    return f"{where.mean():.0%}"
+
+
+def _span(values: Float[np.ndarray, " m"]) -> str:
+    low, middle, high = np.quantile(values, [0.0, 0.5, 1.0], method="nearest")
+    return f"median {middle:.3g}, from {low:.3g} to {high:.3g} over units"
+
+
+def _response(response: Response) -> str:
+    smallest = np.quantile(response.smallest, 0.5, method="higher")
+    if np.isinf(smallest):
+        falls = f"fewer than half of the units fall at λ = {STRENGTHS[-1]:g}"
+    elif smallest > STRENGTHS[0]:
+        falls = f"half of the units fall from λ = {smallest:.3g} on"
+    else:
+        falls = f"half of the units fall from λ = {STRENGTHS[0]:g} on, or less"
+    if np.isinf(response.saturation):
+        return f"{falls}; the step never saturates in λ"
+    return f"{falls}; beyond λ = {response.saturation:.3g} the step no longer changes"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from aesparse.errors import InputError
 from aesparse.files import UNFINISHED, require_writable
-from experiments.archive import Archive
+from experiments.pipeline.archive import Archive
 from kit.numbers import PARTS, Numbers
 from kit.pack import check_data
 

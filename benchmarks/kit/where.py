@@ -21,7 +21,7 @@ _LIBRARIES = ("jax", "jaxlib", "optax", "flax", "orbax-checkpoint", "numpy", "xa
 
 def check_device(numbers: Numbers, *, gpu: bool, dry: bool) -> dict:
     """What identifies this device; `InputError` if it is no GPU though asked, or not OUT's."""
-    from experiments.training import provenance
+    from experiments.pipeline.provenance import provenance
 
     here = provenance(None)
     here = {name: here[name] for name in ("device", "platform")} | {"dry": dry}

@@ -1,1 +1,1 @@
-"""One module per figure: its spec (`runs`), picture (`draw`), `caption`, claims (`verdicts`)."""
+"""One module per figure, by family; its file name is the command."""

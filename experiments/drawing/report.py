@@ -1,0 +1,166 @@
+"""The report: one self-contained page with the claims, the figures, and a look into the cells."""
+
+import base64
+import html
+import io
+import json
+import string
+import urllib.parse
+from pathlib import Path
+
+import numpy as np
+
+from aesparse.errors import InputError
+from aesparse.files import replacing, require_writable
+from experiments.drawing import style
+from experiments.drawing.filters import montage
+from experiments.evidence import tables
+from experiments.pipeline.figure import Verdict
+from experiments.pipeline.make import read_record
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import SCALES, title
+from experiments.pipeline.registry import figure_names, get_figure, stored_plan
+from experiments.pipeline.spec import GridSpec
+from experiments.pipeline.store import RunStore
+
+__all__ = ["write"]
+
+_TEMPLATE = Path(__file__).with_name("report.html")
+_HISTORIES = {
+    "activation_fraction": "activation fraction",
+    "dead_fraction": "dead units",
+    "preactivation_mean": "mean E[a_j]",
+    "reconstruction": "reconstruction error",
+}
+
+
+def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None = None) -> Path:
+    """Writes `out/index.html` from the verdicts and what else is stored; returns its path."""
+    require_writable(out)
+    figures, runs = {}, {}
+    for scale in reversed(SCALES):
+        store = RunStore(out, scale)
+        for name in figure_names():
+            figure = get_figure(name)
+            if scale in figure.scales:
+                plan = stored_plan(out, figure, scale, seeds)
+                stored = _stored(out, name, plan, seeds)
+                if stored.exists():
+                    figures[scale, name] = _figure(scale, name, stored)
+                first = [s for s in figure.runs(plan) if s.kind == "grid" and s.seed == 0]
+                runs |= {(scale, s): store for s in first if store.path(s).exists()}
+    cells = [_cell(scale, spec, store) for (scale, spec), store in runs.items()]
+    page = string.Template(_TEMPLATE.read_text()).substitute(
+        overview=_overview(verdicts),
+        verdicts="\n".join(_row(*row, (row[0], row[1]) in figures) for row in verdicts),
+        summary=tables.summary(verdicts),
+        figures="\n".join(figures.values()),
+        runs=json.dumps(cells, separators=(",", ":")).replace("</", "<\\/"),
+        histories=json.dumps(_HISTORIES),
+    )
+    path = out / "index.html"
+    with replacing(path) as temporary:
+        temporary.write_text(page)
+    return path
+
+
+def _stored(out: Path, name: str, plan: Plan, seeds: int | None) -> Path:
+    """The numbers beside the picture of a figure as it enters the record, or as it usually is."""
+    path, usual = (out / plan.scale_name / f"{name}{end}.json" for end in (plan.suffix, ""))
+    return path if seeds is not None or path.exists() else usual
+
+
+def _overview(verdicts: list[tuple[str, str, Verdict]]) -> str:
+    head, *rows = tables.overview(verdicts)
+    return "\n".join(
+        f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+        for tag, cells in (("th", head), *(("td", row) for row in rows))
+    )
+
+
+def _row(scale: str, figure: str, v: Verdict, shown: bool) -> str:
+    claim = html.escape(v.claim)
+    if shown:
+        claim = f'<a href="#{scale}-{figure}">{claim}</a>'
+    cells = (scale, title(v.dataset), v.statement, v.numbers)
+    why = "".join(f"<p><small>{html.escape(sentence)}</small></p>" for sentence in v.why)
+    return (
+        f"<tr><td>{claim}</td>"
+        f'<td><span class="verdict {v.verdict.replace(" ", "-")}">{v.verdict}</span></td>'
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        + (
+            f'</tr><tr class="why"><td></td><td></td><td colspan="4">{why}</td></tr>'
+            if why
+            else "</tr>"
+        )
+    )
+
+
+def _figure(scale: str, name: str, stored: Path) -> str:
+    told, picture = read_record(stored), stored.with_suffix(".svg")
+    if not picture.is_file():
+        raise InputError(f"{picture} is missing beside {stored.name}; draw the figure again.")
+    parents = list(told["runs"].values())
+    made = ", ".join(
+        f"{field} {' / '.join(sorted({str(p[field]) for p in parents}))}"
+        for field in ("device", "jax", "revision")
+    )
+    hours = sum(p["wall_seconds"] for p in parents) / 3600
+    return (
+        f'<figure id="{scale}-{name}"><h3>{html.escape(told["title"])} '
+        f"<small>{scale}</small></h3>"
+        f'<img alt="{html.escape(told["title"])}" src="data:image/svg+xml,'
+        f'{_quoted(picture.read_text())}">'
+        f"<figcaption>{html.escape(told['caption'])}</figcaption>"
+        f"<details><summary>How it was made</summary>"
+        f"<pre>{html.escape(told['command'])}</pre>"
+        f"<p>{len(parents)} runs, {hours:.1f} hours of training; {html.escape(made)}.</p>"
+        "</details></figure>"
+    )
+
+
+def _quoted(svg: str) -> str:
+    """An SVG for an address in double quotes; a quarter smaller than base64."""
+    return urllib.parse.quote(" ".join(svg.splitlines()), safe=" <>=/:;,.()'!?+*@[]{}|")
+
+
+def _encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _cell(scale: str, spec: GridSpec, store: RunStore) -> dict:
+    """What the page's script draws: a run's histories, and its filters where they are kept."""
+    run = store.load(spec)
+    label = f"{scale}: {title(spec.dataset)}, {style.label(spec.objective)}"
+    return {
+        "label": f"{label}, {spec.activation}, {spec.constraint}, rate {spec.learning_rate:g}, "
+        f"batch {spec.batch_size}",
+        "strengths": list(spec.strengths),
+        "histories": {
+            name: [_rounded(line) for line in run[f"history_{name}"].values] for name in _HISTORIES
+        },
+        "filters": [
+            {"strength": float(strength), "png": _filters(rows, spec.dataset)}
+            for strength, rows in zip(
+                run["filter_strength"].values, run["filters"].values, strict=True
+            )
+        ]
+        if "filters" in run
+        else [],
+    }
+
+
+def _rounded(line: np.ndarray) -> list[float | None]:
+    return [float(f"{v:.3g}") if np.isfinite(v) else None for v in line.astype(float)]
+
+
+def _filters(rows: np.ndarray, dataset: str) -> str:
+    """A strip of filters as a PNG, grey where the data is."""
+    from PIL import Image
+
+    depth = 3 if dataset in ("cifar10", "photos") else 1
+    side = round((rows.shape[1] / depth) ** 0.5)
+    strip = montage(rows.astype(float), (side, side, depth), len(rows))
+    buffer = io.BytesIO()
+    Image.fromarray(strip if depth > 1 else strip[..., 0]).save(buffer, "png", optimize=True)
+    return _encoded(buffer.getvalue())

@@ -1,0 +1,75 @@
+"""Where a claim fails or stays open: what was looked at, each with its own number.
+
+A figure may look into its own runs (`explain(runs, verdict) -> list of sentences`), and into
+those of `further(plan)` that are stored. Beside that the same statement is decided from what else
+is stored: another scale (a longer training of a larger model), another learning rate.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aesparse.errors import InputError
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import DATA, RATES, SCALES
+from experiments.pipeline.registry import gathered, stored_plan
+from experiments.pipeline.store import RunStore
+from experiments.pipeline.verdicts import decided
+
+__all__ = ["explanations"]
+
+
+def explanations(
+    out: Path, figure: Figure, plan: Plan, runs: Mapping, verdict: Verdict
+) -> tuple[str, ...]:
+    """Sentences for a verdict that fails or is inconclusive; none for the others."""
+    if verdict.verdict not in ("fails", "inconclusive"):
+        return ()
+    own = []
+    if figure.explain:
+        store = RunStore(out, plan.scale_name)
+        of_it = {
+            spec: runs[spec] if spec in runs else store.load(spec)
+            for spec in (*runs, *figure.further(plan))
+            if verdict.dataset in (spec.dataset, "both")
+        }
+        own = figure.explain({s: r for s, r in of_it.items() if r is not None}, verdict)
+    if figure.compute:  # its studies are asked for at one scale and rate
+        return tuple(own)
+    others = [
+        (f"At the scale {scale}", [stored_plan(out, figure, scale)])
+        for scale in SCALES
+        if scale != plan.scale_name and figure.decides(scale)
+    ]
+    others += [
+        (
+            f"At learning rate {rate:g}",
+            [plan._replace(learning_rate=rate, seeds=n) for n in range(plan.seeds, 0, -1)],
+        )
+        for rate in RATES
+        if verdict.dataset in DATA and rate != DATA[verdict.dataset].learning_rate
+    ]
+    told = [(what, _first(out, figure, plans, verdict)) for what, plans in others]
+    return (*own, *(f"{what}: {v.verdict}, {v.numbers}." for what, v in told if v is not None))
+
+
+def _first(out: Path, figure: Figure, plans: list[Plan], verdict: Verdict) -> Verdict | None:
+    """The verdict on the same statement by the first of the plans that can decide it."""
+    others = (_elsewhere(out, figure, plan, verdict) for plan in plans)
+    return next((other for other in others if other is not None), None)
+
+
+def _elsewhere(out: Path, figure: Figure, plan: Plan, verdict: Verdict) -> Verdict | None:
+    """The verdict on the same statement by another plan, if its runs are stored."""
+    try:
+        figure.runs(plan)
+    except InputError:  # a figure that goes through the rates itself
+        return None
+    runs = gathered(figure, plan, RunStore(out, plan.scale_name))
+    asked = {s: r if verdict.dataset in (s.dataset, "both") else None for s, r in runs.items()}
+    same = [
+        v
+        for v in decided(figure, asked)
+        if (v.claim, v.dataset, v.statement) == verdict[:3] and v.verdict != "not run"
+    ]
+    return same[0] if same else None

@@ -1,0 +1,104 @@
+"""Arpit section 2.2: does CAE+H (Rifai et al. 2011a) behave like CAE?"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from aesparse.objectives import HESSIAN_RATIO, HESSIAN_SIGMA
+from experiments.drawing import style
+from experiments.drawing.panels import spread
+from experiments.evidence import claims
+from experiments.evidence.curves import classify, collect, only
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.protocol import DATA
+from experiments.pipeline.spec import GridSpec
+
+CLAIMS = {"A13": "CAE+H behaves like CAE"}
+GROUP = ("dataset", "activation")
+OBJECTIVES = ("cae", "cae-h")
+ACTIVATIONS = ("relu", "sigmoid")
+_NAMES = {"relu": "ReLU", "sigmoid": "sigmoid"}
+
+
+def runs(plan: Plan) -> list[GridSpec]:
+    """CAE and CAE+H with ReLU and with sigmoid units under unit rows."""
+    return [s for a in ACTIVATIONS for s in needed(plan, OBJECTIVES, a, "unit")]
+
+
+def draw(runs, plan: Plan):
+    """A panel per data set and activation: ReLU above, sigmoid below."""
+    curves, datasets = collect(runs), plan.scale.datasets
+    figure, axes = style.table(len(ACTIVATIONS), len(datasets))
+    figure.set_size_inches(9, 6.6)
+    for row, activation in enumerate(ACTIVATIONS):
+        for column, dataset in enumerate(datasets):
+            axis = axes[row][column]
+            for objective in OBJECTIVES:
+                curve = only(curves, dataset=dataset, activation=activation, objective=objective)
+                style.draw_curve(axis, curve, style.label(objective))
+            style.strength_axis(axis, curve.strengths)
+            axis.set_xlabel("coefficient λ (spaced by √λ)" if row else "")
+            axis.set_title(f"{DATA[dataset].title}, {_NAMES[activation]}", fontsize=10)
+        axes[row][0].set_ylabel("share (of samples and units)")
+    axes[0][0].set_ylim(-0.03, 1.03)
+    style.legend(figure, axes[0][0], any(c.flagged.any() for c in curves))
+    return figure
+
+
+def caption(runs, plan: Plan) -> str:
+    """What the picture shows, with the class of every curve."""
+    scale, specs = plan.scale, list(runs)
+    rates = {DATA[s.dataset].title: f"{s.learning_rate:g}" for s in specs}
+    classes = [
+        f"{DATA[c.dataset].title} {_NAMES[c.activation]} {style.label(c.objective)} {classify(c)}"
+        for c in collect(runs)
+    ]
+    return (
+        scale.caveat + "Average activation fraction (thick) and dead units (thin) of "
+        "CAE and of CAE+H, which adds γ E‖J(x) − J(x + ε)‖² with noise of standard deviation "
+        f"{HESSIAN_SIGMA:g} and γ = {HESSIAN_RATIO:g} λ; rows of unit length, m = {scale.hidden}, "
+        f"N = {scale.samples}, {scale.epochs} epochs, learning rate "
+        f"{', '.join(f'{title} {rate}' for title, rate in rates.items())}; {spread(plan)}. "
+        f"Classes: {'; '.join(classes)}. ReLU's slopes are constant in pieces, so the gradients of "
+        "both terms only point along the rows, which unit rows remove: those curves are flat by "
+        "construction."
+    )
+
+
+def verdicts(runs, dataset: str) -> list[Verdict]:
+    """A13 on one data set, for each activation."""
+    decided = []
+    for activation in dict.fromkeys(spec.activation for spec in runs):
+        pair = [
+            only(collect(runs), dataset=dataset, activation=activation, objective=o)
+            for o in OBJECTIVES
+        ]
+        statement = f"CAE+H and CAE have the same class of curve, {_NAMES[activation]}"
+        verdict = claims.classes_agree("A13", statement, *pair)
+        apart = np.abs(pair[0].mean - pair[1].mean)
+        told = f"; apart by at most {np.nanmax(apart):.3f}{_added(runs, dataset, activation)}"
+        decided.append(verdict._replace(numbers=verdict.numbers + told))
+    return decided
+
+
+def _added(runs: Mapping, dataset: str, activation: str) -> str:
+    """How large the added term is beside CAE's own at λ = 1 in the first and the last epoch."""
+    ends = [
+        HESSIAN_RATIO * run["loss_jacobian_change"].values[-1] / run["loss_penalty"].values[-1]
+        for spec, run in runs.items()
+        if (spec.dataset, spec.activation, spec.objective) == (dataset, activation, "cae-h")
+    ]
+    first, last = np.mean([end[[0, -1]] for end in ends], axis=0)
+    return f"; the added term at λ = 1 is {first:.2f} of CAE's in epoch 1, {last:.2f} at the end"
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    group=GROUP,
+)

@@ -1,0 +1,57 @@
+"""Arpit Figure 1: activation fraction against σ², ReLU, unit rows."""
+
+from experiments.drawing import panels
+from experiments.drawing.panels import draw_panels
+from experiments.evidence import claims, criteria
+from experiments.evidence.curves import collect, only
+from experiments.figures.arpit.common import OBJECTIVES, explain_dead_units, statements
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.spec import GridSpec
+
+CLAIMS = {
+    "A1": "ReLU, unit rows: CAE and mDAE flat and alike, DAE and SAE decreasing, DAE alive",
+    "A12": "DAE sparser than mDAE",
+}
+
+
+def runs(plan: Plan) -> list[GridSpec]:
+    """DAE, CAE, mDAE and SAE with ReLU under unit rows, and the shared strength-0 model."""
+    return needed(plan, OBJECTIVES, activation="relu", constraint="unit")
+
+
+def draw(runs, plan: Plan):
+    """Two panels: digit data left, colour patches right."""
+    return draw_panels(collect(runs), plan, "Activation fraction, ReLU, unit rows")
+
+
+def caption(runs, plan: Plan) -> str:
+    """What the picture shows."""
+    return panels.caption(runs, plan)
+
+
+def verdicts(runs, dataset: str) -> list[Verdict]:
+    """A1, and A12: DAE ends sparser than mDAE."""
+    found_curves = collect(runs)
+    dae, mdae = (only(found_curves, dataset=dataset, objective=o) for o in ("dae", "mdae"))
+    sparser = criteria.lower(dae, mdae, 0.0, where="at the end")
+    return [
+        *statements("A1", dataset, found_curves),
+        claims.decide("A12", "DAE sparser than mDAE at σ² = 1", sparser, [dae, mdae]),
+    ]
+
+
+def explain(runs, verdict: Verdict) -> list[str]:
+    """Where DAE's units die, and how sparse it is before any does."""
+    return explain_dead_units(runs, verdict)
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+)

@@ -1,0 +1,149 @@
+"""Sensitivity: activation fraction against σ² at several learning rates and batch sizes, ReLU."""
+
+import numpy as np
+
+from aesparse.errors import InputError
+from experiments.drawing import style
+from experiments.drawing.panels import spread
+from experiments.evidence import claims
+from experiments.evidence.criteria import decreasing
+from experiments.evidence.curves import Curve, classify, collect, only
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.protocol import DATA, RATES, STRENGTHS
+from experiments.pipeline.spec import GridSpec
+
+_CLAIM = "A3, rates and batches"
+CLAIMS = {_CLAIM: "A3 at three learning rates and three batch sizes"}
+SCALES = ("reduced",)
+OBJECTIVES = ("dae", "cae", "mdae", "sae", "edae")
+BATCHES = (25, 200)  # besides the protocol's
+_MOSTLY_DEAD = 0.9
+_BATCH_LINES = ((0, (1, 1)), "-", (0, (5, 2)))
+
+
+def runs(plan: Plan) -> list[GridSpec]:
+    """Five objectives at every rate, eDAE at every batch size; unit rows."""
+    if plan.learning_rate is not None:
+        raise InputError(
+            f"--learning-rate {plan.learning_rate:g} is given, but arpit-rates goes through "
+            f"{', '.join(map(str, RATES))} itself; leave the option out."
+        )
+    swept = [
+        spec
+        for rate in RATES
+        for spec in needed(plan._replace(learning_rate=rate), OBJECTIVES, "relu", "unit")
+    ]
+    own = needed(plan, ("edae",), "relu", "unit")
+    batches = [spec._replace(batch_size=size) for size in BATCHES for spec in own]
+    return list(dict.fromkeys([*swept, *own, *batches]))
+
+
+def _by_batch(shown: list[Curve], plan: Plan, dataset: str) -> list[Curve]:
+    sizes = sorted({*BATCHES, plan.scale.batch_size})
+    rate = DATA[dataset].learning_rate
+    return [
+        only(shown, dataset=dataset, objective="edae", learning_rate=rate, batch_size=size)
+        for size in sizes
+    ]
+
+
+def draw(runs, plan: Plan):
+    """A column per learning rate, and one with eDAE's batch sizes; a row per data set."""
+    figure, axes = style.table(len(plan.scale.datasets), len(RATES) + 1)
+    figure.set_size_inches(11, 6)
+    shown = collect(runs)
+    axes[0][0].set_ylim(-0.03, 1.03)
+    for row, dataset in zip(axes, plan.scale.datasets, strict=True):
+        for axis, rate in zip(row, RATES, strict=False):
+            for objective in OBJECTIVES:
+                curve = only(
+                    shown, dataset=dataset, objective=objective, learning_rate=rate,
+                    batch_size=plan.scale.batch_size,
+                )  # fmt: skip
+                style.draw_curve(axis, curve, style.label(objective))
+            axis.set_title(f"learning rate {rate:g}", fontsize=9)
+        for curve, line in zip(_by_batch(shown, plan, dataset), _BATCH_LINES, strict=True):
+            style.draw_curve(row[-1], curve, f"batch {curve.batch_size}", line=line)
+        row[-1].set_title(f"eDAE, learning rate {DATA[dataset].learning_rate:g}", fontsize=9)
+        row[-1].legend(fontsize=7, frameon=False)
+        row[0].set_ylabel(f"{DATA[dataset].title}\nshare active", fontsize=9)
+    for axis in axes[-1]:
+        axis.set_xlabel("σ²", fontsize=9)
+    style.legend(figure, axes[0][0], any(c.flagged.any() for c in shown))
+    return figure
+
+
+def caption(runs, plan: Plan) -> str:
+    """What the picture shows."""
+    scale = plan.scale
+    lost = [
+        f"{style.label(c.objective)} on {DATA[c.dataset].title} at rate {c.learning_rate:g}, batch "
+        f"{c.batch_size} ({c.flagged_strengths} of {len(STRENGTHS)} strengths)"
+        for c in collect(runs)
+        if c.flagged.any()
+    ]
+    return (
+        "Average activation fraction (thick) and dead units (thin) after "
+        f"{scale.epochs} epochs against σ², ReLU, unit rows, at three learning rates; right: eDAE "
+        f"at three batch sizes. m = {scale.hidden}, N = {scale.samples}, {spread(plan)}. "
+        + (f"Flagged: {'; '.join(lost)}." if lost else "No cell was flagged.")
+    )
+
+
+def verdicts(runs, dataset: str) -> list[Verdict]:
+    """A3 at every rate and batch size: is eDAE decreasing everywhere?"""
+    decided = []
+    for curve in collect(runs):
+        if curve.objective == "edae":
+            statement = f"eDAE decreasing, rate {curve.learning_rate:g}, batch {curve.batch_size}"
+            verdict = claims.decide(_CLAIM, statement, decreasing(curve), [curve])
+            if (kind := classify(curve)) != "inconclusive":
+                verdict = verdict._replace(numbers=f"{kind}; {verdict.numbers}")
+            decided.append(verdict)
+    return decided
+
+
+def explain(runs, verdict: Verdict) -> list[str]:
+    """What the curve does instead, and after how many updates."""
+    told = []
+    for curve in collect(runs):
+        named = f"rate {curve.learning_rate:g}, batch {curve.batch_size}"
+        if curve.objective == "edae" and verdict.statement.endswith(f", {named}"):
+            told.append(_course(curve, next(s.epochs for s in runs)))
+    return told
+
+
+def _course(curve: Curve, epochs: int) -> str:
+    """The lowest and the last fraction, how many units die, how the unregularized model ends."""
+    well, strengths, mean = ~curve.flagged[:, 1:], curve.strengths[1:], curve.mean[1:]
+    if not well.any():
+        return "Every cell is flagged."
+    lowest, last = int(np.nanargmin(mean)), int(np.flatnonzero(np.isfinite(mean))[-1])
+    dead, updates = curve.dead[:, 1:][well], epochs * (curve.samples // curve.batch_size)
+    lost = ", ".join(f"{s:g}" for s in strengths[~well.all(axis=0)])
+    flagged = curve.flagged[:, 0]
+    most = curve.dead[~flagged, 0].max(initial=0)
+    begins = f"ends at {curve.mean[0]:.3f} with at most {most:.1%} dead"
+    return (
+        f"After {updates:,} updates the fraction, a mean over the seeds that are not flagged, is "
+        f"lowest, {mean[lowest]:.3f}, at σ² = {strengths[lowest]:g} and {mean[last]:.3f} at "
+        f"{strengths[last]:g}, with at most {dead.max():.1%} of the units dead, more than "
+        f"{_MOSTLY_DEAD:.0%} in {np.sum(dead > _MOSTLY_DEAD)} of {well.sum()} cells; "
+        + (f"{np.sum(~well)} cells are flagged, at σ² = {lost}. " if lost else "none is flagged. ")
+        + "The unregularized model "
+        + (begins if not flagged.all() else "is lost")
+        + (f"; flagged with {flagged.sum()} of {len(flagged)} seeds." if flagged.any() else ".")
+    )
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    explain=explain,
+    scales=SCALES,
+)

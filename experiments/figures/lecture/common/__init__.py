@@ -1,0 +1,1 @@
+"""What the Lecture's figures share, and the training of its probe."""

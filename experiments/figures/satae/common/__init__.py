@@ -1,0 +1,1 @@
+"""What SATAE's figures share."""

@@ -1,0 +1,148 @@
+"""SATAE Figure 6: the complement of eq. 3 for a nonlinearity that is not monotone."""
+
+import numpy as np
+
+from experiments.evidence.claims import settle
+from experiments.evidence.criteria import Criterion
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.spec import Study
+
+CLAIMS = {"S6": "f_c of a non-monotone f plateaus at extrema"}
+SCALES = ("quick",)
+PLATEAU = 0.1  # S6: |f_c'| at an interior extremum of f, as a share of its maximum
+SCALES_OF_W = (0.3, 1.0, 3.0)  # s of w(l) = exp(−l/s)/s; SATAE leaves w open
+_SHOWN = 1  # the scale drawn
+_LOOKS = {0.3: (":", "#E69F00"), 1.0: ("-", "#0072B2"), 3.0: ("--", "#000000")}
+_REACH = 6.0
+
+
+def runs(plan: Plan) -> list[Study]:
+    """One study: f, |f'| and f_c on a grid, and f_c at the extrema of f."""
+    options = (("function", "sin(2z)exp(-z²/8)"), ("scales", SCALES_OF_W), ("reach", _REACH))
+    return [Study("satae-fig6", options=options, work=1e8)]
+
+
+def wave(z):
+    """sin(2z)·exp(−z²/8): extrema of several heights, flat toward both ends."""
+    import jax.numpy as jnp
+
+    return jnp.sin(2 * z) * jnp.exp(-(z**2) / 8)
+
+
+def extrema(reach: float) -> np.ndarray:
+    """Where 2 cos(2z) = z sin(2z)/4, within [−reach, reach], by bracketing."""
+    from scipy.optimize import brentq
+
+    def slope(z: float) -> float:
+        return 2 * np.cos(2 * z) - z * np.sin(2 * z) / 4
+
+    grid = np.linspace(-reach, reach, 1202)
+    turns = np.flatnonzero(np.sign(slope(grid[1:])) != np.sign(slope(grid[:-1])))
+    return np.array([brentq(slope, grid[i], grid[i + 1]) for i in turns])
+
+
+def compute(study: Study, dataset):
+    """Values and slopes in float64."""
+    import jax
+    import jax.numpy as jnp
+    import xarray as xr
+
+    from aesparse.activations import Activation
+    from aesparse.saturation import multiscale_complement
+
+    reach, scales = study.option("reach"), study.option("scales")
+    with jax.enable_x64(True):
+        f = Activation(wave)
+        z, turns = np.linspace(-reach, reach, 1201), extrema(reach)
+        each = [multiscale_complement(f, scale=s) for s in scales]
+        values = {"value": f(jnp.asarray(z)), "slope": jnp.abs(f.slope(jnp.asarray(z)))}
+        found = {name: ("z", np.asarray(v)) for name, v in values.items()}
+        found["complement"] = (("scale", "z"), np.stack([c(jnp.asarray(z)) for c in each]))
+        found["at_turns"] = (("scale", "turn"), np.stack([c(jnp.asarray(turns)) for c in each]))
+        found["slope_at_turns"] = (("scale", "turn"), np.stack([_slopes(c, turns) for c in each]))
+        found["steepest"] = ("scale", [_slopes(c, z).max() for c in each])
+    return xr.Dataset(found, {"z": z, "turn": turns, "scale": list(scales)})
+
+
+def _slopes(f, z: np.ndarray, step: float = 0.02) -> np.ndarray:
+    """|f'(z)| by central differences, wider than the cells of the table behind f."""
+    import jax.numpy as jnp
+
+    return np.abs(np.asarray(f(jnp.asarray(z + step)) - f(jnp.asarray(z - step)))) / (2 * step)
+
+
+def draw(runs, plan: Plan):
+    """f, |f'| and f_c one above the other, the extrema of f marked."""
+    from matplotlib.figure import Figure
+
+    (run,) = runs.values()
+    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    axes = figure.subplots(3, 1, sharex=True)
+    axes[0].plot(run["z"], run["value"], color="#000000")
+    axes[1].plot(run["z"], run["slope"], color="#000000")
+    for scale, row in zip(run["scale"].values, run["complement"].values, strict=True):
+        style, colour = _LOOKS[float(scale)]
+        axes[2].plot(run["z"], row, linestyle=style, color=colour, label=f"s = {scale:g}")
+    axes[2].plot(run["turn"], run["at_turns"].values[_SHOWN], "o", color="#0072B2", markersize=4)
+    axes[2].legend(fontsize=8, frameon=False, loc="upper right")
+    for axis, label in zip(axes, ("f(z)", "|f'(z)|", "f_c(z), eq. 3"), strict=True):
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.25, linewidth=0.5)
+        axis.spines[["top", "right"]].set_visible(False)
+        for turn in run["turn"].values:
+            axis.axvline(turn, color="#999999", linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
+    axes[2].set_xlabel("z")
+    return figure
+
+
+def caption(runs, plan: Plan) -> str:
+    """What the picture shows."""
+    (run,) = runs.values()
+    scales = ", ".join(f"{s:g}" for s in run["scale"].values)
+    return (
+        "f(z) = sin(2z)·exp(−z²/8), |f'| and the complement f_c = min(M⁺f, M⁻f) of eq. 3 with "
+        f"w(l) = exp(−l/s)/s for s = {scales}; dashed: the {run.sizes['turn']} extrema of f in "
+        f"[{run['z'].values[0]:g}, {run['z'].values[-1]:g}], where |f'| is 0 and f_c is not (dots, "
+        f"s = {run['scale'].values[_SHOWN]:g}). SATAE names neither its f nor its w."
+    )
+
+
+def verdicts(runs, dataset: str) -> list[Verdict]:
+    """S6 over all extrema, for every scale of w."""
+    (run,) = runs.values()
+    share = run["slope_at_turns"].values / run["steepest"].values[:, None]
+    height = run["at_turns"].values / run["complement"].values.max(axis=1, keepdims=True)
+    criteria = [
+        Criterion(
+            "lowest f_c at an extremum, of its maximum",
+            float(height.min()),
+            0.0,
+            -1,
+            None,
+            strict=True,
+        ),
+        Criterion(
+            "steepest |f_c'| at an extremum, of its maximum", float(share.max()), PLATEAU, +1, None
+        ),
+    ]
+    verdict = settle(
+        "S6", dataset, "eq. 3's f_c stays above 0 and plateaus at extrema", criteria, 0
+    )
+    spans = "; ".join(
+        f"s = {s:g}: {row.min():.0%} to {row.max():.0%}"
+        for s, row in zip(run["scale"].values, share, strict=True)
+    )
+    return [verdict._replace(numbers=f"{verdict.numbers}; {spans}")]
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    scales=SCALES,
+)

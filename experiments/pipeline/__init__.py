@@ -1,0 +1,1 @@
+"""From a plan to stored runs and pictures: specs, training, storage, the figures' registry."""

@@ -1,0 +1,79 @@
+"""A command that is given some minutes: what it still begins, and where it stops."""
+
+import time
+
+import numpy as np
+
+from aesparse.checkpoints import Checkpoints
+from aesparse.errors import InputError
+
+__all__ = ["Deadline", "OutOfTimeError", "TimedCheckpoints"]
+
+
+class OutOfTimeError(Exception):
+    """The deadline has passed; what was being trained has just left a checkpoint."""
+
+
+class Deadline:
+    """The end of a command's time, and how fast work went so far.
+
+    `minutes` None means no end. `InputError` unless they are a finite number > 0.
+    """
+
+    def __init__(self, minutes: float | None = None) -> None:
+        if minutes is not None and not (np.isfinite(minutes) and minutes > 0):
+            raise InputError(f"--minutes is {minutes:g}; expected a finite number > 0, such as 9.")
+        self._begin = time.monotonic()
+        self._end = np.inf if minutes is None else self._begin + 60 * minutes
+        self._cost = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() >= self._end
+
+    def finished(self, cost: float) -> None:
+        """Counts work that is done, in the units of `protocol.cost`."""
+        self._cost += cost
+
+    def allows(self, cost: float) -> bool:
+        """Whether work of this cost ends in time at the speed so far; yes while that is unknown.
+
+        For work that leaves checkpoints, the cost is that up to the first.
+        """
+        now = time.monotonic()
+        expected = cost * (now - self._begin) / self._cost if self._cost else 0.0
+        return now + expected < self._end
+
+
+class TimedCheckpoints(Checkpoints):
+    """Checkpoints of a training that stops, after a save, once its deadline has passed.
+
+    The options are those of `Checkpoints`.
+    """
+
+    def __init__(self, folder, identity, *, deadline: Deadline, **options) -> None:
+        super().__init__(folder, identity, **options)
+        self._deadline, self._options = deadline, options
+
+    def part(self, number: int) -> "TimedCheckpoints":
+        """Checkpoints of the number-th of several consecutive trainings."""
+        of_part = TimedCheckpoints(
+            self.folder / f"part-{number}",
+            self.identity,
+            deadline=self._deadline,
+            **self._options,
+        )
+        self._parts.append(of_part)
+        return of_part
+
+    @property
+    def due(self) -> bool:
+        """Whether a save is wanted: the last one lies far back, or the time is up."""
+        return self._deadline.passed or super().due
+
+    def save(self, epoch: int, tree, **options) -> None:
+        """Saves `tree`; then raises `OutOfTimeError` if the time is up."""
+        super().save(epoch, tree, **options)
+        if self._deadline.passed:
+            raise OutOfTimeError

@@ -1,0 +1,165 @@
+"""Making a figure: train what is missing, draw from what is stored, print the verdicts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aesparse.errors import InputError, first_line
+from aesparse.files import replacing
+from aesparse.pictures import save
+from experiments.pipeline.deadline import Deadline
+from experiments.pipeline.figure import Figure
+from experiments.pipeline.missing import describe_left, load_data, require_data_of, train_missing
+from experiments.pipeline.plan import Plan, Shard
+from experiments.pipeline.protocol import title
+from experiments.pipeline.provenance import parentage
+from experiments.pipeline.registry import gathered, get_figure
+from experiments.pipeline.store import RunStore
+from experiments.pipeline.stored import PROVENANCE
+from experiments.pipeline.verdicts import decided
+
+__all__ = ["figure_record", "make", "read_record"]
+
+
+def make(
+    names: Sequence[str],
+    plan: Plan,
+    *,
+    data_dir: Path | None,
+    out: Path,
+    recompute: bool = False,
+    shard: Shard | None = None,
+    deadline: Deadline | None = None,
+) -> None:
+    """Trains the missing runs of some figures, or a shard of them; draws those that are complete.
+
+    One figure is trained in its own order, several of them shortest run first. Data that cannot
+    be read, or is not that of the runs stored, stops one figure before any training; of several
+    the others are made before the `InputError`. After the `deadline` nothing is begun, and what is
+    left is printed.
+    """
+    chosen = {name: get_figure(name) for name in names}
+    for name, figure in chosen.items():
+        if plan.scale_name not in figure.scales:
+            raise InputError(
+                f"The figure '{name}' has no scale '{plan.scale_name}'; use --scale "
+                f"{' or '.join(figure.scales)}."
+            )
+    if len(names) == 1:
+        _require_effect(names[0], chosen[names[0]], plan)
+    plans = {name: figure.effective(plan) for name, figure in chosen.items()}
+    by_figure = {name: figure.runs(plans[name]) for name, figure in chosen.items()}
+    specs = list(dict.fromkeys(spec for specs in by_figure.values() for spec in specs))
+    if len(names) > 1:
+        specs.sort(key=lambda spec: spec.cost)
+    store, folder = RunStore(out, plan.scale_name), out / plan.scale_name
+    with store.writing(folder, shard=shard):
+        mine = shard.of(specs) if shard else specs
+        missing = [spec for spec in mine if recompute or store.load(spec) is None]
+        data, unreadable = load_data(missing, data_dir, alone=len(names) == 1)
+        stored = [s for s in specs if s not in missing]
+        require_data_of(stored, store, data, unreadable, alone=len(names) == 1)
+        for spec in mine if recompute else ():  # now, so that what is interrupted can go on
+            store.discard(spec)
+        for spec in mine:  # of a command killed between storing a run and forgetting these
+            if spec not in missing:
+                store.forget(spec)
+        readable = [s for s in missing if s.dataset not in unreadable]
+        left = train_missing(readable, store, data, deadline=deadline)
+        if left:
+            print(describe_left(left))
+        undrawn = []
+        for name, figure in chosen.items():
+            runs = gathered(figure, plans[name], store)
+            absent = sum(run is None for run in runs.values())
+            if absent:
+                print(_undrawn(name, absent, len(by_figure[name]), shard))
+                continue
+            if deadline is not None and deadline.passed:
+                print(f"{name} is not drawn: the time is up.")
+                continue
+            try:
+                _publish(figure, name, plans[name], runs, folder)
+            except InputError as error:
+                if len(names) == 1:
+                    raise
+                undrawn.append(f"{name} was not drawn: {error}")
+    if unreadable:
+        undrawn.append(
+            f"Runs on {' and '.join(unreadable)} were left out: "
+            f"{' '.join(map(str, unreadable.values()))} All others are done; the same command goes "
+            "on when the data is there."
+        )
+    if undrawn:
+        raise InputError(" ".join(undrawn))
+
+
+def _require_effect(name: str, figure: Figure, plan: Plan) -> None:
+    """An option that changes no run of the figure would be named in the command that made it."""
+    without = {
+        f"--learning-rate {plan.learning_rate}": plan._replace(learning_rate=None),
+        f"--seeds {plan.seeds}": plan._replace(seeds=plan.scale.seeds),
+    }
+    for option, other in without.items():
+        if other != plan and figure.runs(other) == figure.runs(plan):
+            raise InputError(f"{option} changes no run of '{name}'; leave it out.")
+
+
+def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
+    if shard is None:
+        return f"{left} of {total} runs of {name} are missing; it is not drawn."
+    return (
+        f"Shard {shard} is done; {left} of {total} runs of {name} are still missing. When the "
+        "other shards are done, the same command without --shard draws."
+    )
+
+
+def figure_record(figure: Figure, name: str, plan: Plan, runs: Mapping) -> dict:
+    """What stands next to a picture: its command, caption and verdicts, and its runs' parentage.
+
+    Why a claim does not hold is the record's to tell, which also looks at what else is stored.
+    """
+    evidence, verdicts = figure.decides(plan.scale_name), decided(figure, runs)
+    if not evidence:
+        verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
+    return {
+        "figure": name,
+        "command": plan.command(name),
+        "title": figure.title,
+        "caption": figure.caption(runs, plan),
+        "evidence": evidence,
+        "verdicts": [{k: v for k, v in one._asdict().items() if k != "why"} for one in verdicts],
+        "runs": {spec.key: parentage(run) for spec, run in runs.items()},
+    }
+
+
+def read_record(path: Path) -> dict:
+    """What `figure_record` wrote next to a picture; `InputError` if the file is damaged."""
+    try:
+        record = json.loads(path.read_text())
+        complete = all(isinstance(record[name], str) for name in ("title", "caption", "command"))
+        complete &= all(set(PROVENANCE) <= parents.keys() for parents in record["runs"].values())
+        if not complete:
+            raise ValueError("what the report shows of a figure is missing")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is damaged ({first_line(error)}); repeat the command that made the figure, "
+            "which draws it from the stored runs."
+        ) from None
+    return record
+
+
+def _publish(figure: Figure, name: str, plan: Plan, runs: dict, folder: Path) -> None:
+    record = figure_record(figure, name, plan, runs)
+    paths = [folder / f"{name}{plan.suffix}.{kind}" for kind in ("png", "svg", "json")]
+    # Left in reverse: the numbers, which the report looks for, take their place last.
+    with replacing(paths[2]) as js, replacing(paths[1]) as svg, replacing(paths[0]) as png:
+        save(figure.draw(runs, plan), png, svg)
+        js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    print(f"\n{record['caption']}\n")
+    if record["verdicts"] and not record["evidence"]:
+        print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
+    for v in record["verdicts"]:
+        decision = f"{v['statement']}: {v['verdict']}: {v['numbers']}"
+        print(f"{v['claim']}  {title(v['dataset'])}: {decision}")
+    print(f"\nWritten: {', '.join(map(str, paths))}")

@@ -1,0 +1,186 @@
+"""Runs: the unit of work, of storage and of restart.
+
+A run is what one spec decides: by default one objective × data set × activation × constraint ×
+seed over all strengths. It is stored as one small file (`experiments.pipeline.stored`) named by its
+resolved spec, written atomically, and used again only if its checksum is right and its spec is the
+one asked for.
+"""
+
+import contextlib
+import fcntl
+import functools
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from aesparse.errors import InputError
+from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
+from experiments.pipeline.spec import Spec
+from experiments.pipeline.stored import decode, encode, run_key
+
+__all__ = ["SUFFIX", "RunStore"]
+
+SUFFIX = ".nc.gz"  # of a stored run's file
+
+
+class RunStore:
+    """The stored runs of one scale under `root/runs/<scale>`."""
+
+    def __init__(self, root: Path, scale: str) -> None:
+        self.folder = root / "runs" / scale
+
+    def path(self, spec: Spec) -> Path:
+        """Where the run of `spec` is or will be."""
+        return self._file(spec.key)
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"{key}{SUFFIX}"
+
+    def load(self, spec: Spec):
+        """The stored run as an `xarray.Dataset` of the caller's own, or None if there is none.
+
+        `InputError` if it is damaged, of a newer schema, or another run.
+        """
+        path = self.path(spec)
+        if not path.exists():
+            return None
+        run = _verified(path.read_bytes(), str(path)).copy(deep=True)
+        stored = json.loads(run.attrs["spec"])
+        asked = json.loads(spec.json)
+        names = sorted(stored.keys() | asked.keys())
+        differing = [n for n in names if stored.get(n) != asked.get(n)]
+        if differing:
+            shown = "; ".join(
+                f"{n}: {stored.get(n)} stored, {asked.get(n)} asked" for n in differing
+            )
+            raise InputError(
+                f"{path} holds a run with another spec ({shown}). Move it away and repeat the "
+                "command that made it."
+            )
+        return run
+
+    def save(self, spec: Spec, run) -> None:
+        """Writes a run, all or nothing; its checkpoints have then done their work."""
+        data = encode(run, spec.kind)
+        with replacing(self.path(spec)) as temporary:
+            temporary.write_bytes(data)
+        self.forget(spec)
+
+    def adopt(self, name: str, data: bytes) -> bool:
+        """Stores a run that was encoded elsewhere under its name; call it inside `writing()`.
+
+        True if it is new, False if the very same run is stored already. `InputError` if `data` is
+        damaged or of a newer schema, if `name` is not the key of its spec, or if another run, or
+        a damaged one, is stored under that name; nothing is then changed.
+        """
+        given = decode(data, f"The run {name}").attrs
+        key = run_key(given["kind"], given["spec"])
+        if name != key:
+            raise InputError(f"The run {name} is {key} by its spec; take it from its source again.")
+        path = self._file(name)
+        if not path.exists():
+            with replacing(path) as temporary:
+                temporary.write_bytes(data)
+            return True
+        stored = decode(path.read_bytes(), str(path)).attrs
+        if stored["sha256"] != given["sha256"]:
+            raise InputError(
+                f"{path} is stored with other content (SHA-256 {stored['sha256'][:12]}… stored, "
+                f"{given['sha256'][:12]}… given); move it away to take the other one."
+            )
+        return False
+
+    def discard(self, spec: Spec) -> None:
+        """Deletes a run and its checkpoints."""
+        self.path(spec).unlink(missing_ok=True)
+        self.forget(spec)
+
+    def forget(self, spec: Spec) -> None:
+        """Deletes the checkpoints of a run."""
+        shutil.rmtree(self.checkpoints(spec), ignore_errors=True)
+
+    @contextlib.contextmanager
+    def training(self, spec: Spec) -> Iterator[None]:
+        """Holds one run, which shards of several commands may share; waits while another does."""
+        path = self.folder / f".training-{spec.key}"
+        with path.open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+            path.unlink(missing_ok=True)
+
+    @property
+    def log(self) -> Path:
+        """The lines, one JSON object an epoch, that trainings of this scale leave."""
+        return self.folder / "epochs.jsonl"
+
+    def writers(self) -> list[str]:
+        """The processes that are writing these runs: one, or several that are shards."""
+        held = (_holder(path) for path in sorted(self.folder.glob(".lock*")))
+        return sorted({process for process in held if process is not None})
+
+    def in_training(self) -> list[str]:
+        """The keys of the runs that are being trained."""
+        paths = sorted(self.folder.glob(".training-*"))
+        return [p.name.removeprefix(".training-") for p in paths if _holder(p) is not None]
+
+    def checkpoints(self, spec: Spec, *others: Spec) -> Path:
+        """Where the unfinished training of `spec`, together with `others`, is kept."""
+        seeds = "".join(f"+s{other.seed}" for other in others)
+        return self.folder / ".checkpoints" / f"{spec.key}{seeds}"
+
+    @contextlib.contextmanager
+    def writing(self, *others: Path, shard: object | None = None) -> Iterator[None]:
+        """Holds the runs against a second writer; `others` are folders written along with them.
+
+        Different shards write side by side, but not beside a writer of everything. A folder
+        that cannot be written is found here, before any training.
+        """
+        for folder in (self.folder, *others):
+            require_writable(folder)
+        with contextlib.ExitStack() as stack:
+            if shard is None:
+                stack.enter_context(_locked(self.folder / ".lock"))
+                for folder in (self.folder, *others):
+                    for leftover in (*folder.glob(f"{UNFINISHED}*"), *folder.glob(".training-*")):
+                        leftover.unlink()  # of a writer that was killed
+            else:
+                stack.enter_context(_locked(self.folder / ".lock", shared=True))
+                stack.enter_context(_locked(self.folder / f".lock-{shard}"))
+            yield
+
+
+@functools.lru_cache(maxsize=4096)
+def _verified(data: bytes, source: str):
+    """`decode`, once for the same bytes: several figures share a run."""
+    return decode(data, source)
+
+
+def _holder(path: Path) -> str | None:
+    """What the process that holds a lock wrote into it; None if no process holds it."""
+    with contextlib.suppress(FileNotFoundError), path.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock.read().strip() or "?"
+    return None
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        with readable_failure():
+            lock = stack.enter_context(path.open("ab+", buffering=0))
+            try:
+                fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                holder = lock.read().decode().strip() or "?"
+                raise InputError(
+                    f"{path.parent} is being written by process {holder}; wait for it, or choose "
+                    "another folder with --out."
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
+        yield

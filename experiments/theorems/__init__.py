@@ -1,0 +1,1 @@
+"""Arpit's lemma, theorems, corollaries and remarks: verified, attacked, and drawn."""
