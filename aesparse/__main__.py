@@ -24,13 +24,19 @@ _JSON = typer.Option("--json", help="Print JSON instead of a table.")
 def theorems_command(
     out: Annotated[Path, _OUT] = Path(),
     as_json: Annotated[bool, _JSON] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write the table as this Markdown page.")
+    ] = None,
 ) -> None:
     """Verify T1 to T13 on random problems, attack them, and list the errata (under 3 minutes)."""
     from aesparse.pictures import save
     from aesparse.theory import report
+    from aesparse.theory.page import theorem_page
     from aesparse.theory.pictures import draw_theorems
 
     paths = _paths(out, "theorems")
+    if page is not None:
+        require_writable(page.parent)
     rows = []
     for row in report.theorems():
         rows.append(row)
@@ -40,6 +46,10 @@ def theorems_command(
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
         save(draw_theorems(), png, svg)
         js.write_text(text + "\n")
+    if page is not None:
+        with replacing(page) as temporary:
+            temporary.write_text(theorem_page(row._asdict() for row in rows))
+        paths.append(page)
     typer.echo(text if as_json else f"\nWritten: {', '.join(map(str, paths))}")
 
 

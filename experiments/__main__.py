@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from aesparse.errors import InputError, unknown_name
 from aesparse.guard import NumericsError
 from aesparse.process import devices_named, prepare
-from experiments import record, report, status, wanted
+from experiments import pages, record, report, status, wanted
 from experiments.archive import merge
 from experiments.deadline import Deadline
 from experiments.making import make
@@ -149,17 +149,17 @@ def _status(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
 def _verdicts(
     seeds: StoredSeedsOption = None,
     out: OutOption = FIGURES,
-    readme: Annotated[
+    page: Annotated[
         Path | None,
-        typer.Option(help="Also write the table between this file's markers, and the report."),
+        typer.Option(help="Also write all verdicts as this Markdown page, and the report."),
     ] = None,
 ) -> None:
     """Decide every claim from stored runs alone."""
     found = record.collect_verdicts(out, seeds)
     print("\n".join(record.lines(found)))
-    if readme is not None:
-        record.write_between_markers(readme, record.table(found))
-        print(f"Written: {readme}, {report.write(out, found, seeds)}")
+    if page is not None:
+        pages.write_results(page, found, out)
+        print(f"Written: {page}, {report.write(out, found, seeds)}")
 
 
 @app.command("report")

@@ -6,6 +6,7 @@ import shutil
 import sys
 import urllib.parse
 from html.parser import HTMLParser
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +19,12 @@ from aesparse.activations import get_activation
 from aesparse.errors import InputError
 from aesparse.model import Params, forward
 from aesparse.penalties import get_penalty
-from experiments import protocol, record
+from experiments import pages, protocol, record
 from experiments.__main__ import main
 from experiments.claims import Verdict
 from experiments.making import decided, read_record
 from experiments.protocol import SCALES, Plan
 from experiments.reasons import reasons
-from experiments.record import MARKERS
 from experiments.registry import effective, figure_names, gathered, get_figure, scales
 from experiments.runs import RunStore
 
@@ -325,8 +325,8 @@ def test_where_units_die_is_told_also_when_they_die_everywhere(stored):
 
 def test_a_bar_in_a_number_stays_inside_its_cell():
     verdict = Verdict("L1", "", "one", "holds", "largest |x| 0.1")
-    table = record.table([("quick", "lecture-kl", verdict)])
-    assert "| largest \\|x\\| 0.1 |\n" in table
+    page = pages.results_page([("quick", "lecture-kl", verdict)], Path("figures"), Path("docs"))
+    assert "| largest \\|x\\| 0.1 |\n" in page
 
 
 def test_a_claim_as_a_whole_tells_how_many_of_its_statements_do_not_hold():
@@ -711,26 +711,19 @@ def test_damaged_files_are_named_by_every_command_that_reads_them(
         assert f"{run} is damaged" in message
 
 
-def test_the_table_is_written_between_markers_and_nowhere_else(
+def test_verdicts_are_written_as_a_page_whose_links_lead_to_the_pictures(
     stored, monkeypatch, capsys, tmp_path
 ):
-    readme = tmp_path / "README.md"
-    begin, end = MARKERS
-    readme.write_text(f"before\n{begin}\noutdated\n{end}\nafter\n")
-    arguments = ("verdicts", "--out", stored, "--readme", readme)
+    for folder in ("docs", "figures"):
+        (tmp_path / folder).mkdir()
+    for path in stored.iterdir():
+        (tmp_path / "figures" / path.name).symlink_to(path)
+    page, picture = tmp_path / "docs" / "results.md", stored / "reduced" / "arpit-fig1.png"
+    arguments = ("verdicts", "--out", tmp_path / "figures", "--page", page)
     assert command(monkeypatch, capsys, *arguments)[0] == 0
-    written = readme.read_text()
-    assert written.startswith(f"before\n{begin}\n\n| claim | what it says | paper |")
-    assert written.endswith(f"\n\n{end}\nafter\n")
-    assert "outdated" not in written
-    assert "| A1 | reduced | 8×8 digits | CAE flat | holds |" in written
-    assert "CAE flat" in (stored / "index.html").read_text()
-    record.write_between_markers(readme, "another table")
-    assert readme.read_text() == f"before\n{begin}\n\nanother table\n\n{end}\nafter\n"
-    readme.write_text("no markers\n")
-    with pytest.raises(InputError, match="does not hold the markers"):
-        record.write_between_markers(readme, "a table")
-    assert readme.read_text() == "no markers\n"
+    assert "| A1 | reduced | 8×8 digits | CAE flat | holds |" in page.read_text()
+    assert ("(../figures/reduced/arpit-fig1.png)" in page.read_text()) == picture.exists()
+    assert "CAE flat" in (tmp_path / "figures" / "index.html").read_text()
 
 
 class Page(HTMLParser):
