@@ -46,7 +46,7 @@ def step_variants() -> str:
                 [
                     (
                         row["objective"],
-                        *(f"{1e3 * row['seconds per cell and step'][v]:.2f}" for v in variants),
+                        *(_milliseconds(row, v) for v in variants),
                         f"{row['times best torch']:.2f} times as fast",
                     )
                     for row in rows
@@ -54,6 +54,15 @@ def step_variants() -> str:
             ),
         ]
     return "\n\n".join(parts)
+
+
+def _milliseconds(row: dict, variant: str) -> str:
+    """The median, with the range over the rounds where it is stored."""
+    median = f"{1e3 * row['seconds per cell and step'][variant]:.2f}"
+    if "ranges" not in row:
+        return median
+    low, high = (1e3 * seconds for seconds in row["ranges"][variant])
+    return f"{median} ({low:.2f} to {high:.2f})"
 
 
 def step_sizes() -> str:

@@ -1,8 +1,8 @@
 """Curves, their classes, and numbers against thresholds that were fixed in advance.
 
-A curve is the final average activation fraction, mean over seeds, over the strengths, flagged
-cells left out. With three or more seeds every deciding number carries a 95% bootstrap interval
-over seeds.
+A curve is the final average activation fraction over the strengths, a mean over seeds without the
+models that diverged or collapsed. With three or more seeds every deciding number carries a 95%
+bootstrap interval over seeds.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ MONOTONE = 0.9  # decreasing: Spearman(σ², fraction) at most minus this …
 DROP = 0.10  # … and first − last at least this
 AGREE = 0.02  # two curves agree: nowhere further apart than this
 MAX_FLAGGED = 2  # strengths; more make a curve inconclusive
-SPARSE, DEAD = 0.05, 0.01  # cells with at least this fraction have at most this share dead
+SPARSE, DEAD = 0.05, 0.01  # models with at least this fraction have at most this share dead
 SEEDS_FOR_INTERVAL = 3
 _RESAMPLES = 2000
 _SMALL = 5e-4
@@ -64,17 +64,17 @@ class Curve(NamedTuple):
 
     @property
     def kept(self) -> np.ndarray:
-        """The fraction with flagged cells as NaN."""
+        """The fraction, NaN where the model diverged or collapsed."""
         return np.where(self.flagged, np.nan, self.fraction)
 
     @property
     def mean(self) -> np.ndarray:
-        """The mean of `kept` over seeds; NaN where all are flagged."""
+        """The mean of `kept` over seeds; NaN where all models diverged or collapsed."""
         return _mean(self.kept)
 
     @property
     def flagged_strengths(self) -> int:
-        """How many strengths have a flagged cell."""
+        """The number of strengths at which a model diverged or collapsed."""
         return int(self.flagged.any(axis=0).sum())
 
 
@@ -86,7 +86,7 @@ class Criterion(NamedTuple):
     threshold: float
     sign: int
     interval: tuple[float, float] | None
-    strict: bool = False  # the threshold itself does not do
+    strict: bool = False  # a strict inequality
 
     @property
     def decided(self) -> bool:
@@ -182,7 +182,7 @@ def sparser_alive(a: Curve, b: Curve) -> list[Criterion]:
 
 
 def alive_above(curve: Curve) -> list[Criterion]:
-    """Cells that are not yet sparse have almost no dead units."""
+    """Models that are not yet sparse have almost no dead units."""
 
     def worst(seeds: np.ndarray) -> float:
         cells = (curve.kept >= SPARSE)[seeds]
@@ -195,7 +195,7 @@ def alive_above(curve: Curve) -> list[Criterion]:
 def rank_correlation(
     x: np.ndarray, y: np.ndarray, threshold: float, name: str = "rank correlation"
 ) -> Criterion:
-    """Spearman's correlation of two quantities over cells `[S, K]`, NaN left out; at least so."""
+    """Spearman's correlation of two quantities over models `[S, K]` reaches a threshold."""
 
     def over(seeds: np.ndarray) -> float:
         return spearman(x[seeds].ravel(), np.where(np.isnan(x), np.nan, y)[seeds].ravel())
@@ -230,7 +230,7 @@ def largest_at_most(values: np.ndarray, threshold: float, name: str) -> Criterio
 
 
 def classify(curve: Curve) -> str:
-    """flat, decreasing, increasing, irregular, or inconclusive with too many flagged cells."""
+    """flat, decreasing, increasing, irregular; inconclusive if too many models diverged."""
     if curve.flagged_strengths > MAX_FLAGGED:
         return "inconclusive"
     mean = curve.mean

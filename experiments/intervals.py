@@ -1,4 +1,4 @@
-"""Intervals of groups of cells, and whether two of them are disjoint."""
+"""Intervals of groups of models, and whether two of them are disjoint."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -48,7 +48,8 @@ def _known(statistic: Callable, values: np.ndarray) -> float:
 def apart(name: str, lower: Interval, upper: Interval) -> Criterion:
     """`upper` lies above `lower`: decided where their intervals are disjoint, whichever is higher.
 
-    The number is the difference; its interval is that between the nearest and farthest ends.
+    Value: the difference of the estimates; interval [upper.low − lower.high,
+    upper.high − lower.low].
     """
     ends = (upper.low - lower.high, upper.high - lower.low)
     return Criterion(name, upper.value - lower.value, 0.0, -1, ends, strict=True)

@@ -8,7 +8,7 @@ from experiments.figures.arpit_fig2 import classes_differ, spans
 from experiments.protocol import Plan
 from experiments.runs import RunSpec
 
-CLAIMS = {"A5": "sigmoid, free rows: CAE and mDAE depend on the data"}
+CLAIMS = {"A5": "sigmoid, unconstrained rows: CAE and mDAE depend on the data"}
 
 
 def runs(plan: Plan) -> list[RunSpec]:
@@ -18,7 +18,7 @@ def runs(plan: Plan) -> list[RunSpec]:
 
 def draw(found, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(found), plan, "Activation fraction, sigmoid, free rows")
+    return draw_panels(collect(found), plan, "Activation fraction, sigmoid, unconstrained rows")
 
 
 def caption(found, plan: Plan) -> str:

@@ -170,6 +170,9 @@ def decide_s3(run: Mapping, dataset: str, units: str) -> Verdict:
     return verdict._replace(numbers=f"{verdict.numbers}; {_beside(run, i)}")
 
 
+_RATIOS = {"area": "areas", "error": "energies on the curve"}
+
+
 def explain(found, verdict: Verdict) -> list[str]:
     """S3: how far each of its two ratios goes over the path, and what the other is there."""
     (run,) = found.values()
@@ -178,11 +181,11 @@ def explain(found, verdict: Verdict) -> list[str]:
         values = np.maximum(run[name].values, low)[1:]
         ratios[name] = geometric_mean(values[..., 1] / values[..., 0])
     alphas, told = run["alpha"].values[1:], []
-    for name, other, label in (("area", "error", "areas"), ("error", "area", "energies")):
+    for name, other in (("area", "error"), ("error", "area")):
         i = int(np.argmin(ratios[name]))
         told.append(
-            f"the ratio of the {label} is smallest, {ratios[name][i]:.3g}, at α = {alphas[i]:g} "
-            f"(the other one there: {ratios[other][i]:.3g})"
+            f"the ratio of the {_RATIOS[name]} is smallest at α = {alphas[i]:g}: "
+            f"{ratios[name][i]:.3g} (that of the {_RATIOS[other]} there: {ratios[other][i]:.3g})"
         )
     return [f"Over the path {'; '.join(told)}."]
 
