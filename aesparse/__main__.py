@@ -24,6 +24,9 @@ _JSON = typer.Option("--json", help="Print JSON instead of a table.")
 def theorems_command(
     out: Annotated[Path, _OUT] = Path(),
     as_json: Annotated[bool, _JSON] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write the table as this Markdown page.")
+    ] = None,
 ) -> None:
     """Verify T1 to T13 on random problems, attack them, and list the errata (under 3 minutes)."""
     try:  # by name: the library itself does not need the experiments
@@ -35,7 +38,7 @@ def theorems_command(
             "`theorems` belongs to the papers' experiments, which are not installed with the "
             "library; run it in a copy of the repository."
         ) from None
-    command.write_theorems(out, as_json=as_json)
+    command.write_theorems(out, as_json=as_json, page=page)
 
 
 @app.command("audit")

@@ -1,6 +1,8 @@
-"""Results as lines of text."""
+"""Results as lines of text and as tables of Markdown."""
 
-__all__ = ["aligned", "duration"]
+from collections.abc import Iterable, Sequence
+
+__all__ = ["aligned", "duration", "markdown"]
 
 _UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 
@@ -20,3 +22,9 @@ def duration(seconds: float | int) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {name}"
     return f"{seconds:.0f} seconds"
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown; bars within its cells are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(c.replace('|', chr(92) + '|') for c in r)} |" for r in lines)

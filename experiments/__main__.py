@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from aesparse.errors import InputError, unknown_name
 from aesparse.guard import NumericsError
 from aesparse.process import devices_named, prepare
+from experiments import pages
 from experiments.drawing import report
 from experiments.evidence import tables
 from experiments.pipeline import status, wanted
@@ -151,28 +152,31 @@ def _status(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
 def _verdicts(
     seeds: StoredSeedsOption = None,
     out: OutOption = FIGURES,
-    readme: Annotated[
+    page: Annotated[
         Path | None,
-        typer.Option(help="Also write the table between this file's markers, and the report."),
+        typer.Option(help="Also write all verdicts as this Markdown page, and the report."),
     ] = None,
 ) -> None:
     """Decide every claim from stored runs alone."""
     found = tables.collect_verdicts(out, seeds)
     print("\n".join(tables.lines(found)))
-    if readme is not None:
-        tables.write_between_markers(readme, tables.table(found))
-        print(f"Written: {readme}, {report.write(out, found, seeds)}")
+    if page is not None:
+        pages.write_results(page, found, out)
+        print(f"Written: {page}, {report.write(out, found, seeds)}")
 
 
 @app.command("theorems")
 def _theorems(
     out: OutOption = FIGURES,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write the table as this Markdown page.")
+    ] = None,
 ) -> None:
     """Verify T1 to T13 on random problems, attack them, and list the errata (under 3 minutes)."""
     from experiments.theorems.command import write_theorems
 
-    write_theorems(out, as_json=as_json)
+    write_theorems(out, as_json=as_json, page=page)
 
 
 @app.command("report")

@@ -57,8 +57,8 @@ def test_flagged_cells_are_left_out_and_too_many_decide_nothing():
     bad = curve(FALLING, flagged=(3, 7, 8))
     verdict = claims.decide("A1", "DAE decreasing", criteria.decreasing(bad), [bad])
     assert verdict.verdict == "inconclusive"
-    assert verdict.numbers.startswith("more than 2 flagged strengths; ")
-    assert verdict.numbers.endswith("; flagged cells left out at σ² = 0.04, 0.36, 0.49")
+    assert "more than 2 strengths" in verdict.numbers
+    assert " σ² = 0.04, 0.36, 0.49 " in verdict.numbers
 
 
 def test_a_seed_that_is_flagged_throughout_decides_nothing_and_crashes_nothing():

@@ -6,6 +6,7 @@ import shutil
 import sys
 import urllib.parse
 from html.parser import HTMLParser
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +19,10 @@ from aesparse.activations import get_activation
 from aesparse.errors import InputError
 from aesparse.model import Params, forward
 from aesparse.penalties import get_penalty
+from experiments import pages
 from experiments.__main__ import main
 from experiments.evidence import tables
 from experiments.evidence.explanations import explanations
-from experiments.evidence.tables import MARKERS
 from experiments.figures.arpit.arpit_rescale import feedback
 from experiments.pipeline import protocol
 from experiments.pipeline.figure import Verdict
@@ -127,7 +128,7 @@ def test_a_flagged_strength_too_many_makes_a_claim_inconclusive(stored):
     run["flagged_epoch"] = ("strength", np.array([3, 3, 3] + [-1] * 8))
     (digits, photos) = decided(figure, found | {spec: run})
     assert digits.verdict == "inconclusive"
-    assert "more than 2 flagged" in digits.numbers
+    assert "more than 2 strengths" in digits.numbers
     assert photos.verdict == "holds"
 
 
@@ -155,11 +156,11 @@ def test_a_claim_that_fails_is_explained_by_what_else_is_stored(
     assert fall in told[failed + 1]
     assert told[failed + 2].startswith("    At learning rate 0.005: holds, Spearman -1.000")
     assert not told[failed + 3].startswith("    ")  # no other rate, no other scale is stored
-    assert "asks for more than 1: DAE 0.25, CAE 0.25, mDAE 0.25, SAE 0.25." in printed
-    assert "antithetic version's are apart by at most 0.000 at any σ²" in printed
+    assert "a ratio above 1: DAE 0.25, CAE 0.25, mDAE 0.25, SAE 0.25." in printed
+    assert "antithetic noise differ by at most 0.000" in printed
     assert (
-        "at σ² = 0.04, where DAE has fallen from 0.798 to 0.678, DAE-2 is at 0.798, with the "
-        "kink's mass at 0.678."
+        "At σ² = 0.04, where DAE has fallen from 0.798 to 0.678, the second order alone (DAE-2) "
+        "gives 0.798, and 0.678 with the kink term."
     ) in printed
 
 
@@ -171,7 +172,7 @@ def test_a_claim_is_explained_while_the_other_data_sets_runs_are_missing(stored)
     found[lost] = None
     (failed,) = (v for v in decided(figure, found) if v.verdict == "fails")
     assert failed.dataset == "photos"
-    assert "antithetic version's are apart" in explanations(stored, figure, plan, found, failed)[0]
+    assert "differ by at most" in explanations(stored, figure, plan, found, failed)[0]
 
 
 @pytest.mark.parametrize("dataset", ["digits", "both"])
@@ -212,8 +213,10 @@ def test_a8_is_said_of_all_unit_row_cells_whose_objectives_are_stored_whole(stor
     expected = scipy.stats.spearmanr(x, y).statistic
     assert expected < 0.9
     assert relu.numbers.startswith(f"rank correlation {expected:.3f} [")
-    named = "cells of AE; DAE; CAE; mDAE; SAE; eDAE; DAE, ±ε pairs; DAE-2; DAE-2 with kink; CAE+H; "
-    alone = "over Figure 1's objectives alone rank correlation 1.000 [1.000, 1.000]; with AE's"
+    named = (
+        "models of AE; DAE; CAE; mDAE; SAE; eDAE; DAE, ±ε pairs; DAE-2; DAE-2 with kink; CAE+H; "
+    )
+    alone = "over Figure 1's objectives alone rank correlation 1.000 [1.000, 1.000]; biases"
     assert named + alone in relu.numbers
     shutil.copytree(stored / "runs", tmp_path / "runs")
 
@@ -233,7 +236,7 @@ def test_a8_is_said_of_all_unit_row_cells_whose_objectives_are_stored_whole(stor
     assert "mDAE; SAE; DAE-2; DAE-2 with kink;" in told(tmp_path)[1].numbers
     for objective in ("dae-antithetic", "dae2", "dae2-kink", "cae-h"):
         lose(objective, 0)
-    assert "cells of AE; DAE; CAE; mDAE; SAE; with AE's" in told(tmp_path)[1].numbers
+    assert "models of AE; DAE; CAE; mDAE; SAE; biases" in told(tmp_path)[1].numbers
     lose("sae", 2)
     assert told(tmp_path)[1][3:5] == ("not run", "14 of 15 runs stored")
 
@@ -290,21 +293,22 @@ def test_a_flagged_cell_is_no_lowest_fraction(stored):
         found[spec]["dead_fraction"] = (("strength",), np.array([0.99, 0.95, 0.91] + [0.9] * 8))
     (failed,) = (v for v in figure.verdicts(found, "photos") if v.verdict == "fails")
     (told,) = figure.explain(found, failed)
-    assert "lowest, 0.610, at σ² = 0.01 and 0.700 at 1" in told
-    assert "90% in 6 of 30 cells; 3 cells are flagged, at σ² = 0.001. The unregularized" in told
-    assert "model ends at 0.798 with at most 0.0% dead." in told
+    assert "at σ² = 0.01: 0.610, and 0.700 at σ² = 1." in told
+    assert "90% in 6 of 30 models. Diverged or collapsed: 3 models, at σ² = 0.001." in told
+    assert "ends at 0.798 with at most 0.0% of its units dead." in told
+    lost = "collapsed with {} of 3 seeds."
     plain = found[chosen[2].baseline]
     plain["flagged_epoch"] = (("strength",), np.array([1]))
     plain["dead_fraction"] = (("strength",), np.array([0.99]))
     (told,) = figure.explain(found, failed)  # the others end at 0.8 and 0.798
-    assert told.endswith("ends at 0.799 with at most 0.0% dead; flagged with 1 of 3 seeds.")
+    assert told.endswith("of its units dead. It diverged or " + lost.format(1))
     for spec in chosen:
         found[spec.baseline]["flagged_epoch"] = (("strength",), np.array([1]))
     (told,) = figure.explain(found, failed)
-    assert told.endswith("The unregularized model is lost; flagged with 3 of 3 seeds.")
+    assert told.endswith(lost.format(3))
     for spec in chosen:
         found[spec]["flagged_epoch"] = (("strength",), np.ones(11, int))
-    assert figure.explain(found, failed) == ["Every cell is flagged."]
+    assert len(figure.explain(found, failed)) == 1
 
 
 def test_where_units_die_is_told_also_when_they_die_everywhere(stored):
@@ -315,7 +319,7 @@ def test_where_units_die_is_told_also_when_they_die_everywhere(stored):
         run["dead_fraction"] = run["dead_fraction"] * 0 + 0.2
     (failed,) = (v for v in figure.verdicts(found, "photos") if "before units die" in v.statement)
     assert failed.verdict == "fails"
-    assert "dead units there are none; of those with more" in figure.explain(found, failed)[0]
+    assert "dead units there are none; models above" in figure.explain(found, failed)[0]
     for run in found.values():
         run["dead_fraction"] = run["dead_fraction"] * 0
     assert figure.explain(found, failed)[0].endswith("of 0.196; none above 0.05 has more.")
@@ -324,13 +328,13 @@ def test_where_units_die_is_told_also_when_they_die_everywhere(stored):
         run["dead_fraction"] = (("strength",), dead)
     (told,) = figure.explain(found, failed)
     assert "the sparsest has a fraction of 0.200" in told  # seed 0 at σ² = 1
-    assert "each strength: σ² = 0.25: active 0.498, dead 3.0%, σ² = 0.36: active" in told
+    assert "per strength: σ² = 0.25: active 0.498, dead 3.0%, σ² = 0.36: active" in told
 
 
 def test_a_bar_in_a_number_stays_inside_its_cell():
     verdict = Verdict("L1", "", "one", "holds", "largest |x| 0.1")
-    table = tables.table([("quick", "lecture-kl", verdict)])
-    assert "| largest \\|x\\| 0.1 |\n" in table
+    page = pages.results_page([("quick", "lecture-kl", verdict)], Path("figures"), Path("docs"))
+    assert "| largest \\|x\\| 0.1 |\n" in page
 
 
 def test_a_claim_as_a_whole_tells_how_many_of_its_statements_do_not_hold():
@@ -410,12 +414,12 @@ def biased(stored, objective, flagged):
 def test_flagged_cells_leave_the_bias_open_and_their_moved_biases_untold(stored):
     few, many = np.arange(11) >= 9, np.arange(11) >= 8
     told = biased(stored, "sae", few).numbers
-    assert "moved by" not in told
-    assert "by moved biases at σ² = 1 (AE 0.798): DAE 0.198 → 0.298; CAE 0.798 → 0.898; " in told
-    assert "SAE" not in told.split("moved biases")[1]
+    assert "not measured" not in told
+    assert "E[a_j] is AE's, at σ² = 1 (AE 0.798): DAE 0.198 → 0.298; CAE 0.798 → 0.898; " in told
+    assert "SAE" not in told.split("biases moved")[1]
     assert biased(stored, "sae", many).verdict == "inconclusive"
-    assert "more than 2 flagged strengths" in biased(stored, "sae", many).numbers
-    assert biased(stored, "ae", np.array([True])).numbers.endswith("biases: not measured")
+    assert "more than 2 strengths" in biased(stored, "sae", many).numbers
+    assert biased(stored, "ae", np.array([True])).numbers.endswith("E[a_j] is AE's: not measured")
 
 
 def test_a_penalty_that_lengthens_steps_is_told_beside_ae(stored):
@@ -431,7 +435,7 @@ def test_a_penalty_that_lengthens_steps_is_told_beside_ae(stored):
     assert flat.verdict == "fails"
     (told,) = figure.explain(found, flat)
     assert (
-        "error: AE 0.80, 0.30 and 2.20; at σ² = 1 CAE flagged, mDAE 0.20, -0.25 and 2.20. The"
+        "error: AE 0.80, 0.30 and 2.20; at σ² = 1 CAE diverged or collapsed, mDAE 0.20, -0.25 and "
         in told
     )
     # 0.8 of the units are active at the end, by the stand-ins' curves; digits' rate is 0.003.
@@ -608,7 +612,7 @@ def test_a_large_residual_term_is_told_beside_the_error(stored):
         "loss_residual_share",
         shares,
     )
-    assert "share is 0.000 at σ² = 0.001 and 0.210 at 1, at most 10% at 5 of 11 strengths" in told
+    assert "share is 0.000 at σ² = 0.001 and 0.210 at 1; it is at most 10% at 5 of 11" in told
     assert "is 2.20 and 2.20 there" in told  # DAE-2's stand-in does not fall with σ²
 
 
@@ -622,7 +626,7 @@ def test_a_rate_at_which_edae_rises_again_is_told_by_its_curve(stored):
         "activation_fraction",
         fraction,
     )
-    assert "is lowest, 0.340, at σ² = 0.36 and 0.600 at 1" in told
+    assert "is lowest at σ² = 0.36: 0.340, and 0.600 at σ² = 1." in told
     assert told.startswith("After ")
 
 
@@ -715,26 +719,19 @@ def test_damaged_files_are_named_by_every_command_that_reads_them(
         assert f"{run} is damaged" in message
 
 
-def test_the_table_is_written_between_markers_and_nowhere_else(
+def test_verdicts_are_written_as_a_page_whose_links_lead_to_the_pictures(
     stored, monkeypatch, capsys, tmp_path
 ):
-    readme = tmp_path / "README.md"
-    begin, end = MARKERS
-    readme.write_text(f"before\n{begin}\noutdated\n{end}\nafter\n")
-    arguments = ("verdicts", "--out", stored, "--readme", readme)
+    for folder in ("docs", "figures"):
+        (tmp_path / folder).mkdir()
+    for path in stored.iterdir():
+        (tmp_path / "figures" / path.name).symlink_to(path)
+    page, picture = tmp_path / "docs" / "results.md", stored / "reduced" / "arpit-fig1.png"
+    arguments = ("verdicts", "--out", tmp_path / "figures", "--page", page)
     assert command(monkeypatch, capsys, *arguments)[0] == 0
-    written = readme.read_text()
-    assert written.startswith(f"before\n{begin}\n\n| claim | what it says | paper |")
-    assert written.endswith(f"\n\n{end}\nafter\n")
-    assert "outdated" not in written
-    assert "| A1 | reduced | 8×8 digits | CAE flat | holds |" in written
-    assert "CAE flat" in (stored / "index.html").read_text()
-    tables.write_between_markers(readme, "another table")
-    assert readme.read_text() == f"before\n{begin}\n\nanother table\n\n{end}\nafter\n"
-    readme.write_text("no markers\n")
-    with pytest.raises(InputError, match="does not hold the markers"):
-        tables.write_between_markers(readme, "a table")
-    assert readme.read_text() == "no markers\n"
+    assert "| A1 | reduced | 8×8 digits | CAE flat | holds |" in page.read_text()
+    assert ("(../figures/reduced/arpit-fig1.png)" in page.read_text()) == picture.exists()
+    assert "CAE flat" in (tmp_path / "figures" / "index.html").read_text()
 
 
 class Page(HTMLParser):

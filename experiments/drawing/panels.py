@@ -27,7 +27,7 @@ def named(curve: Curve) -> str:
 def draw_panels(
     curves: Sequence[Curve], plan: Plan, title: str, name: Callable[[Curve], str] = named
 ):
-    """Fraction against σ² with the spread over seeds, dead units lighter, flagged cells marked."""
+    """Fraction against σ², its spread over seeds, dead units lighter, diverged models marked."""
     figure, axes = style.panels(len(plan.scale.datasets), title)
     for axis, dataset in zip(axes, plan.scale.datasets, strict=True):
         for curve in curves:
@@ -65,10 +65,14 @@ def caption(
         f"active where h > {get_activation(first.activation).threshold:g}, "
         f"rows: {constraints}, m = {scale.hidden}, N = {scale.samples}, "
         f"batch {scale.batch_size}, learning rate {rates}; {spread(plan)}. "
-        + (f"Flagged cells: {'; '.join(flagged)}. " if flagged else "No cell was flagged. ")
         + (
-            "Largest share of units on the tangent that replaces eq. 13 near its pole, at any "
-            f"strength and seed, in any epoch and in the last one: {'; '.join(on_tangent)}. "
+            f"Diverged or collapsed models: {'; '.join(flagged)}. "
+            if flagged
+            else "No model diverged or collapsed. "
+        )
+        + (
+            "Largest share over strengths and seeds of units beyond the tangent start of eq. 13, "
+            f"in any epoch and in the last: {'; '.join(on_tangent)}. "
             if on_tangent
             else ""
         )

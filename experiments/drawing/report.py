@@ -1,4 +1,4 @@
-"""The report: one self-contained page with the claims, the figures, and a look into the cells."""
+"""The report: one self-contained page with claims, figures, and single models."""
 
 import base64
 import html
@@ -65,7 +65,7 @@ def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None
 
 
 def _stored(out: Path, name: str, plan: Plan, seeds: int | None) -> Path:
-    """The numbers beside the picture of a figure as it enters the record, or as it usually is."""
+    """The .json of a figure with the seeds that decide its claims, or with the default ones."""
     path, usual = (out / plan.scale_name / f"{name}{end}.json" for end in (plan.suffix, ""))
     return path if seeds is not None or path.exists() else usual
 
@@ -99,7 +99,7 @@ def _row(scale: str, figure: str, v: Verdict, shown: bool) -> str:
 def _figure(scale: str, name: str, stored: Path) -> str:
     told, picture = read_record(stored), stored.with_suffix(".svg")
     if not picture.is_file():
-        raise InputError(f"{picture} is missing beside {stored.name}; draw the figure again.")
+        raise InputError(f"{picture} is missing next to {stored.name}; draw the figure again.")
     parents = list(told["runs"].values())
     made = ", ".join(
         f"{field} {' / '.join(sorted({str(p[field]) for p in parents}))}"

@@ -204,7 +204,9 @@ def legend(figure, axis, flagged: bool) -> None:
         Line2D([], [], color="#555555", linestyle="--", linewidth=0.8, label="dead units")
     )
     if flagged:
-        handles.append(Line2D([], [], color="#000000", marker="x", linestyle="", label="flagged"))
+        handles.append(
+            Line2D([], [], color="#000000", marker="x", linestyle="", label="diverged or collapsed")
+        )
     rows = -(-len(handles) // 6)  # equally full
     figure.legend(
         handles=handles, loc="outside lower center", ncols=-(-len(handles) // rows), frameon=False

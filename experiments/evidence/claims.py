@@ -1,7 +1,7 @@
 """Claims of the papers: their thresholds, fixed in advance, and verdicts with their numbers.
 
-All criteria hold → holds; one fails beyond its interval → fails; a threshold inside an interval,
-or too many flagged cells, → inconclusive.
+A claim holds if all of its criteria hold and fails if one fails beyond its interval; it is
+inconclusive if a threshold lies inside an interval, or if too many models diverged or collapsed.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from experiments.pipeline.protocol import title
 
 __all__ = ["classes_agree", "classes_differ", "decide", "settle", "unless_flagged"]
 
-FREE_FLOOR = 0.1  # A2: DAE with free rows stays above this fraction
+FREE_FLOOR = 0.1  # A2: DAE with unconstrained rows stays above this fraction
 FROZEN_BIAS = 0.05  # A7: without its bias a model stays this much less sparse
-BIAS_RANK = 0.9  # A8: rank correlation of E[a_j] and fraction over cells
-CONDITION_MET = 0.01  # A10: share of (cell, unit, epoch) that meet Theorem 1's condition
+BIAS_RANK = 0.9  # A8: rank correlation of E[a_j] and fraction over models
+CONDITION_MET = 0.01  # A10: share of (model, unit, epoch) that meet Theorem 1's condition
 RESIDUAL_SHARE, RESIDUAL_EPOCH = 0.1, 5  # A11: of the other terms of DAE-2, from this epoch on
 _SURE = 0.95
 
@@ -27,7 +27,7 @@ _SURE = 0.95
 def decide(
     claim: str, statement: str, criteria: Sequence[Criterion], curves: Sequence[Curve]
 ) -> Verdict:
-    """All criteria hold → holds; one fails beyond its interval → fails; else inconclusive."""
+    """Holds if all criteria hold; fails if one fails beyond its interval; else inconclusive."""
     first = curves[0]
     verdict = settle(claim, first.dataset, statement, criteria, len(first.fraction))
     return _naming_flagged(verdict, curves)
@@ -36,7 +36,7 @@ def decide(
 def settle(
     claim: str, dataset: str, statement: str, criteria: Sequence[Criterion], seeds: int
 ) -> Verdict:
-    """The same for criteria that are not about single curves; `seeds` is 0 where none play."""
+    """As `decide`, for criteria on anything; `seeds` is 0 where a number rests on none."""
     numbers = "; ".join([*map(str, criteria), *([_count(seeds)] if seeds else [])])
     if any(c.decided and not c.holds for c in criteria):
         verdict = "fails"
@@ -91,19 +91,21 @@ def _count(seeds: int) -> str:
 
 
 def _naming_flagged(verdict: Verdict, curves: Sequence[Curve]) -> Verdict:
-    """The verdict with the strengths whose flagged cells the curves leave out, if not too many."""
+    """Adds the strengths at which models diverged; inconclusive if there are too many."""
     lost = np.any([curve.flagged.any(axis=0) for curve in curves], axis=0)
     if lost.any():
         where = ", ".join(f"{strength:g}" for strength in curves[0].strengths[lost])
         verdict = verdict._replace(
-            numbers=f"{verdict.numbers}; flagged cells left out at σ² = {where}"
+            numbers=f"{verdict.numbers}; without models at σ² = {where} that diverged or collapsed"
         )
     return unless_flagged(verdict, max(c.flagged_strengths for c in curves))
 
 
 def unless_flagged(verdict: Verdict, strengths: int) -> Verdict:
-    """The verdict, or inconclusive if too many strengths of a curve have a flagged cell."""
+    """The verdict; inconclusive if models diverged at more than `MAX_FLAGGED` strengths."""
     if strengths <= MAX_FLAGGED:
         return verdict
-    numbers = f"more than {MAX_FLAGGED} flagged strengths; {verdict.numbers}"
+    numbers = (
+        f"models at more than {MAX_FLAGGED} strengths diverged or collapsed; {verdict.numbers}"
+    )
     return verdict._replace(verdict="inconclusive", numbers=numbers)

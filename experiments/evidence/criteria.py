@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 AGREE = 0.02  # two curves agree: nowhere further apart than this
-SPARSE, DEAD = 0.05, 0.01  # cells with at least this fraction have at most this share dead
+SPARSE, DEAD = 0.05, 0.01  # models with at least this fraction have at most this share dead
 _SMALL = 5e-4
 
 
@@ -50,7 +50,7 @@ class Criterion(NamedTuple):
     threshold: float
     sign: int
     interval: tuple[float, float] | None
-    strict: bool = False  # the threshold itself does not hold
+    strict: bool = False  # a strict inequality
 
     @property
     def decided(self) -> bool:
@@ -146,7 +146,7 @@ def sparser_alive(a: Curve, b: Curve) -> list[Criterion]:
 
 
 def alive_above(curve: Curve) -> list[Criterion]:
-    """Cells that are not yet sparse have almost no dead units."""
+    """Models that are not yet sparse have almost no dead units."""
 
     def worst(seeds: np.ndarray) -> float:
         cells = (curve.kept >= SPARSE)[seeds]
@@ -159,7 +159,7 @@ def alive_above(curve: Curve) -> list[Criterion]:
 def rank_correlation(
     x: np.ndarray, y: np.ndarray, threshold: float, name: str = "rank correlation"
 ) -> Criterion:
-    """Spearman's correlation of two quantities over cells `[S, K]`, NaN left out; at least so."""
+    """Spearman's correlation of two quantities over models `[S, K]` reaches a threshold."""
 
     def over(seeds: np.ndarray) -> float:
         return spearman(x[seeds].ravel(), np.where(np.isnan(x), np.nan, y)[seeds].ravel())

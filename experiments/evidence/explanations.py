@@ -1,8 +1,8 @@
-"""Where a claim fails or stays open: what was looked at, each with its own number.
+"""Explanations of claims that fail or are inconclusive: sentences with numbers.
 
-A figure may look into its own runs (`explain(runs, verdict) -> list of sentences`), and into
-those of `further(plan)` that are stored. Beside that the same statement is decided from what else
-is stored: another scale (a longer training of a larger model), another learning rate.
+A figure explains from its own stored runs and those of `further(plan)`
+(`explain(runs, verdict) -> list of sentences`). In addition the same statement is decided at other
+scales and learning rates, where their runs are stored.
 """
 
 from collections.abc import Mapping

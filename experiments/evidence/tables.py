@@ -6,7 +6,6 @@ from itertools import starmap
 from pathlib import Path
 
 from aesparse.errors import InputError
-from aesparse.files import replacing
 from experiments.evidence.explanations import explanations
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.protocol import SCALES, title
@@ -14,10 +13,9 @@ from experiments.pipeline.registry import figure_names, gathered, get_figure, st
 from experiments.pipeline.store import RunStore
 from experiments.pipeline.verdicts import decided
 
-__all__ = ["collect_verdicts", "lines", "overview", "summary", "table", "write_between_markers"]
+__all__ = ["collect_verdicts", "lines", "overview", "summary"]
 
 _NOT_HOLDING = ("fails", "inconclusive", "not run")
-MARKERS = ("<!-- verdicts: written by `python -m experiments verdicts` -->", "<!-- /verdicts -->")
 
 
 def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str, Verdict]]:
@@ -52,7 +50,7 @@ def _number(claim: str) -> tuple[str, int, str]:
 
 
 def lines(found: list[tuple[str, str, Verdict]]) -> list[str]:
-    """One line a verdict, for a terminal; below it what explains it."""
+    """A line per verdict, for a terminal, followed by its explanation."""
     told = []
     for scale, _, v in found:
         where = f"{scale}, {title(v.dataset)}"
@@ -68,9 +66,9 @@ def summary(found: list[tuple[str, str, Verdict]]) -> str:
 
 
 def overview(found: list[tuple[str, str, Verdict]]) -> list[tuple[str, ...]]:
-    """Rows of cells, a head first: each claim as a whole, a column per scale that decides any.
+    """Rows of a table, its head first: a claim each, with a column per scale that decides any.
 
-    On a data set a claim holds if all of its statements do; else it is told how many do not.
+    On a data set a claim holds if all of its statements do; else those that do not are counted.
     """
     columns = [scale for scale in reversed(SCALES) if any(scale == s for s, _, _ in found)]
     said: dict[str, dict[str, None]] = {}
@@ -96,57 +94,3 @@ def _as_whole(dataset: str, verdicts: list[str]) -> str:
         return where + verdicts[0]
     told = [f"{name} in {counts[name]}" for name in _NOT_HOLDING if name in counts]
     return f"{where}{', '.join(told)} of {len(verdicts)}"
-
-
-def table(found: list[tuple[str, str, Verdict]]) -> str:
-    """The overview, the count and table of all verdicts, why some do not hold; Markdown."""
-    head, *wholes = overview(found)
-    above = [_row(*head), "|---" * len(head) + "|", *(_row(*cells) for cells in wholes), ""]
-    columns = [
-        "| claim | scale | data | statement | verdict | numbers |",
-        "|---|---|---|---|---|---|",
-    ]
-    rows = [
-        _row(v.claim, scale, title(v.dataset), v.statement, v.verdict, v.numbers)
-        for scale, _, v in found
-    ]
-    explained = [
-        f"* **{v.claim}, {scale}, {title(v.dataset)}: {v.statement}: {v.verdict}.** "
-        + " ".join(v.why)
-        for scale, _, v in found
-        if v.why
-    ]
-    below = ["", "What was looked at where a claim does not hold:", "", *explained]
-    return "\n".join(
-        [
-            *above,
-            f"In all: {summary(found)}.",
-            "",
-            "<details><summary>All verdicts</summary>",
-            "",
-            *columns,
-            *rows,
-            *(below if explained else []),
-            "",
-            "</details>",
-        ]
-    )
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-def write_between_markers(path: Path, text: str) -> None:
-    """Replaces what stands between the markers of a file; `InputError` if it has none."""
-    begin, end = MARKERS
-    content = path.read_text() if path.is_file() else ""
-    if content.count(begin) != 1 or content.count(end) != 1:
-        raise InputError(
-            f"{path} does not hold the markers {begin} and {end} once each; add them where the "
-            "table belongs."
-        )
-    before, rest = content.split(begin)
-    _, after = rest.split(end)
-    with replacing(path) as temporary:
-        temporary.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")

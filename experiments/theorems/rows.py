@@ -109,7 +109,7 @@ def _attacked(conjecture: Conjecture) -> Row:
     holds = len(sampled) == PROBLEMS and bool(sampled.min() >= -TOLERANCE)
     number = (
         f"smallest margin {sampled.min(initial=np.inf):.1e} on {len(sampled):,} problems, "
-        f"{found.margin:.1e} searched ({effort_spent})"
+        f"{found.margin:.1e} in the search ({effort_spent})"
     )
     return _row(conjecture.id, conjecture.title, holds, number, **details)
 
@@ -179,7 +179,8 @@ def _bounds() -> Row:
         f"ReLU: Pr(h_j <= δ_min) of the {below.sum():,} units with E[a_j] < a_min among "
         f"{PROBLEMS:,} problems",
         bool(np.asarray(ordered | ~below).all()),
-        "mean of " + ", ".join(f"{name} {mean:.3f}" for name, mean in means.items()),
+        "means: bounds by Cantelli {cantelli:.3f} and Chebyshev {chebyshev:.3f}, measured "
+        "{found:.3f}, for Gaussian a_j {gaussian:.3f}".format(**means),
         **means,
     )
 
@@ -227,7 +228,7 @@ def _remainders() -> Row:
         holds &= bool(jnp.all(jax.vmap(hypotheses_hold)(claims)) & jnp.all(claims.margin >= 0))
     return _row(
         "T6",
-        f"Theorem 3 on {PROBLEMS:,} problems: the remainder beside σ² (1 + penalty) at σ = 2⁻⁷",
+        f"Theorem 3 on {PROBLEMS:,} problems: the remainder over σ² (1 + penalty) at σ = 2⁻⁷",
         holds,
         "largest: " + ", ".join(f"{name} {v:.1e}" for name, v in left.items()),
         **left,
@@ -293,5 +294,5 @@ def _activations() -> Iterator[Row]:
 
 def _errata() -> Iterator[Row]:
     for e in errata():
-        number = f"printed {e.printed:.6g}, found {e.found:.6g}"
+        number = f"printed {e.printed:.6g}, actual {e.found:.6g}"
         yield Row("T12", f"{e.source}: {e.text}", "erratum", number, e._asdict())

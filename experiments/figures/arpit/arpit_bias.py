@@ -14,7 +14,7 @@ from experiments.pipeline.protocol import DATA
 from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {
-    "A8": "the mean pre-activation decides a cell's fraction",
+    "A8": "the mean pre-activation decides a model's fraction",
     "A10": "Theorem 1's condition is met",
 }
 ACTIVATIONS = ("relu", "sigmoid", "softplus")
@@ -70,7 +70,7 @@ def _rank(
 def _parts(runs: Mapping, dataset: str, activation: str) -> str:
     """Whose cells these are, and the number over Figure 1's objectives alone."""
     present = _present(runs, dataset, activation)
-    told = f"; cells of {'; '.join(map(style.label, ('ae', *present)))}"
+    told = f"; models of {'; '.join(map(style.label, ('ae', *present)))}"
     if len(present) > len(OBJECTIVES):
         of_figure_1 = _rank(runs, dataset, activation, OBJECTIVES).measured
         told += f"; over Figure 1's objectives alone {of_figure_1}"
@@ -105,9 +105,9 @@ def _matched(runs: Mapping, dataset: str, activation: str) -> str:
             told.append(f"{style.label(objective)} {before:.3f} → {after:.3f}")
             own |= {s: float(runs[s.baseline]["activation_fraction"][0]) for s in chosen}
     if not told:
-        return "; with AE's E[a_j] by moved biases: not measured"
+        return "; biases moved so that E[a_j] is AE's: not measured"
     plain = np.mean(list(own.values()))
-    return f"; with AE's E[a_j] by moved biases at σ² = 1 (AE {plain:.3f}): {'; '.join(told)}"
+    return f"; biases moved so that E[a_j] is AE's, at σ² = 1 (AE {plain:.3f}): {'; '.join(told)}"
 
 
 def draw(runs, plan: Plan):
@@ -126,7 +126,7 @@ def draw(runs, plan: Plan):
             axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=9)
             axis.margins(x=0.08)
             axis.xaxis.set_major_locator(style.few_ticks())
-            axis.set_xlabel("mean E[a_j] of the cell" if row else "", fontsize=8)
+            axis.set_xlabel("mean E[a_j] of the model" if row else "", fontsize=8)
         axes[row][0].set_ylabel("activation fraction", fontsize=8)
     axes[0][0].set_ylim(-0.03, 1.03)
     marks = {}
@@ -140,12 +140,12 @@ def draw(runs, plan: Plan):
 
 def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    scale = plan.scale
+    scale, seeds = plan.scale, f"{plan.seeds} seed{'s' * (plan.seeds > 1)}"
     return (
         scale.caveat
-        + f"Activation fraction of all unit-row cells stored (12 strengths; {plan.seeds} seed"
-        f"{'s' * (plan.seeds > 1)}) against the mean over its units of E[a_j], one mark each; "
-        f"flagged cells left out; m = {scale.hidden}, N = {scale.samples}, {scale.epochs} epochs."
+        + f"Activation fraction of all stored models with unit rows (12 strengths; {seeds}) "
+        "against the mean over its units of E[a_j], one mark each; without models that diverged or "
+        f"collapsed; m = {scale.hidden}, N = {scale.samples}, {scale.epochs} epochs."
     )
 
 
@@ -164,13 +164,13 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
         beside = _parts(runs, dataset, activation) + _matched(runs, dataset, activation)
         decided.append(verdict._replace(numbers=verdict.numbers + beside))
         share = criteria.mean_at_least(
-            met, claims.CONDITION_MET, "share of (cell, unit, epoch) that meet it"
+            met, claims.CONDITION_MET, "share of (model, unit, epoch) that meet it"
         )
         statement = f"Theorem 1's condition is met in these runs, {activation}"
         condition = claims.settle("A10", dataset, statement, [share], len(met))
         condition = claims.unless_flagged(condition, first)
         whose = "; ".join(map(style.label, OBJECTIVES))
-        decided.append(condition._replace(numbers=f"{condition.numbers}; cells of {whose}"))
+        decided.append(condition._replace(numbers=f"{condition.numbers}; models of {whose}"))
     return decided
 
 
@@ -190,8 +190,8 @@ def explain(runs, verdict: Verdict) -> list[str]:
             told.append(f"{style.label(objective)} {np.nanmax(kept):.2g}")
         return [
             "The largest ratio, over units, strengths, seeds and recorded epochs, of λ∂R/∂b_j to "
-            "Theorem 1's bound, both on the first 1,000 training samples (for a DAE with one draw "
-            f"of its noise); the condition asks for more than 1: {', '.join(told)}."
+            "Theorem 1's bound, both on the first 1,000 training samples (for DAE with one noise "
+            f"draw); the condition requires a ratio above 1: {', '.join(told)}."
         ]
     told = []
     means, fractions = (
@@ -204,7 +204,7 @@ def explain(runs, verdict: Verdict) -> list[str]:
         wide = np.nanmax(fraction) - np.nanmin(fraction)
         told.append(f"{style.label(objective)} {rank:.3f} (fractions over {wide:.3f})")
     sentences = [
-        f"Over the cells of one objective alone the rank correlation is {'; '.join(told)}."
+        f"Over the models of one objective alone the rank correlation is {'; '.join(told)}."
     ]
     here = [c for c in collect(runs) if (c.dataset, c.activation) == where]
     flat = {c.objective for c in here if curves.classify(c) == "flat"}
@@ -219,8 +219,8 @@ def explain(runs, verdict: Verdict) -> list[str]:
     ]
     if len(by_seed) > 1:
         sentences.append(
-            f"Over all cells of one seed alone: {', '.join(by_seed)}; where seeds are pooled their "
-            "offsets count too."
+            f"Over all models of one seed alone: {', '.join(by_seed)}; pooling adds differences "
+            "between seeds."
         )
     return sentences
 

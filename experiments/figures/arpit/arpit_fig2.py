@@ -12,7 +12,8 @@ from experiments.pipeline.plan import Plan, needed
 from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {
-    "A2": "ReLU, free rows: CAE and mDAE depend on the data, DAE less sparse than with unit rows"
+    "A2": "ReLU, unconstrained rows: CAE and mDAE depend on the data, DAE less sparse than with "
+    "unit rows"
 }
 
 
@@ -31,7 +32,7 @@ def _name(curve) -> str:
 def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
     shown = collect(runs)
-    return draw_panels(shown, plan, "Activation fraction, ReLU, free rows", _name)
+    return draw_panels(shown, plan, "Activation fraction, ReLU, unconstrained rows", _name)
 
 
 def caption(runs, plan: Plan) -> str:
@@ -62,8 +63,9 @@ def explain(runs, verdict: Verdict) -> list[str]:
     fraction, dead = dae.mean, dae.dead.mean(axis=0)
     i = int(np.nanargmin(fraction))
     return [
-        f"DAE with free rows is lowest, {fraction[i]:.4f}, at σ² = {dae.strengths[i]:g} with "
-        f"{dead[i]:.1%} of the units dead, and at {fraction[-2]:.4f} at σ² = {dae.strengths[-2]:g}."
+        f"DAE's fraction with unconstrained rows is lowest at σ² = {dae.strengths[i]:g}: "
+        f"{fraction[i]:.4f}, with {dead[i]:.1%} of the units dead; at σ² = {dae.strengths[-2]:g} "
+        f"it is {fraction[-2]:.4f}."
     ]
 
 

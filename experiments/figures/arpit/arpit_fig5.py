@@ -8,7 +8,7 @@ from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
 from experiments.pipeline.spec import GridSpec
 
-CLAIMS = {"A5": "sigmoid, free rows: CAE and mDAE depend on the data"}
+CLAIMS = {"A5": "sigmoid, unconstrained rows: CAE and mDAE depend on the data"}
 
 
 def runs(plan: Plan) -> list[GridSpec]:
@@ -18,7 +18,7 @@ def runs(plan: Plan) -> list[GridSpec]:
 
 def draw(runs, plan: Plan):
     """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(runs), plan, "Activation fraction, sigmoid, free rows")
+    return draw_panels(collect(runs), plan, "Activation fraction, sigmoid, unconstrained rows")
 
 
 def caption(runs, plan: Plan) -> str:

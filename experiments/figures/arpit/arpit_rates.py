@@ -87,7 +87,11 @@ def caption(runs, plan: Plan) -> str:
         "Average activation fraction (thick) and dead units (thin) after "
         f"{scale.epochs} epochs against σ², ReLU, unit rows, at three learning rates; right: eDAE "
         f"at three batch sizes. m = {scale.hidden}, N = {scale.samples}, {spread(plan)}. "
-        + (f"Flagged: {'; '.join(lost)}." if lost else "No cell was flagged.")
+        + (
+            f"Diverged or collapsed: {'; '.join(lost)}."
+            if lost
+            else "No model diverged or collapsed."
+        )
     )
 
 
@@ -118,23 +122,23 @@ def _course(curve: Curve, epochs: int) -> str:
     """The lowest and the last fraction, how many units die, how the unregularized model ends."""
     well, strengths, mean = ~curve.flagged[:, 1:], curve.strengths[1:], curve.mean[1:]
     if not well.any():
-        return "Every cell is flagged."
+        return "Every model diverged or collapsed."
     lowest, last = int(np.nanargmin(mean)), int(np.flatnonzero(np.isfinite(mean))[-1])
     dead, updates = curve.dead[:, 1:][well], epochs * (curve.samples // curve.batch_size)
     lost = ", ".join(f"{s:g}" for s in strengths[~well.all(axis=0)])
     flagged = curve.flagged[:, 0]
     most = curve.dead[~flagged, 0].max(initial=0)
-    begins = f"ends at {curve.mean[0]:.3f} with at most {most:.1%} dead"
+    count = flagged.sum()
+    plain = f"ends at {curve.mean[0]:.3f} with at most {most:.1%} of its units dead"
     return (
-        f"After {updates:,} updates the fraction, a mean over the seeds that are not flagged, is "
-        f"lowest, {mean[lowest]:.3f}, at σ² = {strengths[lowest]:g} and {mean[last]:.3f} at "
-        f"{strengths[last]:g}, with at most {dead.max():.1%} of the units dead, more than "
-        f"{_MOSTLY_DEAD:.0%} in {np.sum(dead > _MOSTLY_DEAD)} of {well.sum()} cells; "
-        + (f"{np.sum(~well)} cells are flagged, at σ² = {lost}. " if lost else "none is flagged. ")
-        + "The unregularized model "
-        + (begins if not flagged.all() else "is lost")
-        + (f"; flagged with {flagged.sum()} of {len(flagged)} seeds." if flagged.any() else ".")
-    )
+        f"After {updates:,} updates the mean fraction, without models that diverged or collapsed, "
+        f"is lowest at σ² = {strengths[lowest]:g}: {mean[lowest]:.3f}, and {mean[last]:.3f} at "
+        f"σ² = {strengths[last]:g}. At most {dead.max():.1%} of the units of a model are dead, "
+        f"more than {_MOSTLY_DEAD:.0%} in {np.sum(dead > _MOSTLY_DEAD)} of {well.sum()} models. "
+        + (f"Diverged or collapsed: {np.sum(~well)} models, at σ² = {lost}. " if lost else "")
+        + ("" if flagged.all() else f"The unregularized model {plain}. ")
+        + (f"It diverged or collapsed with {count} of {len(flagged)} seeds." if count else "")
+    ).rstrip()
 
 
 FIGURE = Figure(

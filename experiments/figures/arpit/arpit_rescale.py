@@ -16,6 +16,8 @@ CLAIMS = {_CLAIM: "A1 with rows rescaled only"}
 CONSTRAINT = "unit-rescale"
 RADIAL = {"cae": 2, "mdae": 4}  # the gradient of s'²‖W‖² and s'²‖W‖⁴ along a unit row, by s'²
 
+_LOST = "diverged or collapsed"
+
 
 def runs(plan: Plan) -> list[GridSpec]:
     """Figure 1's objectives under plain rescaling."""
@@ -52,10 +54,10 @@ def explain(runs, verdict: Verdict) -> list[str]:
     parts = ", ".join(f"{f:.2f} ({style.label(name)})" for name, f in fed.items() if f is not None)
     sentences = [
         f"Fraction, E[a_j] and reconstruction error: {ends[0]}; at σ² = 1 {', '.join(ends[1:])}. "
-        "The gradients of both penalties point along the rows, which A1 removes; here they shorten "
-        "a row and stay in the momentum after it has turned: a steady turn feeds back a part f of "
-        "itself and is 1/(1 − f) times as fast. By the largest share of units active in any epoch, "
-        f"f at σ² = 1: {parts or 'flagged'}."
+        "The gradients of both penalties point along the rows. A1 projects them out; here they "
+        "shorten a row and remain in the momentum while the row turns, so that a steady turn feeds "
+        "back a part f of itself and is 1/(1 − f) times as fast. With the largest share of active "
+        f"units over the epochs, f at σ² = 1: {parts or _LOST}."
     ]
     by_rate = {
         spec.learning_rate: float(run["activation_fraction"][0])
@@ -97,7 +99,11 @@ def _end(runs, objective: str) -> str:
         for s, run in runs.items()
         if s.objective == objective and run["flagged_epoch"][-1] < 0
     ]
-    told = "{:.2f}, {:.2f} and {:.2f}".format(*np.mean(ends, axis=0)) if ends else "flagged"
+    told = (
+        "{:.2f}, {:.2f} and {:.2f}".format(*np.mean(ends, axis=0))
+        if ends
+        else "diverged or collapsed"
+    )
     return f"{style.label(objective)} {told}"
 
 

@@ -101,9 +101,9 @@ def explain(runs, verdict: Verdict) -> list[str]:
     low, high = STRENGTHS[1], STRENGTHS[-1]
     return [
         f"After the last epoch the share is {last[0]:.3f} at σ² = {low:g} and {last[-1]:.3f} at "
-        f"{high:g}, at most {claims.RESIDUAL_SHARE:.0%} at {np.sum(last <= claims.RESIDUAL_SHARE)} "
-        f"of {len(last)} strengths; the reconstruction error, whose residual the term carries, is "
-        f"{error[0]:.2f} and {error[-1]:.2f} there."
+        f"{high:g}; it is at most {claims.RESIDUAL_SHARE:.0%} at "
+        f"{np.sum(last <= claims.RESIDUAL_SHARE)} of {len(last)} strengths. The term contains the "
+        f"residual; the reconstruction error is {error[0]:.2f} and {error[-1]:.2f} there."
     ]
 
 

@@ -73,15 +73,15 @@ def explain(runs, verdict: Verdict) -> list[str]:
     apart = np.nanmax(np.abs(dae - antithetic))
     i = int(np.argmax(dae <= dae[0] - DROP))
     told = (
-        f"DAE's curve and its antithetic version's are apart by at most {apart:.3f} at any σ², "
-        "which is what terms of odd order, the first-order one among them, make out"
+        "The curves of DAE with independent and with antithetic noise differ by at most "
+        f"{apart:.3f}, the effect of all terms of odd order, the first-order one included"
     )
     if dae[i] > dae[0] - DROP:
         return [f"{told}."]
     return [
-        f"{told}. With the second order alone: at σ² = {shown[0].strengths[i]:g}, where DAE "
-        f"has fallen from {dae[0]:.3f} to {dae[i]:.3f}, DAE-2 is at {second[i]:.3f}, with the "
-        f"kink's mass at {kink[i]:.3f}."
+        f"{told}. At σ² = {shown[0].strengths[i]:g}, where DAE has fallen from {dae[0]:.3f} to "
+        f"{dae[i]:.3f}, the second order alone (DAE-2) gives {second[i]:.3f}, and "
+        f"{kink[i]:.3f} with the kink term."
     ]
 
 

@@ -36,9 +36,9 @@ def explain_dead_units(runs, verdict: Verdict) -> list[str]:
         for k, (s, i) in enumerate(zip(dae.strengths, beyond.argmax(axis=0), strict=True))
         if beyond[i, k] > 0
     ]
-    more = f"; of those with more, above {criteria.SPARSE}, the worst seed's at each strength: "
+    more = f"; models above {criteria.SPARSE} with more, the worst seed per strength: "
     return [
-        f"Of the cells with at most {criteria.DEAD:.0%} dead units {sparsest}"
+        f"Among the models with at most {criteria.DEAD:.0%} dead units {sparsest}"
         + (f"{more}{', '.join(worst)}." if worst else f"; none above {criteria.SPARSE} has more.")
     ]
 

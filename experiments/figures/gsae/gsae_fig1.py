@@ -237,8 +237,8 @@ def caption(runs: Mapping, plan: Plan) -> str:
         f"ρ = {study.option('rho')} as in the tutorial that the document cites; full-batch L-BFGS, "
         f"at most {study.option('iterations')} iterations (largest gradient norm at the end: "
         f"{', '.join(f'{m} {v:.1e}' for m, v in zip(MODELS, norms, strict=True))}), "
-        f"{len(stored)} seeds. Right: mean principal angle between the span of each model's decoder "
-        "columns or encoder rows and that of the components; the red line is the "
+        f"{len(stored)} seeds. Right: mean principal angle between the span of each model's "
+        "decoder columns or encoder rows and that of the components; the red line is the "
         f"{PERCENTILE}th percentile of {study.option('draws')} random subspaces per seed, the "
         "dashed one the span of m digits."
     )

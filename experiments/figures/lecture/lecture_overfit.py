@@ -172,7 +172,7 @@ def caption(runs, plan: Plan) -> str:
         plan.scale.caveat
         + "Reconstruction error ‖x − y‖², summed over inputs, on the training samples and on "
         f"{study.option('half'):g} held-out ones, against λ of weight decay λ‖θ‖² (all parameters, "
-        "no ½) and of the contractive penalty; tied weights beside them. Lines: means over "
+        "no ½) and of the contractive penalty; also with tied weights. Lines: means over "
         f"{study.option('seeds'):g} seeds, bars: smallest to largest. Right: held-out minus train "
         "error with 95% bootstrap intervals over seeds, at the λ > 0 with the lowest error on "
         f"another {study.option('half'):g} held-out samples. {title(study.dataset)} with pixels in "

@@ -149,9 +149,9 @@ def caption(runs, plan: Plan) -> str:
     return (
         plan.scale.caveat
         + "Decoder columns of the first units (seed 0; each scaled by its largest entry, grey is "
-        f"0) of saturating auto-encoders with shrink (width {WIDTH:g}, own decoder with unit-norm "
-        f"columns) and saturated-linear units (SL, tied weights), and, mean and range over {seeds} "
-        f"seed{'s' * (seeds > 1)}, the share of active shrink units, the share of SL "
+        f"0) of saturating auto-encoders with shrink (width {WIDTH:g}, untied decoder with columns "
+        "of unit length) and saturated-linear units (SL, tied weights), and, mean and range over "
+        f"{seeds} seed{'s' * (seeds > 1)}, the share of active shrink units, the share of SL "
         "pre-activations at or beyond ±1, and the filters' mean participation ratio, the share of "
         "inputs they spread over; dotted: SL with as many updates on the same batches without "
         "penalty. "

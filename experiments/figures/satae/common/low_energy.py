@@ -11,6 +11,8 @@ from experiments.pipeline.figure import Verdict
 
 __all__ = ["decide_s3", "drawn_at", "explain_s3", "geometric_mean"]
 
+_RATIOS = {"area": "areas", "error": "energies on the curve"}
+
 
 def drawn_at(run: Mapping) -> int:
     """Which α of the path is drawn."""
@@ -57,11 +59,11 @@ def explain_s3(runs, verdict: Verdict) -> list[str]:
         values = np.maximum(run[name].values, low)[1:]
         ratios[name] = geometric_mean(values[..., 1] / values[..., 0])
     alphas, told = run["alpha"].values[1:], []
-    for name, other, label in (("area", "error", "areas"), ("error", "area", "energies")):
+    for name, other in (("area", "error"), ("error", "area")):
         i = int(np.argmin(ratios[name]))
         told.append(
-            f"the ratio of the {label} is smallest, {ratios[name][i]:.3g}, at α = {alphas[i]:g} "
-            f"(the other one there: {ratios[other][i]:.3g})"
+            f"the ratio of the {_RATIOS[name]} is smallest at α = {alphas[i]:g}: "
+            f"{ratios[name][i]:.3g} (that of the {_RATIOS[other]} there: {ratios[other][i]:.3g})"
         )
     return [f"Over the path {'; '.join(told)}."]
 
