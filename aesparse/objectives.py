@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from aesparse import corruption, penalties
 from aesparse.activations import Activation, check_activation, get_activation
 from aesparse.errors import InputError, unknown_name
-from aesparse.model import Forward, Params, forward, preactivation, row_sums
+from aesparse.model import Forward, Params, decode, forward, preactivation, row_sums
 from aesparse.penalties import Noise, Penalty
 from aesparse.reconstruction import (
     ErrorFunction,
@@ -135,10 +135,16 @@ def first_order_denoising(activation: Activation) -> Objective:
     """
 
     def fn(params, x, eps, strength):
-        noise = jnp.sqrt(strength) * eps
-        loss, first_order = jax.jvp(
-            lambda z: reconstruction_error(params, z, x, activation), (x,), (noise,)
-        )
+        # Each layer is linear but for its activation, so the product's directions go through it
+        # beside the batch: five matrix products of twice the rows instead of ten.
+        weights = params._replace(bias=jnp.zeros_like(params.bias), decoder_bias=None)
+        both = jnp.concatenate([x, jnp.sqrt(strength) * eps])
+        a, along = jnp.split(preactivation(weights, both), 2)
+        code = jax.jvp(activation, (a + jnp.broadcast_to(params.bias, a.shape),), (along,))
+        y, along = jnp.split(decode(weights, jnp.concatenate(code)), 2)
+        if params.decoder_bias is not None:
+            y = y + jnp.broadcast_to(params.decoder_bias, y.shape)
+        loss, first_order = jax.jvp(lambda y: jnp.mean(squared_error(x, y)), (y,), (along,))
         return loss + first_order, {"reconstruction": loss, "penalty": first_order}
 
     return Objective(fn, activation)
