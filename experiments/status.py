@@ -84,7 +84,7 @@ def _work(store: RunStore, scale: str) -> list[str]:
         found.append(f"{scale}: {who}{on}{_last(store)}.")
     kept = store.folder / ".checkpoints"
     for folder in sorted(kept.glob("*/")):
-        epochs = [int(p.name) for p in folder.glob("*") if p.name.isdecimal()]
+        epochs = [int(p.stem) for p in folder.glob("*") if p.stem.isdecimal()]
         if epochs:
             found.append(f"{scale}: {folder.name} has a checkpoint of epoch {max(epochs)}.")
     return found
