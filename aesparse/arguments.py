@@ -1,7 +1,9 @@
 """Checks of what a grid is given, made before anything is compiled."""
 
 import functools
+import numbers
 import operator
+import warnings
 from collections.abc import Mapping
 
 import jax
@@ -10,13 +12,13 @@ import numpy as np
 from jaxtyping import Array, ArrayLike
 
 from aesparse.data import check_matrix
-from aesparse.errors import InputError
+from aesparse.errors import InputError, first_line
 from aesparse.model import Constraint, Params, check_params, init_params
 from aesparse.objectives import Objective
+from aesparse.options import shortened
 
 __all__ = [
     "check_bounds",
-    "check_key",
     "check_kind",
     "check_levels",
     "check_momentum",
@@ -26,6 +28,7 @@ __all__ = [
     "checked_arrays",
     "checked_data",
     "checked_init",
+    "checked_numbers",
     "checked_pair",
     "parameter_shapes",
 ]
@@ -39,14 +42,14 @@ def checked_arrays(X, strengths, learning_rate, seeds):
     In the precision JAX computes with. `InputError` on anything of another shape or range.
     """
     X = checked_data(X)
-    strengths = jnp.atleast_1d(jnp.asarray(strengths, X.dtype))
+    strengths = jnp.atleast_1d(checked_numbers(strengths, "The strengths are", X.dtype))
     if strengths.ndim > 2 or 0 in strengths.shape:
         raise InputError(
             f"The grid of strengths has shape {strengths.shape}; expected at least one number, "
             "or [G, K] for an objective with K coefficients."
         )
     check_strengths(strengths)
-    rates = jnp.asarray(learning_rate, X.dtype)
+    rates = checked_numbers(learning_rate, "The learning rate is", X.dtype)
     if not bool(jnp.all(jnp.isfinite(rates) & (rates > 0))):
         raise InputError(f"The learning rate is {learning_rate}; expected a finite number > 0.")
     if rates.shape not in ((), strengths.shape[:1]):
@@ -57,27 +60,45 @@ def checked_arrays(X, strengths, learning_rate, seeds):
     return X, strengths, jnp.broadcast_to(rates, strengths.shape[:1]), _checked_seeds(seeds)
 
 
+def checked_numbers(value: object, what: str, dtype: jnp.dtype) -> Array:
+    """Real numbers as an array; `InputError`, which `what` begins, for anything else."""
+    try:
+        array = None if np.ma.isMaskedArray(value) else np.asarray(value)
+    except Exception:  # ragged lists, other libraries' arrays
+        array = None
+    if array is None or not (
+        jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
+    ):
+        raise InputError(
+            f"{what} {shortened(value)}; expected real numbers, such as 0.1 or an array of them."
+        )
+    return jnp.asarray(array, dtype)
+
+
 def checked_data(X: ArrayLike) -> Array:
-    """Finite data [N, n] in the precision JAX computes with; `InputError` otherwise."""
+    """Finite data [N, n] in the precision JAX computes with; `InputError` otherwise.
+
+    Warns where float64 becomes float32, since `jax_enable_x64` is off.
+    """
+    X = check_matrix(X)
     with np.errstate(over="ignore"):
-        X = jnp.asarray(check_matrix(X))
-    if not bool(jnp.isfinite(X).all()):
-        raise InputError(f"The data holds numbers beyond the range of {X.dtype}; scale it.")
-    return X
-
-
-def check_key(key: object) -> None:
-    """`InputError` unless it is a key of `jax.random`."""
-    shape = key.shape if isinstance(key, jax.Array | np.ndarray) else None
-    typed = shape == () and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    if not typed and not (shape is not None and len(shape) == 1 and key.dtype == jnp.uint32):
-        came = repr(key) if shape is None else f"{key.dtype} of shape {shape}"
-        raise InputError(f"The key is {came}; expected one such as jax.random.key(0).")
+        taken = jnp.asarray(X)
+    if not bool(jnp.isfinite(taken).all()):
+        raise InputError(f"The data holds numbers beyond the range of {taken.dtype}; scale it.")
+    if taken.dtype != X.dtype:
+        warnings.warn(
+            f"The data is {X.dtype} and is taken as {taken.dtype}; convert it, or call "
+            "jax.config.update('jax_enable_x64', True) to compute in float64.",
+            stacklevel=4,
+        )
+    return taken
 
 
 def _checked_seeds(seeds) -> tuple[int, ...]:
     try:
-        numbers = tuple(map(operator.index, seeds))
+        given = tuple(seeds)
+        whole = () if any(isinstance(seed, bool | np.bool_) for seed in given) else given
+        numbers = tuple(map(operator.index, whole))
     except TypeError:
         numbers = ()
     if not numbers or not all(0 <= seed <= _LARGEST_SEED for seed in numbers):
@@ -102,8 +123,12 @@ def check_sizes(sizes: Mapping[str, int], samples: int, *, every: int = 1) -> No
     An epoch has at least `every` updates, after which a constraint first acts.
     """
     for name, value in sizes.items():
-        if not hasattr(value, "__index__") or value < 1:
-            raise InputError(f"{name} is {value}; expected an integer of at least 1.")
+        try:
+            number = 0 if isinstance(value, bool) else operator.index(value)
+        except TypeError:
+            number = 0
+        if number < 1:
+            raise InputError(f"{name} is {shortened(value)}; expected an integer of at least 1.")
     if sizes["batch_size"] > samples:
         raise InputError(
             f"The batch size {sizes['batch_size']} is larger than the data, {samples} samples; "
@@ -150,7 +175,7 @@ def checked_init(
             f"The parameters to start from have shapes {found}; expected {expected}: seeds, "
             "strengths, then those of one model."
         )
-    init = jax.tree.map(lambda leaf: np.asarray(leaf, X.dtype), init)
+    init = jax.tree.map(lambda leaf: np.asarray(checked_numbers(leaf, "init holds", X.dtype)), init)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(init)):
         raise InputError("The parameters to start from hold NaN or inf; expected finite numbers.")
     with jax.default_matmul_precision("highest"):
@@ -186,9 +211,10 @@ def check_objective(
     tied: bool,
     decoder_bias: bool,
 ) -> None:
-    """Calls the objective on shapes alone: a penalty that is no scalar is found at once.
+    """Calls the objective and its gradient on shapes alone, before anything is compiled.
 
-    `InputError` also for data that the objective's error is not defined for, for levels that its
+    `InputError` for a penalty that is no scalar or that JAX cannot trace and differentiate, for
+    data that the objective's error is not defined for, for levels that its
     corruption is not, and for an activation that is no finite function of one number.
     """
     check_levels(objective, strengths)
@@ -197,8 +223,19 @@ def check_objective(
     shape = functools.partial(jax.ShapeDtypeStruct, dtype=X.dtype)
     params = parameter_shapes(X, hidden, tied, decoder_bias)
     batch = shape((batch_size, X.shape[1]))
-    found = jax.eval_shape(objective, params, batch, batch, shape(strengths.shape[1:]))
-    loss = checked_pair(found)[0]
+    arguments = (params, batch, batch, shape(strengths.shape[1:]))
+    try:
+        loss = checked_pair(jax.eval_shape(objective, *arguments))[0]
+        if loss.shape == ():
+            jax.eval_shape(jax.grad(objective, has_aux=True), *arguments)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's function raises is the cause to show
+        raise InputError(
+            f"The objective fails on a batch ({first_line(error)}); expected a function that JAX "
+            "can trace and differentiate. Use jax.numpy for numpy, jnp.where for if, and only the "
+            "arguments that it is called with."
+        ) from None
     if loss.shape != ():
         raise InputError(
             f"The objective returned shape {loss.shape} for a batch; expected a scalar. "
@@ -230,8 +267,9 @@ def checked_pair(found: object) -> tuple:
 
 def check_momentum(momentum: float | int) -> None:
     """The momentum lies in [0, 1); `InputError` otherwise."""
-    if not 0 <= momentum < 1:
-        raise InputError(f"momentum is {momentum}; expected a number in [0, 1).")
+    real = isinstance(momentum, numbers.Real) and not isinstance(momentum, bool)
+    if not (real and 0 <= momentum < 1):
+        raise InputError(f"momentum is {shortened(momentum)}; expected a number in [0, 1).")
 
 
 def check_levels(objective: Objective, strengths: Array) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import ArrayLike, Float, UInt8
+from jaxtyping import Float, UInt8
 
 from aesparse.datafiles import (
     PATCHES,
@@ -23,6 +23,7 @@ from aesparse.datafiles import (
     read_prepared,
 )
 from aesparse.errors import InputError, unknown_name
+from aesparse.matrix import as_array, check_matrix
 
 __all__ = [
     "DATASETS",
@@ -63,7 +64,7 @@ class Affine(NamedTuple):
 
     def __call__(self, X: Float[np.ndarray, "N n"]) -> Float[np.ndarray, "N k"]:
         """Transforms rows, in the precision of the data; `InputError` for others than its own."""
-        X, n = _as_array(X, "The rows to transform"), len(self.mean)
+        X, n = as_array(X, "The rows to transform"), len(self.mean)
         if X.ndim != 2 or X.shape[1] != n or X.dtype.kind != "f":
             raise InputError(
                 f"The rows to transform are {X.dtype} of shape {X.shape}; expected floating-point "
@@ -72,50 +73,6 @@ class Affine(NamedTuple):
         centred = X.astype(np.float64) - self.mean
         moved = centred * self.matrix if self.matrix.ndim == 1 else centred @ self.matrix
         return moved.astype(X.dtype)
-
-
-def _as_array(X: ArrayLike, what: str) -> np.ndarray:
-    """`X` as NumPy's array; `InputError` where entries are masked or it is none of numbers."""
-    if np.ma.isMaskedArray(X):
-        raise InputError(
-            f"{what} is a masked array, whose mask would be lost; expected an array [N, n]. Fill "
-            "the masked entries or drop their rows first."
-        )
-    try:
-        return np.asarray(X)
-    except ValueError:
-        raise InputError(
-            f"{what} is a {type(X).__name__}; expected an array [N, n], such as a Dataset's train."
-        ) from None
-    except Exception as error:  # other libraries' arrays refuse with exceptions of their own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"{what} is a {type(X).__name__} that cannot be converted ({reason}); expected an "
-            "array [N, n], such as a Dataset's train."
-        ) from None
-
-
-def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
-    """`X` if it is a finite floating [N, n] with at least one sample and input."""
-    X = _as_array(X, what)
-    if X.ndim != 2 or 0 in X.shape:
-        raise InputError(
-            f"{what} has shape {X.shape}; expected [N, n] with at least one sample and one "
-            "input. Flatten images to rows first."
-        )
-    if X.dtype not in (np.float32, np.float64):
-        raise InputError(
-            f"{what} has dtype {X.dtype}; expected floating point, float32 or float64. Convert "
-            "it first."
-        )
-    bad = ~np.isfinite(X)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise InputError(
-            f"{what} holds {bad.sum()} values that are NaN or inf, the first at row {row}, "
-            f"column {column}; expected finite numbers. Clean the data first."
-        )
-    return X
 
 
 def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:

@@ -21,7 +21,6 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from aesparse import corruption, guard
 from aesparse.activations import Activation, get_activation
 from aesparse.arguments import (
-    check_key,
     check_levels,
     check_momentum,
     check_sizes,
@@ -31,6 +30,7 @@ from aesparse.draws import INIT, shuffled
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
+from aesparse.options import checked_key
 from aesparse.program import Program, grid_program, verify
 from aesparse.reconstruction import squared_error
 from aesparse.recording import Recorder
@@ -259,7 +259,7 @@ def fit_deep(
     `init(key)` gives one model's parameters, float32 or float64; all strengths of a seed start
     from the same. Raises `InputError` on bad input, `guard.NumericsError` on a miscompiled program.
     """
-    check_key(key)
+    key = checked_key(key)
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     check_sizes({"epochs": epochs, "batch_size": batch_size}, len(X))
     check_momentum(momentum)

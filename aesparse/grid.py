@@ -17,7 +17,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from aesparse.arguments import (
     check_bounds,
-    check_key,
     check_kind,
     check_momentum,
     check_objective,
@@ -30,10 +29,12 @@ from aesparse.checkpoints import Checkpoints, check_checkpoints
 from aesparse.draws import shuffled
 from aesparse.errors import InputError
 from aesparse.fingerprint import training_settings
+from aesparse.growth import warn_of_growth
 from aesparse.memory import check_memory
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
 from aesparse.model import Params, check_params, get_constraint
 from aesparse.objectives import Objective
+from aesparse.options import check_options, check_precision, check_untransformed, checked_key
 from aesparse.program import grid_program, measure_cells, verify
 from aesparse.recording import Recorder
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
@@ -82,18 +83,20 @@ def fit_grid(
 ) -> GridResult:
     """Trains one model per seed and strength by minibatch SGD with momentum (Arpit section 3).
 
-    `X` is `[N, n]`; `strengths` `[G]` (`[G, K]` for objectives with K coefficients) and
-    `learning_rate` (one number or `[G]`) are arrays the program takes as arguments, everything
-    else is static. `init` `[S, G, ...]` are parameters to start from, such as an earlier
-    result's, instead of the seed's, put on the constraint; the momentum starts at zero. A seed
-    alone decides initialization, batch order and noise, so a grid of several seeds equals the
-    same seeds trained one at a time; the last N mod batch_size samples of each epoch's order are
-    left out. Cells are split over `devices`, by default all of `jax.devices()`, on all hosts after
-    `jax.distributed.initialize()`; more than one gives the result as NumPy arrays, complete on
-    every host. `cells_per_program` splits the strengths into equal chunks of at most that many
-    cells (or of one strength), trained one after the other, for grids that would not fit in
-    memory; they too are NumPy arrays. `momentum` lies in [0, 1); `matmul_precision` is JAX's; the
-    history is of the first `history_samples` rows.
+    `X` is `[N, n]`: float32, or float64 with `jax_enable_x64` (without it a warning says that it
+    is taken as float32); float16, bfloat16, booleans and integers up to ±2²⁴ are taken as float32,
+    unscaled. `key` is a threefry key, JAX's default. `strengths` `[G]` (`[G, K]` for objectives
+    with K coefficients) and `learning_rate` (one number or `[G]`) are arrays the program takes as
+    arguments, everything else is static. `init` `[S, G, ...]` are parameters to start from, such
+    as an earlier result's, instead of the seed's, put on the constraint; the momentum starts at
+    zero. A seed alone decides initialization, batch order and noise, so a grid of several seeds
+    equals the same seeds trained one at a time; the last N mod batch_size samples of each epoch's
+    order are left out. Cells are split over `devices`, by default all of `jax.devices()`, on all
+    hosts after `jax.distributed.initialize()`; more than one gives the result as NumPy arrays,
+    complete on every host. `cells_per_program` splits the strengths into equal chunks of at most
+    that many cells (or of one strength), trained one after the other, for grids that would not fit
+    in memory; they too are NumPy arrays. `momentum` lies in [0, 1); `matmul_precision` is JAX's;
+    the history is of the first `history_samples` rows.
     `on_epoch(epoch, metrics)` is called after every epoch (of every chunk); give it on all hosts
     or on none. With `checkpoints` a killed call, repeated, goes on from the last one and gives the
     same bits (single host); one with other arguments is refused, except with more `epochs`.
@@ -101,9 +104,20 @@ def fit_grid(
     A model that diverges (parameters, error or loss not finite) or dies has a `flagged_epoch` and
     does not touch its neighbours. Each newly
     compiled program is checked once by the numerics guard. Raises `InputError` on bad input
-    before anything is compiled, `guard.NumericsError` on a miscompiled program.
+    before anything is compiled, `guard.NumericsError` on a miscompiled program. A part of the
+    objective that doubles when the batch doubles, for want of a mean, is named in a warning, once
+    for each objective.
     """
-    check_key(key)
+    check_untransformed(key, X, strengths, learning_rate, momentum, init)
+    check_options(
+        tied=tied,
+        decoder_bias=decoder_bias,
+        constraint=constraint,
+        matmul_precision=matmul_precision,
+        devices=devices,
+        on_epoch=on_epoch,
+    )
+    key = checked_key(key)
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     sizes = {"hidden": hidden, "epochs": epochs, "history_samples": history_samples}
     if cells_per_program is not None:
@@ -127,6 +141,7 @@ def fit_grid(
         init = checked_init(init, X, (len(seeds), len(strengths)), rows, **model)
     check_momentum(momentum)
     check_checkpoints(checkpoints)
+    warn_of_growth(objective, X, strengths, batch_size=batch_size, **model)
     if chunk < len(strengths):
         return _fit_chunks(
             chunk,
@@ -320,6 +335,8 @@ def measure_grid(
     not defined for, and parameters that are not a grid's.
     """
     check_params(params, "What is to be measured is")
+    check_untransformed(params, X)
+    check_precision(matmul_precision)
     check_kind(objective)
     X, n = checked_data(X), params.weight.shape[-1]
     if params.weight.ndim != 4:

@@ -402,7 +402,6 @@ def test_killed_at_twenty_random_moments_goes_on_to_the_same_bits(tmp_path):
         ({"X": np.ones((100, 6), np.float32)}, "X: float32 "),
         ({"seeds": (4,)}, r"seeds: \[0\] there, \[4\] here"),
         ({"key": jax.random.key(8)}, "key: "),
-        ({"key": jax.random.key(7, impl="rbg")}, "generator: "),
         ({"objective": get_objective("dae", get_activation("sigmoid"))}, "objective: "),
         ({"constraint": "free"}, "constraint: unit there, free here"),
         ({"batch_size": 20}, "batch_size: 10 there, 20 here"),
