@@ -1,7 +1,6 @@
 """Checks of what a grid is given, made before anything is compiled."""
 
 import functools
-import numbers
 import operator
 import warnings
 from collections.abc import Mapping
@@ -15,22 +14,22 @@ from aesparse.data import check_matrix
 from aesparse.errors import InputError, first_line
 from aesparse.model import Constraint, Params, check_params, init_params
 from aesparse.objectives import Objective
-from aesparse.options import shortened
+from aesparse.options import check_counts, checked_numbers
 
 __all__ = [
     "check_bounds",
     "check_kind",
     "check_levels",
-    "check_momentum",
     "check_objective",
     "check_sizes",
     "check_strengths",
+    "check_traces",
     "checked_arrays",
     "checked_data",
     "checked_init",
-    "checked_numbers",
     "checked_pair",
     "parameter_shapes",
+    "warn_of_precision",
 ]
 
 _LARGEST_SEED = 2**31 - 1  # as JAX folds it into a key
@@ -42,14 +41,16 @@ def checked_arrays(X, strengths, learning_rate, seeds):
     In the precision JAX computes with. `InputError` on anything of another shape or range.
     """
     X = checked_data(X)
-    strengths = jnp.atleast_1d(checked_numbers(strengths, "The strengths are", X.dtype))
+    strengths = jnp.atleast_1d(
+        jnp.asarray(checked_numbers(strengths, "The strengths are"), X.dtype)
+    )
     if strengths.ndim > 2 or 0 in strengths.shape:
         raise InputError(
             f"The grid of strengths has shape {strengths.shape}; expected at least one number, "
             "or [G, K] for an objective with K coefficients."
         )
     check_strengths(strengths)
-    rates = checked_numbers(learning_rate, "The learning rate is", X.dtype)
+    rates = jnp.asarray(checked_numbers(learning_rate, "The learning rate is"), X.dtype)
     if not bool(jnp.all(jnp.isfinite(rates) & (rates > 0))):
         raise InputError(f"The learning rate is {learning_rate}; expected a finite number > 0.")
     if rates.shape not in ((), strengths.shape[:1]):
@@ -60,38 +61,24 @@ def checked_arrays(X, strengths, learning_rate, seeds):
     return X, strengths, jnp.broadcast_to(rates, strengths.shape[:1]), _checked_seeds(seeds)
 
 
-def checked_numbers(value: object, what: str, dtype: jnp.dtype) -> Array:
-    """Real numbers as an array; `InputError`, which `what` begins, for anything else."""
-    try:
-        array = None if np.ma.isMaskedArray(value) else np.asarray(value)
-    except Exception:  # ragged lists, other libraries' arrays
-        array = None
-    if array is None or not (
-        jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
-    ):
-        raise InputError(
-            f"{what} {shortened(value)}; expected real numbers, such as 0.1 or an array of them."
-        )
-    return jnp.asarray(array, dtype)
-
-
 def checked_data(X: ArrayLike) -> Array:
-    """Finite data [N, n] in the precision JAX computes with; `InputError` otherwise.
-
-    Warns where float64 becomes float32, since `jax_enable_x64` is off.
-    """
-    X = check_matrix(X)
+    """Finite data [N, n] in the precision JAX computes with; `InputError` otherwise."""
     with np.errstate(over="ignore"):
-        taken = jnp.asarray(X)
-    if not bool(jnp.isfinite(taken).all()):
-        raise InputError(f"The data holds numbers beyond the range of {taken.dtype}; scale it.")
-    if taken.dtype != X.dtype:
+        X = jnp.asarray(check_matrix(X))
+    if not bool(jnp.isfinite(X).all()):
+        raise InputError(f"The data holds numbers beyond the range of {X.dtype}; scale it.")
+    return X
+
+
+def warn_of_precision(given: ArrayLike, X: Array) -> None:
+    """Warns where float64 data is computed with as float32, since `jax_enable_x64` is off."""
+    dtype = np.asarray(given).dtype
+    if dtype.kind == "f" and dtype.itemsize > X.dtype.itemsize:
         warnings.warn(
-            f"The data is {X.dtype} and is taken as {taken.dtype}; convert it, or call "
+            f"The data is {dtype.name} and is taken as {X.dtype}; convert it, or call "
             "jax.config.update('jax_enable_x64', True) to compute in float64.",
-            stacklevel=4,
+            stacklevel=3,
         )
-    return taken
 
 
 def _checked_seeds(seeds) -> tuple[int, ...]:
@@ -122,13 +109,7 @@ def check_sizes(sizes: Mapping[str, int], samples: int, *, every: int = 1) -> No
 
     An epoch has at least `every` updates, after which a constraint first acts.
     """
-    for name, value in sizes.items():
-        try:
-            number = 0 if isinstance(value, bool) else operator.index(value)
-        except TypeError:
-            number = 0
-        if number < 1:
-            raise InputError(f"{name} is {shortened(value)}; expected an integer of at least 1.")
+    check_counts(sizes)
     if sizes["batch_size"] > samples:
         raise InputError(
             f"The batch size {sizes['batch_size']} is larger than the data, {samples} samples; "
@@ -175,7 +156,7 @@ def checked_init(
             f"The parameters to start from have shapes {found}; expected {expected}: seeds, "
             "strengths, then those of one model."
         )
-    init = jax.tree.map(lambda leaf: np.asarray(checked_numbers(leaf, "init holds", X.dtype)), init)
+    init = jax.tree.map(lambda leaf: checked_numbers(leaf, "init holds").astype(X.dtype), init)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(init)):
         raise InputError("The parameters to start from hold NaN or inf; expected finite numbers.")
     with jax.default_matmul_precision("highest"):
@@ -223,7 +204,15 @@ def check_objective(
     shape = functools.partial(jax.ShapeDtypeStruct, dtype=X.dtype)
     params = parameter_shapes(X, hidden, tied, decoder_bias)
     batch = shape((batch_size, X.shape[1]))
-    arguments = (params, batch, batch, shape(strengths.shape[1:]))
+    check_traces(objective, params, batch, shape(strengths.shape[1:]))
+
+
+def check_traces(objective: Objective, params, batch, strength) -> None:
+    """Traces the objective and its gradient, for arguments that may be shapes alone.
+
+    `InputError` where JAX cannot, or where the objective returns no pair of a scalar and parts.
+    """
+    arguments = (params, batch, batch, strength)
     try:
         loss = checked_pair(jax.eval_shape(objective, *arguments))[0]
         if loss.shape == ():
@@ -263,13 +252,6 @@ def checked_pair(found: object) -> tuple:
     if "loss" in found[1]:
         raise InputError("A part of the objective is called 'loss', as the whole is; rename it.")
     return found
-
-
-def check_momentum(momentum: float | int) -> None:
-    """The momentum lies in [0, 1); `InputError` otherwise."""
-    real = isinstance(momentum, numbers.Real) and not isinstance(momentum, bool)
-    if not (real and 0 <= momentum < 1):
-        raise InputError(f"momentum is {shortened(momentum)}; expected a number in [0, 1).")
 
 
 def check_levels(objective: Objective, strengths: Array) -> None:

@@ -18,12 +18,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from aesparse.arguments import (
     check_bounds,
     check_kind,
-    check_momentum,
     check_objective,
     check_sizes,
     checked_arrays,
     checked_data,
     checked_init,
+    warn_of_precision,
 )
 from aesparse.checkpoints import Checkpoints, check_checkpoints
 from aesparse.draws import shuffled
@@ -34,7 +34,13 @@ from aesparse.memory import check_memory
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
 from aesparse.model import Params, check_params, get_constraint
 from aesparse.objectives import Objective
-from aesparse.options import check_options, check_precision, check_untransformed, checked_key
+from aesparse.options import (
+    check_momentum,
+    check_options,
+    check_precision,
+    check_untransformed,
+    checked_key,
+)
 from aesparse.program import grid_program, measure_cells, verify
 from aesparse.recording import Recorder
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
@@ -117,7 +123,7 @@ def fit_grid(
         devices=devices,
         on_epoch=on_epoch,
     )
-    key = checked_key(key)
+    key, given = checked_key(key), X
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     sizes = {"hidden": hidden, "epochs": epochs, "history_samples": history_samples}
     if cells_per_program is not None:
@@ -141,7 +147,7 @@ def fit_grid(
         init = checked_init(init, X, (len(seeds), len(strengths)), rows, **model)
     check_momentum(momentum)
     check_checkpoints(checkpoints)
-    warn_of_growth(objective, X, strengths, batch_size=batch_size, **model)
+    warn_of_precision(given, X)
     if chunk < len(strengths):
         return _fit_chunks(
             chunk,
@@ -183,6 +189,7 @@ def fit_grid(
             matmul_precision=matmul_precision,
         )
     with jax.default_matmul_precision(matmul_precision):
+        warn_of_growth(objective, X, strengths, batch_size=batch_size, **model)
         program = grid_program(
             objective,
             rows,
@@ -338,7 +345,7 @@ def measure_grid(
     check_untransformed(params, X)
     check_precision(matmul_precision)
     check_kind(objective)
-    X, n = checked_data(X), params.weight.shape[-1]
+    given, X, n = X, checked_data(X), params.weight.shape[-1]
     if params.weight.ndim != 4:
         raise InputError(
             f"The weights have shape {params.weight.shape}; expected those of a grid, "
@@ -347,6 +354,7 @@ def measure_grid(
     if X.shape[1] != n:
         raise InputError(f"The data has {X.shape[1]} inputs; the models have {n}.")
     check_bounds(objective, X)
+    warn_of_precision(given, X)
     shape = params.bias.shape[:2]
     cells = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
     mesh = cell_mesh(jax.local_devices()[:1])

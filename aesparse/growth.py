@@ -73,8 +73,7 @@ def warn_of_growth(
         loss, parts = objective(params, x, eps, jnp.max(strengths, axis=0))
         return {**parts, "loss": loss}
 
-    with jax.default_matmul_precision("highest"):
-        growing = growing_parts(parts, x, eps)
+    growing = growing_parts(parts, x, eps)
     named = [name for name in growing if name != "loss"] or growing
     if named:
         warnings.warn(

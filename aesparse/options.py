@@ -1,6 +1,8 @@
-"""Checks of what a training is given besides arrays and the objective."""
+"""Checks of the numbers, the key and the options that a training is given."""
 
-from collections.abc import Sequence
+import numbers
+import operator
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,16 @@ from jaxtyping import PRNGKeyArray
 
 from aesparse.errors import InputError
 
-__all__ = ["check_options", "check_precision", "check_untransformed", "checked_key", "shortened"]
+__all__ = [
+    "check_counts",
+    "check_momentum",
+    "check_options",
+    "check_precision",
+    "check_untransformed",
+    "checked_key",
+    "checked_numbers",
+    "shortened",
+]
 
 _GENERATOR = "threefry2x32"
 
@@ -18,6 +29,39 @@ def shortened(value: object, length: int = 100) -> str:
     """How a value is shown in a message, in one line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= length else f"{text[:length]}…"
+
+
+def checked_numbers(value: object, what: str) -> np.ndarray:
+    """Real numbers as NumPy's array; `InputError`, which `what` begins, for anything else."""
+    try:
+        array = None if np.ma.isMaskedArray(value) else np.asarray(value)
+    except Exception:  # ragged lists, other libraries' arrays
+        array = None
+    if array is None or not (
+        jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
+    ):
+        raise InputError(
+            f"{what} {shortened(value)}; expected real numbers, such as 0.1 or an array of them."
+        )
+    return array
+
+
+def check_counts(counts: Mapping[str, object]) -> None:
+    """`InputError` unless each, by its name, is an integer of 1 or more."""
+    for name, value in counts.items():
+        try:
+            number = 0 if isinstance(value, bool) else operator.index(value)
+        except TypeError:
+            number = 0
+        if number < 1:
+            raise InputError(f"{name} is {shortened(value)}; expected an integer of at least 1.")
+
+
+def check_momentum(momentum: float | int) -> None:
+    """The momentum lies in [0, 1); `InputError` otherwise."""
+    real = isinstance(momentum, numbers.Real) and not isinstance(momentum, bool)
+    if not (real and 0 <= momentum < 1):
+        raise InputError(f"momentum is {shortened(momentum)}; expected a number in [0, 1).")
 
 
 def checked_key(key: object) -> PRNGKeyArray:

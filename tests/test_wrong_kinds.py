@@ -47,6 +47,11 @@ def branching(forward, eps):
     return jnp.sum(forward.code) if jnp.sum(forward.code) > 1 else 0.0
 
 
+def deep_branching(params, x, eps, strength):
+    loss = jnp.sum(params)
+    return (loss if loss > 1 else -loss), {}
+
+
 def keyword(forward, eps, *, scale):
     return scale * jnp.mean(forward.code)
 
@@ -172,6 +177,20 @@ CASES = {
     "keyword of a penalty": lambda: penalized(keyword),
     "NumPy in a penalty": lambda: penalized(numpy_inside),
     "penalty without gradient": lambda: penalized(without_gradient),
+    "if in an objective of full batches": lambda: fit_full_batch(
+        grown, X, objective=objectives.regularized(relu, branching), strengths=[0.0]
+    ),
+    "text iterations": lambda: fit_full_batch(
+        grown, X, objective=dae, strengths=[0.0], max_iterations="3"
+    ),
+    "text tolerance": lambda: fit_full_batch(
+        grown, X, objective=dae, strengths=[0.0], tolerance="1e-5"
+    ),
+    "if in a deep objective": lambda: ae.deep.fit_deep(
+        key, X, objective=ae.deep.DeepObjective(deep_branching),
+        init=lambda key: jnp.ones(3), strengths=[0.1], epochs=1, batch_size=10,
+    ),
+    "text path": lambda: ae.fit_path(key, X, path=["weak", "strong"], objective=dae),
     "objective without strength": lambda: fit(objectives.Objective(lambda p, x, eps: 0.0, relu)),
 }
 told = {}
@@ -265,6 +284,11 @@ EXPECTED = {
     "keyword of a penalty": "missing 1 required keyword-only argument: 'scale')",
     "NumPy in a penalty": "The objective fails on a batch (TracerArrayConversionError: ",
     "penalty without gradient": "The objective fails on a batch (ValueError: ",
+    "if in an objective of full batches": "(TracerBoolConversionError: ",
+    "text iterations": "max_iterations is '3'; expected an integer of at least 1.",
+    "text tolerance": "The tolerance is '1e-5'; expected a number >= 0.",
+    "if in a deep objective": "(TracerBoolConversionError: ",
+    "text path": "The path is ['weak', 'strong']; expected real numbers",
     "objective without strength": "The objective fails on a batch (TypeError: ",
 }
 
