@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
-from aesparse.model import init_params
+from aesparse.arguments import parameter_shapes
 from aesparse.objectives import Objective
 
 __all__ = ["growing_parts", "warn_of_growth"]
@@ -23,27 +23,36 @@ _EXAMINED: weakref.WeakSet[Objective] = weakref.WeakSet()
 
 
 def growing_parts(
-    parts: Callable[[Array, Array], Mapping[str, Array]],
+    parts: Callable[..., Mapping[str, Array]],
     x: Float[Array, "B n"],
     eps: Float[Array, "B n"],
+    *others: PyTree,
 ) -> tuple[str, ...]:
-    """Names of the values of `parts(x, eps)` that double when every sample is there twice.
+    """Names of the values of `parts(x, eps, *others)` that double when every sample is there twice.
 
     A mean over samples stays as it is; a sum doubles. A value of 0 says nothing and is not named,
-    nor is anything where `parts` takes this number of samples alone.
+    nor is anything where `parts` takes this number of samples alone. Both batches are evaluated
+    in one compiled program, of which all arguments are arguments.
     """
     try:
-        once = jax.jit(parts)(x, eps)
-        twice = jax.jit(parts)(*(jnp.concatenate([v, v]) for v in (x, eps)))
+        once, twice = jax.device_get(_once_and_twice(parts, x, eps, *others))
     except Exception:  # the user's function may insist on its batch size
         return ()
     return tuple(
         name
-        for name, value in jax.device_get(once).items()
+        for name, value in once.items()
         if np.all(np.isfinite(value))
         and np.any(value)
         and np.allclose(twice[name], 2 * np.float64(value), rtol=_DOUBLES, atol=0)
     )
+
+
+def _once_and_twice(parts: Callable, x: Array, eps: Array, *others) -> tuple[Mapping, Mapping]:
+    def both(x, eps, *others):
+        doubled = (jnp.concatenate([v, v]) for v in (x, eps))
+        return parts(x, eps, *others), parts(*doubled, *others)
+
+    return jax.jit(both)(x, eps, *others)
 
 
 def warn_of_growth(
@@ -58,22 +67,25 @@ def warn_of_growth(
 ) -> None:
     """Warns once per objective of the parts that double when the batch does.
 
-    They are measured at initial parameters, on the first batch, at the largest strengths.
+    They are measured at random parameters, on the first batch, at the largest strengths.
     """
     if objective in _EXAMINED:
         return
     _EXAMINED.add(objective)
-    key, noise = jax.random.split(jax.random.key(0, impl="threefry2x32"))
-    options = {"tied": tied, "decoder_bias": decoder_bias, "dtype": X.dtype}
-    params = init_params(key, X.shape[1], hidden, **options)
+    rng, dtype = np.random.default_rng(0), X.dtype  # NumPy's: JAX's would have to be compiled
+    shapes = parameter_shapes(X, hidden, tied, decoder_bias)
+    params = jax.tree.map(
+        lambda leaf: rng.standard_normal(leaf.shape, dtype) / dtype.type(np.sqrt(leaf.shape[-1])),
+        shapes,
+    )
     x = X[:batch_size]
-    eps = jax.random.normal(noise, x.shape, x.dtype)
+    eps = jnp.asarray(rng.standard_normal(x.shape, dtype))
 
-    def parts(x, eps):
-        loss, parts = objective(params, x, eps, jnp.max(strengths, axis=0))
+    def parts(x, eps, params, strength):
+        loss, parts = objective(params, x, eps, strength)
         return {**parts, "loss": loss}
 
-    growing = growing_parts(parts, x, eps)
+    growing = growing_parts(parts, x, eps, params, jnp.max(strengths, axis=0))
     named = [name for name in growing if name != "loss"] or growing
     if named:
         warnings.warn(
