@@ -4,6 +4,7 @@
 data and apply to any. Shapes: N samples, n inputs.
 """
 
+import numbers
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from aesparse.datafiles import (
 )
 from aesparse.errors import InputError, unknown_name
 from aesparse.matrix import as_array, check_matrix
+from aesparse.options import check_counts, shortened
 
 __all__ = [
     "DATASETS",
@@ -78,11 +80,15 @@ class Affine(NamedTuple):
 def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
     """(x − mean)/(std + ε) per input over the training set `X` (Arpit section 3, footnote 2).
 
+    `X` may hold integers; the rows that the result is applied to are floating point.
     `InputError` for defective data, ε < 0, and columns that are constant up to rounding at ε = 0.
     """
     X = check_matrix(X)
-    if not (np.isfinite(epsilon) and epsilon >= 0):
-        raise InputError(f"epsilon is {epsilon}; expected a finite number >= 0, such as 0.1.")
+    real = isinstance(epsilon, numbers.Real) and not isinstance(epsilon, bool)
+    if not (real and np.isfinite(epsilon) and epsilon >= 0):
+        raise InputError(
+            f"epsilon is {shortened(epsilon)}; expected a finite number >= 0, such as 0.1."
+        )
     spread = X.std(axis=0, dtype=np.float64) + epsilon
     high, low = X.max(axis=0).astype(np.float64), X.min(axis=0).astype(np.float64)
     rounding = _ROUNDINGS * np.finfo(X.dtype).eps * np.maximum(np.abs(high), np.abs(low))
@@ -97,7 +103,10 @@ def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
 
 def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
     """PCA whitening to `rank` components (all that the data has by default): E[xxᵀ] = I."""
-    eps = np.finfo(check_matrix(X).dtype).eps
+    X = check_matrix(X)
+    if rank is not None:
+        check_counts({"rank": rank})
+    eps = np.finfo(X.dtype).eps
     X = np.asarray(X, np.float64)
     mean = X.mean(axis=0)
     values, vectors = np.linalg.eigh((X - mean).T @ (X - mean) / len(X))
@@ -216,8 +225,12 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
     how many training rows: the first ones, or, of crops, that many drawn. Raises `InputError` for
     unknown names and defective files.
     """
-    if samples is not None and samples < 1:
-        raise InputError(f"samples is {samples}; expected at least 1.")
+    if samples is not None:
+        check_counts({"samples": samples})
+    if not isinstance(name, str | Path):
+        raise InputError(
+            f"The data set is {shortened(name)}; expected a name, such as 'digits', or a path."
+        )
     if Path(name).suffix in (".npy", ".npz"):
         X = check_matrix(read_array(Path(name)), f"The array in {name}")
         _check_samples(name, samples, len(X))

@@ -190,6 +190,13 @@ CASES = {
         key, X, objective=ae.deep.DeepObjective(deep_branching),
         init=lambda key: jnp.ones(3), strengths=[0.1], epochs=1, batch_size=10,
     ),
+    "text epsilon": lambda: ae.data.standardize(X, "0.1"),
+    "fractional rank": lambda: ae.data.whiten(X, 2.5),
+    "boolean samples": lambda: ae.data.load("digits", samples=True),
+    "number as data set": lambda: ae.data.load(3),
+    "text rate of a plan": lambda: estimate(
+        dae, inputs=4, hidden=3, samples=20, cells=1, batch_size=5, rate="fast"
+    ),
     "text path": lambda: ae.fit_path(key, X, path=["weak", "strong"], objective=dae),
     "objective without strength": lambda: fit(objectives.Objective(lambda p, x, eps: 0.0, relu)),
 }
@@ -288,6 +295,11 @@ EXPECTED = {
     "text iterations": "max_iterations is '3'; expected an integer of at least 1.",
     "text tolerance": "The tolerance is '1e-5'; expected a number >= 0.",
     "if in a deep objective": "(TracerBoolConversionError: ",
+    "text epsilon": "epsilon is '0.1'; expected a finite number >= 0",
+    "fractional rank": "rank is 2.5; expected an integer of at least 1.",
+    "boolean samples": "samples is True; expected an integer of at least 1.",
+    "number as data set": "The data set is 3; expected a name",
+    "text rate of a plan": "rate is 'fast'; expected a finite number > 0.",
     "text path": "The path is ['weak', 'strong']; expected real numbers",
     "objective without strength": "The objective fails on a batch (TypeError: ",
 }
