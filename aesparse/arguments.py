@@ -2,6 +2,7 @@
 
 import functools
 import operator
+import warnings
 from collections.abc import Mapping
 
 import jax
@@ -10,24 +11,25 @@ import numpy as np
 from jaxtyping import Array, ArrayLike
 
 from aesparse.data import check_matrix
-from aesparse.errors import InputError
+from aesparse.errors import InputError, first_line
 from aesparse.model import Constraint, Params, check_params, init_params
 from aesparse.objectives import Objective
+from aesparse.options import check_counts, checked_numbers
 
 __all__ = [
     "check_bounds",
-    "check_key",
     "check_kind",
     "check_levels",
-    "check_momentum",
     "check_objective",
     "check_sizes",
     "check_strengths",
+    "check_traces",
     "checked_arrays",
     "checked_data",
     "checked_init",
     "checked_pair",
     "parameter_shapes",
+    "warn_of_precision",
 ]
 
 _LARGEST_SEED = 2**31 - 1  # as JAX folds it into a key
@@ -39,14 +41,16 @@ def checked_arrays(X, strengths, learning_rate, seeds):
     In the precision JAX computes with. `InputError` on anything of another shape or range.
     """
     X = checked_data(X)
-    strengths = jnp.atleast_1d(jnp.asarray(strengths, X.dtype))
+    strengths = jnp.atleast_1d(
+        jnp.asarray(checked_numbers(strengths, "The strengths are"), X.dtype)
+    )
     if strengths.ndim > 2 or 0 in strengths.shape:
         raise InputError(
             f"The grid of strengths has shape {strengths.shape}; expected at least one number, "
             "or [G, K] for an objective with K coefficients."
         )
     check_strengths(strengths)
-    rates = jnp.asarray(learning_rate, X.dtype)
+    rates = jnp.asarray(checked_numbers(learning_rate, "The learning rate is"), X.dtype)
     if not bool(jnp.all(jnp.isfinite(rates) & (rates > 0))):
         raise InputError(f"The learning rate is {learning_rate}; expected a finite number > 0.")
     if rates.shape not in ((), strengths.shape[:1]):
@@ -66,18 +70,22 @@ def checked_data(X: ArrayLike) -> Array:
     return X
 
 
-def check_key(key: object) -> None:
-    """`InputError` unless it is a key of `jax.random`."""
-    shape = key.shape if isinstance(key, jax.Array | np.ndarray) else None
-    typed = shape == () and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    if not typed and not (shape is not None and len(shape) == 1 and key.dtype == jnp.uint32):
-        came = repr(key) if shape is None else f"{key.dtype} of shape {shape}"
-        raise InputError(f"The key is {came}; expected one such as jax.random.key(0).")
+def warn_of_precision(given: ArrayLike, X: Array) -> None:
+    """Warns where float64 data is computed with as float32, since `jax_enable_x64` is off."""
+    dtype = np.asarray(given).dtype
+    if dtype.kind == "f" and dtype.itemsize > X.dtype.itemsize:
+        warnings.warn(
+            f"The data is {dtype.name} and is taken as {X.dtype}; convert it, or call "
+            "jax.config.update('jax_enable_x64', True) to compute in float64.",
+            stacklevel=3,
+        )
 
 
 def _checked_seeds(seeds) -> tuple[int, ...]:
     try:
-        numbers = tuple(map(operator.index, seeds))
+        given = tuple(seeds)
+        whole = () if any(isinstance(seed, bool | np.bool_) for seed in given) else given
+        numbers = tuple(map(operator.index, whole))
     except TypeError:
         numbers = ()
     if not numbers or not all(0 <= seed <= _LARGEST_SEED for seed in numbers):
@@ -101,9 +109,7 @@ def check_sizes(sizes: Mapping[str, int], samples: int, *, every: int = 1) -> No
 
     An epoch has at least `every` updates, after which a constraint first acts.
     """
-    for name, value in sizes.items():
-        if not hasattr(value, "__index__") or value < 1:
-            raise InputError(f"{name} is {value}; expected an integer of at least 1.")
+    check_counts(sizes)
     if sizes["batch_size"] > samples:
         raise InputError(
             f"The batch size {sizes['batch_size']} is larger than the data, {samples} samples; "
@@ -150,7 +156,7 @@ def checked_init(
             f"The parameters to start from have shapes {found}; expected {expected}: seeds, "
             "strengths, then those of one model."
         )
-    init = jax.tree.map(lambda leaf: np.asarray(leaf, X.dtype), init)
+    init = jax.tree.map(lambda leaf: checked_numbers(leaf, "init holds").astype(X.dtype), init)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(init)):
         raise InputError("The parameters to start from hold NaN or inf; expected finite numbers.")
     with jax.default_matmul_precision("highest"):
@@ -186,9 +192,10 @@ def check_objective(
     tied: bool,
     decoder_bias: bool,
 ) -> None:
-    """Calls the objective on shapes alone: a penalty that is no scalar is found at once.
+    """Calls the objective and its gradient on shapes alone, before anything is compiled.
 
-    `InputError` also for data that the objective's error is not defined for, for levels that its
+    `InputError` for a penalty that is no scalar or that JAX cannot trace and differentiate, for
+    data that the objective's error is not defined for, for levels that its
     corruption is not, and for an activation that is no finite function of one number.
     """
     check_levels(objective, strengths)
@@ -197,8 +204,27 @@ def check_objective(
     shape = functools.partial(jax.ShapeDtypeStruct, dtype=X.dtype)
     params = parameter_shapes(X, hidden, tied, decoder_bias)
     batch = shape((batch_size, X.shape[1]))
-    found = jax.eval_shape(objective, params, batch, batch, shape(strengths.shape[1:]))
-    loss = checked_pair(found)[0]
+    check_traces(objective, params, batch, shape(strengths.shape[1:]))
+
+
+def check_traces(objective: Objective, params, batch, strength) -> None:
+    """Traces the objective and its gradient, for arguments that may be shapes alone.
+
+    `InputError` where JAX cannot, or where the objective returns no pair of a scalar and parts.
+    """
+    arguments = (params, batch, batch, strength)
+    try:
+        loss = checked_pair(jax.eval_shape(objective, *arguments))[0]
+        if loss.shape == ():
+            jax.eval_shape(jax.grad(objective, has_aux=True), *arguments)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's function raises is the cause to show
+        raise InputError(
+            f"The objective fails on a batch ({first_line(error)}); expected a function that JAX "
+            "can trace and differentiate. Use jax.numpy for numpy, jnp.where for if, and only the "
+            "arguments that it is called with."
+        ) from None
     if loss.shape != ():
         raise InputError(
             f"The objective returned shape {loss.shape} for a batch; expected a scalar. "
@@ -226,12 +252,6 @@ def checked_pair(found: object) -> tuple:
     if "loss" in found[1]:
         raise InputError("A part of the objective is called 'loss', as the whole is; rename it.")
     return found
-
-
-def check_momentum(momentum: float | int) -> None:
-    """The momentum lies in [0, 1); `InputError` otherwise."""
-    if not 0 <= momentum < 1:
-        raise InputError(f"momentum is {momentum}; expected a number in [0, 1).")
 
 
 def check_levels(objective: Objective, strengths: Array) -> None:

@@ -1,18 +1,16 @@
-"""Checkpoints of one training: whole or absent, the last two kept, each known by its content.
+"""Atomic, checksummed checkpoints of one training; the last two are kept.
 
-Orbax writes them; beside the arrays stand what they belong to and their checksum, so that a
-damaged checkpoint or one of another training is recognised instead of continued.
+Each is one NumPy archive `EPOCH.npz`: the arrays, and as JSON what they belong to. The archive's
+comment is the SHA-256 of all the bytes before it, so that a damaged checkpoint is recognised, and
+one of another training is refused.
 """
 
-import contextlib
 import hashlib
 import json
-import logging
-import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,13 +19,14 @@ import numpy as np
 from jaxtyping import PyTree
 
 from aesparse.errors import InputError, first_line
-from aesparse.files import require_writable
+from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
 
 __all__ = ["Checkpoints", "Resumed", "check_checkpoints"]
 
 _KEPT = 2
 _LONGEST_LIST = 8  # of what a message shows in full
-_LATE_SECONDS = 0.5  # within which the threads of a failed write have ended
+_DIGITS = 64  # of the checksum, in hexadecimal
+_BLOCK = 2**20  # bytes of a file that are hashed at once
 
 
 class Resumed(NamedTuple):
@@ -63,19 +62,8 @@ class Checkpoints:
         self._every, self._last = every_seconds, time.monotonic()
         self._on_damage, self._on_resume = on_damage, on_resume
 
-    @contextlib.contextmanager
-    def _manager(self) -> Iterator:
-        with _quiet():
-            import orbax.checkpoint as ocp
-
-            options = ocp.CheckpointManagerOptions(
-                max_to_keep=_KEPT, enable_async_checkpointing=False, cleanup_tmp_directories=True
-            )
-            with ocp.CheckpointManager(self.folder, options=options) as manager:
-                yield manager, ocp.args
-
     def part(self, number: int) -> "Checkpoints":
-        """Those of one of several trainings that follow each other."""
+        """Checkpoints of the number-th of several consecutive trainings."""
         of_part = Checkpoints(
             self.folder / f"part-{number}",
             self.identity,
@@ -103,31 +91,44 @@ class Checkpoints:
         `settings` are JSON values by name that `latest` compares. `InputError` if it cannot be
         written, with the one before intact.
         """
-        leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
         known = {
+            "epoch": int(epoch),
+            "dtypes": [str(leaf.dtype) for leaf in leaves],  # bfloat16 is not one of NumPy's
             "identity": self.identity,
             "settings": settings,
-            "sha256": _checksum(leaves),
             "about": {**self.about, "seconds": time.monotonic() - self._begin},
             "history": self._attempts,
         }
-        try:
-            with self._manager() as (manager, args):
-                parts = args.Composite(leaves=args.StandardSave(leaves), known=args.JsonSave(known))
-                try:
-                    for passed_over in self._damaged & set(manager.all_steps()):
-                        manager.delete(passed_over)  # it would be kept in place of a sound one
-                    manager.save(epoch, args=parts, force=True)
-                except (OSError, ValueError):
-                    time.sleep(_LATE_SECONDS)  # other arrays' threads fail too, while kept quiet
-                    raise
-        except (OSError, ValueError) as error:  # tensorstore reports a full disk as the latter
-            raise InputError(
-                f"The checkpoint {self.folder / str(epoch)} could not be written "
-                f"({first_line(error)}); what was saved before is intact. Make room and "
-                "repeat the command."
-            ) from None
+        path = self._path(epoch)
+        with replacing(path) as temporary:
+            try:
+                _write(temporary, known, leaves)
+            except OSError as error:
+                raise InputError(
+                    f"The checkpoint {path} could not be written ({first_line(error)}); what was "
+                    "saved before is intact. Make room and repeat the command."
+                ) from None
+        self._remove_older(epoch)
         self._last = time.monotonic()
+
+    def _path(self, epoch: int) -> Path:
+        return self.folder / f"{epoch}.npz"
+
+    def _epochs(self) -> list[int]:
+        """Those with a checkpoint, the newest first."""
+        names = (path.stem for path in self.folder.glob("*.npz"))
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+    def _remove_older(self, saved: int) -> None:
+        """Leaves the last two sound checkpoints, and nothing of writes that a kill cut short."""
+        damaged = self._damaged - {saved}
+        sound = [epoch for epoch in self._epochs() if epoch not in damaged]
+        with readable_failure():
+            for epoch in (*damaged, *sound[_KEPT:]):
+                self._path(epoch).unlink(missing_ok=True)
+            for path in self.folder.glob(f"{UNFINISHED}*"):
+                path.unlink(missing_ok=True)
 
     def latest(
         self, like: PyTree, *, before: int | None = None, settings: Mapping | None = None
@@ -136,42 +137,47 @@ class Checkpoints:
 
         The leaves of `like` have the dtypes and the leading axes of those saved. `InputError` if
         all are damaged, if the newest sound one is of another training (one with another identity,
-        other `settings`, another structure or shapes, or not `before` that many epochs), or if
-        none could be saved here.
+        other `settings`, another structure or shapes, or not `before` that many epochs), if the
+        folder's are of an earlier version, or if none could be saved here.
         """
         begun = self.folder.exists()
         require_writable(self.folder)
         if not begun:  # not left empty by a training too short for a save
             self.folder.rmdir()
             return None
-        damaged, found = {}, None
-        with self._manager() as (manager, args):
-            for epoch in sorted(manager.all_steps(), reverse=True):
-                try:
-                    found = _restored(manager, args, epoch)
-                    break
-                except Exception as error:  # orbax raises whatever its parts raise
-                    damaged[epoch] = first_line(error)
+        if any(path.is_dir() and path.name.isdecimal() for path in self.folder.iterdir()):
+            raise InputError(
+                f"The checkpoints under {self.folder} were written by an earlier version, which "
+                "saved each as a folder; expected files such as 3.npz. Delete the folder to begin "
+                "this training again."
+            )
+        damaged, newest = {}, None
+        for epoch in self._epochs():
+            try:
+                newest = _read(self._path(epoch), epoch)
+                break
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                damaged[epoch] = first_line(error)
         for passed_over, reason in damaged.items():
             self._on_damage(
-                f"The checkpoint {self.folder / str(passed_over)} is damaged ({reason}); "
+                f"The checkpoint {self._path(passed_over)} is damaged ({reason}); "
                 "going on from the one before."
             )
         self._damaged = set(damaged)
-        if found is None:
+        if newest is None:
             if damaged:
                 raise InputError(
                     f"All checkpoints under {self.folder} are damaged; delete the folder to begin "
                     "this training again."
                 )
             return None
-        leaves, known = found
+        leaves, known = newest
         self._require_own(epoch, known, settings)
         structure = jax.tree.structure(like)
         late = before is not None and epoch >= before
         if late or not _fitting(leaves, jax.tree.leaves(like)):
             raise InputError(
-                f"The checkpoint {self.folder / str(epoch)} does not fit this training: "
+                f"The checkpoint {self._path(epoch)} does not fit this training: "
                 f"{len(leaves)} arrays after epoch {epoch}; expected {structure.num_leaves}, of "
                 f"this grid's shapes, after one before {before}. Give another folder."
             )
@@ -182,44 +188,50 @@ class Checkpoints:
     def _require_own(self, epoch: int, known: dict, settings: Mapping | None) -> None:
         if known["identity"] != self.identity:
             differing = _difference(known["identity"], self.identity)
-        elif known["settings"] != settings:
+        elif known["settings"] != json.loads(json.dumps(settings)):
             differing = _difference(*map(json.dumps, (known["settings"], settings)))
         else:
             return
         raise InputError(
-            f"The checkpoint {self.folder / str(epoch)} belongs to another training ({differing}); "
+            f"The checkpoint {self._path(epoch)} belongs to another training ({differing}); "
             "delete the folder to begin this one."
         )
 
 
-def _restored(manager, args, epoch: int) -> tuple[list[np.ndarray], dict]:
+def _write(path: Path, known: dict, leaves: list[np.ndarray]) -> None:
+    """Writes an archive of `leaves` and `known`, with its checksum as the last bytes."""
+    text = np.frombuffer(json.dumps(known).encode(), np.uint8)
+    np.savez(path, known=text, **{str(i): leaf for i, leaf in enumerate(leaves)})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"0" * _DIGITS
+    checksum, _ = _checksums(path)
+    with path.open("r+b") as file:
+        file.seek(-_DIGITS, 2)
+        file.write(checksum)
+
+
+def _read(path: Path, epoch: int) -> tuple[list[np.ndarray], dict]:
     """The arrays of a checkpoint in their order and what is known of it; raises if damaged."""
-    parts = args.Composite(leaves=args.StandardRestore(), known=args.JsonRestore())
-    found = manager.restore(epoch, args=parts)
-    leaves, known = dict(found.leaves), dict(found.known)
-    if known["sha256"] != _checksum(leaves):
+    actual, stored = _checksums(path)
+    if actual != stored:
         raise ValueError("its checksum is another one")
-    kept = {name: known.get(name) for name in ("identity", "settings", "about", "history")}
-    return [leaves[name] for name in sorted(leaves, key=int)], kept
+    with np.load(path) as archive:
+        known = json.loads(archive["known"].tobytes())
+        leaves = [archive[str(i)].view(name) for i, name in enumerate(known["dtypes"])]
+    if known["epoch"] != epoch:
+        raise ValueError(f"it was saved as that of epoch {known['epoch']}")
+    return leaves, known
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what orbax says of itself, in warnings, logs and tracebacks of its threads.
-
-    Its failures are raised as well, and told in one sentence.
-    """
-    log, hook, unraisable = logging.getLogger("absl"), threading.excepthook, sys.unraisablehook
-    level = log.level
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        log.setLevel(logging.CRITICAL + 1)
-        threading.excepthook = sys.unraisablehook = lambda arguments: None
-        try:
-            yield
-        finally:
-            log.setLevel(level)
-            threading.excepthook, sys.unraisablehook = hook, unraisable
+def _checksums(path: Path) -> tuple[bytes, bytes]:
+    """The SHA-256 of a file up to its last `_DIGITS` bytes, and these bytes."""
+    digest, left = hashlib.sha256(), path.stat().st_size - _DIGITS
+    with path.open("rb") as file:
+        while left > 0:
+            block = file.read(min(left, _BLOCK))
+            digest.update(block)
+            left -= len(block)
+        return digest.hexdigest().encode(), file.read()
 
 
 def _fitting(leaves: list[np.ndarray], like: list) -> bool:
@@ -230,23 +242,14 @@ def _fitting(leaves: list[np.ndarray], like: list) -> bool:
     )
 
 
-def _checksum(leaves: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(leaves):
-        leaf = np.ascontiguousarray(leaves[name])
-        digest.update(f"{name} {leaf.dtype} {leaf.shape}".encode())
-        digest.update(leaf)
-    return digest.hexdigest()
-
-
-def _difference(found: str, expected: str) -> str:
+def _difference(stored: str, expected: str) -> str:
     """What differs between two identities; field by field where both are JSON objects."""
     try:
-        a, b = json.loads(found), json.loads(expected)
+        a, b = json.loads(stored), json.loads(expected)
         names = [n for n in sorted(a.keys() | b.keys()) if a.get(n) != b.get(n)]
         return "; ".join(_named(n, a.get(n), b.get(n)) for n in names)
     except (ValueError, AttributeError):
-        return f"{found} there, {expected} here"
+        return f"{stored} there, {expected} here"
 
 
 def _named(name: str, a: object, b: object) -> str:

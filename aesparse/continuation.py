@@ -10,10 +10,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from aesparse.arguments import check_key
 from aesparse.checkpoints import check_checkpoints
 from aesparse.errors import InputError
 from aesparse.grid import GridResult, fit_grid
+from aesparse.options import check_untransformed, checked_key, checked_numbers
 
 __all__ = ["fit_path"]
 
@@ -33,9 +33,10 @@ def fit_path(
     Raises `InputError` unless the strengths grow: none may fall from a stage to the
     next, and one at least must rise.
     """
-    check_key(key)
+    check_untransformed(key, X, path, options)
+    key = checked_key(key)
     check_checkpoints(options.get("checkpoints"))
-    stages = np.asarray(path, float)
+    stages = checked_numbers(path, "The path is").astype(float)
     stages = stages[:, None] if stages.ndim == 1 else stages
     if stages.ndim != 2 or 0 in stages.shape:
         raise InputError(

@@ -4,12 +4,13 @@
 data and apply to any. Shapes: N samples, n inputs.
 """
 
+import numbers
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import ArrayLike, Float, UInt8
+from jaxtyping import Float, UInt8
 
 from aesparse.datafiles import (
     PATCHES,
@@ -23,6 +24,8 @@ from aesparse.datafiles import (
     read_prepared,
 )
 from aesparse.errors import InputError, unknown_name
+from aesparse.matrix import as_array, check_matrix
+from aesparse.options import check_counts, shortened
 
 __all__ = [
     "DATASETS",
@@ -63,7 +66,7 @@ class Affine(NamedTuple):
 
     def __call__(self, X: Float[np.ndarray, "N n"]) -> Float[np.ndarray, "N k"]:
         """Transforms rows, in the precision of the data; `InputError` for others than its own."""
-        X, n = _as_array(X, "The rows to transform"), len(self.mean)
+        X, n = as_array(X, "The rows to transform"), len(self.mean)
         if X.ndim != 2 or X.shape[1] != n or X.dtype.kind != "f":
             raise InputError(
                 f"The rows to transform are {X.dtype} of shape {X.shape}; expected floating-point "
@@ -74,58 +77,18 @@ class Affine(NamedTuple):
         return moved.astype(X.dtype)
 
 
-def _as_array(X: ArrayLike, what: str) -> np.ndarray:
-    """`X` as NumPy's array; `InputError` where entries are masked or it is none of numbers."""
-    if np.ma.isMaskedArray(X):
-        raise InputError(
-            f"{what} is a masked array, whose mask would be lost; expected an array [N, n]. Fill "
-            "the masked entries or drop their rows first."
-        )
-    try:
-        return np.asarray(X)
-    except ValueError:
-        raise InputError(
-            f"{what} is a {type(X).__name__}; expected an array [N, n], such as a Dataset's train."
-        ) from None
-    except Exception as error:  # other libraries' arrays refuse with exceptions of their own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"{what} is a {type(X).__name__} that cannot be converted ({reason}); expected an "
-            "array [N, n], such as a Dataset's train."
-        ) from None
-
-
-def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
-    """`X` if it is a finite floating [N, n] with at least one sample and input."""
-    X = _as_array(X, what)
-    if X.ndim != 2 or 0 in X.shape:
-        raise InputError(
-            f"{what} has shape {X.shape}; expected [N, n] with at least one sample and one "
-            "input. Flatten images to rows first."
-        )
-    if X.dtype not in (np.float32, np.float64):
-        raise InputError(
-            f"{what} has dtype {X.dtype}; expected floating point, float32 or float64. Convert "
-            "it first."
-        )
-    bad = ~np.isfinite(X)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise InputError(
-            f"{what} holds {bad.sum()} values that are NaN or inf, the first at row {row}, "
-            f"column {column}; expected finite numbers. Clean the data first."
-        )
-    return X
-
-
 def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
     """(x − mean)/(std + ε) per input over the training set `X` (Arpit section 3, footnote 2).
 
+    `X` may hold integers; the rows that the result is applied to are floating point.
     `InputError` for defective data, ε < 0, and columns that are constant up to rounding at ε = 0.
     """
     X = check_matrix(X)
-    if not (np.isfinite(epsilon) and epsilon >= 0):
-        raise InputError(f"epsilon is {epsilon}; expected a finite number >= 0, such as 0.1.")
+    real = isinstance(epsilon, numbers.Real) and not isinstance(epsilon, bool)
+    if not (real and np.isfinite(epsilon) and epsilon >= 0):
+        raise InputError(
+            f"epsilon is {shortened(epsilon)}; expected a finite number >= 0, such as 0.1."
+        )
     spread = X.std(axis=0, dtype=np.float64) + epsilon
     high, low = X.max(axis=0).astype(np.float64), X.min(axis=0).astype(np.float64)
     rounding = _ROUNDINGS * np.finfo(X.dtype).eps * np.maximum(np.abs(high), np.abs(low))
@@ -140,7 +103,10 @@ def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
 
 def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
     """PCA whitening to `rank` components (all that the data has by default): E[xxᵀ] = I."""
-    eps = np.finfo(check_matrix(X).dtype).eps
+    X = check_matrix(X)
+    if rank is not None:
+        check_counts({"rank": rank})
+    eps = np.finfo(X.dtype).eps
     X = np.asarray(X, np.float64)
     mean = X.mean(axis=0)
     values, vectors = np.linalg.eigh((X - mean).T @ (X - mean) / len(X))
@@ -259,8 +225,12 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
     how many training rows: the first ones, or, of crops, that many drawn. Raises `InputError` for
     unknown names and defective files.
     """
-    if samples is not None and samples < 1:
-        raise InputError(f"samples is {samples}; expected at least 1.")
+    if samples is not None:
+        check_counts({"samples": samples})
+    if not isinstance(name, str | Path):
+        raise InputError(
+            f"The data set is {shortened(name)}; expected a name, such as 'digits', or a path."
+        )
     if Path(name).suffix in (".npy", ".npz"):
         X = check_matrix(read_array(Path(name)), f"The array in {name}")
         _check_samples(name, samples, len(X))

@@ -21,16 +21,22 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from aesparse import corruption, guard
 from aesparse.activations import Activation, get_activation
 from aesparse.arguments import (
-    check_key,
     check_levels,
-    check_momentum,
     check_sizes,
+    check_traces,
     checked_arrays,
+    warn_of_precision,
 )
 from aesparse.draws import INIT, shuffled
 from aesparse.errors import InputError
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
+from aesparse.options import (
+    check_momentum,
+    check_precision,
+    check_untransformed,
+    checked_key,
+)
 from aesparse.program import Program, grid_program
 from aesparse.reconstruction import squared_error
 from aesparse.recording import Recorder
@@ -260,11 +266,15 @@ def fit_deep(
     `init(key)` gives one model's parameters, float32 or float64; all strengths of a seed start
     from the same. Raises `InputError` on bad input, `guard.NumericsError` on a miscompiled program.
     """
-    check_key(key)
+    check_untransformed(key, X, strengths, learning_rate, momentum)
+    check_precision(matmul_precision)
+    key = checked_key(key)
+    given = X
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     check_sizes({"epochs": epochs, "batch_size": batch_size}, len(X))
     check_momentum(momentum)
     check_levels(objective, strengths)
+    warn_of_precision(given, X)
     keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.asarray(seeds))
     with jax.default_matmul_precision(matmul_precision):
         models = jax.jit(jax.vmap(lambda key: init(jax.random.fold_in(key, INIT))))(keys)
@@ -274,6 +284,9 @@ def fit_deep(
                     f"init gives parameters of dtype {leaf.dtype}; expected one of "
                     f"{', '.join(guard.LIMITS)}, for which the numerics guard has a limit."
                 )
+        check_traces(
+            objective, jax.tree.map(lambda leaf: leaf[0], models), X[:batch_size], strengths[0]
+        )
         program = _program(objective, models, X.shape[1], len(strengths), batch_size, momentum)
         state, cells = _cells(models, strengths, rates, momentum, program.mesh)
         keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))

@@ -30,6 +30,7 @@ def readable_failure() -> Iterator[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block succeeds.
 
+    It is on the disk when the block has ended, so that a power cut leaves the one or the other.
     `InputError` where the file cannot be written; what was there before is then untouched.
     """
     with readable_failure():
@@ -39,10 +40,22 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield Path(name)
             os.chmod(name, 0o644)
+            _flush(Path(name))
             os.replace(name, path)
+            if os.name == "posix":  # elsewhere a folder cannot be opened
+                _flush(path.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def _flush(path: Path) -> None:
+    """Waits until what was written to a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def require_writable(folder: Path) -> None:

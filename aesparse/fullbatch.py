@@ -5,6 +5,7 @@ and a minimum can be reached to many digits. Shapes: G cells, N samples, n input
 """
 
 import functools
+import numbers
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -19,12 +20,20 @@ from aesparse.arguments import (
     check_bounds,
     check_levels,
     check_strengths,
+    check_traces,
     checked_data,
-    checked_pair,
+    warn_of_precision,
 )
 from aesparse.errors import InputError
 from aesparse.model import Params, check_params
 from aesparse.objectives import Objective
+from aesparse.options import (
+    check_counts,
+    check_precision,
+    check_untransformed,
+    checked_numbers,
+    shortened,
+)
 
 __all__ = ["FullBatchResult", "fit_full_batch"]
 
@@ -75,15 +84,21 @@ def fit_full_batch(
     on bad input or an objective that draws noise, `guard.NumericsError` on a miscompiled program.
     """
     check_params(init, "init is")
-    X = checked_data(X)
+    check_untransformed(init, X, strengths)
+    check_precision(matmul_precision)
+    given, X = X, checked_data(X)
+    strengths = checked_numbers(strengths, "The strengths are")
     strengths = jnp.atleast_1d(jnp.asarray(strengths, X.dtype))
-    init = jax.tree.map(lambda leaf: jnp.asarray(leaf, X.dtype), init)
+    init = jax.tree.map(
+        lambda leaf: jnp.asarray(checked_numbers(leaf, "init holds"), X.dtype), init
+    )
     _check(init, X, strengths, max_iterations, tolerance)
     with jax.default_matmul_precision(matmul_precision):
         check_levels(objective, strengths)
         check_bounds(objective, X)
         objective.activation.check()
         _check_deterministic(objective, init, X, strengths)
+        warn_of_precision(given, X)
         limits = (jnp.int32(max_iterations), jnp.asarray(tolerance, X.dtype))
         begin, end = _program(objective)(init, X, strengths, *limits)
         difference = _verify(objective, X, strengths, begin, end)
@@ -209,25 +224,19 @@ def _check(init: Params, X: Array, strengths: Array, max_iterations: int, tolera
                 f"{(*cells, *shape)} beside weights of shape {init.weight.shape}."
             )
     check_strengths(strengths)
-    if max_iterations < 1:
-        raise InputError(f"max_iterations is {max_iterations}; expected at least 1.")
-    if not tolerance >= 0:
-        raise InputError(f"The tolerance is {tolerance}; expected a number >= 0.")
+    check_counts({"max_iterations": max_iterations})
+    if not (isinstance(tolerance, numbers.Real) and tolerance >= 0):
+        raise InputError(f"The tolerance is {shortened(tolerance)}; expected a number >= 0.")
 
 
 def _check_deterministic(objective: Objective, init: Params, X: Array, strengths: Array) -> None:
     few = X[:10]
     params = jax.tree.map(lambda leaf: leaf[0], init)
+    check_traces(objective, params, few, strengths[0])
     losses = [
-        checked_pair(
-            objective(params, few, level * jnp.ones_like(few), jnp.max(strengths, axis=0))
-        )[0]
+        objective(params, few, level * jnp.ones_like(few), jnp.max(strengths, axis=0))[0]
         for level in (-9, 6)  # so far apart that masking drops all inputs, and none
     ]
-    if jnp.shape(losses[0]) != ():
-        raise InputError(
-            f"The objective returned shape {jnp.shape(losses[0])} for a batch; expected a scalar."
-        )
     if not bool(losses[0] == losses[1]) and bool(jnp.isfinite(losses[0])):
         raise InputError(
             "The objective depends on the noise it is given; expected one without corruption, "

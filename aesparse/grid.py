@@ -17,23 +17,30 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from aesparse.arguments import (
     check_bounds,
-    check_key,
     check_kind,
-    check_momentum,
     check_objective,
     check_sizes,
     checked_arrays,
     checked_data,
     checked_init,
+    warn_of_precision,
 )
 from aesparse.checkpoints import Checkpoints, check_checkpoints
 from aesparse.draws import shuffled
 from aesparse.errors import InputError
 from aesparse.fingerprint import training_settings
+from aesparse.growth import warn_of_growth
 from aesparse.memory import check_memory
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
 from aesparse.model import Params, check_params, get_constraint
 from aesparse.objectives import Objective
+from aesparse.options import (
+    check_momentum,
+    check_options,
+    check_precision,
+    check_untransformed,
+    checked_key,
+)
 from aesparse.program import grid_program, measure_cells
 from aesparse.recording import Recorder
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
@@ -84,18 +91,20 @@ def fit_grid(
 ) -> GridResult:
     """Trains one model per seed and strength by minibatch SGD with momentum (Arpit section 3).
 
-    `X` is `[N, n]`; `strengths` `[G]` (`[G, K]` for objectives with K coefficients) and
-    `learning_rate` (one number or `[G]`) are arrays the program takes as arguments, everything
-    else is static. `init` `[S, G, ...]` are parameters to start from, such as an earlier
-    result's, instead of the seed's, put on the constraint; the momentum starts at zero. A seed
-    alone decides initialization, batch order and noise, so a grid of several seeds equals the
-    same seeds trained one at a time; the last N mod batch_size samples of each epoch's order are
-    left out. Cells are split over `devices`, by default all of `jax.devices()`, on all hosts after
-    `jax.distributed.initialize()`; more than one gives the result as NumPy arrays, complete on
-    every host. `cells_per_program` splits the strengths into equal chunks of at most that many
-    cells (or of one strength), trained one after the other, for grids that would not fit in
-    memory; they too are NumPy arrays. `momentum` lies in [0, 1); `matmul_precision` is JAX's; the
-    history is of the first `history_samples` rows.
+    `X` is `[N, n]`: float32, or float64 with `jax_enable_x64` (without it a warning says that it
+    is taken as float32); float16, bfloat16, booleans and integers up to ±2²⁴ are taken as float32,
+    unscaled. `key` is a threefry key, JAX's default. `strengths` `[G]` (`[G, K]` for objectives
+    with K coefficients) and `learning_rate` (one number or `[G]`) are arrays the program takes as
+    arguments, everything else is static. `init` `[S, G, ...]` are parameters to start from, such
+    as an earlier result's, instead of the seed's, put on the constraint; the momentum starts at
+    zero. A seed alone decides initialization, batch order and noise, so a grid of several seeds
+    equals the same seeds trained one at a time; the last N mod batch_size samples of each epoch's
+    order are left out. Cells are split over `devices`, by default all of `jax.devices()`, on all
+    hosts after `jax.distributed.initialize()`; more than one gives the result as NumPy arrays,
+    complete on every host. `cells_per_program` splits the strengths into equal chunks of at most
+    that many cells (or of one strength), trained one after the other, for grids that would not fit
+    in memory; they too are NumPy arrays. `momentum` lies in [0, 1); `matmul_precision` is JAX's;
+    the history is of the first `history_samples` rows.
     `on_epoch(epoch, metrics)` is called after every epoch (of every chunk); give it on all hosts
     or on none. With `checkpoints` a killed call, repeated, goes on from the last one and gives the
     same bits (single host); one with other arguments is refused, except with more `epochs`.
@@ -103,9 +112,20 @@ def fit_grid(
     A model that diverges (parameters, error or loss not finite) or dies has a `flagged_epoch` and
     does not touch its neighbours. Each newly compiled program is checked once by the numerics
     guard, unless `check_compiled` is False. Raises `InputError` on bad input before anything is
-    compiled, `guard.NumericsError` on a miscompiled program.
+    compiled, `guard.NumericsError` on a miscompiled program. A
+    part of the objective that doubles when the batch doubles, for want of a mean, is named in a
+    warning, once for each objective.
     """
-    check_key(key)
+    check_untransformed(key, X, strengths, learning_rate, momentum, init)
+    check_options(
+        tied=tied,
+        decoder_bias=decoder_bias,
+        constraint=constraint,
+        matmul_precision=matmul_precision,
+        devices=devices,
+        on_epoch=on_epoch,
+    )
+    key, given = checked_key(key), X
     X, strengths, rates, seeds = checked_arrays(X, strengths, learning_rate, seeds)
     sizes = {"hidden": hidden, "epochs": epochs, "history_samples": history_samples}
     if cells_per_program is not None:
@@ -129,6 +149,7 @@ def fit_grid(
         init = checked_init(init, X, (len(seeds), len(strengths)), rows, **model)
     check_momentum(momentum)
     check_checkpoints(checkpoints)
+    warn_of_precision(given, X)
     if chunk < len(strengths):
         return _fit_chunks(
             chunk,
@@ -171,6 +192,7 @@ def fit_grid(
             matmul_precision=matmul_precision,
         )
     with jax.default_matmul_precision(matmul_precision):
+        warn_of_growth(objective, X, strengths, batch_size=batch_size, **model)
         program = grid_program(
             objective,
             rows,
@@ -336,8 +358,10 @@ def measure_grid(
     not defined for, and parameters that are not a grid's.
     """
     check_params(params, "What is to be measured is")
+    check_untransformed(params, X)
+    check_precision(matmul_precision)
     check_kind(objective)
-    X, n = checked_data(X), params.weight.shape[-1]
+    given, X, n = X, checked_data(X), params.weight.shape[-1]
     if params.weight.ndim != 4:
         raise InputError(
             f"The weights have shape {params.weight.shape}; expected those of a grid, "
@@ -346,6 +370,7 @@ def measure_grid(
     if X.shape[1] != n:
         raise InputError(f"The data has {X.shape[1]} inputs; the models have {n}.")
     check_bounds(objective, X)
+    warn_of_precision(given, X)
     shape = params.bias.shape[:2]
     cells = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
     mesh = cell_mesh(jax.local_devices()[:1])

@@ -6,6 +6,7 @@ this machine. Shapes: n inputs, m hidden units, N samples, B batch, C cells, D d
 """
 
 import functools
+import numbers
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from aesparse.errors import InputError
 from aesparse.memory import device_memory
 from aesparse.model import get_constraint
 from aesparse.objectives import Objective
+from aesparse.options import shortened
 from aesparse.program import Program, grid_program
 from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
 from aesparse.tables import duration
@@ -89,8 +91,11 @@ def estimate(
     check_kind(objective)
     check_sizes(sizes, samples)
     for name, value in {"rate": rate, "memory": memory}.items():
-        if value is not None and not (np.isfinite(value) and value > 0):
-            raise InputError(f"{name} is {value}; expected a finite number > 0.")
+        if value is None:
+            continue
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not (real and np.isfinite(value) and value > 0):
+            raise InputError(f"{name} is {shortened(value)}; expected a finite number > 0.")
     compiled_for = functools.partial(
         grid_program,
         objective,
@@ -172,7 +177,7 @@ def _fitting(peak: Callable[[int], int], models: int, available: int) -> tuple[i
 def _shapes(program: Program, cells: Cells, samples: int, inputs: int, seeds: int = 1) -> tuple:
     """Shapes of the epoch's arguments, behind them those of the seeds' keys."""
     shape = jax.ShapeDtypeStruct
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), seeds))
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0, impl="threefry2x32"), seeds))
     X = shape((samples, inputs), jnp.float32)
     each = jax.tree.map(lambda leaf: shape(leaf.shape, leaf.dtype), cells)
     draws = jax.eval_shape(functools.partial(shuffled, samples=samples), keys, 1)
@@ -236,7 +241,7 @@ def _updates_per_second(compiled_for: Callable, cells: Cells, inputs: int, batch
     devices = jax.local_devices()
     program = compiled_for(mesh=cell_mesh(devices))
     each_device = len(cells.seed) // len(devices)
-    keys = jax.random.split(jax.random.key(0), 1)
+    keys = jax.random.split(jax.random.key(0, impl="threefry2x32"), 1)
     X = jax.random.normal(keys[0], (max(_PROBE_SAMPLES, batch), inputs))
     keys, X = (place(v, program.mesh, SHARED) for v in (keys, X))
     each = place(cells, program.mesh, CELLS)

@@ -229,7 +229,7 @@ def test_without_a_network_preparing_fails_at_once(monkeypatch, tmp_path):
         ),
         (np.ones(4), r"shape \(4,\); expected \[N, n\]"),
         (np.ones((0, 4)), r"shape \(0, 4\); expected \[N, n\]"),
-        (np.ones((3, 4), dtype=int), "dtype int64; expected floating point"),
+        (np.ones((3, 4), dtype=complex), "dtype complex128; expected floating point"),
     ],
 )
 def test_defective_user_arrays(tmp_path, content, message):

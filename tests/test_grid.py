@@ -492,8 +492,8 @@ BAD = {
         {"history_samples": 0},
         r"history_samples is 0; expected an integer of at least 1",
     ),
-    "half precision": ({"X": data(dtype=np.float16)}, r"dtype float16; expected .*float32"),
-    "integers": ({"X": np.ones((100, 6), int)}, r"dtype int64; expected floating point"),
+    "complex": ({"X": data().astype(complex)}, r"dtype complex128; expected .*float32"),
+    "integers beyond float32": ({"X": np.full((100, 6), 2**24 + 1)}, r"integers beyond ±16777216"),
 }
 
 

@@ -16,7 +16,7 @@ from aesparse.process import prepare
 from kit.numbers import Numbers
 
 PRECISIONS = ("highest", "tensorfloat32", "bfloat16")
-_LIBRARIES = ("jax", "jaxlib", "optax", "flax", "orbax-checkpoint", "numpy", "xarray", "torch")
+_LIBRARIES = ("jax", "jaxlib", "optax", "flax", "numpy", "xarray", "torch")
 
 
 def check_device(numbers: Numbers, *, gpu: bool, dry: bool) -> dict:

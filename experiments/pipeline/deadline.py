@@ -72,8 +72,8 @@ class TimedCheckpoints(Checkpoints):
         """Whether a save is wanted: the last one lies far back, or the time is up."""
         return self._deadline.passed or super().due
 
-    def save(self, epoch: int, tree, **options) -> None:
+    def save(self, epoch: int, tree, *, settings=None) -> None:
         """Saves `tree`; then raises `OutOfTimeError` if the time is up."""
-        super().save(epoch, tree, **options)
+        super().save(epoch, tree, settings=settings)
         if self._deadline.passed:
             raise OutOfTimeError

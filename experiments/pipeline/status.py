@@ -86,7 +86,7 @@ def _work(store: RunStore, scale: str) -> list[str]:
         sentences.append(f"{scale}: {who}{on}{_last(store)}.")
     checkpoints = store.folder / ".checkpoints"
     for folder in sorted(checkpoints.glob("*/")):
-        epochs = [int(p.name) for p in folder.glob("*") if p.name.isdecimal()]
+        epochs = [int(p.stem) for p in folder.glob("*") if p.stem.isdecimal()]
         if epochs:
             sentences.append(f"{scale}: {folder.name} has a checkpoint of epoch {max(epochs)}.")
     return sentences

@@ -1,0 +1,76 @@
+"""What a user gives as data, as a finite floating matrix of NumPy's."""
+
+import numpy as np
+from jaxtyping import ArrayLike
+
+from aesparse.errors import InputError
+
+__all__ = ["as_array", "check_matrix"]
+
+_EXACT = 2**24  # float32 holds all integers up to it
+
+
+def as_array(X: ArrayLike, what: str) -> np.ndarray:
+    """`X` as NumPy's array; `InputError` where it is masked, sparse or no array."""
+    if np.ma.isMaskedArray(X):
+        raise InputError(
+            f"{what} is a masked array, whose mask would be lost; expected an array [N, n]. Fill "
+            "the masked entries or drop their rows first."
+        )
+    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+        raise InputError(
+            f"{what} is a sparse {type(X).__name__}; expected an array [N, n]. Call .toarray()."
+        )
+    try:
+        return np.asarray(X)
+    except ValueError:
+        raise InputError(
+            f"{what} is a {type(X).__name__}; expected an array [N, n], such as a Dataset's train."
+        ) from None
+    except Exception as error:  # other libraries' arrays refuse with exceptions of their own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{what} is a {type(X).__name__} that cannot be converted ({reason}); expected an "
+            "array [N, n], such as a Dataset's train."
+        ) from None
+
+
+def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
+    """`X` as a finite floating [N, n] with at least one sample and input; `InputError` otherwise.
+
+    float32 and float64 stay as they are, in the machine's byte order. float16, bfloat16, booleans
+    (as 0 and 1) and integers become float32, which holds them exactly; integers beyond ±2²⁴, which
+    it may not hold, are refused.
+    """
+    X = as_array(X, what)
+    if X.ndim != 2 or 0 in X.shape:
+        raise InputError(
+            f"{what} has shape {X.shape}; expected [N, n] with at least one sample and one "
+            "input. Flatten images to rows first."
+        )
+    X = _as_floating(X, what)
+    bad = ~np.isfinite(X)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise InputError(
+            f"{what} holds {bad.sum()} values that are NaN or inf, the first at row {row}, "
+            f"column {column}; expected finite numbers. Clean the data first."
+        )
+    return X
+
+
+def _as_floating(X: np.ndarray, what: str) -> np.ndarray:
+    if X.dtype.kind in "iu" and (X.max() > _EXACT or X.min() < -_EXACT):
+        raise InputError(
+            f"{what} holds integers beyond ±{_EXACT}, which float32 does not hold exactly; scale "
+            "them, or convert them to float64."
+        )
+    if X.dtype.kind in "biu" or X.dtype == np.float16 or X.dtype.name == "bfloat16":
+        return X.astype(np.float32)
+    native = X.dtype.newbyteorder("=")
+    if native not in (np.float32, np.float64):
+        raise InputError(
+            f"{what} has dtype {X.dtype}; expected floating point, float32 or float64. Convert "
+            "it first."
+        )
+    return X.astype(native, copy=False)
