@@ -21,6 +21,8 @@ __all__ = ["verify"]
 
 _MEASURED_MODELS = 4
 _MEASURED_LIMIT = 1e-2  # of a measurement: counts may differ by samples at a threshold
+_SCATTER = (("mean", "variance"), ("preactivation_mean", "preactivation_variance"))
+_SHARES = ("active", "activation_fraction", "dead_fraction", "bias_mean")
 
 
 def verify(
@@ -67,20 +69,28 @@ def _check_measurement(program: Program, params: PyTree, X: Float[Array, "H n"])
     params, X, measured = first_shard((params, X, program.measure(params, X)))
     few = slice(None, _MEASURED_MODELS)
     params, measured = jax.device_get(jax.tree.map(lambda leaf: leaf[few], (params, measured)))
-    reference = program.measured(params, X)
-    for part, want in enumerate(reference):
+    for got, want in zip(measured, program.measured(params, X), strict=True):
+        # What may be 0 but for rounding is judged by what it scatters by, or as a share of 1.
+        deviations = {
+            name: np.sqrt(getattr(want, of)) for name, of in _SCATTER if of in want._fields
+        }
         for name, values in want._asdict().items():
-            _check_measured(name, getattr(measured[part], name), values)
+            scale = deviations.get(name, 1.0 if name in _SHARES else values)
+            _check_measured(name, getattr(got, name), values, scale)
 
 
-def _check_measured(name: str, got: np.ndarray, want: np.ndarray) -> None:
-    a, b = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (got, want))
-    size = np.linalg.norm(b, axis=-1)
+def _check_measured(
+    name: str, got: np.ndarray, want: np.ndarray, scale: np.ndarray | float
+) -> None:
+    a, b, scale = (np.float64(v) for v in (got, want, np.broadcast_to(scale, want.shape)))
     with np.errstate(invalid="ignore"):
-        difference = np.linalg.norm(a - b, axis=-1) / (size + np.finfo(np.float32).eps)
-    difference = np.where(np.isfinite(size), difference, 0.0)
+        apart, size = (np.linalg.norm(v.reshape(len(v), -1), axis=-1) for v in (a - b, scale))
+        difference = apart / (size + np.finfo(np.float32).eps)
     difference = np.where(np.isnan(difference), np.inf, difference)
-    guard.judge({name: difference[:, None]}, _MEASURED_LIMIT)
+    difference = np.where(np.isfinite(b.reshape(len(b), -1).sum(axis=-1)), difference, 0.0)
+    precision = jax.config.jax_default_matmul_precision
+    largest = max(_MEASURED_LIMIT, guard.limit(str(want.dtype), precision))
+    guard.judge({name: difference[:, None]}, largest)
 
 
 def _judged(

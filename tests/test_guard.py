@@ -110,6 +110,18 @@ def test_a_planted_fault_is_named(fault, monkeypatch):
     assert np.isnan(fit(check_compiled=False).guard)
 
 
+def test_means_that_are_zero_but_for_rounding_are_no_fault():
+    X = np.random.default_rng(1).normal(size=(60, 6))
+    X = ((X - X.mean(axis=0)) / X.std(axis=0)).astype(np.float32)
+    for name in ("ae", "cae"):
+        objective = get_objective(name, get_activation("sigmoid"))
+        sizes = {"hidden": 5, "epochs": 1, "batch_size": 10}
+        trained = ae.fit_grid(
+            jax.random.key(0), X, objective=objective, strengths=STRENGTHS, **sizes
+        )
+        assert trained.guard < guard.LIMITS["float32"]
+
+
 def test_without_a_fault_the_wrapper_changes_nothing(monkeypatch):
     expected = fit()
     with_fault(monkeypatch, lambda program, other: program)
