@@ -213,6 +213,49 @@ def test_a_penalty_too_weak_to_be_felt_is_not_called_sparsifying(X):
     assert "its bias gradient is only" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("share", "conclusion"), [(0.005, NOT_GUARANTEED), (0.009, NOT_GUARANTEED), (0.011, SPARSIFIES)]
+)
+def test_a_penalty_is_felt_from_a_hundredth_of_the_reconstructions_gradient_on(
+    share, conclusion, X
+):
+    """Two orthonormal identity-like units, far active: their gradients by hand."""
+    bias = np.array([20.0, 30.0])  # every unit active: h = a, y = h W
+    params = ae.Params(np.eye(6)[:2], bias)
+    pull = 2 * bias  # of E[(x_j − h_j)²] = b_j²
+    strength = share * np.median(pull)  # of R = Σ E[h_j], whose bias gradient is 1
+
+    def total(seen, eps):
+        return jnp.sum(means(seen))
+
+    found = audit(RELU, total, X, params=params, largest_strength=float(strength))
+    assert (X @ np.eye(6)[:, :2] + bias > 0).all()
+    assert found.conclusion == conclusion
+
+
+@pytest.mark.parametrize(
+    ("share", "conclusion"), [(0.09, SPARSIFIES), (0.11, NOT_GUARANTEED), (0.4, NOT_GUARANTEED)]
+)
+def test_data_is_centred_up_to_a_tenth_of_its_root_mean_square(share, conclusion, X):
+    """Column 0 moved by m, where m² = share² (E x² + m²/n)."""
+    m = np.sqrt(share**2 * np.mean(X**2) / (1 - share**2 / X.shape[1]))
+    off = X + m * np.eye(6)[0]
+    np.testing.assert_allclose(off.mean(axis=0)[0] / np.sqrt(np.mean(off**2)), share)
+    assert audit(RELU, "sae", off, hidden=4).conclusion == conclusion
+
+
+@pytest.mark.parametrize(("rising", "conclusion"), [(1, SPARSIFIES), (2, NOT_GUARANTEED)])
+def test_more_than_half_of_the_units_have_to_fall(rising, conclusion, X):
+    """Of four units `rising` are nearly off, where reconstruction outweighs the penalty."""
+    bias = np.array([20.0] * (4 - rising) + [-4.0] * rising)
+    found = audit(RELU, "mean-square", X, params=ae.Params(np.eye(6)[:4], bias))
+    a = X @ np.eye(6)[:, :4] + bias
+    h = np.maximum(a, 0)
+    rise = -2 * np.mean((X[:, :4] - h) * (a > 0), axis=0) + 2 * h.mean(0) * (a > 0).mean(0)
+    np.testing.assert_array_equal(rise < 0, bias < 0)  # at the largest strength, 1
+    assert found.conclusion == conclusion
+
+
 @pytest.mark.parametrize("threshold", [0.0, 2.0])
 def test_a_threshold_that_is_never_crossed_is_found(threshold, X):
     found = audit(Activation(jax.nn.sigmoid, threshold), "sae", X, hidden=4)

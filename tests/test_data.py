@@ -352,6 +352,15 @@ def test_every_crop_is_a_window_of_an_image(images, size, seed):
     assert all((windows == crop).all(axis=(1, 2, 3)).any() for crop in crops)
 
 
+def test_crops_begin_at_every_row_and_column_equally_often():
+    """12 windows of 2×2 in 4×5; each number of 12,000 crops is binomial."""
+    images = np.arange(20, dtype=np.uint8).reshape(1, 4, 5, 1)
+    corners = data.random_crops(images, 12_000, 2, 0)[:, 0, 0, 0]
+    first, times = np.unique(corners, return_counts=True)
+    np.testing.assert_array_equal(first, [5 * i + j for i in range(3) for j in range(4)])
+    np.testing.assert_allclose(times, 1000, atol=4 * np.sqrt(1000 * 11 / 12))
+
+
 def test_crops_larger_than_the_images_are_refused():
     with pytest.raises(InputError, match="crops of 9×9 are larger than the images, 8×8"):
         data.random_crops(np.zeros((1, 8, 8, 3), np.uint8), 1, 9, 0)

@@ -18,7 +18,6 @@ from aesparse.objectives import Objective
 from aesparse.program import grid_program
 from aesparse.reconstruction import cross_entropy
 from aesparse.sharding import Cells, cell_mesh
-from aesparse.training import draw_batch
 
 RELU = ae.activations.get_activation("relu")
 STRENGTHS = np.array([0.0, 0.1, 0.5])
@@ -105,6 +104,14 @@ def test_chunks_change_only_how_the_grid_is_run(x64):
     assert [(epoch, m.dead_fraction.shape) for epoch, m in told] == [(1, (2, 2)), (2, (2, 2))] * 2
 
 
+def test_every_chunk_has_its_own_strengths_and_rates(x64):
+    X = data(dtype=np.float64)
+    options = {"strengths": [0.0, 0.1, 0.2, 0.3], "learning_rate": np.array([4, 3, 2, 1]) / 100}
+    whole = fit(X, **options).params.weight
+    assert relative(fit(X, cells_per_program=2, **options).params.weight, whole) <= 1e-12
+    assert len(np.unique(whole[0, :, 0, 0])) == 4
+
+
 def test_equal_specs_give_identical_bits():
     first, second = fit(), fit()
     jax.tree.map(np.testing.assert_array_equal, first.params, second.params)
@@ -165,9 +172,15 @@ def test_training_equals_numpy_step_by_step(constraint, x64):
     epoch_key = jax.random.fold_in(jax.random.fold_in(key, 1), 1)
     order_key, noise_key = jax.random.split(epoch_key)
     order = jax.random.permutation(order_key, len(X))
-    draws = [draw_batch(noise_key, jnp.asarray(X), order, jnp.int32(i), 10) for i in range(10)]
-    assert len(np.unique(np.concatenate([x for x, _ in draws]), axis=0)) == 100
-    draws = [(np.asarray(x), np.asarray(eps)) for x, eps in draws]
+    assert len(np.unique(order)) == 105
+    draws = [
+        (
+            X[order[10 * i : 10 * i + 10]],
+            jax.random.normal(jax.random.fold_in(noise_key, i), (10, 6)),
+        )
+        for i in range(10)
+    ]
+    draws = [(x, np.asarray(eps)) for x, eps in draws]
     w, b, error = _numpy_training(
         (start.weight[0], start.bias[0]),
         X,
@@ -188,6 +201,21 @@ def test_training_equals_numpy_step_by_step(constraint, x64):
         assert not np.any(result.params.bias)
     else:
         assert relative(result.params.bias[0, 0], b) <= 1e-10
+
+
+def test_every_update_has_new_noise_of_unit_variance():
+    """Mean and variance of ε[0, 0] over the 100 updates of each of 4 epochs."""
+
+    def reporting(params, x, eps, strength):
+        loss, parts = objective("ae")(params, x, eps, strength)
+        return loss, parts | {"noise": eps[0, 0], "square": eps[0, 0] ** 2}
+
+    options = {"objective": Objective(reporting, RELU), "strengths": [0.0], "epochs": 4}
+    losses = fit(data(samples=1000), **options).losses
+    mean, square = (np.asarray(losses[name])[0, 0] for name in ("noise", "square"))
+    np.testing.assert_allclose(mean, 0, atol=4 / np.sqrt(100))
+    np.testing.assert_allclose(square, 1, atol=4 * np.sqrt(2 / 100))  # Var[ε²] = 2
+    assert len(np.unique(mean)) == 4
 
 
 def test_weights_begin_uniform_within_glorots_bound():

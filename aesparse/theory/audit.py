@@ -47,8 +47,8 @@ def audit(
     its δ_min counts as active above 0. `params` is the model to look at (tied or not, on the
     `constraint`), by default a fresh one of `hidden` units. At most 2,000 rows of X are used.
     "sparsifies" is said where a corollary of Arpit covers the pair, no unit is pushed up at any
-    of several bias levels, and at `largest_strength` the penalty is felt beside the
-    reconstruction and turns at least half of the units' E[a_j] downwards.
+    of several bias levels, and at `largest_strength` its bias gradient is at least 1 % of the
+    reconstruction's (medians over units) and E[a_j] decreases for more than half of the units.
 
     Raises `InputError` for an activation that is not elementwise, a penalty that is no finite
     scalar, parameters that do not fit, and defective data.
