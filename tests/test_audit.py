@@ -14,7 +14,7 @@ import aesparse as ae
 from aesparse import __main__, audit, penalties
 from aesparse.activations import Activation, get_activation
 from aesparse.errors import InputError
-from aesparse.penalties import get_penalty
+from aesparse.penalties import PENALTIES, get_penalty
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.response import STRENGTHS
 
@@ -87,6 +87,26 @@ def test_a_penalty_that_is_the_same_for_every_model_is_named(X):
     found = audit(SIGMOID, lambda seen, eps: jnp.ones(()), X, hidden=4)
     assert found.conclusion == NO_EFFECT
     assert "same for every model" in found.reason
+
+
+def test_a_penalty_summed_over_the_batch_is_named(X):
+    def summed(seen, eps):
+        return jnp.sum(jnp.square(seen.code))
+
+    def averaged(seen, eps):
+        return summed(seen, eps) / len(seen.x)
+
+    found = audit(RELU, summed, X, hidden=4)
+    assert found.conclusion == NOT_GUARANTEED
+    assert "R doubles when the batch doubles: average over samples?" in found.reason
+    assert found.growth_with_batch == pytest.approx(2)
+    assert audit(RELU, averaged, X, hidden=4).growth_with_batch == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", sorted(PENALTIES))
+def test_no_built_in_penalty_grows_with_the_batch(name, X):
+    found = audit("sigmoid", get_penalty(name), X, hidden=4)
+    assert found.growth_with_batch == pytest.approx(1)
 
 
 def test_weak_strengths_are_not_called_sparsifying(X):

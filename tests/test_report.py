@@ -34,7 +34,7 @@ def test_command_theorems_writes_table_pictures_and_json(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "ACTIVATIONS", {"relu": None})
     monkeypatch.setattr(report, "errata", lambda: [decay_factor()])
     monkeypatch.setattr(pictures, "CONJECTURES", few())
-    monkeypatch.setattr(report, "_EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
+    monkeypatch.setattr(report, "EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
     rows = json.loads((tmp_path / "theorems.json").read_text())
