@@ -186,7 +186,7 @@ def figure_record(figure: ModuleType, name: str, plan: Plan, found: Mapping) -> 
 def read_record(path: Path) -> dict:
     """What `figure_record` wrote beside a picture; `InputError` if the file is damaged."""
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         complete = all(isinstance(record[name], str) for name in ("title", "caption", "command"))
         complete &= all(set(PROVENANCE) <= parents.keys() for parents in record["runs"].values())
         if not complete:
@@ -205,7 +205,7 @@ def _publish(figure: ModuleType, name: str, plan: Plan, found: dict, folder: Pat
     # Left in reverse: the numbers, which the report looks for, take their place last.
     with replacing(paths[2]) as js, replacing(paths[1]) as svg, replacing(paths[0]) as png:
         save(figure.draw(found, plan), png, svg)
-        js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"\n{record['caption']}\n")
     if record["verdicts"] and not record["evidence"]:
         print("Claims at this scale are a demonstration; `--scale reduced` decides them.")

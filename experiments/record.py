@@ -140,7 +140,7 @@ def _row(*cells: str) -> str:
 def write_between_markers(path: Path, text: str) -> None:
     """Replaces what stands between the markers of a file; `InputError` if it has none."""
     begin, end = MARKERS
-    content = path.read_text() if path.is_file() else ""
+    content = path.read_text(encoding="utf-8") if path.is_file() else ""
     if content.count(begin) != 1 or content.count(end) != 1:
         raise InputError(
             f"{path} does not hold the markers {begin} and {end} once each; add them where the "
@@ -149,4 +149,4 @@ def write_between_markers(path: Path, text: str) -> None:
     before, rest = content.split(begin)
     _, after = rest.split(end)
     with replacing(path) as temporary:
-        temporary.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
+        temporary.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
