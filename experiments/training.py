@@ -19,7 +19,7 @@ from experiments.deadline import Deadline, TimedCheckpoints
 from experiments.filters import signed_bytes
 from experiments.runs import RunSpec
 
-__all__ = ["checksum", "provenance", "train", "train_together"]
+__all__ = ["checksum", "code_revision", "labelled", "provenance", "train", "train_together"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
@@ -92,7 +92,7 @@ def train_together(
         objective,
         matmul_precision=spec.matmul_precision,
     )
-    runs = [_labelled(s, *_of_seed((result, heldout), i)) for i, s in enumerate(specs)]
+    runs = [labelled(s, *_of_seed((result, heldout), i)) for i, s in enumerate(specs)]
     for i, baseline in enumerate(baselines or ()):
         if baseline is not None and "baseline_preactivation_mean" in baseline:
             one, _ = _of_seed((result, heldout), i)
@@ -175,7 +175,11 @@ def _checkpoints(folder: Path, specs: Sequence[RunSpec], parents: dict, deadline
     )
 
 
-def _labelled(spec: RunSpec, result, heldout):
+def labelled(spec: RunSpec, result, heldout):
+    """What is stored of a trained grid of one seed, as an xarray.Dataset of named dimensions.
+
+    `result` is its `GridResult` (`[1, G, ...]`), `heldout` its metrics on held-out data.
+    """
     import xarray as xr
 
     def one_seed(leaf) -> np.ndarray:
@@ -257,7 +261,7 @@ def provenance(train: np.ndarray | None) -> dict:
         "jaxlib": jaxlib.__version__,
         "numpy": np.__version__,
         "optax": optax.__version__,
-        "revision": _revision(),
+        "revision": code_revision(),
         "random": {
             "implementation": str(jax.config.jax_default_prng_impl),
             "threefry_partitionable": bool(jax.config.jax_threefry_partitionable),
@@ -274,7 +278,7 @@ def _processor() -> str:
 
 
 @functools.cache
-def _revision() -> str:
+def code_revision() -> str:
     """The commit of the code that runs, and that code's own checksum if it was changed since.
 
     Without git, as in a copy of the code alone, the checksum tells which commit it can be.

@@ -393,7 +393,7 @@ def test_a_training_that_another_revision_began_is_told_before_it_goes_on(
         raise KeyboardInterrupt
 
     for revision in ("old", "new"):
-        monkeypatch.setattr(training, "_revision", lambda revision=revision: revision)
+        monkeypatch.setattr(training, "code_revision", lambda revision=revision: revision)
         with pytest.raises(KeyboardInterrupt):
             training.train(spec, digits, stop, None, tmp_path / "kept")
     assert told[0] == ""
@@ -412,7 +412,7 @@ def test_a_revision_tells_one_change_of_the_code_from_another(tmp_path, monkeypa
         if not found:
             for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
                 subprocess.run(["git", *words], cwd=tmp_path, env=os.environ | told, check=True)
-        found.append(training._revision.__wrapped__())
+        found.append(training.code_revision.__wrapped__())
     assert re.fullmatch(r"[0-9a-f]{12}", found[0])
     assert found[3] == found[0]
     assert all(r.startswith(f"{found[0]}-changed-") for r in found[1:3])
@@ -616,3 +616,30 @@ def test_shards_train_each_run_once_and_the_command_without_one_draws(
     assert command(monkeypatch, *arguments) == 0
     assert len(trained) == 8
     assert (tmp_path / "quick" / "arpit-fig3.png").exists()
+
+
+@pytest.mark.parametrize("objective", ["ae", "dae", "sae", "dae2"])
+def test_made_up_runs_have_the_variables_of_trained_ones(objective, digits, monkeypatch):
+    """Names, dimensions, kinds of numbers and attributes; sizes but for m and n."""
+    monkeypatch.setattr(stored_runs, "EPOCHS", TINY.epochs)
+    spec = one_run("dae")._replace(objective=objective, activation="sigmoid")
+    if objective == "ae":
+        spec = spec.baseline
+    baseline = None
+    if spec != spec.baseline:
+        baseline = training.train(spec.baseline, digits, lambda *_: None)
+    trained = training.train(spec, digits, lambda *_: None, baseline)
+    made_up = stored_runs.fake(spec)
+
+    def schema(run):
+        variables = {name: (v.dims, v.dtype.kind) for name, v in run.variables.items()}
+        sizes = {
+            name: n for name, n in run.sizes.items() if name not in ("unit", "filter", "input")
+        }
+        return variables, sizes, set(run.attrs)
+
+    assert schema(made_up) == schema(trained)
+    assert (
+        json.loads(made_up.attrs["provenance"]).keys()
+        <= json.loads(trained.attrs["provenance"]).keys()
+    )
