@@ -79,7 +79,7 @@ def test_a_prepared_tensorflow_datasets_folder_gives_the_same_digits(data_dir, m
     first = functools.partial(data.read_prepared, split="train[:500]")
     monkeypatch.setattr(data, "read_prepared", first)
     files = data.load("mnist", data_dir=data_dir)
-    monkeypatch.setattr(data, "_MNIST_TRAIN", 400)
+    monkeypatch.setattr(data, "MNIST_TRAIN", 400)
     prepared = data.load("mnist", data_dir=data_dir / "tfds")
     assert (len(prepared.train), len(prepared.heldout)) == (400, 100)
     # another order of the same digits

@@ -214,15 +214,15 @@ def test_smoothness_parts_a_stroke_from_noise(rng):
     noise = rng.choice([-1.0, 1.0], size=(25, 64))
     tiles = np.stack([np.tile(stroke.ravel(), (25, 1)), noise])
     run = xr.Dataset({"tile": (("level", "shown", "input"), tiles)}, attrs={"shape": (8, 8, 1)})
-    assert lecture_filters._smoothness(run, 0) == pytest.approx(12 / 16)
-    assert abs(lecture_filters._smoothness(run, 1)) < 0.1
+    assert lecture_filters.smoothness(run, 0) == pytest.approx(12 / 16)
+    assert abs(lecture_filters.smoothness(run, 1)) < 0.1
 
 
 def test_the_share_on_dark_pixels():
     X = np.ones((200, 4))
     X[:, 1] = 0
     weight = np.array([[[[0.0, 3.0, 4.0, 0.0], [1.0, 0.0, 0.0, 0.0]]]])
-    np.testing.assert_allclose(lecture_filters._dark_share(weight, X), (9 / 25 + 0) / 2)
+    np.testing.assert_allclose(lecture_filters.dark_share(weight, X), (9 / 25 + 0) / 2)
 
 
 # Figure of the probe
@@ -232,7 +232,7 @@ def test_embedded_digits_are_found_by_their_pixels():
     from sklearn.datasets import load_digits
 
     known, data = load_digits(), ae.data.load("digits")
-    train, heldout = lecture_probe._labels(data)
+    train, heldout = lecture_probe.labels_of(data)
     assert len(train) + len(heldout) == 1797
     for digit in range(10):
         mean = np.concatenate([data.train[train == digit], data.heldout[heldout == digit]]).mean(0)
@@ -261,7 +261,7 @@ def test_the_probe_is_scikit_learns_on_features_scaled_by_hand(digits):
 
     study = probes(costs=(0.3,), max_iter=3000)["raw"]
     run = lecture_probe.compute(study, digits)
-    train, test = lecture_probe._labels(digits)
+    train, test = lecture_probe.labels_of(digits)
     X = digits.train.astype(float)
     mean, spread = X.mean(0), X.std(0) + 0.1 * X.std(0).mean()
     model = LogisticRegression(C=0.3, solver="newton-cg", max_iter=500, tol=1e-8)
@@ -284,7 +284,7 @@ def test_every_code_recognizes_digits_better_than_chance(code, digits):
 
 def test_components_are_those_of_the_singular_value_decomposition(digits):
     study = changed(probes()["pca"], strengths=(8.0,))
-    (code,) = lecture_probe._codes(study, digits.train)
+    (code,) = lecture_probe.encoders(study, digits.train)
     X = digits.heldout[:20]
     seen = digits.train[: study.option("few")].astype(float)
     _, _, axes = np.linalg.svd(seen - seen.mean(axis=0), full_matrices=False)
@@ -331,7 +331,7 @@ def test_the_paired_interval_is_that_of_the_normal_law():
     raw, code = (
         xr.Dataset({"wrong": ("sample", (rng.uniform(size=4000) < p))}) for p in (0.3, 0.2)
     )
-    gain, ends = lecture_probe._gain(raw, code)
+    gain, ends = lecture_probe.paired_gain(raw, code)
     difference = raw["wrong"].values.astype(float) - code["wrong"].values
     half = norm.ppf(0.975) * difference.std() / np.sqrt(4000)
     assert gain == pytest.approx(difference.mean())

@@ -11,8 +11,7 @@ from scipy.stats import kstest
 import aesparse as ae
 from aesparse import guard, penalties
 from aesparse.draws import shuffled
-from aesparse.grid import _first_flagged
-from aesparse.metrics import Metrics
+from aesparse.metrics import Metrics, first_flagged
 from aesparse.model import CONSTRAINTS, Params, init_params
 from aesparse.objectives import Objective
 from aesparse.program import grid_program
@@ -84,7 +83,7 @@ def test_blocks_that_stay_in_the_cache_change_nothing(x64, monkeypatch):
     X, strengths = data(dtype=np.float64), [0.0, 0.1, 0.2, 0.3, 0.5]
     whole = fit(X, strengths=strengths)
     grid_program.cache_clear()
-    monkeypatch.setattr("aesparse.blocks._CACHE_BYTES", 2 * 3 * 8 * 30)
+    monkeypatch.setattr("aesparse.blocks.CACHE_BYTES", 2 * 3 * 8 * 30)
     blocks = fit(X, strengths=strengths)
     grid_program.cache_clear()
     for name in ("weight", "bias"):
@@ -602,7 +601,7 @@ def test_the_epoch_told_is_the_first_of_a_cell_that_ends_flagged():
     history = Metrics(*[np.ones_like(dead)] * len(Metrics._fields))._replace(dead_fraction=dead)
     final = jax.tree.map(lambda leaf: leaf[..., -1], history)
     final = final._replace(dead_fraction=np.array([[0.0, 0, 1, 1]]))
-    np.testing.assert_array_equal(_first_flagged(history, final), [[-1, -1, 2, 3]])
+    np.testing.assert_array_equal(first_flagged(history, final), [[-1, -1, 2, 3]])
 
 
 def test_measure_grid_refuses_one_model_and_data_its_error_is_not_defined_for(rng):

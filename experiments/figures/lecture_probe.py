@@ -78,9 +78,9 @@ def compute(study: Study, dataset):
     """
     import xarray as xr
 
-    train_labels, test_labels = _labels(dataset)
+    train_labels, test_labels = labels_of(dataset)
     few, held = dataset.train[: study.option("few")], dataset.train[-study.option("validation") :]
-    codes, costs = _codes(study, dataset.train), study.option("costs")
+    codes, costs = encoders(study, dataset.train), study.option("costs")
     errors = np.full((len(codes), len(costs)), np.nan)  # of models that were lost
     for i, code in enumerate(codes):
         if code is None:
@@ -108,7 +108,7 @@ def compute(study: Study, dataset):
     )
 
 
-def _labels(dataset) -> tuple[np.ndarray, np.ndarray]:
+def labels_of(dataset) -> tuple[np.ndarray, np.ndarray]:
     """The digits shown; those of the embedded images are found by their pixels."""
     if dataset.labels is not None:
         return tuple(np.asarray(part) for part in dataset.labels)
@@ -144,7 +144,7 @@ def _probe(seen, labels, unseen, truth, cost: float, study: Study) -> tuple[np.n
     return model.predict(scale(unseen)) != truth, int(np.max(model.n_iter_))
 
 
-def _codes(study: Study, train: np.ndarray) -> list[Callable | None]:
+def encoders(study: Study, train: np.ndarray) -> list[Callable | None]:
     """Functions from pixels to features, one per strength; None where training failed."""
     name, strengths = study.option("code"), study.option("strengths")
     if name == "raw":
@@ -211,7 +211,7 @@ def _error(run) -> tuple[float, float, float]:
     return float(wrong.mean()), float(ends.low), float(ends.high)
 
 
-def _gain(raw, run) -> tuple[float, tuple[float, float]]:
+def paired_gain(raw, run) -> tuple[float, tuple[float, float]]:
     """Error on pixels minus error on codes, the same samples drawn: a paired bootstrap."""
     difference = raw["wrong"].values.astype(int) - run["wrong"].values
     values, counts = np.unique(difference, return_counts=True)
@@ -229,7 +229,7 @@ def verdicts(found, dataset: str) -> list[Verdict]:
     codes, steps = _by_code(found), []
     raw = codes["raw"][1]
     for code in _TRAINED:
-        gain, ends = _gain(raw, codes[code][1])
+        gain, ends = paired_gain(raw, codes[code][1])
         steps.append(Criterion(f"raw minus {_CODES[code][0]}", gain, 0.0, -1, ends, strict=True))
     best = min(_TRAINED, key=lambda code: float(codes[code][1]["validation"].min()))
     error, *ends = _error(codes[best][1])
