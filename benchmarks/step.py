@@ -256,7 +256,7 @@ def main() -> None:
                 print(line(rows[-1]), flush=True)
     if options.out is not None:
         record = {"device": device, "devices": count, "jax": jax.__version__, "rows": rows}
-        options.out.write_text(json.dumps(record, indent=1) + "\n")
+        options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         save(draw(rows), options.out.with_suffix(".png"), options.out.with_suffix(".svg"))
 
 
