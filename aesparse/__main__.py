@@ -89,7 +89,7 @@ def audit_command(
     text = json.dumps(record, indent=1, ensure_ascii=False)
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
         save(draw_audit(found, f"{activation} with {penalty} on {data}"), png, svg)
-        js.write_text(text + "\n")
+        js.write_text(text + "\n", encoding="utf-8")
     looked_at = f"{data}, standardized with ε = {epsilon:g}, {hidden} fresh units of length 1"
     written = f"\nWritten: {', '.join(map(str, paths))}"
     typer.echo(text if as_json else f"{found}\nlooked at: {looked_at}\n{written}")

@@ -12,7 +12,7 @@ from aesparse.sharding import Cells
 
 __all__ = ["in_blocks", "measured_blocks", "models_at_once", "over_blocks", "steps_ahead"]
 
-_CACHE_BYTES = 3e6  # of weights, momentum and gradient of a CPU device's models at once
+CACHE_BYTES = 3e6  # of weights, momentum and gradient of a CPU device's models at once
 _AHEAD_BYTES, _MOST_AHEAD = 8e6, 64  # of batches drawn at once, and updates they are for
 _MEASURED_BYTES = {"cpu": 64e6, "other": 1e9}  # temporaries of the models measured side by side
 
@@ -25,7 +25,7 @@ def models_at_once(mesh: Mesh, weight_bytes: int, models: int) -> int:
     """
     if mesh.devices.flat[0].platform != "cpu":
         return models
-    return min(models, max(1, round(_CACHE_BYTES / (3 * weight_bytes))))
+    return min(models, max(1, round(CACHE_BYTES / (3 * weight_bytes))))
 
 
 def steps_ahead(seeds: int, batch_bytes: int) -> int:

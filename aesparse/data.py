@@ -42,7 +42,7 @@ _PATCH, _GREY_PATCH = 8, 12  # Arpit section 3: 8×8 colour crops; SATAE Figure 
 _INK = 0.5  # above it a pixel of binary digits is 1
 _ROUNDINGS = 4  # a column whose entries differ by at most so many is constant
 _HELDOUT = 0.2  # of the embedded digits
-_MNIST_TRAIN = 50_000  # the rest of the 60,000 training digits is held out
+MNIST_TRAIN = 50_000  # the rest of the 60,000 training digits is held out
 
 
 class Dataset(NamedTuple):
@@ -168,7 +168,7 @@ def _natural(data_dir: Folder | None, samples: int | None) -> Dataset:
 
 def _mnist(data_dir: Folder | None, samples: int | None) -> Dataset:
     images = _read("mnist", data_dir, "mnist", read_mnist) / np.float32(255)
-    return _dataset("mnist", images[:_MNIST_TRAIN], images[_MNIST_TRAIN:], samples)
+    return _dataset("mnist", images[:MNIST_TRAIN], images[MNIST_TRAIN:], samples)
 
 
 def _mnist_binary(data_dir: Folder | None, samples: int | None) -> Dataset:

@@ -31,7 +31,7 @@ from aesparse.errors import InputError
 from aesparse.fingerprint import training_settings
 from aesparse.growth import warn_of_growth
 from aesparse.memory import check_memory
-from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, flagged
+from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, first_flagged
 from aesparse.model import Params, check_params, get_constraint
 from aesparse.objectives import Objective
 from aesparse.options import (
@@ -284,7 +284,7 @@ def _fit(
         history=history,
         pressure=pressure,
         losses=losses,
-        flagged_epoch=_first_flagged(history, final, diverged),
+        flagged_epoch=first_flagged(history, final, diverged),
         guard=difference,
     )
 
@@ -307,19 +307,6 @@ def _transfers(shape: tuple[int, int], mesh: Mesh) -> tuple[Callable, Callable]:
         return place(jax.tree.map(padded, tree), mesh, CELLS)
 
     return on_hosts, on_devices
-
-
-def _first_flagged(
-    history: Metrics, final: Metrics, diverged: np.ndarray | bool = False
-) -> np.ndarray:
-    """First epoch flagged, for models still flagged at the end; −1 otherwise.
-
-    `diverged [S, G, E + 1]`: where the loss is not finite; the last epoch's counts as the end's.
-    """
-    along = np.asarray(flagged(history)) | diverged
-    first = np.where(along.any(-1), along.argmax(-1), along.shape[-1] - 1)
-    last = np.asarray(flagged(final)) | np.broadcast_to(diverged, along.shape)[..., -1]
-    return np.where(last, first, -1)
 
 
 def _fit_chunks(

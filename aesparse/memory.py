@@ -21,7 +21,7 @@ def host_memory() -> int:
         limits.append(soft)
     for name in _CGROUPS:
         try:
-            limits.append(int(Path(name).read_text()))
+            limits.append(int(Path(name).read_text(encoding="utf-8")))
         except (OSError, ValueError):  # no such limit, or "max"
             continue
     return min(limits)

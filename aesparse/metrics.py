@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from aesparse.activations import Activation
@@ -23,6 +24,7 @@ __all__ = [
     "UnitStatistics",
     "bias_gradient_bound",
     "bias_pressure",
+    "first_flagged",
     "flagged",
     "measure",
     "participation_ratio",
@@ -191,3 +193,16 @@ def flagged(metrics: Metrics) -> Array:
     finite = jnp.isfinite(metrics.reconstruction) & jnp.isfinite(metrics.row_length_mean)
     dead = metrics.dead_fraction >= DEAD_LIMIT - _ROUNDING
     return ~finite | ~jnp.isfinite(metrics.bias_mean) | dead
+
+
+def first_flagged(
+    history: Metrics, final: Metrics, diverged: np.ndarray | bool = False
+) -> np.ndarray:
+    """First epoch flagged, for models still flagged at the end; −1 otherwise.
+
+    `diverged [S, G, E + 1]`: where the loss is not finite; the last epoch's counts as the end's.
+    """
+    along = np.asarray(flagged(history)) | diverged
+    first = np.where(along.any(-1), along.argmax(-1), along.shape[-1] - 1)
+    last = np.asarray(flagged(final)) | np.broadcast_to(diverged, along.shape)[..., -1]
+    return np.where(last, first, -1)

@@ -128,7 +128,7 @@ def estimate(
     if rate is None:
         with jax.default_matmul_precision(matmul_precision):
             probed = _cells(objective, min(at_once, _PROBE_CELLS) * len(jax.local_devices()))
-            sustained = operations * _updates_per_second(compiled_for, probed, inputs, batch_size)
+            sustained = operations * updates_per_second(compiled_for, probed, inputs, batch_size)
     return Estimate(
         cells=cells,
         devices=devices,
@@ -233,7 +233,7 @@ def _bytes(tree) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def _updates_per_second(compiled_for: Callable, cells: Cells, inputs: int, batch: int) -> float:
+def updates_per_second(compiled_for: Callable, cells: Cells, inputs: int, batch: int) -> float:
     """Updates of single cells a second and device, all devices here at work on a few cells.
 
     One device alone would be measured too fast: those of a CPU share its cores and caches.

@@ -4,7 +4,9 @@ A library must not touch these global settings; a command owns its process.
 """
 
 import contextlib
+import io
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +24,14 @@ def prepare() -> None:
     guard like any other). A CPU becomes one device per core: cells trained side by side, each
     by one core, are faster than cells trained in turn by all cores (see `benchmarks/step.py`).
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Greek letters shows "?"
+            stream.reconfigure(errors="replace")
     if jax.config.jax_compilation_cache_dir is None:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "aesparse"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        with contextlib.suppress(RuntimeError):  # a user without a home has no cache
+            home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+            jax.config.update("jax_compilation_cache_dir", str(Path(home) / "aesparse"))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if jax.config.jax_num_cpu_devices < 1 and not chosen:
         with contextlib.suppress(RuntimeError):  # JAX is in use already: as many as it has

@@ -21,7 +21,7 @@ __all__ = ["verify"]
 
 _MEASURED_MODELS = 4
 _MEASURED_LIMIT = 1e-2  # of a measurement: counts may differ by samples at a threshold
-_SCATTER = (("mean", "variance"), ("preactivation_mean", "preactivation_variance"))
+_SCATTER = {"mean": "variance", "preactivation_mean": "preactivation_variance"}
 _SHARES = ("active", "activation_fraction", "dead_fraction", "bias_mean")
 
 

@@ -137,7 +137,7 @@ def main() -> None:
     with jax.enable_x64(True):
         found = {name: measured(name, options.data_dir) for name in EPSILON}
     text = json.dumps(found, indent=1)
-    options.out.write_text(text + "\n")
+    options.out.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

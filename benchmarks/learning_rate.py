@@ -56,7 +56,7 @@ def main() -> None:
         allowed = RATES[works & (np.float32(MIDDLE) >= RATES)]
         print(f"{name}: reconstruction error {found[name]}; rate {allowed.max():g}", flush=True)
     path = Path(__file__).with_suffix(".json")
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -39,13 +39,17 @@ EPOCHS = (100, 1000, 10_000)
 
 def resident(name: str) -> int:
     """Bytes of this process: VmRSS now, or VmHWM since the last `reset`."""
-    line = next(s for s in Path("/proc/self/status").read_text().splitlines() if s.startswith(name))
+    line = next(
+        s
+        for s in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        if s.startswith(name)
+    )
     return 1024 * int(line.split()[1])
 
 
 def reset() -> None:
     """The peak is counted from here on (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def fit(objective, strengths, seeds, X, hidden, epochs):
@@ -125,7 +129,7 @@ def main() -> None:
         "grids": {name: child("grid", name) for name in GRIDS},
         "epochs": {str(epochs): child("epochs", str(epochs)) for epochs in EPOCHS},
     }
-    OUT.write_text(json.dumps(found, indent=2) + "\n")
+    OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     for name, row in found["grids"].items():
         sizes = f"{row['planned'] / 2**20:.0f} MiB planned, {row['peak'] / 2**20:.0f} at the peak"
         print(f"{name}: {sizes}, ratio {row['ratio']:.2f}")

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 def read(name: str) -> dict:
     """A stored measurement."""
-    return json.loads((ROOT / "benchmarks" / f"{name}.json").read_text())
+    return json.loads((ROOT / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def step_variants() -> str:
@@ -116,7 +116,7 @@ def accelerator() -> str:
     if not paths:
         return "No accelerator has been measured yet."
     rows = [
-        (json.loads(p.read_text())["device"], f"[numbers](../benchmarks/{p.name})",
+        (json.loads(p.read_text(encoding="utf-8"))["device"], f"[numbers](../benchmarks/{p.name})",
          f"[picture](../benchmarks/{p.stem}.png)")
         for p in paths
     ]  # fmt: skip
@@ -203,7 +203,9 @@ def _falls(step: dict) -> str:
 
 def audit_pairs() -> str:
     """How often the audit's prediction was right."""
-    stored = json.loads((ROOT / "figures" / "quick" / "audit-pairs.json").read_text())
+    stored = json.loads(
+        (ROOT / "figures" / "quick" / "audit-pairs.json").read_text(encoding="utf-8")
+    )
     counts = Counter(v["verdict"] for v in stored["verdicts"])
     return markdown(("prediction", "pairs"), [(k, str(n)) for k, n in sorted(counts.items())])
 
@@ -227,7 +229,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
 
 def filled(page: str, blocks: dict[str, Callable[[], str]]) -> str:
     """A page's text with its blocks written anew; `InputError` if it lacks one of them."""
-    text = (ROOT / page).read_text()
+    text = (ROOT / page).read_text(encoding="utf-8")
     for name, block in blocks.items():
         begin, end = f"<!-- {name}: python -m benchmarks.pages -->", f"<!-- end of {name} -->"
         parts = re.split(f"(?s){re.escape(begin)}.*?{re.escape(end)}", text)
@@ -245,7 +247,7 @@ def main() -> None:
     for page, blocks in PAGES.items():
         text = filled(page, blocks)
         with replacing(ROOT / page) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
         print(f"Written: {page}")
 
 

@@ -52,7 +52,7 @@ def main() -> None:
         }
         print(f"{name}: largest change of the fraction against 0.99: {found[name]}")
     path = Path(__file__).with_name(f"pole-{args.scale}.json")
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -257,7 +257,8 @@ def main() -> None:
                 print(line(rows[-1]), flush=True)
                 if options.out is not None:  # row by row: a measurement may be stopped
                     record = {"device": device, "devices": count, "jax": jax.__version__}
-                    options.out.write_text(json.dumps(record | {"rows": rows}, indent=1) + "\n")
+                    text = json.dumps(record | {"rows": rows}, indent=1)
+                    options.out.write_text(text + "\n", encoding="utf-8")
     if options.out is not None:
         save(draw(rows), options.out.with_suffix(".png"), options.out.with_suffix(".svg"))
 

@@ -135,4 +135,4 @@ def _pictures(verdicts: Sequence[tuple[str, str, Verdict]], figures: Path, folde
 def write_results(page: Path, verdicts: Sequence[tuple[str, str, Verdict]], figures: Path) -> None:
     """Writes the page of all verdicts; its links lead to the pictures in `figures`."""
     with replacing(page) as temporary:
-        temporary.write_text(results_page(verdicts, figures, page.parent))
+        temporary.write_text(results_page(verdicts, figures, page.parent), encoding="utf-8")

@@ -1,7 +1,11 @@
 """Strict session: rank promotion raises, warnings are errors (pyproject), shapes are checked."""
 
 import contextlib
+import ctypes
+import gc
+import inspect
 import os
+import sys
 from pathlib import Path
 
 import jax
@@ -19,6 +23,38 @@ def pytest_configure(config):
     """Programs compiled once serve every worker and later sessions."""
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+MOST_BYTES = 1.2e9  # resident, of a worker, before it forgets what it compiled
+
+
+def resident_bytes() -> int:
+    """The memory of this process that is in use now; 0 where /proc does not say."""
+    with contextlib.suppress(OSError):
+        pages = Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def forget_programs() -> None:
+    """Drops every program that JAX and the cached functions of ours hold."""
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] in ("aesparse", "experiments"):
+            for value in list(vars(module).values()):
+                if inspect.isroutine(getattr(value, "cache_clear", None)):
+                    value.cache_clear()
+    jax.clear_caches()
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # glibc gives freed memory back if asked
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory():
+    """A worker that has grown large starts the next test without programs; they are on disk."""
+    yield
+    if resident_bytes() > MOST_BYTES:
+        forget_programs()
 
 
 @pytest.fixture

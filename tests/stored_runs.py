@@ -1,14 +1,24 @@
 """Runs as they would be stored, with numbers chosen by the test instead of trained."""
 
+import functools
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+import aesparse as ae
+from aesparse.grid import GridResult
+from aesparse.metrics import BiasPressure, Metrics, UnitStatistics
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.store import RunStore
+from experiments.pipeline.train import labelled
 
-EPOCHS = 6
+EPOCHS, UNITS = 6, 4
+LOSSES = {
+    "tangent_share": 0.1, "residual_share": 0.02, "jacobian_change": 0.3, "penalty": 0.2,
+}  # fmt: skip
 
 
 def curve(spec: GridSpec) -> np.ndarray:
@@ -21,42 +31,59 @@ def curve(spec: GridSpec) -> np.ndarray:
     return 0.8 - 0.6 * np.sqrt(strengths) * falling - jitter
 
 
-def fake(spec: GridSpec, fraction: np.ndarray | None = None) -> xr.Dataset:
-    """A run whose final fractions are given; the rest follows from them."""
-    fraction = curve(spec) if fraction is None else fraction
-    shape = (len(spec.strengths), EPOCHS + 1)
-    history = np.linspace(0.5, fraction, shape[1], axis=1)
-    per_epoch = {
-        "history_activation_fraction": history,
-        "history_dead_fraction": np.zeros(shape),
-        "history_preactivation_mean": history - 0.5,
-        "history_reconstruction": 3 - history,
-        "history_pressure_share": np.zeros(shape),
-        "history_pressure_largest": np.full(shape, 0.25),
-    }
-    losses = {
-        "loss_tangent_share": 0.1, "loss_residual_share": 0.02, "loss_jacobian_change": 0.3,
-        "loss_penalty": 0.2,
-    }  # fmt: skip
+@functools.cache
+def loss_names(spec: GridSpec) -> tuple[str, ...]:
+    """What the objective of `spec` reports of every update."""
+    s = ae.activations.get_activation(spec.activation)
+    objective = ae.objectives.get_objective(spec.objective, s)
+    x, strength = jnp.zeros((2, 3)), jnp.zeros(())
+    params = ae.Params(jnp.zeros((4, 3)), jnp.zeros(4))
+    parts = jax.eval_shape(lambda p: objective(p, x, x, strength)[1], params)
+    return tuple(sorted({"loss", *parts}))
+
+
+def result(spec: GridSpec, fraction: np.ndarray) -> GridResult:
+    """A trained grid `[1, G, ...]` of `UNITS` units whose final fractions are given."""
+    shape = (1, len(spec.strengths))
+    fraction = fraction[None].astype(float)
+    history = np.linspace(0.5, fraction, EPOCHS + 1, axis=-1)
+
+    def metrics(active) -> Metrics:
+        one = np.ones(active.shape)
+        return Metrics(
+            activation_fraction=active,
+            dead_fraction=0 * one,
+            preactivation_mean=active - 0.5,
+            preactivation_variance=one,
+            bias_mean=active - 0.5,
+            row_length_mean=one,
+            row_length_max=one,
+            reconstruction=3 - active,
+        )
+
+    units = np.repeat(fraction[..., None], UNITS, axis=-1)
     side = {"digits": 64, "photos": 192}[spec.dataset]
-    final = {
-        "activation_fraction": fraction,
-        "matched_activation_fraction": fraction + 0.1,
-        "dead_fraction": np.zeros(shape[0]),
-        "preactivation_mean": fraction - 0.5,
-        "flagged_epoch": np.full(shape[0], -1),
-    }
-    run = xr.Dataset(
-        {k: (("strength", "epoch"), v) for k, v in per_epoch.items()}
-        | {k: (("strength", "trained_epoch"), np.full((shape[0], EPOCHS), v))
-           for k, v in losses.items()}
-        | {k: ("strength", v) for k, v in final.items()}
-        | {
-            "filters": (("shown", "filter", "input"), np.ones((1, 8, side), np.int8)),
-            "filter_strength": ("shown", np.array(spec.strengths[:1])),
-        },
-        {"strength": np.array(spec.strengths)},
-    )  # fmt: skip
+    losses = {name: np.full((*shape, EPOCHS), LOSSES.get(name, 1.0)) for name in loss_names(spec)}
+    return GridResult(
+        params=ae.Params(np.full((*shape, UNITS, side), side**-0.5), units - 0.5),
+        metrics=metrics(fraction),
+        units=UnitStatistics(units, units - 0.5, np.ones_like(units), 3 - fraction),
+        history=metrics(history),
+        pressure=BiasPressure(0 * history, np.full(history.shape, 0.25)),
+        losses=losses,
+        flagged_epoch=np.full(shape, -1),
+        guard=0.0,
+    )
+
+
+def fake(spec: GridSpec, fraction: np.ndarray | None = None) -> xr.Dataset:
+    """A run as the trainer stores it, for a grid whose final fractions are given."""
+    fraction = curve(spec) if fraction is None else np.asarray(fraction)
+    trained = result(spec, fraction)
+    short = spec._replace(epochs=EPOCHS)
+    run = labelled(short, trained, trained.metrics)
+    if spec != spec.baseline:
+        run["matched_activation_fraction"] = ("strength", fraction + 0.1)
     provenance = {
         "data_sha256": spec.dataset, "device": "a device", "jax": "0", "revision": "r",
         "wall_seconds": 1.0,

@@ -64,7 +64,7 @@ def test_a_dry_call_goes_through_all_parts_and_ends_on_time(case, tmp_path):
     if case == "8 devices":
         environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
     if case == "slow compilation":
-        (tmp_path / "sitecustomize.py").write_text(SLOW)
+        (tmp_path / "sitecustomize.py").write_text(SLOW, encoding="utf-8")
         environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     out, begin = tmp_path / "out", time.monotonic()
     status, told = kit("--dry", "--minutes", minutes, "--out", out, **environment)
@@ -73,7 +73,7 @@ def test_a_dry_call_goes_through_all_parts_and_ends_on_time(case, tmp_path):
     files = list(out.iterdir())
     assert len(files) <= 6
     assert all(path.stat().st_size <= 15e6 for path in files)
-    numbers = json.loads((out / "numbers.json").read_text())
+    numbers = json.loads((out / "numbers.json").read_text(encoding="utf-8"))
     assert numbers["finished"]
     assert list(numbers["parts"]) == ["where", "speed", "agreement", "record"]
     assert all("status" in part for part in numbers["parts"].values())
@@ -95,7 +95,7 @@ def test_a_dry_call_goes_through_all_parts_and_ends_on_time(case, tmp_path):
 def test_numbers_of_another_device_or_kind_of_call_are_left_alone(tmp_path, unchanged):
     numbers = {"device": "Another 9000", "platform": "gpu x86_64", "dry": True}
     numbers["parts"] = {"where": {"status": "done", "rows": [{"what": "device"}]}}
-    (tmp_path / "numbers.json").write_text(json.dumps(numbers))
+    (tmp_path / "numbers.json").write_text(json.dumps(numbers), encoding="utf-8")
     with unchanged(tmp_path):
         told = refused("--dry", "--out", tmp_path, "--device", "cpu")
     assert "Another 9000" in told
@@ -128,7 +128,9 @@ def test_bad_options_are_named_before_anything_is_written(arguments, named, tmp_
 
 
 def test_numbers_of_a_dry_call_are_not_kept(tmp_path):
-    (tmp_path / "numbers.json").write_text('{"parts": {}, "dry": true, "finished": true}')
+    (tmp_path / "numbers.json").write_text(
+        '{"parts": {}, "dry": true, "finished": true}', encoding="utf-8"
+    )
     assert str(tmp_path) in refused("--keep", tmp_path)
 
 
@@ -148,9 +150,12 @@ def test_a_kept_call_is_numbers_and_a_picture_under_the_devices_name(tmp_path, m
         "finished": True,
         "parts": {"speed": {"rows": speed}, "agreement": {"rows": agreement}},
     }
-    (tmp_path / "numbers.json").write_text(json.dumps(numbers))
+    (tmp_path / "numbers.json").write_text(json.dumps(numbers), encoding="utf-8")
     keep(tmp_path, tmp_path / "kept")
-    assert json.loads((tmp_path / "kept" / "accelerator-nvidia-h200.json").read_text()) == numbers
+    assert (
+        json.loads((tmp_path / "kept" / "accelerator-nvidia-h200.json").read_text(encoding="utf-8"))
+        == numbers
+    )
     assert (tmp_path / "kept" / "accelerator-nvidia-h200.png").stat().st_size > 5_000
 
 

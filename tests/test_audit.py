@@ -14,7 +14,7 @@ import aesparse as ae
 from aesparse import __main__, audit, penalties
 from aesparse.activations import Activation, get_activation
 from aesparse.errors import InputError
-from aesparse.penalties import get_penalty
+from aesparse.penalties import PENALTIES, get_penalty
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.response import STRENGTHS
 
@@ -87,6 +87,26 @@ def test_a_penalty_that_is_the_same_for_every_model_is_named(X):
     found = audit(SIGMOID, lambda seen, eps: jnp.ones(()), X, hidden=4)
     assert found.conclusion == NO_EFFECT
     assert "same for every model" in found.reason
+
+
+def test_a_penalty_summed_over_the_batch_is_named(X):
+    def summed(seen, eps):
+        return jnp.sum(jnp.square(seen.code))
+
+    def averaged(seen, eps):
+        return summed(seen, eps) / len(seen.x)
+
+    found = audit(RELU, summed, X, hidden=4)
+    assert found.conclusion == NOT_GUARANTEED
+    assert "R doubles when the batch doubles: average over samples?" in found.reason
+    assert found.growth_with_batch == pytest.approx(2)
+    assert audit(RELU, averaged, X, hidden=4).growth_with_batch == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", sorted(PENALTIES))
+def test_no_built_in_penalty_grows_with_the_batch(name, X):
+    found = audit("sigmoid", get_penalty(name), X, hidden=4)
+    assert found.growth_with_batch == pytest.approx(1)
 
 
 def test_weak_strengths_are_not_called_sparsifying(X):
@@ -211,6 +231,49 @@ def test_a_penalty_too_weak_to_be_felt_is_not_called_sparsifying(X):
     found = audit("relu", weak, X, hidden=4)
     assert found.conclusion == NOT_GUARANTEED
     assert "its bias gradient is only" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("share", "conclusion"), [(0.005, NOT_GUARANTEED), (0.009, NOT_GUARANTEED), (0.011, SPARSIFIES)]
+)
+def test_a_penalty_is_felt_from_a_hundredth_of_the_reconstructions_gradient_on(
+    share, conclusion, X
+):
+    """Two orthonormal identity-like units, far active: their gradients by hand."""
+    bias = np.array([20.0, 30.0])  # every unit active: h = a, y = h W
+    params = ae.Params(np.eye(6)[:2], bias)
+    pull = 2 * bias  # of E[(x_j − h_j)²] = b_j²
+    strength = share * np.median(pull)  # of R = Σ E[h_j], whose bias gradient is 1
+
+    def total(seen, eps):
+        return jnp.sum(means(seen))
+
+    found = audit(RELU, total, X, params=params, largest_strength=float(strength))
+    assert (X @ np.eye(6)[:, :2] + bias > 0).all()
+    assert found.conclusion == conclusion
+
+
+@pytest.mark.parametrize(
+    ("share", "conclusion"), [(0.09, SPARSIFIES), (0.11, NOT_GUARANTEED), (0.4, NOT_GUARANTEED)]
+)
+def test_data_is_centred_up_to_a_tenth_of_its_root_mean_square(share, conclusion, X):
+    """Column 0 moved by m, where m² = share² (E x² + m²/n)."""
+    m = np.sqrt(share**2 * np.mean(X**2) / (1 - share**2 / X.shape[1]))
+    off = X + m * np.eye(6)[0]
+    np.testing.assert_allclose(off.mean(axis=0)[0] / np.sqrt(np.mean(off**2)), share)
+    assert audit(RELU, "sae", off, hidden=4).conclusion == conclusion
+
+
+@pytest.mark.parametrize(("rising", "conclusion"), [(1, SPARSIFIES), (2, NOT_GUARANTEED)])
+def test_more_than_half_of_the_units_have_to_fall(rising, conclusion, X):
+    """Of four units `rising` are nearly off, where reconstruction outweighs the penalty."""
+    bias = np.array([20.0] * (4 - rising) + [-4.0] * rising)
+    found = audit(RELU, "mean-square", X, params=ae.Params(np.eye(6)[:4], bias))
+    a = X @ np.eye(6)[:, :4] + bias
+    h = np.maximum(a, 0)
+    rise = -2 * np.mean((X[:, :4] - h) * (a > 0), axis=0) + 2 * h.mean(0) * (a > 0).mean(0)
+    np.testing.assert_array_equal(rise < 0, bias < 0)  # at the largest strength, 1
+    assert found.conclusion == conclusion
 
 
 @pytest.mark.parametrize("threshold", [0.0, 2.0])
@@ -356,7 +419,9 @@ def test_command_audits_functions_of_ones_own(tmp_path):
     assert shown.stderr == ""
     assert shown.stdout.startswith("conclusion")
     assert NO_EFFECT in shown.stdout
-    stored = json.loads((tmp_path / "audit-mine-swish-mine-nothing-x.json").read_text())
+    stored = json.loads(
+        (tmp_path / "audit-mine-swish-mine-nothing-x.json").read_text(encoding="utf-8")
+    )
     assert stored["conclusion"].startswith(NO_EFFECT)
     assert (stored["activation"], stored["penalty"]) == ("mine:swish", "mine:nothing")
     assert (stored["data"], stored["hidden"], stored["threshold"]) == ("x.npy", 5, 0.0)
@@ -378,8 +443,8 @@ def test_command_audits_functions_of_ones_own(tmp_path):
     ],
 )
 def test_command_refuses_bad_input(options, message, tmp_path, monkeypatch, capsys):
-    (tmp_path / "broken.py").write_text("1 / 0\n")
-    (tmp_path / "leaving.py").write_text("raise SystemExit('goodbye')\n")
+    (tmp_path / "broken.py").write_text("1 / 0\n", encoding="utf-8")
+    (tmp_path / "leaving.py").write_text("raise SystemExit('goodbye')\n", encoding="utf-8")
     before = sorted(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

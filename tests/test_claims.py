@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
-from experiments.evidence import claims, criteria, curves
+from experiments.evidence import bootstrap, claims, criteria, curves
 from experiments.evidence.curves import Curve
 from experiments.pipeline.protocol import STRENGTHS
 
@@ -59,6 +60,22 @@ def test_flagged_cells_are_left_out_and_too_many_decide_nothing():
     assert verdict.verdict == "inconclusive"
     assert "more than 2 strengths" in verdict.numbers
     assert " σ² = 0.04, 0.36, 0.49 " in verdict.numbers
+
+
+def test_the_interval_of_three_seeds_reaches_from_the_smallest_to_the_largest():
+    """All three draws are one seed's with probability 1/27 = 3.7%, above 2.5% and below 5%."""
+    found = criteria.mean_at_least(np.array([[0.0], [0.2], [1.0]]), 0.5, "mean")
+    assert found.interval == (0.0, 1.0)
+    assert not found.decided
+
+
+def test_the_interval_over_units_is_that_of_a_mean():
+    """1.96 standard errors to both sides; 1.64 of them would be 90%."""
+    values = np.random.default_rng(1).normal(size=(1, 2000))
+    found = bootstrap.over_seeds_and_units(values, np.mean)
+    error = values.std() / np.sqrt(2000)
+    low, high = values.mean() + norm.ppf([0.025, 0.975]) * error
+    np.testing.assert_allclose([found.low, found.high], [low, high], atol=0.15 * error)
 
 
 def test_a_seed_that_is_flagged_throughout_decides_nothing_and_crashes_nothing():

@@ -79,7 +79,7 @@ def test_a_prepared_tensorflow_datasets_folder_gives_the_same_digits(data_dir, m
     first = functools.partial(data.read_prepared, split="train[:500]")
     monkeypatch.setattr(data, "read_prepared", first)
     files = data.load("mnist", data_dir=data_dir)
-    monkeypatch.setattr(data, "_MNIST_TRAIN", 400)
+    monkeypatch.setattr(data, "MNIST_TRAIN", 400)
     prepared = data.load("mnist", data_dir=data_dir / "tfds")
     assert (len(prepared.train), len(prepared.heldout)) == (400, 100)
     # another order of the same digits
@@ -255,7 +255,7 @@ def test_more_samples_than_a_file_has_and_a_truncated_archive(tmp_path):
 def test_unreadable_user_files(tmp_path):
     with pytest.raises(InputError, match=r"No file .*absent.npy"):
         data.load(str(tmp_path / "absent.npy"))
-    (tmp_path / "x.npy").write_text("no array")
+    (tmp_path / "x.npy").write_text("no array", encoding="utf-8")
     with pytest.raises(InputError, match="not a readable NumPy file"):
         data.load(str(tmp_path / "x.npy"))
     np.savez(tmp_path / "two.npz", a=np.ones(2), b=np.ones(2))
@@ -350,6 +350,15 @@ def test_every_crop_is_a_window_of_an_image(images, size, seed):
     windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
     windows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, size, size, 2)
     assert all((windows == crop).all(axis=(1, 2, 3)).any() for crop in crops)
+
+
+def test_crops_begin_at_every_row_and_column_equally_often():
+    """12 windows of 2×2 in 4×5; each number of 12,000 crops is binomial."""
+    images = np.arange(20, dtype=np.uint8).reshape(1, 4, 5, 1)
+    corners = data.random_crops(images, 12_000, 2, 0)[:, 0, 0, 0]
+    first, times = np.unique(corners, return_counts=True)
+    np.testing.assert_array_equal(first, [5 * i + j for i in range(3) for j in range(4)])
+    np.testing.assert_allclose(times, 1000, atol=4 * np.sqrt(1000 * 11 / 12))
 
 
 def test_crops_larger_than_the_images_are_refused():

@@ -104,7 +104,7 @@ def test_the_figure_leaves_runs_with_parentage_and_three_files(made):
         assert wanted <= parents.keys()
         assert parents["guard_difference"] < 1e-4
         assert run.unit_active_histogram.sum() == 6 * run.sizes["strength"]
-    record = json.loads((made / "quick" / "arpit-fig3.json").read_text())
+    record = json.loads((made / "quick" / "arpit-fig3.json").read_text(encoding="utf-8"))
     assert not record["evidence"]
     assert "demonstration" in record["caption"]
     assert len(record["verdicts"]) == 2
@@ -394,7 +394,7 @@ def test_a_training_that_another_revision_began_is_told_before_it_goes_on(
         raise KeyboardInterrupt
 
     for revision in ("old", "new"):
-        monkeypatch.setattr(provenance, "_revision", lambda revision=revision: revision)
+        monkeypatch.setattr(provenance, "code_revision", lambda revision=revision: revision)
         with pytest.raises(KeyboardInterrupt):
             train.train(spec, digits, stop, None, tmp_path / "kept")
     assert told[0] == ""
@@ -411,11 +411,11 @@ def test_a_revision_tells_one_change_of_the_code_from_another(tmp_path, monkeypa
     told = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a", "GIT_COMMITTER_NAME": "a",
             "GIT_COMMITTER_EMAIL": "a"}  # fmt: skip
     for text in ("one = 1", "one = 2", "one = 3", "one = 1"):
-        code.write_text(text)
+        code.write_text(text, encoding="utf-8")
         if not found:
             for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
                 subprocess.run(["git", *words], cwd=tmp_path, env=os.environ | told, check=True)
-        found.append(provenance._revision.__wrapped__())
+        found.append(provenance.code_revision.__wrapped__())
     assert re.fullmatch(r"[0-9a-f]{12}", found[0])
     assert found[3] == found[0]
     assert all(r.startswith(f"{found[0]}-changed-") for r in found[1:3])
@@ -451,7 +451,7 @@ def test_checkpoints_that_a_kill_left_beside_a_stored_run_are_removed(monkeypatc
 def test_an_output_folder_that_cannot_be_written_is_found_before_training(
     monkeypatch, capsys, tmp_path
 ):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setattr("experiments.pipeline.missing.train_together", None)
     message = refused(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path / "file")
     assert "is not writable" in message
@@ -508,16 +508,16 @@ def test_a_second_writer_is_refused_and_told_who_is_first(made, monkeypatch, cap
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "kept.txt"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
 
     def interrupted():
         with replacing(path) as temporary:
-            temporary.write_text("new")
+            temporary.write_text("new", encoding="utf-8")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
 
 
@@ -561,7 +561,7 @@ def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(tmp_path):
     assert "Traceback" not in rest
     store = RunStore(tmp_path, "quick")
     assert store.writers() == []
-    log = [json.loads(line) for line in store.log.read_text().splitlines()]
+    log = [json.loads(line) for line in store.log.read_text(encoding="utf-8").splitlines()]
     assert {"time", "run", "epoch", "epochs", "active"} == log[0].keys()
 
 
@@ -621,3 +621,30 @@ def test_shards_train_each_run_once_and_the_command_without_one_draws(
     assert command(monkeypatch, *arguments) == 0
     assert len(trained) == 8
     assert (tmp_path / "quick" / "arpit-fig3.png").exists()
+
+
+@pytest.mark.parametrize("objective", ["ae", "dae", "sae", "dae2"])
+def test_made_up_runs_have_the_variables_of_trained_ones(objective, digits, monkeypatch):
+    """Names, dimensions, kinds of numbers and attributes; sizes but for m and n."""
+    monkeypatch.setattr(stored_runs, "EPOCHS", TINY.epochs)
+    spec = one_run("dae")._replace(objective=objective, activation="sigmoid")
+    if objective == "ae":
+        spec = spec.baseline
+    baseline = None
+    if spec != spec.baseline:
+        baseline = train.train(spec.baseline, digits, lambda *_: None)
+    trained = train.train(spec, digits, lambda *_: None, baseline)
+    made_up = stored_runs.fake(spec)
+
+    def schema(run):
+        variables = {name: (v.dims, v.dtype.kind) for name, v in run.variables.items()}
+        sizes = {
+            name: n for name, n in run.sizes.items() if name not in ("unit", "filter", "input")
+        }
+        return variables, sizes, set(run.attrs)
+
+    assert schema(made_up) == schema(trained)
+    assert (
+        json.loads(made_up.attrs["provenance"]).keys()
+        <= json.loads(trained.attrs["provenance"]).keys()
+    )

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from aesparse import penalties
+from aesparse.activations import get_activation
 from aesparse.errors import InputError
-from aesparse.theory import falsify, hypotheses_hold, properties, statements
+from aesparse.model import Params
+from aesparse.theory import falsify, hypotheses_hold, properties, report, sparsity, statements
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.falsifier import (
     SIZES,
@@ -16,7 +19,7 @@ from aesparse.theory.falsifier import (
     centred,
     describe,
     draw,
-    smallest_margin,
+    draw_many,
     whitened,
 )
 from aesparse.theory.records import Claim
@@ -160,7 +163,7 @@ def test_a_violation_outside_the_hypotheses_does_not_count():
         b = problem.params.bias
         return Claim({"b >= 0": jnp.max(-b)}, b, b, jnp.where(b < 0, -1.0, 1.0))
 
-    assert not falsify(statement, sizes=SIZES[:1]).violated
+    assert falsify(statement, sizes=SIZES[:1]).outcome == "not violated"
     bare = falsify(lambda p: statement(p)._replace(hypotheses={}), sizes=SIZES[:1])
     assert bare.violated
 
@@ -197,12 +200,91 @@ def test_bad_searches_are_refused_in_one_sentence(statement, options, message):
     assert message in str(caught.value)
 
 
-def test_nan_is_no_violation():
+UNTESTED = {
+    "NaN": lambda b: Claim({}, b, b, b * jnp.nan),
+    "infinite": lambda b: Claim({}, b, b, jnp.full_like(b, jnp.inf)),
+    "the hypotheses held at none": lambda b: Claim({"never": jnp.ones(())}, b, b, 0 * b - 1),
+    "held at none of": lambda b: Claim({"NaN": jnp.nan * b[0]}, b, b, 0 * b - 1),
+}
+
+
+@pytest.mark.parametrize("cause", UNTESTED)
+def test_a_search_that_tested_nothing_says_so_and_why(cause):
+    def statement(problem: Problem) -> Claim:
+        return UNTESTED[cause](problem.params.bias)
+
+    found = falsify(statement, sizes=SIZES[:2], starts=4, steps=5)
+    assert found.evaluations == 2 * 4 * 6
+    assert not found.violated
+    assert found.outcome.startswith("nothing was tested")
+    assert cause in found.outcome
+    assert found.margin == np.inf
+    assert found.counts.tested == 0
+
+
+def test_what_was_tested_is_counted():
+    """b >= 0 at some evaluations, NaN in one of two units at some of these."""
+
     def statement(problem: Problem) -> Claim:
         b = problem.params.bias
-        return Claim({}, b, b, b * jnp.nan)
+        margin = jnp.array([1.0, 1.0]) * jnp.where(b < 1, jnp.nan, 1.0)
+        return Claim({"b_1 >= 0": -b[0]}, b, b, margin)
 
-    assert jnp.isinf(smallest_margin(statement, draw(jax.random.key(0), Size(1, 1, 2))))
+    size = Size(1, 2, 2)
+    found = falsify(statement, sizes=[size], starts=100, steps=0)
+    key = jax.random.fold_in(jax.random.key(0), 0)
+    b = np.asarray(draw_many(key, size, 100).params.bias)
+    within = b[:, 0] >= 0
+    assert found.outcome == "not violated"
+    assert found.counts.within == within.sum()
+    assert found.counts.tested == (within & (b >= 1).any(axis=1)).sum()
+    assert found.counts.undefined == (within & (b < 1).any(axis=1)).sum()
+
+
+def cantelli_too_large(name):
+    """Cantelli's bound of Pr(h_j > δ_min) times 0.95: false, if only just."""
+    s = get_activation(name)
+
+    def statement(problem: Problem) -> Claim:
+        bounds = sparsity.theorem2_bounds(problem.params, problem.X, s)
+        right = jnp.where(bounds["cantelli"] > 0, 1 - 0.95 * (1 - bounds["cantelli"]), 0.0)
+        return Claim({}, bounds["found"], right, bounds["found"] - right)
+
+    return statement
+
+
+def a_fifth_of_theorem_1s_bound(problem: Problem) -> Claim:
+    """E[a_j] falls where λ ∂R/∂b_j exceeds 0.2 of the bound: false for sigmoid with SAE."""
+    arguments = (problem.params, problem.X, get_activation("sigmoid"), penalties.log_sparsity())
+    condition = statements.theorem1_condition(*arguments, problem.strength, 1.0)
+    fall = -statements.theorem1_identity(*arguments, problem.strength, 1.0).right
+    met = condition.left > 0.2 * condition.right
+    return condition._replace(margin=jnp.where(met, fall, jnp.inf))
+
+
+@pytest.mark.long
+def test_a_fifth_of_theorem_1s_bound_does_not_suffice():
+    params = Params(jnp.array([[0.1], [-3.0]]), jnp.array([0.0, 6.0]))
+    problem = Problem(params, jnp.array([[0.1], [-0.1]]), jnp.log(jnp.array(0.25)), params)
+    claim = a_fifth_of_theorem_1s_bound(problem)
+    np.testing.assert_allclose(claim.left[0] / claim.right[0], 0.212, atol=5e-4)
+    np.testing.assert_allclose(claim.margin[0], -0.022, atol=5e-4)
+    assert falsify(a_fifth_of_theorem_1s_bound, **report.EFFORT).violated
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid"])
+def test_the_tables_search_finds_a_bound_that_is_just_too_large(name):
+    statement = cantelli_too_large(name)
+    assert falsify(statement).violated
+    found = falsify(statement, **report.EFFORT)
+    assert found.violated
+    params = found.problem.params
+    a = np.asarray(found.problem.X) @ np.asarray(params.weight).T + np.asarray(params.bias)
+    threshold = {"relu": 0.0, "sigmoid": np.log(1 / 9)}[name]  # sigmoid: δ_min = 0.1
+    gap = threshold - a.mean(axis=0)
+    bound = np.where(gap > 0, 1 - 0.95 * a.var(axis=0) / (a.var(axis=0) + gap**2), 0)
+    frequency = (a <= threshold).mean(axis=0)
+    np.testing.assert_allclose((frequency - bound).min(), found.margin, atol=1e-9)
 
 
 def test_equation_5_along_full_batch_gradient_descent_on_white_data():

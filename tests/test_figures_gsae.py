@@ -56,7 +56,7 @@ def stored(run):
 
 @pytest.mark.long
 def test_figure_1_end_to_end(monkeypatch):
-    monkeypatch.setattr(gsae_fig1, "_TILES", 4)
+    monkeypatch.setattr(gsae_fig1, "TILES", 4)
     sizes = {"hidden": 4, "iterations": 20, "draws": 20, "checked": 10}
     studies = [shrunk(s, **sizes) for s in gsae_fig1.runs(PLAN)[:1]]
     found = {s: stored(gsae_fig1.compute(s, small())) for s in studies}
@@ -71,9 +71,9 @@ def test_figure_1_end_to_end(monkeypatch):
 def test_a_span_within_the_components_has_angle_zero_and_a_random_one_has_not():
     rng = np.random.default_rng(7)
     components = np.linalg.qr(rng.normal(size=(30, 4)))[0].T
-    assert gsae_fig1._angle(components.T @ rng.normal(size=(4, 4)), components) < 1e-6
+    assert gsae_fig1.largest_angle(components.T @ rng.normal(size=(4, 4)), components) < 1e-6
     study = shrunk(gsae_fig1.runs(PLAN)[0], draws=50)
-    assert gsae_fig1._random_angles(study, components).min() > 0.5
+    assert gsae_fig1.random_angles(study, components).min() > 0.5
 
 
 def similar_verdict(plain: float) -> str:
@@ -89,7 +89,7 @@ def similar_verdict(plain: float) -> str:
         )
         for seed in range(3)
     ]
-    return gsae_fig1._similar(runs, "mnist").verdict
+    return gsae_fig1.similar_to_pca(runs, "mnist").verdict
 
 
 def test_similar_to_pca_is_below_the_fifth_percentile_of_random_subspaces():
@@ -171,7 +171,7 @@ def test_kl_at_given_means_is_kl():
 
     means = np.array([0.2, 0.5], np.float32)
     expected = sum(0.1 * np.log(0.1 / t) + 0.9 * np.log(0.9 / (1 - t)) for t in means)
-    found = gsae_penalties._at(kl_sparsity(0.1), jnp.asarray(means))
+    found = gsae_penalties.penalty_at(kl_sparsity(0.1), jnp.asarray(means))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -186,9 +186,9 @@ def test_kl_at_given_means_is_kl():
 )
 def test_g4_is_decided_by_the_rank_correlation(curve, expected):
     means = np.array([curve] * 3)
-    assert gsae_penalties._falls(means, "mnist", "sigmoid", "kl").verdict == expected
+    assert gsae_penalties.mean_falls(means, "mnist", "sigmoid", "kl").verdict == expected
     means[1, 2:5] = np.nan
-    assert gsae_penalties._falls(means, "mnist", "sigmoid", "kl").verdict == "inconclusive"
+    assert gsae_penalties.mean_falls(means, "mnist", "sigmoid", "kl").verdict == "inconclusive"
 
 
 @pytest.mark.parametrize(("start", "told"), [(-0.01, True), (0.3, False)])
@@ -197,7 +197,7 @@ def test_a_mean_that_begins_below_the_target_is_told_with_its_course(start, told
     values = {"mean": np.stack([curve + 1, curve, curve]), "gradient_norm": np.full((3, 6), 5.0)}
     run = xr.Dataset({name: (("penalty", "beta"), v) for name, v in values.items()})
     found = {s: run for s in gsae_penalties.runs(PLAN) if s.option("unit") == "identity"}
-    verdict = gsae_penalties._falls(curve[None], "mnist", "identity", "l1")
+    verdict = gsae_penalties.mean_falls(curve[None], "mnist", "identity", "l1")
     sentences = gsae_penalties.explain(found, verdict)
     assert bool(sentences) == told
     if told:
@@ -207,7 +207,7 @@ def test_a_mean_that_begins_below_the_target_is_told_with_its_course(start, told
 
 @pytest.mark.long
 def test_sparse_coding_end_to_end(monkeypatch):
-    monkeypatch.setattr(sparse_coding, "_TILES", 4)
+    monkeypatch.setattr(sparse_coding, "TILES", 4)
     (study,) = sparse_coding.runs(PLAN)
     study = shrunk(study, hidden=5, epochs=2, passes=2, batch_size=20, coding_batch=20)
     found = {study: stored(sparse_coding.compute(study, small()))}
@@ -239,7 +239,7 @@ def test_free_codes_meet_the_optimality_condition_of_eq_2():
     rows = rng.normal(size=(6, 9))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     X, strength = rng.normal(size=(5, 9)), 0.7
-    codes = sparse_coding._free_codes(X, rows, strength)
+    codes = sparse_coding.free_codes(X, rows, strength)
     pull = 2 * (X - codes @ rows) @ rows.T
     assert (np.abs(pull) <= strength + 0.01).all()
     on = codes != 0

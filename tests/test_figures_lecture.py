@@ -16,7 +16,7 @@ from aesparse.data import Dataset
 from aesparse.model import Params, forward
 from aesparse.objectives import composed, get_objective
 from aesparse.penalties import contractive
-from experiments.evidence.bootstrap import Interval, over_seeds_and_units, resampled_mean
+from experiments.evidence.bootstrap import Interval, over_seeds_and_units
 from experiments.evidence.criteria import apart
 from experiments.figures.lecture import lecture_filters, lecture_kl, lecture_overfit, lecture_probe
 from experiments.figures.lecture.common import probe
@@ -216,15 +216,15 @@ def test_smoothness_parts_a_stroke_from_noise(rng):
     noise = rng.choice([-1.0, 1.0], size=(25, 64))
     tiles = np.stack([np.tile(stroke.ravel(), (25, 1)), noise])
     run = xr.Dataset({"tile": (("level", "shown", "input"), tiles)}, attrs={"shape": (8, 8, 1)})
-    assert lecture_filters._smoothness(run, 0) == pytest.approx(12 / 16)
-    assert abs(lecture_filters._smoothness(run, 1)) < 0.1
+    assert lecture_filters.smoothness(run, 0) == pytest.approx(12 / 16)
+    assert abs(lecture_filters.smoothness(run, 1)) < 0.1
 
 
 def test_the_share_on_dark_pixels():
     X = np.ones((200, 4))
     X[:, 1] = 0
     weight = np.array([[[[0.0, 3.0, 4.0, 0.0], [1.0, 0.0, 0.0, 0.0]]]])
-    np.testing.assert_allclose(lecture_filters._dark_share(weight, X), (9 / 25 + 0) / 2)
+    np.testing.assert_allclose(lecture_filters.dark_share(weight, X), (9 / 25 + 0) / 2)
 
 
 # Figure of the probe
@@ -330,9 +330,11 @@ def test_the_probe_decides_by_its_intervals(raw, best, other, verdict):
 
 def test_the_paired_interval_is_that_of_the_normal_law():
     rng = np.random.default_rng(1)
-    raw, code = (rng.uniform(size=4000) < p for p in (0.3, 0.2))
-    difference = raw.astype(float) - code
-    gain, *ends = resampled_mean(difference)
+    raw, code = (
+        xr.Dataset({"wrong": ("sample", (rng.uniform(size=4000) < p))}) for p in (0.3, 0.2)
+    )
+    gain, *ends = lecture_probe.paired_gain(raw, code)
+    difference = raw["wrong"].values.astype(float) - code["wrong"].values
     half = norm.ppf(0.975) * difference.std() / np.sqrt(4000)
     assert gain == pytest.approx(difference.mean())
     np.testing.assert_allclose(ends, gain + half * np.array([-1, 1]), atol=0.15 * half)

@@ -60,7 +60,7 @@ def test_another_penalty_than_l1_is_told_apart(monkeypatch):
     monkeypatch.setattr(satae_fig1, "l1", larger)
     study = study_with(satae_fig1, **TINY)
     with jax.enable_x64(True):
-        found = satae_fig1._section_3_2(study)
+        found = satae_fig1.section_3_2(study)
     assert found["gradients"].min() > 1e-6
     assert found["trajectories"].min() > 1e-7
 

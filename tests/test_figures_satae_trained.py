@@ -120,7 +120,7 @@ def test_flat_share_and_penalty_are_those_of_a_scalar_loop():
     stage = next(paths.trainer(study, X)(0.01))
     weight, bias = (np.asarray(leaf)[1, 0] for leaf in stage.params[:2])
     a = [row @ x + b for x in X for row, b in zip(weight, bias, strict=True)]
-    found = paths._measured(study, stage, X)
+    found = paths.stage_statistics(study, stage, X)
     assert found["flat"][1, 0] == pytest.approx(sum(abs(z) >= 1 for z in a) / len(a))
     penalty = sum(max(1 - abs(z), 0) for z in a) / len(X)
     assert found["saturation"][1, 0] == pytest.approx(penalty, rel=1e-5)

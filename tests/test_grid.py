@@ -11,14 +11,12 @@ from scipy.stats import kstest
 import aesparse as ae
 from aesparse import guard, penalties
 from aesparse.draws import shuffled
-from aesparse.grid import _first_flagged
-from aesparse.metrics import Metrics
+from aesparse.metrics import Metrics, first_flagged
 from aesparse.model import CONSTRAINTS, Params, init_params
 from aesparse.objectives import Objective
 from aesparse.program import grid_program
 from aesparse.reconstruction import cross_entropy
 from aesparse.sharding import Cells, cell_mesh
-from aesparse.training import draw_batch
 
 RELU = ae.activations.get_activation("relu")
 STRENGTHS = np.array([0.0, 0.1, 0.5])
@@ -85,7 +83,7 @@ def test_blocks_that_stay_in_the_cache_change_nothing(x64, monkeypatch):
     X, strengths = data(dtype=np.float64), [0.0, 0.1, 0.2, 0.3, 0.5]
     whole = fit(X, strengths=strengths)
     grid_program.cache_clear()
-    monkeypatch.setattr("aesparse.blocks._CACHE_BYTES", 2 * 3 * 8 * 30)
+    monkeypatch.setattr("aesparse.blocks.CACHE_BYTES", 2 * 3 * 8 * 30)
     blocks = fit(X, strengths=strengths)
     grid_program.cache_clear()
     for name in ("weight", "bias"):
@@ -103,6 +101,14 @@ def test_chunks_change_only_how_the_grid_is_run(x64):
     assert chunked.flagged_epoch.shape == (2, 3)
     # 5 cells are two strengths of two seeds: two chunks, the second filled up.
     assert [(epoch, m.dead_fraction.shape) for epoch, m in told] == [(1, (2, 2)), (2, (2, 2))] * 2
+
+
+def test_every_chunk_has_its_own_strengths_and_rates(x64):
+    X = data(dtype=np.float64)
+    options = {"strengths": [0.0, 0.1, 0.2, 0.3], "learning_rate": np.array([4, 3, 2, 1]) / 100}
+    whole = fit(X, **options).params.weight
+    assert relative(fit(X, cells_per_program=2, **options).params.weight, whole) <= 1e-12
+    assert len(np.unique(whole[0, :, 0, 0])) == 4
 
 
 def test_equal_specs_give_identical_bits():
@@ -165,9 +171,15 @@ def test_training_equals_numpy_step_by_step(constraint, x64):
     epoch_key = jax.random.fold_in(jax.random.fold_in(key, 1), 1)
     order_key, noise_key = jax.random.split(epoch_key)
     order = jax.random.permutation(order_key, len(X))
-    draws = [draw_batch(noise_key, jnp.asarray(X), order, jnp.int32(i), 10) for i in range(10)]
-    assert len(np.unique(np.concatenate([x for x, _ in draws]), axis=0)) == 100
-    draws = [(np.asarray(x), np.asarray(eps)) for x, eps in draws]
+    assert len(np.unique(order)) == 105
+    draws = [
+        (
+            X[order[10 * i : 10 * i + 10]],
+            jax.random.normal(jax.random.fold_in(noise_key, i), (10, 6)),
+        )
+        for i in range(10)
+    ]
+    draws = [(x, np.asarray(eps)) for x, eps in draws]
     w, b, error = _numpy_training(
         (start.weight[0], start.bias[0]),
         X,
@@ -188,6 +200,21 @@ def test_training_equals_numpy_step_by_step(constraint, x64):
         assert not np.any(result.params.bias)
     else:
         assert relative(result.params.bias[0, 0], b) <= 1e-10
+
+
+def test_every_update_has_new_noise_of_unit_variance():
+    """Mean and variance of ε[0, 0] over the 100 updates of each of 4 epochs."""
+
+    def reporting(params, x, eps, strength):
+        loss, parts = objective("ae")(params, x, eps, strength)
+        return loss, parts | {"noise": eps[0, 0], "square": eps[0, 0] ** 2}
+
+    options = {"objective": Objective(reporting, RELU), "strengths": [0.0], "epochs": 4}
+    losses = fit(data(samples=1000), **options).losses
+    mean, square = (np.asarray(losses[name])[0, 0] for name in ("noise", "square"))
+    np.testing.assert_allclose(mean, 0, atol=4 / np.sqrt(100))
+    np.testing.assert_allclose(square, 1, atol=4 * np.sqrt(2 / 100))  # Var[ε²] = 2
+    assert len(np.unique(mean)) == 4
 
 
 def test_weights_begin_uniform_within_glorots_bound():
@@ -301,7 +328,7 @@ def test_parameters_survive_a_round_trip_through_a_file(tmp_path, rng):
     params = some_params(rng)
     ae.save_params(tmp_path / "grid.npz", params)
     jax.tree.map(np.testing.assert_array_equal, ae.load_params(tmp_path / "grid.npz"), params)
-    (tmp_path / "text.npz").write_text("no archive")
+    (tmp_path / "text.npz").write_text("no archive", encoding="utf-8")
     with pytest.raises(ae.InputError, match=r"text.npz is not a readable .npz file"):
         ae.load_params(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", something=np.ones(3))
@@ -562,7 +589,7 @@ def test_the_epoch_told_is_the_first_of_a_cell_that_ends_flagged():
     history = Metrics(*[np.ones_like(dead)] * len(Metrics._fields))._replace(dead_fraction=dead)
     final = jax.tree.map(lambda leaf: leaf[..., -1], history)
     final = final._replace(dead_fraction=np.array([[0.0, 0, 1, 1]]))
-    np.testing.assert_array_equal(_first_flagged(history, final), [[-1, -1, 2, 3]])
+    np.testing.assert_array_equal(first_flagged(history, final), [[-1, -1, 2, 3]])
 
 
 def test_measure_grid_refuses_one_model_and_data_its_error_is_not_defined_for(rng):

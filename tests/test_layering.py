@@ -24,7 +24,7 @@ def modules(package: str, root: Path = ROOT) -> dict[str, Path]:
 def imports(path: Path, known: set[str]) -> set[str]:
     """Which of the known modules a file imports, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -66,9 +66,9 @@ def test_no_import_runs_in_a_circle():
 def test_a_circle_and_a_hidden_import_would_be_seen(tmp_path):
     folder = tmp_path / "planted"
     folder.mkdir()
-    (folder / "__init__.py").write_text("")
+    (folder / "__init__.py").write_text("", encoding="utf-8")
     (folder / "one.py").write_text("def late():\n    from planted import two\n")
-    (folder / "two.py").write_text("import planted.one\n")
+    (folder / "two.py").write_text("import planted.one\n", encoding="utf-8")
     edges = graph("planted", root=tmp_path)
     assert edges["planted.one"] == {"planted.two"}
     with pytest.raises(CycleError):
@@ -106,5 +106,7 @@ def test_no_figure_imports_a_figure_and_no_family_another():
 
 def test_modules_can_be_read_at_one_sitting():
     paths = modules("experiments")
-    lines = {name: len(path.read_text().splitlines()) for name, path in paths.items()}
+    lines = {
+        name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in paths.items()
+    }
     assert not {name: count for name, count in lines.items() if count > LONGEST}

@@ -117,6 +117,20 @@ def test_bias_pressure_of_sae_equals_its_closed_form(rng, x64):
     assert none == BiasPressure(0.0, 0.0)
 
 
+@pytest.mark.parametrize(("largest", "share"), [(0.6, 0.0), (0.99, 0.0), (1.01, 1 / 3)])
+def test_theorem_1s_condition_is_met_from_its_bound_on(largest, share, x64):
+    """Three identity units without reconstruction error in their bias: λ ∂R/∂b_j = 2 λ E[h_j]."""
+    x = jnp.asarray(np.eye(3) - 1 / 3)
+    bias = np.array([0.1, 0.2, 0.4])
+    params = Params(jnp.eye(3), jnp.asarray(bias))
+    bound = 2 * np.sqrt(np.sum(bias**2))  # y − x = b, rows of length 1
+    strength = jnp.asarray(largest * bound / (2 * bias[-1]))
+    objective = get_objective("mean-square", get_activation("identity"))
+    ratio = bias_pressure(objective, params, x, jnp.zeros_like(x), strength)
+    np.testing.assert_allclose(ratio.largest, largest, rtol=1e-12)
+    assert ratio.share == pytest.approx(share)
+
+
 def test_bias_pressure_is_for_squared_errors_and_counts_the_decoder(rng, x64):
     tied, x = model(rng), jnp.asarray(rng.normal(size=(30, 4)))
     untied = tied._replace(decoder=10 * tied.weight.T)

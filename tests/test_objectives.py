@@ -127,6 +127,25 @@ def test_slope_family_equals_numpy_and_survives_a_zero_row(q, p, x64):
     assert jnp.isfinite(jax.grad(ours)(dead).weight).all()
 
 
+def test_the_residual_share_is_a_size_whatever_the_residuals_sign(x64):
+    """|E Σ s''_j ‖W_j‖² (D_j·r)| over E‖∂y/∂x‖², on 50 random sigmoid models."""
+    act, signs = oracles.ACTIVATIONS["sigmoid"], set()
+    objective = jax.jit(get_objective("dae2", get_activation("sigmoid")))
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        w, b, x = rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=(5, 3))
+        a = x @ w.T + b
+        r = x - act[0](a) @ w
+        jacobians = np.einsum("jk,bj,ji->bki", w, act[1](a), w)
+        squared = np.mean(np.sum(jacobians**2, (1, 2)))
+        bend = np.mean(np.sum(act[2](a) * np.sum(w**2, 1) * (r @ w.T), 1))
+        signs.add(np.sign(bend))
+        params = Params(jnp.asarray(w), jnp.asarray(b))
+        parts = objective(params, jnp.asarray(x), jnp.zeros((5, 3)), jnp.asarray(0.5))[1]
+        assert_close(parts["residual_share"], abs(bend) / squared)
+    assert signs == {-1.0, 1.0}
+
+
 def test_slope_family_contains_the_named_penalties(x64):
     p, x, _ = problem(5, 3, 4)
     params, x = Params(jnp.asarray(p["weight"]), jnp.asarray(p["bias"])), jnp.asarray(x)

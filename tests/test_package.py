@@ -1,10 +1,13 @@
 """The shape of the package: one direction of imports, and nothing heavy at start-up."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import aesparse
 
@@ -20,7 +23,7 @@ HEAVY = {"matplotlib", "sklearn", "xarray", "tensorflow_datasets", "flax", "type
 
 def imported(path: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "aesparse":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -28,6 +31,46 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
     return {name.removeprefix("aesparse.") for name in found}
+
+
+def command(name, *words, without=(), before="pass", **environment):
+    """`python -m name words`, in a new process that lacks some variables and has others."""
+    inherited = {k: v for k, v in os.environ.items() if k not in without}
+    code = (
+        f"import sys; sys.argv = {[name, *words]}; {before}; import {name}.__main__ as m; m.main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        cwd=PACKAGE.parent,
+        env=inherited | environment,
+    )
+
+
+def test_a_user_without_a_home_has_no_cache_and_all_commands():
+    nobody = "import pwd; pwd.getpwuid = lambda number: {}[number]"
+    shown = command("experiments", "-h", without=("HOME", "XDG_CACHE_HOME"), before=nobody)
+    assert shown.returncode == 0, shown.stderr
+    assert b"Traceback" not in shown.stderr
+
+
+ASCII_ALONE = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
+
+
+def test_a_terminal_of_ascii_alone_shows_question_marks():
+    shown = command("experiments", "status", **ASCII_ALONE)
+    assert shown.returncode == 0, shown.stderr
+    assert b"?" in shown.stdout
+    assert max(shown.stdout) < 128
+
+
+@pytest.mark.long
+def test_files_are_utf_8_whatever_the_locale(tmp_path):
+    options = ("--activation", "relu", "--penalty", "cae", "--hidden", "2", "--out", str(tmp_path))
+    shown = command("aesparse", "audit", *options, **ASCII_ALONE)
+    assert shown.returncode == 0, shown.stderr
+    (file,) = tmp_path.glob("*.json")
+    assert "s(−∞) = 0" in json.loads(file.read_text(encoding="utf-8"))["conditions"]
 
 
 def test_theory_uses_the_models_and_never_the_trainer():

@@ -55,7 +55,7 @@ def test_cells_are_laid_out_over_devices_and_rounds():
 
 
 def test_without_a_rate_this_machine_is_measured(monkeypatch):
-    monkeypatch.setattr("aesparse.planning._updates_per_second", lambda *a, **k: 50.0)
+    monkeypatch.setattr("aesparse.planning.updates_per_second", lambda *a, **k: 50.0)
     found = plan(rate=None)
     assert found.measured
     assert found.rate == pytest.approx(50 * found.operations)

@@ -32,9 +32,12 @@ from experiments.pipeline.store import RunStore
 from experiments.theorems.page import theorem_page
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-GUIDE = (ROOT / "docs" / "guide.md").read_text()
-PAGES = {p.relative_to(ROOT): p.read_text() for p in [ROOT / "README.md", *ROOT.glob("docs/*.md")]}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+PAGES = {
+    p.relative_to(ROOT): p.read_text(encoding="utf-8")
+    for p in [ROOT / "README.md", *ROOT.glob("docs/*.md")]
+}
 
 
 def blocks(language, text):
@@ -89,7 +92,9 @@ def test_a_figure_of_ones_own_is_one_file(monkeypatch, tmp_path):
     stored_runs.store_all(tmp_path, "quick", module.runs(plan))
     make.make(["my-figure"], plan, data_dir=None, out=tmp_path)
     assert (tmp_path / "quick" / "my-figure.png").stat().st_size > 10_000
-    verdicts = json.loads((tmp_path / "quick" / "my-figure.json").read_text())["verdicts"]
+    verdicts = json.loads((tmp_path / "quick" / "my-figure.json").read_text(encoding="utf-8"))[
+        "verdicts"
+    ]
     assert {(v["claim"], v["dataset"]) for v in verdicts} == {
         ("mine", dataset) for dataset in plan.scale.datasets
     }
@@ -159,7 +164,7 @@ def test_links_and_pictures_lead_somewhere(page):
         linked = (ROOT / page).parent / path if path else ROOT / page
         assert linked.exists(), target
         if anchor:
-            assert anchor in anchors(linked.read_text()), target
+            assert anchor in anchors(linked.read_text(encoding="utf-8")), target
     for path in re.findall(r"(?m)^\| `(\w[\w/]*/)` \|", PAGES[page]):
         assert (ROOT / path).exists()
 
@@ -173,24 +178,28 @@ def test_every_figure_is_listed_in_the_guide():
 
 @pytest.mark.parametrize("page", measured_pages.PAGES)
 def test_the_measured_numbers_are_the_stored_ones(page):
-    assert (ROOT / page).read_text() == measured_pages.filled(page, measured_pages.PAGES[page])
+    assert (ROOT / page).read_text(encoding="utf-8") == measured_pages.filled(
+        page, measured_pages.PAGES[page]
+    )
 
 
 def test_a_page_without_its_block_is_refused(monkeypatch, tmp_path):
-    (tmp_path / "page.md").write_text("<!-- memory: python -m benchmarks.pages -->\n")
+    (tmp_path / "page.md").write_text(
+        "<!-- memory: python -m benchmarks.pages -->\n", encoding="utf-8"
+    )
     monkeypatch.setattr(measured_pages, "ROOT", tmp_path)
     with pytest.raises(measured_pages.InputError, match=r"page\.md has 0 blocks"):
         measured_pages.filled("page.md", {"memory": lambda: "numbers"})
 
 
 def test_the_page_of_theorems_is_the_stored_table():
-    rows = json.loads((ROOT / "figures" / "theorems.json").read_text())
+    rows = json.loads((ROOT / "figures" / "theorems.json").read_text(encoding="utf-8"))
     assert PAGES[Path("docs/theorems.md")] == theorem_page(rows)
     assert len(re.findall(r"(?m)^\| T\d+ \|", theorem_page(rows))) == len(rows) > 0
 
 
 def test_the_rates_follow_from_the_rule_and_what_it_measured():
-    measured = json.loads((ROOT / "benchmarks" / "learning_rate.json").read_text())
+    measured = json.loads((ROOT / "benchmarks" / "learning_rate.json").read_text(encoding="utf-8"))
     for name, errors in measured.items():
         works = [e is not None and e <= errors["0.001"] for e in errors.values()]
         allowed = [
@@ -215,7 +224,7 @@ def test_the_json_of_every_picture_is_what_its_runs_say():
         figure = get_figure(name)
         plan = Plan.checked(scale, seeds and int(seeds), rate and float(rate))
         runs = gathered(figure, plan, RunStore(ROOT / "figures", scale))
-        written = json.loads(path.read_text())
+        written = json.loads(path.read_text(encoding="utf-8"))
         if name == "audit-pairs":  # its runs are not stored
             assert set(written["runs"]) == {spec.key for spec in runs}
         else:
@@ -228,7 +237,7 @@ def test_the_results_and_the_report_are_what_the_stored_runs_say(tmp_path):
     assert PAGES[Path("docs/results.md")] == results
     for path in (ROOT / "figures").glob("[!.]*/"):
         (tmp_path / path.name).symlink_to(path)
-    page = report.write(tmp_path, verdicts).read_text()
+    page = report.write(tmp_path, verdicts).read_text(encoding="utf-8")
     assert summary(verdicts) in page
     for cells in overview(verdicts):
         tag = "th" if cells[0] == "claim" else "td"

@@ -375,10 +375,10 @@ def test_an_unusual_plan_leaves_the_usual_picture_alone(stored, monkeypatch, cap
     usual = (out / "reduced" / "arpit-fig3.json").read_bytes()
     assert command(monkeypatch, capsys, *arguments, "--seeds", "2")[0] == 0
     assert (out / "reduced" / "arpit-fig3.json").read_bytes() == usual
-    other = json.loads((out / "reduced" / "arpit-fig3-seeds-2.json").read_text())
+    other = json.loads((out / "reduced" / "arpit-fig3-seeds-2.json").read_text(encoding="utf-8"))
     assert other["command"].endswith("--seeds 2")
     assert command(monkeypatch, capsys, "report", "--out", out, "--seeds", "2")[0] == 0
-    page = (out / "index.html").read_text()
+    page = (out / "index.html").read_text(encoding="utf-8")
     assert f"<pre>{other['command']}</pre>" in page
     assert '<a href="#reduced-arpit-fig3">A3</a>' in page
     status, _, error = command(
@@ -568,11 +568,15 @@ def test_further_seeds_enter_the_record_once_a_whole_figure_has_them(
     arguments = ("arpit-fig3", "--scale", "reduced", "--out", out)
     assert command(monkeypatch, capsys, *arguments)[0] == 0
     assert command(monkeypatch, capsys, "report", "--out", out)[0] == 0
-    assert '<a href="#reduced-arpit-fig3">A3</a>' in (out / "index.html").read_text()
+    assert '<a href="#reduced-arpit-fig3">A3</a>' in (out / "index.html").read_text(
+        encoding="utf-8"
+    )
     arguments = (*arguments, "--seeds", "5")
     assert command(monkeypatch, capsys, *arguments)[0] == 0
     assert command(monkeypatch, capsys, "report", "--out", out)[0] == 0
-    assert "--scale reduced --data-dir DATA --seeds 5" in (out / "index.html").read_text()
+    assert "--scale reduced --data-dir DATA --seeds 5" in (out / "index.html").read_text(
+        encoding="utf-8"
+    )
     figure, plan = get_figure("arpit-fig3"), Plan.checked("paper", None, None)
     paper = gathered(figure, plan, stored_runs.store_all(out, "paper", figure.runs(plan)))
     failed = decided(figure, paper)[0]._replace(verdict="fails")
@@ -680,7 +684,9 @@ def test_status_counts_what_is_stored_drawn_and_unfinished(stored, monkeypatch, 
         _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
         assert re.search(r"reduced: process \d+ is at work\.", printed)
         line = {"time": "noon", "run": "a-run", "epoch": 3, "epochs": 6}
-        store.log.write_text(json.dumps(line) + '\n{"time": "no{"time": "noon"}\n')
+        store.log.write_text(
+            json.dumps(line) + '\n{"time": "no{"time": "noon"}\n', encoding="utf-8"
+        )
         with store.training(lost):
             _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
     told = f"is at work on {lost.key}; the last epoch logged is a-run, epoch 3 of 6 at noon."
@@ -695,10 +701,10 @@ def test_damaged_files_are_named_by_every_command_that_reads_them(
     make = ("arpit-fig4", "--scale", "reduced", "--out", tmp_path)
     assert command(monkeypatch, capsys, *make)[0] == 0
     json_file = tmp_path / "reduced" / "arpit-fig4.json"
-    drawn = json_file.read_text()
+    drawn = json_file.read_text(encoding="utf-8")
     without_parents = json.dumps(json.loads(drawn) | {"runs": {"a-run": {}}})
     for content in ("[]", "{", '{"runs": {}}', drawn[:99], without_parents, ""):
-        json_file.write_text(content)
+        json_file.write_text(content, encoding="utf-8")
         with pytest.raises(InputError, match=f"{json_file} is damaged"):
             read_record(json_file)
     with unchanged(tmp_path):
@@ -709,7 +715,7 @@ def test_damaged_files_are_named_by_every_command_that_reads_them(
         assert (status, message.count("\n")) == (2, 1)
         assert f"{json_file} is damaged" in message
     assert command(monkeypatch, capsys, *make)[0] == 0
-    assert json_file.read_text() == drawn
+    assert json_file.read_text(encoding="utf-8") == drawn
     run = store.path(specs[0])
     run.write_bytes(run.read_bytes()[:-100])
     for arguments in (make, ("verdicts", "--out", tmp_path), ("report", "--out", tmp_path)):
@@ -729,9 +735,11 @@ def test_verdicts_are_written_as_a_page_whose_links_lead_to_the_pictures(
     page, picture = tmp_path / "docs" / "results.md", stored / "reduced" / "arpit-fig1.png"
     arguments = ("verdicts", "--out", tmp_path / "figures", "--page", page)
     assert command(monkeypatch, capsys, *arguments)[0] == 0
-    assert "| A1 | reduced | 8×8 digits | CAE flat | holds |" in page.read_text()
-    assert ("(../figures/reduced/arpit-fig1.png)" in page.read_text()) == picture.exists()
-    assert "CAE flat" in (tmp_path / "figures" / "index.html").read_text()
+    assert "| A1 | reduced | 8×8 digits | CAE flat | holds |" in page.read_text(encoding="utf-8")
+    assert (
+        "(../figures/reduced/arpit-fig1.png)" in page.read_text(encoding="utf-8")
+    ) == picture.exists()
+    assert "CAE flat" in (tmp_path / "figures" / "index.html").read_text(encoding="utf-8")
 
 
 class Page(HTMLParser):
@@ -763,7 +771,7 @@ def page(stored):
 
 
 def test_the_report_is_self_contained_and_its_links_resolve(page):
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     parsed = Page(text)
     assert parsed.links
     assert all(link.removeprefix("#") in parsed.anchors for link in parsed.links)

@@ -38,10 +38,10 @@ def test_command_theorems_writes_table_pictures_and_json(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "ACTIVATIONS", {"relu": None})
     monkeypatch.setattr(rows, "errata", lambda: [decay_factor()])
     monkeypatch.setattr(pictures, "CONJECTURES", few())
-    monkeypatch.setattr(rows, "_EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
+    monkeypatch.setattr(rows, "EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
-    table = json.loads((tmp_path / "theorems.json").read_text())
+    table = json.loads((tmp_path / "theorems.json").read_text(encoding="utf-8"))
     assert {row["verdict"] for row in table} == VERDICTS
     assert all(row["statement"] in shown.output for row in table)
     (found,) = (row for row in table if row["verdict"] == "false")
@@ -56,7 +56,7 @@ def test_command_theorems_prints_json_alone_when_asked(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "draw_theorems", Figure)
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path), "--json"])
     assert json.loads(shown.output) == [row._asdict()]
-    assert (tmp_path / "theorems.json").read_text() == shown.output
+    assert (tmp_path / "theorems.json").read_text(encoding="utf-8") == shown.output
 
 
 def test_theorems_without_the_experiments_says_where_they_are(tmp_path, monkeypatch):
@@ -81,22 +81,22 @@ def test_command_theorems_writes_a_page_of_the_rows(tmp_path, monkeypatch):
     page = tmp_path / "docs" / "theorems.md"
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path), "--page", str(page)])
     assert shown.exit_code == 0, shown.output
-    assert "\n| T1 | \\|Σ\\| falls | holds | 0.1 |\n" in page.read_text()
+    assert "\n| T1 | \\|Σ\\| falls | holds | 0.1 |\n" in page.read_text(encoding="utf-8")
     assert str(page) in shown.output
-    (tmp_path / "taken").write_text("")
+    (tmp_path / "taken").write_text("", encoding="utf-8")
     page = tmp_path / "taken" / "theorems.md"
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path), "--page", str(page)])
     assert "not writable" in str(shown.exception)
 
 
 def test_command_theorems_refuses_a_folder_that_is_a_file(tmp_path):
-    (tmp_path / "taken").write_text("")
+    (tmp_path / "taken").write_text("", encoding="utf-8")
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path / "taken")])
     assert "not writable" in str(shown.exception)
 
 
 def test_the_stored_table_covers_every_claim_and_none_fails():
-    table = json.loads((FIGURES / "theorems.json").read_text())
+    table = json.loads((FIGURES / "theorems.json").read_text(encoding="utf-8"))
     assert {row["id"] for row in table} == {f"T{i}" for i in range(1, 14)}
     assert {row["verdict"] for row in table} == VERDICTS
     attacked = {row["statement"]: row for row in table if "evaluations" in row["details"]}
@@ -119,7 +119,9 @@ def test_the_whole_table_today():
 
 
 def stored_pairs():
-    return json.loads((FIGURES / "quick" / "audit-pairs.json").read_text())["verdicts"]
+    return json.loads((FIGURES / "quick" / "audit-pairs.json").read_text(encoding="utf-8"))[
+        "verdicts"
+    ]
 
 
 def test_the_audit_abstains_seldom_and_is_mostly_right():

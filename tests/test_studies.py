@@ -65,7 +65,7 @@ def test_studies_are_computed_once_and_drawn_from_what_is_stored(figure, tmp_pat
     for _ in range(2):
         make(["counted"], Plan("quick", 2), data_dir=None, out=tmp_path)
     assert COMPUTED == [3, 4]
-    told = json.loads((tmp_path / "quick" / "counted.json").read_text())
+    told = json.loads((tmp_path / "quick" / "counted.json").read_text(encoding="utf-8"))
     assert len(told["runs"]) == 2
     store = RunStore(tmp_path, "quick")
     assert [float(store.load(s)["value"]) for s in figure.runs(None)] == [9.0, 16.0]

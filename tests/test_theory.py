@@ -195,6 +195,19 @@ def test_t4_and_t8_break_for_sigmoid_and_for_a_convex_falling_activation(s):
         assert jnp.min(claims.margin) < -1e-3
 
 
+@pytest.mark.parametrize(("high", "low"), [(4, 1), (1, 1), (1, 9)])
+def test_t5_cantellis_bound_is_attained_by_two_values(high, low):
+    """`high` samples at a distance above the mean and `low` below it, of variance 1."""
+    gap = np.sqrt(low / high)
+    X = np.repeat([gap, -1 / gap], [high, low])[:, None]
+    np.testing.assert_allclose([X.mean(), X.var()], [0, 1], atol=1e-12)
+    # Just active at the upper value: a = gap + b > 0.
+    params = Params(jnp.ones((1, 1)), jnp.array([-gap + 1e-9]))
+    bounds = sparsity.theorem2_bounds(params, jnp.asarray(X), get_activation("relu"))
+    np.testing.assert_allclose(bounds["found"], low / (high + low), rtol=1e-6)
+    np.testing.assert_allclose(bounds["cantelli"], low / (high + low), rtol=1e-8)
+
+
 def test_t5_chebyshev_cantelli_and_gauss_against_the_frequency_found():
     s = get_activation("sigmoid")
     params, X = problems()

@@ -162,7 +162,7 @@ def test_every_line_of_the_list_names_runs_and_paper_scale_comes_first():
 )
 def test_a_bad_line_of_a_list_is_named(line, tmp_path):
     path = tmp_path / "list.toml"
-    path.write_text(f"[[wanted]]\n{line}\n")
+    path.write_text(f"[[wanted]]\n{line}\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"list\.toml"):
         wanted.read(path)
 

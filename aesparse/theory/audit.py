@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float
 
 from aesparse.activations import Activation, get_activation
@@ -47,8 +48,8 @@ def audit(
     its δ_min counts as active above 0. `params` is the model to look at (tied or not, on the
     `constraint`), by default a fresh one of `hidden` units. At most 2,000 rows of X are used.
     "sparsifies" is said where a corollary of Arpit covers the pair, no unit is pushed up at any
-    of several bias levels, and at `largest_strength` the penalty is felt beside the
-    reconstruction and turns at least half of the units' E[a_j] downwards.
+    of several bias levels, and at `largest_strength` its bias gradient is at least 1 % of the
+    reconstruction's (medians over units) and E[a_j] decreases for more than half of the units.
 
     Raises `InputError` for an activation that is not elementwise, a penalty that is no finite
     scalar, parameters that do not fit, and defective data.
@@ -71,6 +72,8 @@ def audit(
         penalty, values, gradients = _checked_penalty(penalty, at, X, s)
         found = _measured(s, penalty, X, params, rows, batch_size, float(largest_strength))
         found = dataclasses.replace(found, family=identify(at, gradients, X, s))
+        growth = _growth_with_the_batch(penalty, params, X, s)
+        found = dataclasses.replace(found, growth_with_batch=growth)
         tangents = [rows.tangent(p, g) for p, g in zip(at, gradients, strict=True)]
         conclusion, reason = conclude(found, values, gradients, tangents)
         return dataclasses.replace(found, conclusion=conclusion, reason=reason)
@@ -157,6 +160,20 @@ def _checked_penalty(penalty: Penalty, at: Sequence[Params], X: Float[Array, "N 
                 "or norms at 0, and for means above 1."
             )
     return scalar, values, gradients
+
+
+def _growth_with_the_batch(
+    penalty: Penalty, params: Params, X: Float[Array, "N n"], s: Activation
+) -> float:
+    """The size of ∂R on every sample twice over its size on `X`: 1 for an average, 2 for a sum."""
+
+    @jax.jit
+    def size(X):
+        gradient = jax.grad(lambda p: penalty(forward(p, X, s), None))(params)
+        return optax.tree.norm(gradient)
+
+    once, twice = float(size(X)), float(size(jnp.concatenate([X, X])))
+    return twice / once if once > 0 else 1.0
 
 
 def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -> Audit:

@@ -36,6 +36,7 @@ _NEEDED = {
     2: ("s non-decreasing", "s convex", "s(−∞) = 0"),
 }
 _OFF_CENTRE = 0.1  # largest |E[x_i]| over the root mean square of X that is taken for centred
+_GROWS = 1.5  # between an average and a sum over samples; see `Audit.growth_with_batch`
 _FELT = 0.01  # the penalty's share of the reconstruction's bias gradient below which it is idle
 
 
@@ -63,6 +64,7 @@ class Audit:
     active: Float[np.ndarray, " m"]
     preactivations: Float[np.ndarray, " K"]  # quantiles over samples and units
     activation: Activation
+    growth_with_batch: float = 1.0  # of ∂R when every sample is there twice; 2 for a sum
 
     def __str__(self) -> str:
         from aesparse.tables import aligned
@@ -119,7 +121,11 @@ def conclude(found: Audit, values, gradients, tangents) -> tuple[str, str]:
         what = "row lengths and biases" if biases else "row lengths"
         return INDIFFERENT, f"its gradient only changes {what}, which the constraint fixes"
     pushes = np.stack([t.bias for t in tangents])
-    doubt = _hypothesis_that_fails(found) or _push_that_fails(found, pushes, size)
+    doubt = (
+        _sum_over_samples(found)
+        or _hypothesis_that_fails(found)
+        or _push_that_fails(found, pushes, size)
+    )
     if doubt:
         return NOT_GUARANTEED, doubt
     needed = _median(found.strength_now)
@@ -132,6 +138,15 @@ def conclude(found: Audit, values, gradients, tangents) -> tuple[str, str]:
 
 def _median(values: np.ndarray) -> float:
     return float(np.quantile(values, 0.5, method="higher"))
+
+
+def _sum_over_samples(found: Audit) -> str:
+    """Whether the strength means another thing at every batch size; else nothing."""
+    growth = found.growth_with_batch
+    if growth < _GROWS:
+        return ""
+    times = "doubles" if abs(growth - 2) < 1e-3 else f"grows by {growth:.2g}"
+    return f"R {times} when the batch doubles: average over samples?"
 
 
 def _hypothesis_that_fails(found: Audit) -> str:

@@ -21,6 +21,7 @@ from aesparse.theory.records import TOLERANCE, Claim, hypotheses_hold
 
 __all__ = [
     "SIZES",
+    "Counts",
     "Falsification",
     "Problem",
     "Size",
@@ -68,20 +69,44 @@ Statement = Callable[[Problem], Claim]
 Projection = Callable[[Problem], Problem]
 
 
-class Falsification(NamedTuple):
-    """What a search found: the smallest margin within the hypotheses, where, and the effort.
+class Counts(NamedTuple):
+    """At how many evaluations the hypotheses held, and what the margin was there."""
 
-    An infinite margin means that the hypotheses held, or something was claimed, nowhere.
+    within: int  # the hypotheses held
+    tested: int  # ... and at least one unit's margin was below infinity: something was claimed
+    undefined: int  # ... and at least one unit's margin was NaN
+
+
+class Falsification(NamedTuple):
+    """The smallest margin within the hypotheses, the problem it belongs to, and the effort.
+
+    The margin is infinite if nothing was tested; `outcome` tells that from "not violated".
     """
 
     margin: float
     problem: Problem
     evaluations: int
+    counts: Counts
 
     @property
     def violated(self) -> bool:
         """Whether the statement is false at `problem`, beyond rounding."""
         return self.margin < -TOLERANCE
+
+    @property
+    def outcome(self) -> str:
+        """ "violated", "not violated" or, with the cause, "nothing was tested: ..."."""
+        if self.violated:
+            return "violated"
+        if self.counts.tested:
+            return "not violated"
+        if not self.counts.within:
+            cause = f"the hypotheses held at none of {self.evaluations:,} problems"
+        elif self.counts.undefined:
+            cause = "the margin is NaN where the hypotheses hold"
+        else:
+            cause = "the margin is infinite, nothing is claimed, where the hypotheses hold"
+        return f"nothing was tested: {cause}"
 
 
 def centred(problem: Problem) -> Problem:
@@ -134,9 +159,16 @@ def _boxed(problem: Problem) -> Problem:
 
 def smallest_margin(statement: Statement, problem: Problem) -> Float[Array, ""]:
     """The margin of the worst unit, infinite where a hypothesis fails or nothing is claimed."""
+    return _margin_and_counts(statement, problem)[0]
+
+
+def _margin_and_counts(statement: Statement, problem: Problem) -> tuple[Float[Array, ""], Counts]:
     claim = statement(problem)
-    margin = jnp.min(jnp.where(jnp.isnan(claim.margin), jnp.inf, claim.margin))
-    return jnp.where(hypotheses_hold(claim), margin, jnp.inf)
+    undefined, within = jnp.isnan(claim.margin), hypotheses_hold(claim)
+    margin = jnp.min(jnp.where(undefined, jnp.inf, claim.margin))
+    margin = jnp.where(within, margin, jnp.inf)
+    happened = (within, margin < jnp.inf, within & jnp.any(undefined))
+    return margin, Counts(*(jnp.asarray(v, int) for v in happened))
 
 
 def falsify(
@@ -153,6 +185,7 @@ def falsify(
     `statement(problem)` returns a `Claim` and is a function that JAX can trace; `project` maps a
     problem onto the hypotheses. The sizes are searched in turn, `starts × (steps + 1)`
     evaluations each, in float64, until one is violated; the counter-example is then reduced.
+    See `outcome`: a margin that is NaN or infinite, or hypotheses that never hold, test nothing.
     Raises `InputError` for a statement that fails or returns something else.
     """
     if starts < 1 or steps < 0 or not sizes:
@@ -163,15 +196,17 @@ def falsify(
     with jax.enable_x64(True):
         key = jax.random.key(0) if key is None else key
         _check_statement(statement, project, Size(*sizes[0]))
-        found = []
+        found, counts = [], Counts(0, 0, 0)
         for i, size in enumerate(sizes):
             begin = draw_many(jax.random.fold_in(key, i), Size(*size), starts)
-            margin, problem = _search(statement, project, begin, steps)
-            found.append(Falsification(float(margin), problem, (i + 1) * starts * (steps + 1)))
+            margin, problem, new = _search(statement, project, begin, steps)
+            counts = Counts(*(a + int(b) for a, b in zip(counts, new, strict=True)))
+            evaluations = (i + 1) * starts * (steps + 1)
+            found.append(Falsification(float(margin), problem, evaluations, counts))
             if found[-1].violated:
                 return _reduced(statement, project, found[-1])
     smallest = min(found, key=lambda f: f.margin)
-    return smallest._replace(evaluations=found[-1].evaluations)
+    return smallest._replace(evaluations=evaluations, counts=counts)
 
 
 def _check_statement(statement: Statement, project: Projection, size: Size) -> None:
@@ -193,25 +228,28 @@ def _check_statement(statement: Statement, project: Projection, size: Size) -> N
 def _search(statement, project, starts, steps):
     optimizer = optax.adam(_RATE)
 
-    def margin_at(free: Problem) -> Float[Array, ""]:
-        return smallest_margin(statement, project(free))
+    def margin_at(free: Problem) -> tuple[Float[Array, ""], Counts]:
+        return _margin_and_counts(statement, project(free))
 
     def step(_, carry):
-        free, state, best = carry
-        margin, gradient = jax.value_and_grad(margin_at)(free)
+        free, state, best, counts = carry
+        (margin, new), gradient = jax.value_and_grad(margin_at, has_aux=True)(free)
+        counts = jax.tree.map(jnp.add, counts, new)
         best = jax.tree.map(lambda a, b: jnp.where(margin < best[0], a, b), (margin, free), best)
         gradient = jax.tree.map(jnp.nan_to_num, gradient)
         update, state = optimizer.update(gradient, state)
-        return _boxed(optax.apply_updates(free, update)), state, best
+        return _boxed(optax.apply_updates(free, update)), state, best, counts
 
     def one(free):
         free = _boxed(free)
-        carry = (free, optimizer.init(free), (jnp.asarray(jnp.inf), free))
-        return jax.lax.fori_loop(0, steps + 1, step, carry)[-1]
+        none = Counts(*[jnp.zeros((), int)] * 3)
+        carry = (free, optimizer.init(free), (jnp.asarray(jnp.inf), free), none)
+        return jax.lax.fori_loop(0, steps + 1, step, carry)[2:]
 
-    margins, problems = jax.vmap(one)(starts)
+    (margins, problems), counts = jax.vmap(one)(starts)
     where = jnp.argmin(margins)
-    return margins[where], project(jax.tree.map(lambda leaf: leaf[where], problems))
+    problem = project(jax.tree.map(lambda leaf: leaf[where], problems))
+    return margins[where], problem, jax.tree.map(jnp.sum, counts)
 
 
 def _reduced(statement: Statement, project: Projection, found: Falsification) -> Falsification:

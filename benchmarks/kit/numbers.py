@@ -22,7 +22,7 @@ class Numbers:
         if not self.path.exists():
             return {"parts": {}}
         try:
-            numbers = json.loads(self.path.read_text())
+            numbers = json.loads(self.path.read_text(encoding="utf-8"))
             if not isinstance(numbers["parts"], dict):
                 raise TypeError("parts are no table")
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -58,4 +58,6 @@ class Numbers:
 
     def _write(self, numbers: dict) -> None:
         with replacing(self.path) as temporary:
-            temporary.write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
+            temporary.write_text(
+                json.dumps(numbers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            )

@@ -50,7 +50,7 @@ def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None
                 first = [s for s in figure.runs(plan) if s.kind == "grid" and s.seed == 0]
                 runs |= {(scale, s): store for s in first if store.path(s).exists()}
     cells = [_cell(scale, spec, store) for (scale, spec), store in runs.items()]
-    page = string.Template(_TEMPLATE.read_text()).substitute(
+    page = string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         overview=_overview(verdicts),
         verdicts="\n".join(_row(*row, (row[0], row[1]) in figures) for row in verdicts),
         summary=tables.summary(verdicts),
@@ -60,7 +60,7 @@ def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None
     )
     path = out / "index.html"
     with replacing(path) as temporary:
-        temporary.write_text(page)
+        temporary.write_text(page, encoding="utf-8")
     return path
 
 
@@ -110,7 +110,7 @@ def _figure(scale: str, name: str, stored: Path) -> str:
         f'<figure id="{scale}-{name}"><h3>{html.escape(told["title"])} '
         f"<small>{scale}</small></h3>"
         f'<img alt="{html.escape(told["title"])}" src="data:image/svg+xml,'
-        f'{_quoted(picture.read_text())}">'
+        f'{_quoted(picture.read_text(encoding="utf-8"))}">'
         f"<figcaption>{html.escape(told['caption'])}</figcaption>"
         f"<details><summary>How it was made</summary>"
         f"<pre>{html.escape(told['command'])}</pre>"

@@ -136,7 +136,7 @@ def figure_record(figure: Figure, name: str, plan: Plan, runs: Mapping) -> dict:
 def read_record(path: Path) -> dict:
     """What `figure_record` wrote next to a picture; `InputError` if the file is damaged."""
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         complete = all(isinstance(record[name], str) for name in ("title", "caption", "command"))
         complete &= all(set(PROVENANCE) <= parents.keys() for parents in record["runs"].values())
         if not complete:
@@ -155,7 +155,7 @@ def _publish(figure: Figure, name: str, plan: Plan, runs: dict, folder: Path) ->
     # Left in reverse: the numbers, which the report looks for, take their place last.
     with replacing(paths[2]) as js, replacing(paths[1]) as svg, replacing(paths[0]) as png:
         save(figure.draw(runs, plan), png, svg)
-        js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"\n{record['caption']}\n")
     if record["verdicts"] and not record["evidence"]:
         print("Claims at this scale are a demonstration; `--scale reduced` decides them.")

@@ -90,5 +90,5 @@ class Progress:
             "epochs": spec.epochs,
             "active": [round(float(f), 4) if np.isfinite(f) else None for f in fraction.ravel()],
         }
-        with readable_failure(), self._log.open("a") as log:
+        with readable_failure(), self._log.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")

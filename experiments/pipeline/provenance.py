@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["checksum", "parentage", "provenance"]
+__all__ = ["checksum", "code_revision", "parentage", "provenance"]
 
 
 def checksum(train: np.ndarray) -> str:
@@ -36,7 +36,7 @@ def provenance(train: np.ndarray | None) -> dict:
         "jaxlib": jaxlib.__version__,
         "numpy": np.__version__,
         "optax": optax.__version__,
-        "revision": _revision(),
+        "revision": code_revision(),
         "random": {
             "implementation": str(jax.config.jax_default_prng_impl),
             "threefry_partitionable": bool(jax.config.jax_threefry_partitionable),
@@ -45,7 +45,7 @@ def provenance(train: np.ndarray | None) -> dict:
 
 
 def _processor() -> str:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as info:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as info:
         for line in info:
             if line.startswith("model name"):
                 return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
@@ -53,7 +53,7 @@ def _processor() -> str:
 
 
 @functools.cache
-def _revision() -> str:
+def code_revision() -> str:
     """The commit of the code that runs, and that code's own checksum if it was changed since.
 
     Without git, as in a copy of the code alone, the checksum tells which commit it can be.

@@ -159,7 +159,7 @@ def _verified(data: bytes, source: str):
 
 def _holder(path: Path) -> str | None:
     """What the process that holds a lock wrote into it; None if no process holds it."""
-    with contextlib.suppress(FileNotFoundError), path.open() as lock:
+    with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

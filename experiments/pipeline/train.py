@@ -14,7 +14,7 @@ from experiments.pipeline.provenance import provenance
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.stored import signed_bytes
 
-__all__ = ["train", "train_together"]
+__all__ = ["labelled", "train", "train_together"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
@@ -87,7 +87,7 @@ def train_together(
         objective,
         matmul_precision=spec.matmul_precision,
     )
-    runs = [_labelled(s, *_of_seed((result, heldout), i)) for i, s in enumerate(specs)]
+    runs = [labelled(s, *_of_seed((result, heldout), i)) for i, s in enumerate(specs)]
     for i, baseline in enumerate(baselines or ()):
         if baseline is not None and "baseline_preactivation_mean" in baseline:
             one, _ = _of_seed((result, heldout), i)
@@ -170,7 +170,11 @@ def _checkpoints(folder: Path, specs: Sequence[GridSpec], parents: dict, deadlin
     )
 
 
-def _labelled(spec: GridSpec, result, heldout):
+def labelled(spec: GridSpec, result, heldout):
+    """What is stored of a trained grid of one seed, as an xarray.Dataset of named dimensions.
+
+    `result` is its `GridResult` (`[1, G, ...]`), `heldout` its metrics on held-out data.
+    """
     import xarray as xr
 
     def one_seed(leaf) -> np.ndarray:

@@ -49,7 +49,7 @@ class Entry(NamedTuple):
 def read(path: Path = WANTED) -> list[Entry]:
     """The list in a TOML file; `InputError` that names the first bad line."""
     try:
-        lines = tomllib.loads(path.read_text())["wanted"]
+        lines = tomllib.loads(path.read_text(encoding="utf-8"))["wanted"]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{path} is not a list of wanted runs ({error}); expected TOML with [[wanted]] tables."

@@ -30,9 +30,9 @@ def write_theorems(out: Path, *, as_json: bool = False, page: Path | None = None
     text = json.dumps(table, indent=1, ensure_ascii=False)
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
         save(pictures.draw_theorems(), png, svg)
-        js.write_text(text + "\n")
+        js.write_text(text + "\n", encoding="utf-8")
     if page is not None:
         with replacing(page) as temporary:
-            temporary.write_text(theorem_page(table))
+            temporary.write_text(theorem_page(table), encoding="utf-8")
         paths.append(page)
     print(text if as_json else f"\nWritten: {', '.join(map(str, paths))}")

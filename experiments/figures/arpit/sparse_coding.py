@@ -23,7 +23,7 @@ METHODS = {  # colour, marker, line, name
 }
 _PAIR = ("sparse coding", "sparse auto-encoder")
 _SHOWN = 2  # the strength whose codes and rows are drawn
-_TILES, _COLUMNS, _SAMPLES = 16, 4, 24
+TILES, _COLUMNS, _SAMPLES = 16, 4, 24
 # Data set, samples, rows, epochs of the auto-encoder, its learning rate, passes of the coding.
 _SIZES = {
     "quick": ("digits", 400, 32, 60, 0.01, 5),
@@ -71,7 +71,7 @@ def compute(study: Study, dataset):
             dictionary, codes = _code(study, X, strength, s)
             methods = {
                 "coding": (dictionary, codes),
-                "recoded": (weights[s, g], _free_codes(X, weights[s, g], strength)),
+                "recoded": (weights[s, g], free_codes(X, weights[s, g], strength)),
                 "encoder": (weights[s, g], encoded[s, g]),
             }
             rows.append([_measured(X, d, c) for d, c in methods.values()])
@@ -88,7 +88,7 @@ def compute(study: Study, dataset):
 def _shown(methods: Mapping[str, tuple]) -> dict:
     """The most used rows, and the first samples' codes, as drawn."""
     used = {n: np.argsort(-np.abs(c).sum(axis=0), kind="stable") for n, (_, c) in methods.items()}
-    tiles = [d[used[n][:_TILES]] for n, (d, _) in methods.items()]
+    tiles = [d[used[n][:TILES]] for n, (d, _) in methods.items()]
     codes = [c[:_SAMPLES, used[n]] for n, (_, c) in methods.items()]
     largest = [np.sort(np.abs(c), axis=1)[:, ::-1].mean(axis=0) for _, c in methods.values()]
     return {
@@ -138,10 +138,11 @@ def _code(study: Study, X: np.ndarray, strength: float, seed: int) -> tuple:
         random_state=seed,
     )
     dictionary = learner.fit(X).components_
-    return dictionary, _free_codes(X, dictionary, strength)
+    return dictionary, free_codes(X, dictionary, strength)
 
 
-def _free_codes(X: np.ndarray, dictionary: np.ndarray, strength: float) -> np.ndarray:
+def free_codes(X: np.ndarray, dictionary: np.ndarray, strength: float) -> np.ndarray:
+    """The codes `[N, m]` that minimize SATAE's eq. 2 for given atoms `[m, n]`."""
     from sklearn.decomposition import sparse_encode
 
     return sparse_encode(

@@ -30,7 +30,7 @@ PANELS = {  # in the document's places
 }
 SIDES = ("decoder", "encoder")
 _SIZES = {"quick": ("digits", 1_000, 25, 100), "reduced": ("mnist", 2_000, 64, 150)}
-_TILES, _COLUMNS = 25, 5
+TILES, _COLUMNS = 25, 5
 _DRAWS = 100  # random subspaces
 _CHECKED = 100  # samples of the gradient check
 
@@ -62,15 +62,18 @@ def compute(study: Study, dataset):
     components = PCA(hidden, svd_solver="full").fit(X).components_
     rows = {"pca": components} | {name: np.asarray(p.weight) for name, p in models.items()}
     columns = {name: np.asarray(p.decoder) for name, p in models.items()}
-    angles = [[_angle(columns[n], components), _angle(rows[n].T, components)] for n in MODELS]
+    angles = [
+        [largest_angle(columns[n], components), largest_angle(rows[n].T, components)]
+        for n in MODELS
+    ]
     found = {
         "angle": (("model", "side"), np.array(angles)),
-        "random_angle": ("draw", _random_angles(study, components)),
-        "image_angle": _angle((X[:hidden] - X.mean(axis=0)).T, components),
+        "random_angle": ("draw", random_angles(study, components)),
+        "image_angle": largest_angle((X[:hidden] - X.mean(axis=0)).T, components),
         **gradient,
     }
     if study.seed == 0:
-        tiles = np.stack([signed_bytes(rows[name][:_TILES]) for name in PANELS])
+        tiles = np.stack([signed_bytes(rows[name][:TILES]) for name in PANELS])
         found["filters"] = (("panel", "filter", "input"), tiles)
     return xr.Dataset(found, {"model": list(MODELS), "side": list(SIDES)})
 
@@ -158,18 +161,22 @@ def _gradient_errors(study: Study, params, X: np.ndarray) -> dict:
         return {"gradient_error": error(None), "printed_error": error(len(params.bias))}
 
 
-def _angle(columns: np.ndarray, components: np.ndarray) -> float:
+def largest_angle(columns: np.ndarray, components: np.ndarray) -> float:
     """The mean principal angle between a span of columns [n, m] and the components [m, n]."""
     from scipy.linalg import subspace_angles
 
     return float(np.mean(subspace_angles(columns, components.T)))
 
 
-def _random_angles(study: Study, components: np.ndarray) -> np.ndarray:
+def random_angles(study: Study, components: np.ndarray) -> np.ndarray:
+    """The largest angle of random subspaces of as many dimensions; `[draws]`."""
     rng = np.random.default_rng(study.seed)
     size = components.T.shape
     return np.array(
-        [_angle(rng.normal(size=size), components) for _ in range(int(study.option("draws")))]
+        [
+            largest_angle(rng.normal(size=size), components)
+            for _ in range(int(study.option("draws")))
+        ]
     )
 
 
@@ -230,7 +237,7 @@ def caption(runs: Mapping, plan: Plan) -> str:
     norms = np.max([run["gradient_norm"].values for run in stored], axis=0)
     return (
         plan.scale.caveat
-        + f"Encoder rows of three auto-encoders and the principal components ({_TILES} of m = "
+        + f"Encoder rows of three auto-encoders and the principal components ({TILES} of m = "
         f"{study.option('hidden')}; {title(study.dataset)}, pixels in [0, 1], N = "
         f"{study.samples}), each tile scaled by its largest weight, zero grey. Untied, the unit's "
         f"function on the output too, λ = {study.option('decay')}, β = {study.option('beta')}, "
@@ -253,10 +260,11 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     statement = "modified backpropagation, its sum over all n outputs, equals jax.grad"
     g1 = claims.settle("G1", dataset, statement, [exact], 0)
     g1 = g1._replace(numbers=f"{g1.numbers}; with the printed sum to p: {printed:.2g}")
-    return [g1, _similar(stored, dataset)]
+    return [g1, similar_to_pca(stored, dataset)]
 
 
-def _similar(stored: list, dataset: str) -> Verdict:
+def similar_to_pca(stored: list, dataset: str) -> Verdict:
+    """G3 on one data set, from its seeds' runs."""
     angles, low = np.array([run["angle"].values for run in stored]), _random_low(stored)
     plain = MODELS.index("plain")
     needs = [

@@ -137,8 +137,8 @@ def _measured(study: Study, objective, params, X: np.ndarray) -> dict[str, np.nd
         return {
             "mean": jnp.mean(whole),
             "reconstruction": reconstruction_error(model, X, X, unit, objective.error),
-            "kl_of_batches": jnp.mean(jax.vmap(lambda m: _at(penalty, m))(means)),
-            "kl_of_all": _at(penalty, whole),
+            "kl_of_batches": jnp.mean(jax.vmap(lambda m: penalty_at(penalty, m))(means)),
+            "kl_of_all": penalty_at(penalty, whole),
         }
 
     batches = X[: len(X) // size * size].reshape(-1, size, X.shape[1])
@@ -146,7 +146,7 @@ def _measured(study: Study, objective, params, X: np.ndarray) -> dict[str, np.nd
     return each(params, jnp.asarray(X), jnp.asarray(batches))
 
 
-def _at(penalty, means):
+def penalty_at(penalty, means):
     """The penalty of given mean activations [m]: linear units without weights, biases alone."""
     import jax.numpy as jnp
 
@@ -265,13 +265,15 @@ def _jensen(runs: Mapping) -> str:
 def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     """G4 for each of the nine pairs."""
     return [
-        _falls(_over_seeds(runs, unit, "mean")[:, i], dataset, unit, name)
+        mean_falls(_over_seeds(runs, unit, "mean")[:, i], dataset, unit, name)
         for unit in UNITS
         for i, name in enumerate(PENALTIES)
     ]
 
 
-def _falls(means: np.ndarray, dataset: str, unit: str, name: str) -> Verdict:
+def mean_falls(means: np.ndarray, dataset: str, unit: str, name: str) -> Verdict:
+    """G4 for one unit and penalty: the mean activation `[S, strengths]` falls in rank."""
+
     def rank(seeds: np.ndarray) -> float:
         return curves.spearman(np.array(BETAS), means[seeds].mean(axis=0))
 

@@ -62,7 +62,7 @@ def compute(study: Study, dataset):
     return xr.Dataset(
         {
             "width": ((*cells, "unit"), width.astype(np.float32)),
-            "dark": (cells, _dark_share(weight, dataset.train).astype(np.float32)),
+            "dark": (cells, dark_share(weight, dataset.train).astype(np.float32)),
             "reconstruction": (cells, np.asarray(result.metrics.reconstruction)),
             "flagged": (cells, lost.astype(np.int8)),
             "tile": (
@@ -74,7 +74,7 @@ def compute(study: Study, dataset):
     )
 
 
-def _dark_share(weight: np.ndarray, X: np.ndarray) -> np.ndarray:
+def dark_share(weight: np.ndarray, X: np.ndarray) -> np.ndarray:
     """Mean over units of the share of ‖W_j‖² on pixels black in more than 99% of the samples."""
     dark = (X > 0).mean(axis=0) < 0.01
     squared = weight**2
@@ -118,14 +118,14 @@ def explain(runs, verdict: Verdict) -> list[str]:
     """What else is known of the filters' shape: neighbours alike, and ink where no ink is."""
     cells = _cells(runs)
     dark = ", ".join(f"{float(run['dark'][:, i].mean()):.2f}" for *_, run, i in cells)
-    smooth = ", ".join(f"{_smoothness(run, i):.2f}" for *_, run, i in cells)
+    smooth = ", ".join(f"{smoothness(run, i):.2f}" for *_, run, i in cells)
     return [
         "Neighbouring pixels of the filters drawn (plain, masking q = 0.25 and 0.5, Gaussian) "
         f"correlate by {smooth}; the share of ‖W_j‖² on pixels that are dark in the data is {dark}."
     ]
 
 
-def _smoothness(run, i: int) -> float:
+def smoothness(run, i: int) -> float:
     """Median over the filters drawn of Σ w_p w_q / Σ w², mean over right and lower neighbours q.
 
     Near 0 for independent noise, near 1 for broad strokes, however few pixels they fill.

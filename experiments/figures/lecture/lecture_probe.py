@@ -123,7 +123,7 @@ def _error(run) -> tuple[float, float, float]:
     return float(wrong.mean()), float(ends.low), float(ends.high)
 
 
-def _gain(raw, run) -> Interval:
+def paired_gain(raw, run) -> Interval:
     """Error on pixels minus error on codes, the same samples drawn: a paired bootstrap."""
     return resampled_mean(raw["wrong"].values.astype(int) - run["wrong"].values)
 
@@ -136,7 +136,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
     codes, steps = _by_code(runs), []
     raw = codes["raw"][1]
     for code in _TRAINED:
-        gain, *ends = _gain(raw, codes[code][1])
+        gain, *ends = paired_gain(raw, codes[code][1])
         steps.append(
             Criterion(f"raw minus {_CODES[code][0]}", gain, 0.0, -1, tuple(ends), strict=True)
         )

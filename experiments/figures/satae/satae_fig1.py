@@ -57,7 +57,7 @@ def compute(study: Study, dataset):
         found = {
             **{name: (("function", "z"), rows) for name, rows in curves.items()},
             "deviation": ("function", deviation),
-            **{name: ("seed", values) for name, values in _section_3_2(study).items()},
+            **{name: ("seed", values) for name, values in section_3_2(study).items()},
             **_section_5_2(),
         }
     return xr.Dataset(found, {"z": z, "function": list(NAMES)})
@@ -98,7 +98,7 @@ def l1(forward, eps):
     return jnp.mean(jnp.sum(jnp.abs(forward.code), axis=-1))
 
 
-def _section_3_2(study: Study) -> dict[str, np.ndarray]:
+def section_3_2(study: Study) -> dict[str, np.ndarray]:
     """Relative differences of gradients and of trained parameters, saturation against ℓ1; [S]."""
     import jax
 

@@ -85,7 +85,7 @@ def follow(study: Study, X: np.ndarray):
     import xarray as xr
 
     rate, stages = _at_largest_rate(study, trainer(study, X))
-    measured = [_measured(study, stage, X) for stage in stages]
+    measured = [stage_statistics(study, stage, X) for stage in stages]
     run = xr.Dataset(
         {
             name: (("seed", "arm", "stage"), np.stack([m[name] for m in measured], axis=-1))
@@ -167,7 +167,7 @@ def _measure(activation):
     return jax.jit(cells)
 
 
-def _measured(study: Study, stage, X: np.ndarray) -> dict[str, np.ndarray]:
+def stage_statistics(study: Study, stage, X: np.ndarray) -> dict[str, np.ndarray]:
     """What is kept of a stage, per seed for the path and its control; means over units."""
     found = _measure(_activation(study))(stage.params, X)
     found |= {n: getattr(stage.metrics, n) for n in ("reconstruction", "row_length_mean")}
