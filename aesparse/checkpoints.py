@@ -7,6 +7,7 @@ one of another training is refused.
 
 import hashlib
 import json
+import numbers
 import time
 import warnings
 import zipfile
@@ -20,6 +21,7 @@ from jaxtyping import PyTree
 
 from aesparse.errors import InputError, first_line
 from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
+from aesparse.options import shortened
 
 __all__ = ["Checkpoints", "Resumed", "check_checkpoints"]
 
@@ -43,7 +45,8 @@ class Checkpoints:
     last one lies `every_seconds` back. Damaged checkpoints are told to `on_damage(sentence)`.
     `about` is kept with every checkpoint; after `latest`, `history` lists the interrupted
     attempts that led to it: their last epoch, what they said about themselves, their seconds.
-    `on_resume(history)` is called before a training goes on from one.
+    `on_resume(history)` is called before a training goes on from one. `InputError` for arguments
+    of the wrong kind.
     """
 
     def __init__(
@@ -56,6 +59,15 @@ class Checkpoints:
         on_resume: Callable[[list[dict]], object] = lambda history: None,
         about: Mapping[str, str] | None = None,
     ) -> None:
+        if not isinstance(folder, str | Path) or not isinstance(identity, str):
+            raise InputError(
+                f"Checkpoints are given {shortened(folder)} and {shortened(identity)}; expected a "
+                "folder and a text, such as Checkpoints('checkpoints', 'first training')."
+            )
+        if not (isinstance(every_seconds, numbers.Real) and every_seconds >= 0):
+            raise InputError(
+                f"every_seconds is {shortened(every_seconds)}; expected a number >= 0."
+            )
         self.folder, self.identity = Path(folder).resolve(), identity
         self.about, self._begin = about or {}, time.monotonic()
         self._attempts, self._parts, self._damaged = [], [], set()

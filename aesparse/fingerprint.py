@@ -41,7 +41,7 @@ def training_settings(
     start = jax.tree.leaves(init)
     return {
         "X": f"{X.dtype} {X.shape}, SHA-256 {_checksum(X)}",
-        "key": np.asarray(_key_data(key)).tolist(),
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
         "generator": str(jax.random.key_impl(key)),
         "partitionable generator": bool(jax.config.jax_threefry_partitionable),
         "objective": f"trace with SHA-256 {_trace(objective, X, strengths, batch_size, **model)}",
@@ -54,11 +54,6 @@ def training_settings(
         **model,
         **options,
     }
-
-
-def _key_data(key) -> Array:
-    typed = jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
-    return jax.random.key_data(key) if typed else key
 
 
 def _checksum(*arrays) -> str:

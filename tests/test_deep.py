@@ -198,7 +198,7 @@ TRAINING = {"epochs": 2, "batch_size": 10, "learning_rate": 0.02}
 
 
 def fit(objective, init, **options):
-    X = np.random.default_rng(5).normal(size=(40, N))
+    X = jnp.asarray(np.random.default_rng(5).normal(size=(40, N)))
     return deep.fit_deep(jax.random.key(7), X, objective=objective, init=init, **TRAINING | options)
 
 

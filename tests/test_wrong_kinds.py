@@ -197,6 +197,9 @@ CASES = {
     "text rate of a plan": lambda: estimate(
         dae, inputs=4, hidden=3, samples=20, cells=1, batch_size=5, rate="fast"
     ),
+    "number as folder": lambda: ae.Checkpoints(3, "training"),
+    "mapping as identity": lambda: ae.Checkpoints("folder", {"seed": 0}),
+    "text interval": lambda: ae.Checkpoints("folder", "training", every_seconds="60"),
     "text path": lambda: ae.fit_path(key, X, path=["weak", "strong"], objective=dae),
     "objective without strength": lambda: fit(objectives.Objective(lambda p, x, eps: 0.0, relu)),
 }
@@ -300,6 +303,9 @@ EXPECTED = {
     "boolean samples": "samples is True; expected an integer of at least 1.",
     "number as data set": "The data set is 3; expected a name",
     "text rate of a plan": "rate is 'fast'; expected a finite number > 0.",
+    "number as folder": "Checkpoints are given 3 and 'training'; expected a folder and a text",
+    "mapping as identity": "given 'folder' and {'seed': 0}; expected a folder and a text",
+    "text interval": "every_seconds is '60'; expected a number >= 0.",
     "text path": "The path is ['weak', 'strong']; expected real numbers",
     "objective without strength": "The objective fails on a batch (TypeError: ",
 }
