@@ -22,7 +22,7 @@ from aesparse.theory.conjectures import CONJECTURES, Conjecture
 from aesparse.theory.errata import errata
 from aesparse.theory.falsifier import (
     SIZES,
-    Falsification,
+    Problem,
     Size,
     centred,
     describe,
@@ -36,8 +36,7 @@ __all__ = ["EFFORT", "SIGMAS", "Row", "expansion_curves", "margins", "theorems"]
 
 PROBLEMS = 1000
 SIGMAS = 2.0 ** -np.arange(2, 8)  # five octaves
-_SIZE = Size(2, 4, 12)
-_REDRAWS = 20
+_SIZE, _REDRAWS = Size(2, 4, 12), 20
 # For statements taken to be true: 100 times `falsify`'s default effort, over all of its sizes.
 EFFORT = {"sizes": SIZES, "starts": 128, "steps": 1279}
 _DESCENT_STEPS, _DESCENT_RATE = 100, 1e-3
@@ -104,7 +103,7 @@ def _attacked(conjecture: Conjecture) -> Row:
     }
     effort_spent = f"{found.evaluations:,} evaluations, {seconds:.1f} s"
     if found.violated:
-        details["counter_example"] = _numbers(found)
+        details["counter_example"] = _numbers(found.problem)
         number = f"margin {found.margin:.3g} at {describe(found.problem)} ({effort_spent})"
         return Row(conjecture.id, conjecture.title, "false", number, details)
     if not found.counts.tested:
@@ -118,8 +117,7 @@ def _attacked(conjecture: Conjecture) -> Row:
     return _row(conjecture.id, conjecture.title, holds, number, **details)
 
 
-def _numbers(found: Falsification) -> dict:
-    problem = found.problem
+def _numbers(problem: Problem) -> dict:
     return {
         "x": problem.X.tolist(),
         "weight": problem.params.weight.tolist(),
