@@ -71,11 +71,10 @@ def _check_measurement(program: Program, params: PyTree, X: Float[Array, "H n"])
     params, measured = jax.device_get(jax.tree.map(lambda leaf: leaf[few], (params, measured)))
     for got, want in zip(measured, program.measured(params, X), strict=True):
         # What may be 0 but for rounding is judged by what it scatters by, or as a share of 1.
-        deviations = {
-            name: np.sqrt(getattr(want, of)) for name, of in _SCATTER if of in want._fields
-        }
         for name, values in want._asdict().items():
-            scale = deviations.get(name, 1.0 if name in _SHARES else values)
+            scale = 1.0 if name in _SHARES else values
+            if name in _SCATTER:
+                scale = np.sqrt(getattr(want, _SCATTER[name]))
             _check_measured(name, getattr(got, name), values, scale)
 
 
