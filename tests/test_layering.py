@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # A module of `experiments` imports only from its own layer and those before it.
-LAYERS = ["pipeline", "evidence", "drawing", "figures", "theorems", "__main__"]
+LAYERS = ["pipeline", "evidence", "drawing", "figures", "theorems", "pages", "__main__"]
 LONGEST = 300  # lines of a module
 
 
