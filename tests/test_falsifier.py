@@ -10,7 +10,7 @@ from aesparse import penalties
 from aesparse.activations import get_activation
 from aesparse.errors import InputError
 from aesparse.model import Params
-from aesparse.theory import falsify, hypotheses_hold, properties, report, sparsity, statements
+from aesparse.theory import falsify, hypotheses_hold, properties, sparsity, statements
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.falsifier import (
     SIZES,
@@ -23,7 +23,7 @@ from aesparse.theory.falsifier import (
     whitened,
 )
 from aesparse.theory.records import Claim
-from experiments.theorems.rows import margins
+from experiments.theorems.rows import EFFORT, margins
 
 pytestmark = pytest.mark.usefixtures("x64")
 TRUE = [c for c in CONJECTURES if c.true]
@@ -269,14 +269,14 @@ def test_a_fifth_of_theorem_1s_bound_does_not_suffice():
     claim = a_fifth_of_theorem_1s_bound(problem)
     np.testing.assert_allclose(claim.left[0] / claim.right[0], 0.212, atol=5e-4)
     np.testing.assert_allclose(claim.margin[0], -0.022, atol=5e-4)
-    assert falsify(a_fifth_of_theorem_1s_bound, **report.EFFORT).violated
+    assert falsify(a_fifth_of_theorem_1s_bound, **EFFORT).violated
 
 
 @pytest.mark.parametrize("name", ["relu", "sigmoid"])
 def test_the_tables_search_finds_a_bound_that_is_just_too_large(name):
     statement = cantelli_too_large(name)
     assert falsify(statement).violated
-    found = falsify(statement, **report.EFFORT)
+    found = falsify(statement, **EFFORT)
     assert found.violated
     params = found.problem.params
     a = np.asarray(found.problem.X) @ np.asarray(params.weight).T + np.asarray(params.bias)
