@@ -71,6 +71,7 @@ def averaged(forward, eps):
     return jnp.sum(jnp.mean(forward.code, axis=0) ** 2)
 
 
+@pytest.mark.long
 def test_a_penalty_that_grows_with_the_batch_is_named_once():
     objective = composed(RELU, terms=(("size", summed), ("sparse", averaged)))
     strengths = np.array([[0.1, 0.1]])

@@ -103,6 +103,7 @@ def test_a_penalty_summed_over_the_batch_is_named(X):
     assert audit(RELU, averaged, X, hidden=4).growth_with_batch == pytest.approx(1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(PENALTIES))
 def test_no_built_in_penalty_grows_with_the_batch(name, X):
     found = audit("sigmoid", get_penalty(name), X, hidden=4)

@@ -57,6 +57,7 @@ def test_a_user_without_a_home_has_no_cache_and_all_commands():
 ASCII_ALONE = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
 
 
+@pytest.mark.long
 def test_a_terminal_of_ascii_alone_shows_question_marks():
     shown = command("experiments", "status", **ASCII_ALONE)
     assert shown.returncode == 0, shown.stderr

@@ -40,6 +40,7 @@ def test_an_objective_of_several_coefficients_is_planned():
     assert found.operations > plan(devices=1).operations
 
 
+@pytest.mark.long
 def test_cells_are_laid_out_over_devices_and_rounds():
     spread = plan(cells=100, devices=8)
     assert (spread.cells_per_device, spread.rounds) == (13, 1)

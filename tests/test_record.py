@@ -549,6 +549,7 @@ def test_the_bias_picture_has_a_mark_for_every_cell_that_is_kept(stored):
     assert marks["DAE"].get_ydata()[:11].tolist() == run["activation_fraction"].values.tolist()
 
 
+@pytest.mark.long
 def test_further_seeds_enter_the_record_once_a_whole_figure_has_them(
     stored, monkeypatch, capsys, tmp_path
 ):

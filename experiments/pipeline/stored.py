@@ -72,12 +72,20 @@ def encode(run, kind: str) -> bytes:
 
     The same run gives the same bytes. `InputError` if `decode` would refuse them.
     """
-    run = run.drop_encoding().assign_attrs(schema=SCHEMA, kind=kind)
+    run = _ordered(run.drop_encoding()).assign_attrs(schema=SCHEMA, kind=kind)
     run.attrs.pop("sha256", None)
     run.attrs["sha256"] = content_checksum(_content(_netcdf(run)))
     data = _compressed(_netcdf(run))
     decode(data, "The run to be stored")
     return data
+
+
+def _ordered(run):
+    """The same run with its variables, and so its dimensions, in the order of their names."""
+    import xarray as xr
+
+    variables = {name: run.variables[name] for name in sorted(run.variables)}
+    return xr.Dataset(variables, attrs=run.attrs).set_coords(sorted(run.coords))
 
 
 def decode(data: bytes, source: str):
