@@ -17,7 +17,7 @@ from aesparse.metrics import bias_gradient_bound
 from aesparse.model import Params, forward, preactivation
 from aesparse.reconstruction import reconstruction_error
 from aesparse.theory import properties
-from aesparse.theory.records import Claim
+from aesparse.theory.records import TOLERANCE, Claim
 
 __all__ = [
     "bias_gradient",
@@ -119,16 +119,18 @@ def theorem1_identity(
     """T2, eq. 5: on zero-mean data a step changes E[a_j] by −η(∂J_AE/∂b_j + λ ∂R/∂b_j).
 
     `left` is the change of b_j + W_j·E[x]. The margin is minus the disagreement relative to the
-    largest change: 0 up to rounding.
+    largest change: 0 up to rounding. A change far below the parameters has fewer digits than
+    `TOLERANCE` asks for; the margin is then relative to the smallest that has as many.
     """
     reconstruction, regularizer = _pushes(params, X, s, penalty)
     after = gradient_step(params, X, s, penalty, strength, rate)
     moved = (after.weight - params.weight) @ jnp.mean(X, axis=0)
     left = after.bias - params.bias + moved
     right = -rate * (reconstruction + strength * regularizer)
-    margin = -_relative(
-        jnp.abs(left - right), jnp.broadcast_to(jnp.max(jnp.abs(right)), left.shape)
-    )
+    largest = jnp.maximum(jnp.max(jnp.abs(params.bias)), jnp.max(jnp.abs(params.weight)))
+    resolved = 4 * jnp.finfo(X.dtype).eps / TOLERANCE * largest
+    size = jnp.maximum(jnp.max(jnp.abs(right)), resolved)
+    margin = -_relative(jnp.abs(left - right), jnp.broadcast_to(size, left.shape))
     return Claim({"E[x] = 0": properties.zero_mean(X)}, left, right, margin)
 
 
