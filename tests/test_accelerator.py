@@ -60,7 +60,7 @@ def refused(*arguments, **environment) -> str:
 @pytest.mark.long
 @pytest.mark.parametrize("case", ["as it is", "8 devices", "slow compilation"])
 def test_a_dry_call_goes_through_all_parts_and_ends_on_time(case, tmp_path):
-    environment, minutes = {}, 2 if case == "slow compilation" else 4
+    environment, minutes = {}, 2 if case == "slow compilation" else 8
     if case == "8 devices":
         environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
     if case == "slow compilation":
@@ -69,7 +69,7 @@ def test_a_dry_call_goes_through_all_parts_and_ends_on_time(case, tmp_path):
     out, begin = tmp_path / "out", time.monotonic()
     status, told = kit("--dry", "--minutes", minutes, "--out", out, **environment)
     assert status == 0, told
-    assert time.monotonic() - begin < 60 * minutes + 30  # Python itself may start slowly
+    assert time.monotonic() - begin < 60 * minutes + 90  # Python itself may start slowly
     files = list(out.iterdir())
     assert len(files) <= 6
     assert all(path.stat().st_size <= 15e6 for path in files)
