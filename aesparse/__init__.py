@@ -1,29 +1,19 @@
 """aesparse: grids of regularized auto-encoders, their sparsity, and why."""
 
-from aesparse import (
-    activations,
-    corruption,
-    data,
-    deep,
-    errors,
-    gsae,
-    guard,
-    metrics,
-    model,
-    objectives,
-    penalties,
-    reconstruction,
-    saturation,
-    training,
-)
-from aesparse.activations import Activation
-from aesparse.checkpoints import Checkpoints
-from aesparse.continuation import fit_path
+from aesparse import data, errors, metrics, training
 from aesparse.errors import InputError
-from aesparse.fullbatch import FullBatchResult, fit_full_batch
-from aesparse.grid import GridResult, fit_grid, measure_grid
-from aesparse.model import Params, load_params, save_params
+from aesparse.losses import corruption, objectives, penalties, reconstruction, saturation
+from aesparse.losses import generalized_sparse as gsae
+from aesparse.models import activations, deep
+from aesparse.models import one_layer as model
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Params, load_params, save_params
 from aesparse.theory import audit, falsify
+from aesparse.training import guard
+from aesparse.training.checkpoints import Checkpoints
+from aesparse.training.continuation import fit_path
+from aesparse.training.fullbatch import FullBatchResult, fit_full_batch
+from aesparse.training.grid import GridResult, fit_grid, measure_grid
 
 __version__ = "0.1.0"
 __all__ = [

@@ -59,9 +59,9 @@ def audit_command(
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Will the activation with this penalty learn sparse codes on this data, and why?"""
-    from aesparse.activations import Activation, get_activation
     from aesparse.data import load, standardize
-    from aesparse.penalties import get_penalty
+    from aesparse.losses.penalties import get_penalty
+    from aesparse.models.activations import Activation, get_activation
     from aesparse.pictures import save
     from aesparse.theory import audit
     from aesparse.theory.pictures import draw_audit
@@ -113,10 +113,10 @@ def plan_command(
     memory: Annotated[float | None, typer.Option(help="GiB of a device; default: found.")] = None,
 ) -> None:
     """What a grid will cost in memory, operations and time, before anything is trained."""
-    from aesparse.activations import get_activation
-    from aesparse.objectives import get_objective
-    from aesparse.planning import estimate, plan_rows
+    from aesparse.losses.objectives import get_objective
+    from aesparse.models.activations import get_activation
     from aesparse.tables import aligned
+    from aesparse.training.planning import estimate, plan_rows
 
     plan = estimate(
         get_objective(objective, get_activation(activation)),

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation
-from aesparse.model import Params, decode, decoder_matrix, preactivation
-from aesparse.objectives import Objective
-from aesparse.reconstruction import ErrorFunction, reconstruction_error, squared_error
+from aesparse.losses.objectives import Objective
+from aesparse.losses.reconstruction import ErrorFunction, reconstruction_error, squared_error
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Params, decode, decoder_matrix, preactivation
 
 __all__ = [
     "DEAD_LIMIT",

@@ -19,9 +19,9 @@ import numpy as np
 import optax
 
 import aesparse as ae
-from aesparse.activations import get_activation
-from aesparse.model import Params, forward, init_params, preactivation
-from aesparse.penalties import log_sparsity
+from aesparse.losses.penalties import log_sparsity
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params, forward, init_params, preactivation
 from aesparse.theory import properties, statements
 from aesparse.theory.residuals import residual_law
 

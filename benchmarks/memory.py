@@ -22,10 +22,10 @@ import jax
 import numpy as np
 
 import aesparse as ae
-from aesparse.model import get_constraint
-from aesparse.planning import estimate
-from aesparse.program import grid_program
-from aesparse.sharding import cell_mesh
+from aesparse.models.one_layer import get_constraint
+from aesparse.training.planning import estimate
+from aesparse.training.program import grid_program
+from aesparse.training.sharding import cell_mesh
 
 OUT = Path(__file__).with_suffix(".json")
 GRIDS = {  # strengths, seeds, inputs, hidden, samples, objective

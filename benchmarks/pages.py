@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from aesparse import penalties
 from aesparse.errors import InputError
 from aesparse.files import replacing
+from aesparse.losses import penalties
 from aesparse.tables import markdown
 from benchmarks.assumptions import ABOVE
 from experiments.pipeline.protocol import DATA, MOMENTUM, STRENGTHS

@@ -23,14 +23,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aesparse.activations import get_activation
-from aesparse.draws import shuffled
-from aesparse.model import get_constraint
-from aesparse.objectives import get_objective
+from aesparse.losses.objectives import get_objective
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import get_constraint
 from aesparse.pictures import save
 from aesparse.process import prepare
-from aesparse.program import grid_program
-from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
+from aesparse.training.draws import shuffled
+from aesparse.training.program import grid_program
+from aesparse.training.sharding import CELLS, SHARED, Cells, cell_mesh, place
 
 OBJECTIVES = ("ae", "dae", "edae", "cae", "mdae", "sae")
 SIZES = {"mnist": (784, 1000), "cifar10": (192, 1000)}

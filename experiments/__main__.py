@@ -9,8 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from aesparse.errors import InputError, unknown_name
-from aesparse.guard import NumericsError
 from aesparse.process import devices_named, prepare
+from aesparse.training.guard import NumericsError
 from experiments import pages
 from experiments.drawing import report
 from experiments.evidence import tables

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 import aesparse as ae
-from aesparse.grid import GridResult
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics
+from aesparse.training.grid import GridResult
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.store import RunStore
 from experiments.pipeline.train import labelled

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from aesparse import data
-from aesparse.datafiles import PATCHES, read_patches
+from aesparse.data.readers import PATCHES, read_patches
 from aesparse.errors import InputError
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.provenance import parentage

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from oracles import ACTIVATIONS as ORACLES
 
-from aesparse.activations import ACTIVATIONS, Activation, get_activation
 from aesparse.errors import InputError
+from aesparse.models.activations import ACTIVATIONS, Activation, get_activation
 
 POINTS = np.linspace(-6, 6, 48)  # 0 is not among them: ReLU has no slope there
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import aesparse as ae
-from aesparse.activations import get_activation
-from aesparse.growth import growing_parts
-from aesparse.model import Params, forward
-from aesparse.objectives import Objective, composed, get_objective, regularized
+from aesparse.losses.objectives import Objective, composed, get_objective, regularized
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params, forward
+from aesparse.training.growth import growing_parts
 
 RELU = get_activation("relu")
 PIXELS = np.random.default_rng(0).integers(0, 16, size=(40, 6))

@@ -11,10 +11,11 @@ import pytest
 from scipy.stats import norm
 
 import aesparse as ae
-from aesparse import __main__, audit, penalties
-from aesparse.activations import Activation, get_activation
+from aesparse import __main__, audit
 from aesparse.errors import InputError
-from aesparse.penalties import PENALTIES, get_penalty
+from aesparse.losses import penalties
+from aesparse.losses.penalties import PENALTIES, get_penalty
+from aesparse.models.activations import Activation, get_activation
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.response import STRENGTHS
 

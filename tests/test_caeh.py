@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from aesparse.activations import get_activation
-from aesparse.model import Params, encode
-from aesparse.objectives import get_objective, higher_order_contractive
+from aesparse.losses.objectives import get_objective, higher_order_contractive
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params, encode
 from experiments.evidence import claims
 from experiments.evidence.curves import Curve
 from experiments.figures.arpit import arpit_caeh

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import aesparse as ae
-from aesparse.activations import get_activation
-from aesparse.checkpoints import Checkpoints
 from aesparse.errors import InputError
 from aesparse.files import UNFINISHED
-from aesparse.objectives import get_objective
+from aesparse.losses.objectives import get_objective
+from aesparse.models.activations import get_activation
+from aesparse.training.checkpoints import Checkpoints
 
 ROOT = Path(__file__).parents[1]
 TREE = {"w": np.arange(6.0).reshape(2, 3), "n": np.int32(4)}
@@ -303,7 +303,7 @@ def test_a_failed_write_leaves_the_one_before(tmp_path):
     code = (
         "import resource, sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from aesparse.checkpoints import Checkpoints\n"
+        "from aesparse.training.checkpoints import Checkpoints\n"
         "from aesparse.errors import InputError\n"
         f"kept = Checkpoints(Path({str(kept.folder)!r}), 'this')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
@@ -332,7 +332,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from test_checkpoints import fit
-from aesparse.checkpoints import Checkpoints
+from aesparse.training.checkpoints import Checkpoints
 print("begun", flush=True)
 kept = Checkpoints(Path(sys.argv[2]), "this", every_seconds=0)
 np.save(sys.argv[3], np.asarray(fit(kept, epochs=int(sys.argv[4])).params.weight))

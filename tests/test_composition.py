@@ -7,12 +7,12 @@ import pytest
 from scipy.special import expit
 
 import aesparse as ae
-from aesparse import corruption, penalties
-from aesparse.activations import get_activation
-from aesparse.model import Params, get_constraint
-from aesparse.objectives import composed
-from aesparse.reconstruction import cross_entropy, half_squared_error
-from aesparse.training import make_step, start
+from aesparse.losses import corruption, penalties
+from aesparse.losses.objectives import composed
+from aesparse.losses.reconstruction import cross_entropy, half_squared_error
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params, get_constraint
+from aesparse.training.step import make_step, start
 
 SIGMOID, IDENTITY = get_activation("sigmoid"), get_activation("identity")
 DECAY = ("decay", penalties.weight_decay)

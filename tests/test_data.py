@@ -47,7 +47,7 @@ def test_real_mnist(data_dir):
 
 
 def test_real_cifar10_patches(data_dir):
-    from aesparse.datafiles import read_cifar10
+    from aesparse.data.readers import read_cifar10
 
     patches = data.load("cifar10", data_dir=data_dir)
     assert patches.train.shape == (50_000, 192)
@@ -62,7 +62,7 @@ def test_real_cifar10_patches(data_dir):
 
 
 def test_real_cifar10_images(data_dir):
-    from aesparse.datafiles import read_cifar10
+    from aesparse.data.readers import read_cifar10
 
     images = read_cifar10(data_dir / "cifar-10-batches-bin")
     assert images.shape == (50_000, 32, 32, 3)
@@ -214,7 +214,7 @@ def test_without_a_network_preparing_fails_at_once(monkeypatch, tmp_path):
 
     (tmp_path / "mnist" / "3.0.1").mkdir(parents=True)
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
-    from aesparse.datafiles import read_prepared
+    from aesparse.data.readers import read_prepared
 
     with pytest.raises(InputError, match=r"cannot be downloaded: .* cannot be reached"):
         read_prepared("mnist", tmp_path / "mnist")
@@ -367,7 +367,7 @@ def test_crops_larger_than_the_images_are_refused():
 
 
 def test_an_uncompressed_idx_file_is_read_too(data_dir, tmp_path):
-    from aesparse.datafiles import read_mnist
+    from aesparse.data.readers import read_mnist
 
     source = data_dir / "mnist" / "train-images-idx3-ubyte.gz"
     with gzip.open(source) as f, (tmp_path / "train-images-idx3-ubyte").open("wb") as g:

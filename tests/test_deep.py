@@ -8,13 +8,14 @@ import pytest
 import xarray as xr
 
 import aesparse as ae
-from aesparse import deep, penalties
-from aesparse.activations import get_activation
 from aesparse.errors import InputError
-from aesparse.guard import NumericsError
-from aesparse.model import Params, decode, encode, forward, init_params
-from aesparse.objectives import get_objective
-from aesparse.saturation import complement
+from aesparse.losses import penalties
+from aesparse.losses.objectives import get_objective
+from aesparse.losses.saturation import complement
+from aesparse.models import deep
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params, decode, encode, forward, init_params
+from aesparse.training.guard import NumericsError
 from experiments.figures.beyond import deep_example
 from experiments.pipeline.plan import Plan
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.special import expit
 from scipy.stats import kurtosis
 
-from aesparse.activations import get_activation
-from aesparse.model import Params
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params
 from aesparse.theory import errata
 from aesparse.theory.errata import ERRATA
 from aesparse.theory.residuals import residual_law

@@ -21,9 +21,9 @@ import stored_runs
 import xarray as xr
 
 import aesparse as ae
-from aesparse import checkpoints
 from aesparse.errors import InputError
 from aesparse.files import replacing
+from aesparse.training import checkpoints
 from experiments.__main__ import main
 from experiments.pipeline import protocol, provenance, train
 from experiments.pipeline.plan import Plan, Shard

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from jax import export
 
-from aesparse import activations, corruption, objectives, penalties
-from aesparse.draws import shuffled
 from aesparse.errors import InputError
-from aesparse.model import get_constraint
-from aesparse.program import grid_program
-from aesparse.sharding import Cells, cell_mesh
+from aesparse.losses import corruption, objectives, penalties
+from aesparse.models import activations
+from aesparse.models.one_layer import get_constraint
+from aesparse.training.draws import shuffled
+from aesparse.training.program import grid_program
+from aesparse.training.sharding import Cells, cell_mesh
 
 PLATFORMS = ["cpu", "cuda", "tpu"]
 BATCH, N, M, MODELS = 4, 5, 6, 2

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from aesparse import penalties
-from aesparse.activations import get_activation
 from aesparse.errors import InputError
-from aesparse.model import Params
+from aesparse.losses import penalties
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params
 from aesparse.theory import falsify, hypotheses_hold, properties, sparsity, statements
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.falsifier import (
@@ -289,10 +289,10 @@ def test_the_tables_search_finds_a_bound_that_is_just_too_large(name):
 
 def test_equation_5_along_full_batch_gradient_descent_on_white_data():
     """T2 at every recorded step, and the fall of E[a_j] wherever the condition is met."""
-    from aesparse import penalties
-    from aesparse.activations import get_activation
     from aesparse.data import load, whiten
-    from aesparse.model import init_params
+    from aesparse.losses import penalties
+    from aesparse.models.activations import get_activation
+    from aesparse.models.one_layer import init_params
 
     pixels = load("digits").train.astype(np.float64)
     X = jnp.asarray(whiten(pixels, 24)(pixels))

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from aesparse.activations import get_activation
 from aesparse.data import Dataset
-from aesparse.model import Params
-from aesparse.objectives import composed
-from aesparse.reconstruction import half_squared_error
+from aesparse.losses.objectives import composed
+from aesparse.losses.reconstruction import half_squared_error
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params
 from experiments.figures.arpit import sparse_coding
 from experiments.figures.gsae import gsae_fig1, gsae_pca, gsae_penalties
 from experiments.pipeline.plan import Plan
@@ -167,7 +167,7 @@ def test_penalties_end_to_end():
 
 
 def test_kl_at_given_means_is_kl():
-    from aesparse.penalties import kl_sparsity
+    from aesparse.losses.penalties import kl_sparsity
 
     means = np.array([0.2, 0.5], np.float32)
     expected = sum(0.1 * np.log(0.1 / t) + 0.9 * np.log(0.9 / (1 - t)) for t in means)

@@ -9,13 +9,13 @@ from scipy.spatial.distance import pdist
 from scipy.stats import norm
 
 import aesparse as ae
-from aesparse import corruption
-from aesparse.activations import get_activation
-from aesparse.arguments import check_objective
 from aesparse.data import Dataset
-from aesparse.model import Params, forward
-from aesparse.objectives import composed, get_objective
-from aesparse.penalties import contractive
+from aesparse.losses import corruption
+from aesparse.losses.objectives import composed, get_objective
+from aesparse.losses.penalties import contractive
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params, forward
+from aesparse.training.arguments import check_objective
 from experiments.evidence.bootstrap import Interval, over_seeds_and_units
 from experiments.evidence.criteria import apart
 from experiments.figures.lecture import lecture_filters, lecture_kl, lecture_overfit, lecture_probe

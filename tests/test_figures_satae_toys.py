@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 from scipy.integrate import quad
 
-from aesparse.activations import get_activation
-from aesparse.model import Params, forward
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params, forward
 from experiments.figures.satae import satae_fig1, satae_fig2, satae_fig3, satae_fig6
 from experiments.figures.satae.common import plane
 from experiments.figures.satae.common.low_energy import decide_s3

@@ -9,14 +9,15 @@ from jax import export
 from scipy.stats import kstest
 
 import aesparse as ae
-from aesparse import guard, penalties
-from aesparse.draws import shuffled
+from aesparse.losses import penalties
+from aesparse.losses.objectives import Objective
+from aesparse.losses.reconstruction import cross_entropy
 from aesparse.metrics import Metrics, first_flagged
-from aesparse.model import CONSTRAINTS, Params, init_params
-from aesparse.objectives import Objective
-from aesparse.program import grid_program
-from aesparse.reconstruction import cross_entropy
-from aesparse.sharding import Cells, cell_mesh
+from aesparse.models.one_layer import CONSTRAINTS, Params, init_params
+from aesparse.training import guard
+from aesparse.training.draws import shuffled
+from aesparse.training.program import grid_program
+from aesparse.training.sharding import Cells, cell_mesh
 
 RELU = ae.activations.get_activation("relu")
 STRENGTHS = np.array([0.0, 0.1, 0.5])
@@ -83,7 +84,7 @@ def test_blocks_that_stay_in_the_cache_change_nothing(x64, monkeypatch):
     X, strengths = data(dtype=np.float64), [0.0, 0.1, 0.2, 0.3, 0.5]
     whole = fit(X, strengths=strengths)
     grid_program.cache_clear()
-    monkeypatch.setattr("aesparse.blocks.CACHE_BYTES", 2 * 3 * 8 * 30)
+    monkeypatch.setattr("aesparse.training.blocks.CACHE_BYTES", 2 * 3 * 8 * 30)
     blocks = fit(X, strengths=strengths)
     grid_program.cache_clear()
     for name in ("weight", "bias"):
@@ -280,7 +281,7 @@ def test_history_looks_at_the_first_samples_and_the_metrics_at_all():
 
 def test_products_are_computed_at_the_precision_asked_for(monkeypatch):
     # Which looks at shapes alone:
-    monkeypatch.setattr("aesparse.grid.check_objective", lambda *_, **__: None)
+    monkeypatch.setattr("aesparse.training.grid.check_objective", lambda *_, **__: None)
     seen = set()
 
     def spying(params, x, eps, strength):

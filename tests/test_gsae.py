@@ -9,15 +9,15 @@ import oracles
 import pytest
 from scipy.optimize import minimize
 
-from aesparse import gsae
-from aesparse.activations import Activation, get_activation
-from aesparse.corruption import gaussian, masking
 from aesparse.errors import InputError
-from aesparse.fullbatch import fit_full_batch
-from aesparse.guard import NumericsError
-from aesparse.model import Params, init_params
-from aesparse.objectives import composed, denoising
-from aesparse.reconstruction import cross_entropy, half_squared_error
+from aesparse.losses import generalized_sparse as gsae
+from aesparse.losses.corruption import gaussian, masking
+from aesparse.losses.objectives import composed, denoising
+from aesparse.losses.reconstruction import cross_entropy, half_squared_error
+from aesparse.models.activations import Activation, get_activation
+from aesparse.models.one_layer import Params, init_params
+from aesparse.training.fullbatch import fit_full_batch
+from aesparse.training.guard import NumericsError
 
 PHI = {  # φ and φ', typed
     "kl": (

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import aesparse as ae
-from aesparse import grid, guard
-from aesparse.activations import get_activation
-from aesparse.objectives import get_objective
+from aesparse.losses.objectives import get_objective
+from aesparse.models.activations import get_activation
+from aesparse.training import grid, guard
 
 STRENGTHS = (0.0, 0.1, 0.3)
 

@@ -4,11 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aesparse.activations import get_activation
+from aesparse.losses.objectives import get_objective
+from aesparse.losses.reconstruction import cross_entropy, half_squared_error
 from aesparse.metrics import BiasPressure, bias_pressure, flagged, measure, summarize
-from aesparse.model import Params
-from aesparse.objectives import get_objective
-from aesparse.reconstruction import cross_entropy, half_squared_error
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params
 
 
 def model(rng, m=7, n=4):

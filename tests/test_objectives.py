@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from aesparse import penalties
-from aesparse.activations import ACTIVATIONS, get_activation
 from aesparse.errors import InputError
-from aesparse.model import Params, encode, forward
-from aesparse.objectives import OBJECTIVES, get_objective, regularized
+from aesparse.losses import penalties
+from aesparse.losses.objectives import OBJECTIVES, get_objective, regularized
+from aesparse.models.activations import ACTIVATIONS, get_activation
+from aesparse.models.one_layer import Params, encode, forward
 
 SIZES = [(5, 3, 4), (3, 5, 4), (4, 1, 3), (3, 4, 1), (1, 1, 1)]  # (n, m, B)
 STRENGTHS = [0.3, 0.0]
@@ -230,7 +230,7 @@ def test_share_on_the_tangent_is_reported():
 
 
 def test_the_tangent_may_begin_elsewhere():
-    from aesparse.objectives import kl_sparse, sparse
+    from aesparse.losses.objectives import kl_sparse, sparse
 
     params = Params(jnp.zeros((4, 2)), jnp.array([0.5, 0.95, 0.0, -1.0]))
     x, identity = jnp.zeros((3, 2)), get_activation("identity")
@@ -244,7 +244,7 @@ def test_the_tangent_may_begin_elsewhere():
 
 
 def test_masking_zeroes_the_right_share_and_nothing_at_zero(rng):
-    from aesparse.corruption import masking
+    from aesparse.losses.corruption import masking
 
     x = jnp.ones((400, 100))
     eps = jnp.asarray(rng.normal(size=x.shape).astype(np.float32))

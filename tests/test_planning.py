@@ -6,13 +6,13 @@ import pytest
 from typer.testing import CliRunner
 
 from aesparse.__main__ import app
-from aesparse.activations import get_activation
 from aesparse.errors import InputError
-from aesparse.grid import fit_grid
-from aesparse.gsae import generalized_sparse
-from aesparse.objectives import get_objective
-from aesparse.planning import estimate, plan_rows
+from aesparse.losses.generalized_sparse import generalized_sparse
+from aesparse.losses.objectives import get_objective
+from aesparse.models.activations import get_activation
 from aesparse.tables import duration
+from aesparse.training.grid import fit_grid
+from aesparse.training.planning import estimate, plan_rows
 
 SIZES = {"inputs": 200, "hidden": 300, "samples": 1000, "rate": 1e9, "memory": 2**30}
 
@@ -56,7 +56,7 @@ def test_cells_are_laid_out_over_devices_and_rounds():
 
 
 def test_without_a_rate_this_machine_is_measured(monkeypatch):
-    monkeypatch.setattr("aesparse.planning.updates_per_second", lambda *a, **k: 50.0)
+    monkeypatch.setattr("aesparse.training.planning.updates_per_second", lambda *a, **k: 50.0)
     found = plan(rate=None)
     assert found.measured
     assert found.rate == pytest.approx(50 * found.operations)

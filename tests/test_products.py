@@ -5,9 +5,9 @@ import jax.extend.core
 import jax.numpy as jnp
 import pytest
 
-from aesparse.activations import get_activation
-from aesparse.model import init_params
-from aesparse.objectives import get_objective
+from aesparse.losses.objectives import get_objective
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import init_params
 
 N, M, B = 7, 5, 4
 

@@ -15,10 +15,10 @@ import pytest
 import scipy.stats
 import stored_runs
 
-from aesparse.activations import get_activation
 from aesparse.errors import InputError
-from aesparse.model import Params, forward
-from aesparse.penalties import get_penalty
+from aesparse.losses.penalties import get_penalty
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import Params, forward
 from experiments import pages
 from experiments.__main__ import main
 from experiments.evidence import tables

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import aesparse as ae
-from aesparse.activations import get_activation
-from aesparse.model import preactivation
-from aesparse.objectives import Objective, get_objective
-from aesparse.sharding import cell_mesh
+from aesparse.losses.objectives import Objective, get_objective
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import preactivation
+from aesparse.training.sharding import cell_mesh
 
 ROOT = Path(__file__).parents[1]
 RELU = get_activation("relu")
@@ -109,9 +109,9 @@ def test_a_loss_that_is_not_finite_at_one_strength_flags_that_model_alone():
 @pytest.mark.parametrize("name", ["ae", "dae"])
 def test_the_measured_condition_needs_no_noise_of_every_model(name):
     """400 models, 784 inputs: their noise for 1,000 samples alone would take 1.2 GB."""
-    from aesparse.model import get_constraint
-    from aesparse.program import grid_program
-    from aesparse.sharding import Cells
+    from aesparse.models.one_layer import get_constraint
+    from aesparse.training.program import grid_program
+    from aesparse.training.sharding import Cells
 
     sizes = {"batch_size": 50, "momentum": 0.9, "hidden": 8, "tied": True, "decoder_bias": False}
     program = grid_program(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from aesparse.activations import ACTIVATIONS, Activation, get_activation, shrink
 from aesparse.errors import InputError
-from aesparse.model import Params, forward
-from aesparse.objectives import get_objective
-from aesparse.saturation import complement, flat_parts, multiscale_complement, saturation
+from aesparse.losses.objectives import get_objective
+from aesparse.losses.saturation import complement, flat_parts, multiscale_complement, saturation
+from aesparse.models.activations import ACTIVATIONS, Activation, get_activation, shrink
+from aesparse.models.one_layer import Params, forward
 
 Z = np.linspace(-7.3, 7.1, 1001)
 # S1: what SATAE's Figure 1 draws, typed by hand

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import sharded_worker
 
-from aesparse.sharding import Cells
+from aesparse.training.sharding import Cells
 
 WORKER = Path(sharded_worker.__file__)
 # Cells on other devices are multiplied in batches of another size, which rounds differently;

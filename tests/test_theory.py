@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import entropy, norm
 
-from aesparse import penalties
-from aesparse.activations import ACTIVATIONS, Activation, get_activation
 from aesparse.data import whiten
 from aesparse.errors import InputError
-from aesparse.model import Params, forward
+from aesparse.losses import penalties
+from aesparse.models.activations import ACTIVATIONS, Activation, get_activation
+from aesparse.models.one_layer import Params, forward
 from aesparse.theory import expansion, hypotheses_hold, maxout, properties, sparsity, statements
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -19,13 +19,13 @@ import numpy as np
 import scipy.sparse
 
 import aesparse as ae
-from aesparse import objectives
-from aesparse.activations import Activation, get_activation
+from aesparse.losses import objectives
+from aesparse.models.activations import Activation, get_activation
 from aesparse.errors import InputError
-from aesparse.fullbatch import fit_full_batch
-from aesparse.model import save_params
-from aesparse.planning import estimate
-from aesparse.reconstruction import ErrorFunction
+from aesparse.training.fullbatch import fit_full_batch
+from aesparse.models.one_layer import save_params
+from aesparse.training.planning import estimate
+from aesparse.losses.reconstruction import ErrorFunction
 
 key, X = jax.random.key(0), np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
 digits, relu = ae.data.Dataset("two", X, X[:5], (2, 2)), get_activation("relu")

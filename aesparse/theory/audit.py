@@ -13,13 +13,20 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation, get_activation
 from aesparse.data import check_matrix
 from aesparse.errors import InputError, first_line
+from aesparse.losses.penalties import Penalty, get_penalty
+from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.metrics import bias_gradient_bound, measure
-from aesparse.model import Params, check_params, forward, get_constraint, init_params, preactivation
-from aesparse.penalties import Penalty, get_penalty
-from aesparse.reconstruction import reconstruction_error
+from aesparse.models.activations import Activation, get_activation
+from aesparse.models.one_layer import (
+    Params,
+    check_params,
+    forward,
+    get_constraint,
+    init_params,
+    preactivation,
+)
 from aesparse.theory import properties
 from aesparse.theory.conclusion import Audit, conclude
 from aesparse.theory.families import Family, identify, probes

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from aesparse.activations import Activation
-from aesparse.model import Params
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Params
 from aesparse.theory.families import Family
 from aesparse.theory.properties import REACH, Violation
 from aesparse.theory.response import STRENGTHS, Response

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from aesparse import penalties
-from aesparse.activations import Activation, get_activation
-from aesparse.model import get_constraint
+from aesparse.losses import penalties
+from aesparse.models.activations import Activation, get_activation
+from aesparse.models.one_layer import get_constraint
 from aesparse.theory import expansion, properties, sparsity, statements
 from aesparse.theory.falsifier import Problem, centred, whitened
 from aesparse.theory.records import Claim

@@ -11,11 +11,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aesparse import penalties
-from aesparse.activations import Activation, get_activation, shrink
-from aesparse.gsae import generalized_sparse, modified_backpropagation, sparsity_function
-from aesparse.model import Params, decode, preactivation
-from aesparse.reconstruction import reconstruction_error
+from aesparse.losses import penalties
+from aesparse.losses.generalized_sparse import (
+    generalized_sparse,
+    modified_backpropagation,
+    sparsity_function,
+)
+from aesparse.losses.reconstruction import reconstruction_error
+from aesparse.models.activations import Activation, get_activation, shrink
+from aesparse.models.one_layer import Params, decode, preactivation
 from aesparse.theory import properties, sparsity, statements
 
 __all__ = ["ERRATA", "Erratum", "errata"]

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from aesparse import penalties
-from aesparse.activations import Activation
 from aesparse.errors import InputError
-from aesparse.model import Params, forward
-from aesparse.reconstruction import reconstruction_error
+from aesparse.losses import penalties
+from aesparse.losses.reconstruction import reconstruction_error
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Params, forward
 from aesparse.theory.properties import REACH
 from aesparse.theory.records import Claim
 

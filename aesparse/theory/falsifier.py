@@ -16,7 +16,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from aesparse.errors import InputError, first_line
-from aesparse.model import Params
+from aesparse.models.one_layer import Params
 from aesparse.theory.records import TOLERANCE, Claim, hypotheses_hold
 
 __all__ = [

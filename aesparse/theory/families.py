@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aesparse import penalties
-from aesparse.activations import Activation
-from aesparse.model import Params, forward, preactivation
+from aesparse.losses import penalties
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Params, forward, preactivation
 
 __all__ = ["Family", "identify", "probes"]
 

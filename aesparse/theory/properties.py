@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation
+from aesparse.models.activations import Activation
 
 __all__ = [
     "REACH",

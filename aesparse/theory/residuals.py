@@ -8,8 +8,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation
-from aesparse.model import Params, reconstruct
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Params, reconstruct
 
 __all__ = ["ResidualLaw", "residual_law"]
 

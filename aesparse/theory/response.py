@@ -14,10 +14,10 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation
-from aesparse.model import Constraint, Params, forward
-from aesparse.penalties import Penalty
-from aesparse.reconstruction import reconstruction_error
+from aesparse.losses.penalties import Penalty
+from aesparse.losses.reconstruction import reconstruction_error
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Constraint, Params, forward
 
 __all__ = ["OPTIMIZERS", "STRENGTHS", "Response", "responses"]
 

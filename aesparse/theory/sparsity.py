@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation
-from aesparse.model import Params, preactivation
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Params, preactivation
 from aesparse.theory import properties
 from aesparse.theory.records import Claim
 from aesparse.theory.statements import mean_preactivation

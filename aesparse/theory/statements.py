@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aesparse import penalties
-from aesparse.activations import Activation
+from aesparse.losses import penalties
+from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.metrics import bias_gradient_bound
-from aesparse.model import Params, forward, preactivation
-from aesparse.reconstruction import reconstruction_error
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Params, forward, preactivation
 from aesparse.theory import properties
 from aesparse.theory.records import TOLERANCE, Claim
 

@@ -14,13 +14,13 @@ import jax
 import numpy as np
 from step import BATCH, SPEED
 
-from aesparse.activations import get_activation
-from aesparse.draws import shuffled
-from aesparse.model import get_constraint
-from aesparse.objectives import get_objective
+from aesparse.losses.objectives import get_objective
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import get_constraint
 from aesparse.process import prepare
-from aesparse.program import grid_program
-from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
+from aesparse.training.draws import shuffled
+from aesparse.training.program import grid_program
+from aesparse.training.sharding import CELLS, SHARED, Cells, cell_mesh, place
 from kit.numbers import Numbers
 
 OBJECTIVES = ("ae", "dae", "cae", "edae", "sae")

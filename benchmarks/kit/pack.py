@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from aesparse.data import load
-from aesparse.datafiles import MNIST_FILES, PATCHES, data_folder, patches_file, read_mnist
+from aesparse.data.readers import MNIST_FILES, PATCHES, data_folder, patches_file, read_mnist
 from aesparse.errors import InputError
 from aesparse.files import replacing
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from aesparse.activations import get_activation
+from aesparse.models.activations import get_activation
 from experiments.drawing import style
 from experiments.evidence.curves import CURVE_FIELDS, Curve, classify, collect
 from experiments.pipeline.plan import Plan

@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from aesparse.checkpoints import Checkpoints
 from aesparse.errors import InputError
+from aesparse.training.checkpoints import Checkpoints
 
 __all__ = ["Deadline", "OutOfTimeError", "TimedCheckpoints"]
 

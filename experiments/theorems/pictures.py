@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 
-from aesparse.activations import get_activation
-from aesparse.model import preactivation
+from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import preactivation
 from aesparse.theory import properties, sparsity, statements
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.falsifier import Size, centred, draw_many

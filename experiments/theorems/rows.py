@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from aesparse import penalties
-from aesparse.activations import ACTIVATIONS, get_activation
 from aesparse.data import load, whiten
-from aesparse.model import Params, init_params
+from aesparse.losses import penalties
+from aesparse.models.activations import ACTIVATIONS, get_activation
+from aesparse.models.one_layer import Params, init_params
 from aesparse.theory import expansion, maxout, properties, sparsity, statements
 from aesparse.theory.conjectures import CONJECTURES, Conjecture
 from aesparse.theory.errata import errata

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from aesparse.objectives import HESSIAN_RATIO, HESSIAN_SIGMA
+from aesparse.losses.objectives import HESSIAN_RATIO, HESSIAN_SIGMA
 from experiments.drawing import style
 from experiments.drawing.panels import spread
 from experiments.evidence import claims

@@ -103,8 +103,8 @@ def _train(study: Study, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     import jax
 
     import aesparse as ae
-    from aesparse.objectives import composed
-    from aesparse.penalties import mean_activation
+    from aesparse.losses.objectives import composed
+    from aesparse.losses.penalties import mean_activation
 
     relu = ae.activations.get_activation("relu")
     result = ae.fit_grid(

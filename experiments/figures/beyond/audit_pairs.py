@@ -2,9 +2,9 @@
 
 import functools
 
-from aesparse.activations import get_activation
 from aesparse.data import load, standardize
-from aesparse.penalties import get_penalty
+from aesparse.losses.penalties import get_penalty
+from aesparse.models.activations import get_activation
 from aesparse.theory.audit import audit
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES, Audit
 from experiments.drawing import style

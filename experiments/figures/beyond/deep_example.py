@@ -48,7 +48,7 @@ def _model(study: Study, inputs: int):
     """The encoder inputs → 48 → 32 and its mirror image, as flax modules."""
     import flax.linen as nn
 
-    from aesparse.activations import get_activation
+    from aesparse.models.activations import get_activation
 
     act = get_activation(study.option("activation"))
     first, code = study.option("layers")
@@ -61,7 +61,8 @@ def compute(study: Study, dataset):
     import jax
     import xarray as xr
 
-    from aesparse import data, deep
+    from aesparse import data
+    from aesparse.models import deep
 
     scaler = data.standardize(dataset.train, DATA[study.dataset].epsilon)
     X, heldout = scaler(dataset.train), scaler(dataset.heldout)
@@ -91,7 +92,7 @@ def _measured(study: Study, model, layers, act, params, x) -> dict:
     import jax
     import jax.numpy as jnp
 
-    from aesparse import deep
+    from aesparse.models import deep
 
     probes = jax.random.rademacher(
         jax.random.key(1), (study.option("probes"), *x.shape), jnp.float32

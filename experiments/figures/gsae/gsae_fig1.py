@@ -79,8 +79,8 @@ def compute(study: Study, dataset):
 
 
 def _objectives(study: Study) -> dict:
-    from aesparse.activations import get_activation
-    from aesparse.gsae import generalized_sparse
+    from aesparse.losses.generalized_sparse import generalized_sparse
+    from aesparse.models.activations import get_activation
 
     # With β = 0 sigmoid means come near 1, where KL has its pole: hence its tangents.
     sigmoid, identity = get_activation("sigmoid"), get_activation("identity")
@@ -114,8 +114,8 @@ def _train(study: Study, X: np.ndarray) -> tuple[dict, dict]:
 def _minimize(study: Study, X: np.ndarray, objective, strengths: list):
     import jax
 
-    from aesparse.fullbatch import fit_full_batch
-    from aesparse.model import init_params
+    from aesparse.models.one_layer import init_params
+    from aesparse.training.fullbatch import fit_full_batch
 
     key, hidden = jax.random.fold_in(jax.random.key(0), study.seed), int(study.option("hidden"))
     start = init_params(key, X.shape[1], hidden, tied=False, decoder_bias=True)
@@ -133,8 +133,12 @@ def _gradient_errors(study: Study, params, X: np.ndarray) -> dict:
     import jax
     import jax.numpy as jnp
 
-    from aesparse.activations import get_activation
-    from aesparse.gsae import generalized_sparse, modified_backpropagation, sparsity_function
+    from aesparse.losses.generalized_sparse import (
+        generalized_sparse,
+        modified_backpropagation,
+        sparsity_function,
+    )
+    from aesparse.models.activations import get_activation
 
     sigmoid, rho = get_activation("sigmoid"), study.option("rho")
     objective = generalized_sparse(sigmoid, "kl", rho=rho)

@@ -112,11 +112,11 @@ def _path(study: Study, Z: np.ndarray, tied: bool) -> tuple[list, float]:
     """Parameters and iterations at the marks; the search starts anew at each of them."""
     import jax
 
-    from aesparse.activations import get_activation
-    from aesparse.fullbatch import fit_full_batch
-    from aesparse.model import init_params
-    from aesparse.objectives import composed
-    from aesparse.reconstruction import half_squared_error
+    from aesparse.losses.objectives import composed
+    from aesparse.losses.reconstruction import half_squared_error
+    from aesparse.models.activations import get_activation
+    from aesparse.models.one_layer import init_params
+    from aesparse.training.fullbatch import fit_full_batch
 
     identity = get_activation("identity")
     objective = composed(identity, error=half_squared_error(identity))

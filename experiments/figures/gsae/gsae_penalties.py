@@ -62,11 +62,11 @@ def _strengths(study: Study) -> np.ndarray:
 
 
 def _objective(study: Study):
-    from aesparse.activations import get_activation
-    from aesparse.gsae import half_weight_norm, sparsity_function
-    from aesparse.objectives import composed
-    from aesparse.penalties import kl_sparsity, mean_activation
-    from aesparse.reconstruction import half_squared_error
+    from aesparse.losses.generalized_sparse import half_weight_norm, sparsity_function
+    from aesparse.losses.objectives import composed
+    from aesparse.losses.penalties import kl_sparsity, mean_activation
+    from aesparse.losses.reconstruction import half_squared_error
+    from aesparse.models.activations import get_activation
 
     rho, unit = study.option("rho"), get_activation(study.option("unit"))
     # KL with its tangents: the linear and the Taylor unit's means leave (0, 1), and at a small
@@ -105,8 +105,8 @@ def _minimize(study: Study, X: np.ndarray, objective):
     """All cells from the same draw."""
     import jax
 
-    from aesparse.fullbatch import fit_full_batch
-    from aesparse.model import init_params
+    from aesparse.models.one_layer import init_params
+    from aesparse.training.fullbatch import fit_full_batch
 
     key, hidden = jax.random.fold_in(jax.random.key(0), study.seed), int(study.option("hidden"))
     start = init_params(key, X.shape[1], hidden, tied=False, decoder_bias=True)
@@ -125,8 +125,8 @@ def _measured(study: Study, objective, params, X: np.ndarray) -> dict[str, np.nd
     import jax
     import jax.numpy as jnp
 
-    from aesparse.penalties import kl_sparsity, mean_activations
-    from aesparse.reconstruction import reconstruction_error
+    from aesparse.losses.penalties import kl_sparsity, mean_activations
+    from aesparse.losses.reconstruction import reconstruction_error
 
     size, penalty = int(study.option("batch_size")), kl_sparsity(study.option("rho"))
     unit = objective.activation
@@ -150,8 +150,8 @@ def penalty_at(penalty, means):
     """The penalty of given mean activations [m]: linear units without weights, biases alone."""
     import jax.numpy as jnp
 
-    from aesparse.activations import get_activation
-    from aesparse.model import Params, forward
+    from aesparse.models.activations import get_activation
+    from aesparse.models.one_layer import Params, forward
 
     model = Params(jnp.zeros((len(means), 1), means.dtype), means)
     x = jnp.zeros((1, 1), means.dtype)

@@ -45,11 +45,11 @@ def compute(study: Study, dataset):
     import jax.numpy as jnp
     import xarray as xr
 
-    from aesparse import corruption
-    from aesparse.activations import get_activation
+    from aesparse.losses import corruption
+    from aesparse.losses.objectives import composed
+    from aesparse.losses.reconstruction import cross_entropy
     from aesparse.metrics import participation_ratio
-    from aesparse.objectives import composed
-    from aesparse.reconstruction import cross_entropy
+    from aesparse.models.activations import get_activation
 
     noise = {"masking": corruption.masking, "gaussian": corruption.gaussian}[study.option("noise")]
     objective = composed(get_activation("sigmoid"), error=cross_entropy, corrupt=noise)

@@ -41,7 +41,7 @@ def _curves(rhos: tuple[float, ...]) -> dict:
     import jax.numpy as jnp
     from scipy.optimize import minimize_scalar
 
-    from aesparse.penalties import kl_divergence
+    from aesparse.losses.penalties import kl_divergence
 
     t = jnp.linspace(0.005, 0.995, 199)
     found = [
@@ -80,7 +80,7 @@ def _model(study: Study):
     """A model with normal random weights and biases, and samples for it."""
     import jax.numpy as jnp
 
-    from aesparse.model import Params
+    from aesparse.models.one_layer import Params
 
     samples, inputs, units = study.option("shape")
     rng = np.random.default_rng(study.seed)
@@ -93,9 +93,9 @@ def _gradients(study: Study) -> dict:
     """Largest differences, over the largest entry, of the slides' gradients from autodiff's."""
     import jax
 
-    from aesparse.activations import get_activation
-    from aesparse.model import forward
-    from aesparse.penalties import kl_sparsity, mean_activations
+    from aesparse.losses.penalties import kl_sparsity, mean_activations
+    from aesparse.models.activations import get_activation
+    from aesparse.models.one_layer import forward
 
     (params, X), sigmoid = _model(study), get_activation("sigmoid")
     means = np.asarray(mean_activations(params, X, sigmoid))
@@ -115,8 +115,8 @@ def _excitation(study: Study) -> dict:
     """The best unit input SLSQP finds for every unit, and how random ones do."""
     import jax
 
-    from aesparse.activations import get_activation
-    from aesparse.model import encode
+    from aesparse.models.activations import get_activation
+    from aesparse.models.one_layer import encode
 
     sigmoid, (params, _) = get_activation("sigmoid"), _model(study)
     rng = np.random.default_rng(study.seed + 1)

@@ -60,10 +60,10 @@ def compute(study: Study, dataset):
     """Reconstruction errors of every seed and λ: training samples and two held-out halves."""
     import xarray as xr
 
-    from aesparse.activations import get_activation
-    from aesparse.grid import measure_grid
-    from aesparse.objectives import composed
-    from aesparse.penalties import contractive
+    from aesparse.losses.objectives import composed
+    from aesparse.losses.penalties import contractive
+    from aesparse.models.activations import get_activation
+    from aesparse.training.grid import measure_grid
 
     kind, half, seeds = map(study.option, ("kind", "half", "seeds"))
     penalty = contractive if kind == "contractive" else all_parameters

@@ -64,7 +64,7 @@ def compute(study: Study, dataset):
 
 
 def _activations(width: float) -> list:
-    from aesparse.activations import get_activation, shrink
+    from aesparse.models.activations import get_activation, shrink
 
     return [shrink(width), *map(get_activation, NAMES[1:])]
 
@@ -72,7 +72,7 @@ def _activations(width: float) -> list:
 def _curves(study: Study, z: np.ndarray) -> dict[str, np.ndarray]:
     import jax.numpy as jnp
 
-    from aesparse.saturation import complement
+    from aesparse.losses.saturation import complement
 
     chosen = _activations(study.option("width"))
     return {
@@ -102,9 +102,9 @@ def section_3_2(study: Study) -> dict[str, np.ndarray]:
     """Relative differences of gradients and of trained parameters, saturation against ℓ1; [S]."""
     import jax
 
-    from aesparse.activations import get_activation, shrink
-    from aesparse.objectives import composed, saturating
-    from aesparse.reconstruction import half_squared_error
+    from aesparse.losses.objectives import composed, saturating
+    from aesparse.losses.reconstruction import half_squared_error
+    from aesparse.models.activations import get_activation, shrink
 
     unit = shrink(study.option("width"))
     half = half_squared_error(get_activation("identity"))
@@ -170,10 +170,10 @@ def _section_5_2() -> dict:
     import jax
     import jax.numpy as jnp
 
-    from aesparse.activations import get_activation
-    from aesparse.model import Params, forward, preactivation
-    from aesparse.penalties import contractive
-    from aesparse.saturation import saturation
+    from aesparse.losses.penalties import contractive
+    from aesparse.losses.saturation import saturation
+    from aesparse.models.activations import get_activation
+    from aesparse.models.one_layer import Params, forward, preactivation
 
     draws, s = np.random.default_rng(1), get_activation("saturated-linear")
     params = Params(

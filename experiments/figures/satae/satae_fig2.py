@@ -25,7 +25,7 @@ def runs(plan: Plan) -> list[Study]:
 
 def compute(study: Study, dataset):
     """The path with shrink units of the study's width."""
-    from aesparse.activations import shrink
+    from aesparse.models.activations import shrink
 
     found, _ = path(study, shrink(study.option("width")))
     return found

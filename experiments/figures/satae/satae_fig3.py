@@ -42,7 +42,7 @@ def runs(plan: Plan) -> list[Study]:
 
 def compute(study: Study, dataset):
     """The path, the bases at the α drawn, and the growth of the energy without penalty."""
-    from aesparse.activations import get_activation
+    from aesparse.models.activations import get_activation
 
     units = get_activation("saturated-linear")
     found, params = path(study, units)

@@ -48,8 +48,8 @@ def compute(study: Study, dataset):
     import jax.numpy as jnp
     import xarray as xr
 
-    from aesparse.activations import Activation
-    from aesparse.saturation import multiscale_complement
+    from aesparse.losses.saturation import multiscale_complement
+    from aesparse.models.activations import Activation
 
     reach, scales = study.option("reach"), study.option("scales")
     with jax.enable_x64(True):

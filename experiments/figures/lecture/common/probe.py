@@ -68,7 +68,7 @@ def _trained_codes(study: Study, X: np.ndarray) -> list[Callable | None]:
     """
     import jax
 
-    from aesparse.model import encode
+    from aesparse.models.one_layer import encode
 
     objective = _objective(study.option("code"), study.option("units"))
     result = train(study, X, objective, study.option("strengths"))
@@ -86,12 +86,12 @@ def _trained_codes(study: Study, X: np.ndarray) -> list[Callable | None]:
 
 def _objective(code: str, units: str):
     """Cross-entropy with masked inputs, or with a penalty."""
-    from aesparse.activations import get_activation
-    from aesparse.corruption import masking
-    from aesparse.objectives import composed
-    from aesparse.penalties import contractive, kl_sparsity
-    from aesparse.reconstruction import cross_entropy
-    from aesparse.saturation import saturation
+    from aesparse.losses.corruption import masking
+    from aesparse.losses.objectives import composed
+    from aesparse.losses.penalties import contractive, kl_sparsity
+    from aesparse.losses.reconstruction import cross_entropy
+    from aesparse.losses.saturation import saturation
+    from aesparse.models.activations import get_activation
 
     activation = get_activation(units)
     if code in ("ae", "dae"):

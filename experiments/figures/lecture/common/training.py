@@ -30,7 +30,7 @@ def train(
     """`fit_grid` by a study's options: free rows, a decoder bias, all cells in one program."""
     import jax
 
-    from aesparse.grid import fit_grid
+    from aesparse.training.grid import fit_grid
 
     return fit_grid(
         jax.random.key(0),

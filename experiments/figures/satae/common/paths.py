@@ -38,7 +38,7 @@ def scaled_identity(X: np.ndarray):
     c is half the gap between the values; the pre-activations are ±c² around the middle, all in
     the flat parts where c >= 1, and ±c come back.
     """
-    from aesparse.model import Params
+    from aesparse.models.one_layer import Params
 
     low, high = X.min(), X.max()
     varies, half, middle = X.max(axis=0) > X.min(axis=0), (high - low) / 2, (high + low) / 2
@@ -52,8 +52,8 @@ def identity_numbers(X: np.ndarray):
     import jax
     import xarray as xr
 
-    from aesparse.activations import get_activation
-    from aesparse.objectives import saturating
+    from aesparse.losses.objectives import saturating
+    from aesparse.models.activations import get_activation
 
     params, loss = scaled_identity(X), jax.jit(saturating(get_activation("saturated-linear")))
     blocks = np.array_split(X, -(-len(X) // 2_000))
@@ -110,8 +110,8 @@ def trainer(study: Study, X: np.ndarray):
     """`train(rate)` yields the stages; one compiled program for all stages and rates."""
     import jax
 
-    from aesparse.continuation import fit_path
-    from aesparse.objectives import saturating
+    from aesparse.losses.objectives import saturating
+    from aesparse.training.continuation import fit_path
 
     objective = saturating(_activation(study))
     same = {n: study.option(n) for n in ("hidden", "epochs", "batch_size", "constraint")}
@@ -136,7 +136,7 @@ def trainer(study: Study, X: np.ndarray):
 
 
 def _activation(study: Study):
-    from aesparse.activations import get_activation, shrink
+    from aesparse.models.activations import get_activation, shrink
 
     width = study.option("width")
     return shrink(width) if width else get_activation(study.option("nonlinearity"))
@@ -152,9 +152,9 @@ def _measure(activation):
     import jax
     import jax.numpy as jnp
 
+    from aesparse.losses.saturation import saturation
     from aesparse.metrics import participation_ratio
-    from aesparse.model import decoder_matrix, forward, preactivation
-    from aesparse.saturation import saturation
+    from aesparse.models.one_layer import decoder_matrix, forward, preactivation
 
     def one(params, x):
         return {
@@ -179,7 +179,7 @@ def _pictures(study: Study, stages: list) -> dict:
     import jax
     import jax.numpy as jnp
 
-    from aesparse.model import decoder_matrix
+    from aesparse.models.one_layer import decoder_matrix
 
     def columns(stage) -> np.ndarray:
         first = jax.tree.map(lambda leaf: jnp.asarray(leaf)[0, 0], stage.params)

@@ -86,7 +86,7 @@ def train_path(study: Study, activation) -> list:
     import jax
 
     import aesparse as ae
-    from aesparse.objectives import saturating
+    from aesparse.losses.objectives import saturating
 
     stages = ae.fit_path(
         jax.random.key(0),
@@ -111,7 +111,7 @@ def energy(params, x: np.ndarray, activation) -> np.ndarray:
     import jax
     import jax.numpy as jnp
 
-    from aesparse.model import reconstruct
+    from aesparse.models.one_layer import reconstruct
 
     def one(p, points):
         return jnp.sum((points - reconstruct(p, points, activation)) ** 2, axis=-1) / 2

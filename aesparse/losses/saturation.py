@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation
 from aesparse.errors import InputError
-from aesparse.model import Forward
-from aesparse.penalties import Noise
+from aesparse.losses.penalties import Noise
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Forward
 
 __all__ = ["SHORTEST", "WINDOW", "complement", "flat_parts", "multiscale_complement", "saturation"]
 

@@ -15,16 +15,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aesparse.arguments import check_kind, check_sizes
-from aesparse.draws import shuffled
 from aesparse.errors import InputError
-from aesparse.memory import device_memory
-from aesparse.model import get_constraint
-from aesparse.objectives import Objective
+from aesparse.losses.objectives import Objective
+from aesparse.models.one_layer import get_constraint
 from aesparse.options import shortened
-from aesparse.program import Program, grid_program
-from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, place
 from aesparse.tables import duration
+from aesparse.training.arguments import check_kind, check_sizes
+from aesparse.training.draws import shuffled
+from aesparse.training.memory import device_memory
+from aesparse.training.program import Program, grid_program
+from aesparse.training.sharding import CELLS, SHARED, Cells, cell_mesh, place
 
 __all__ = ["Estimate", "estimate", "plan_rows"]
 

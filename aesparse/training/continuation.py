@@ -10,10 +10,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from aesparse.checkpoints import check_checkpoints
 from aesparse.errors import InputError
-from aesparse.grid import GridResult, fit_grid
 from aesparse.options import check_untransformed, checked_key, checked_numbers
+from aesparse.training.checkpoints import check_checkpoints
+from aesparse.training.grid import GridResult, fit_grid
 
 __all__ = ["fit_path"]
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from aesparse.model import Constraint
-from aesparse.objectives import Objective
+from aesparse.losses.objectives import Objective
+from aesparse.models.one_layer import Constraint
 
 __all__ = [
     "TrainState",

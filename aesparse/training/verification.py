@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from aesparse import guard
-from aesparse.draws import shuffled
-from aesparse.program import Program
-from aesparse.sharding import Cells, first_shard
-from aesparse.training import TrainState
+from aesparse.training import guard
+from aesparse.training.draws import shuffled
+from aesparse.training.program import Program
+from aesparse.training.sharding import Cells, first_shard
+from aesparse.training.step import TrainState
 
 __all__ = ["verify"]
 

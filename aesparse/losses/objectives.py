@@ -15,18 +15,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aesparse import corruption, penalties
-from aesparse.activations import Activation, check_activation, get_activation
 from aesparse.errors import InputError, unknown_name
-from aesparse.model import Forward, Params, decode, forward, preactivation, row_sums
-from aesparse.penalties import Noise, Penalty
-from aesparse.reconstruction import (
+from aesparse.losses import corruption, penalties
+from aesparse.losses.penalties import Noise, Penalty
+from aesparse.losses.reconstruction import (
     ErrorFunction,
     half_squared_error,
     reconstruction_error,
     squared_error,
 )
-from aesparse.saturation import complement, saturation
+from aesparse.losses.saturation import complement, saturation
+from aesparse.models.activations import Activation, check_activation, get_activation
+from aesparse.models.one_layer import Forward, Params, decode, forward, preactivation, row_sums
 
 __all__ = [
     "OBJECTIVES",

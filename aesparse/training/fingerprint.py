@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from aesparse.arguments import parameter_shapes
-from aesparse.model import Params
-from aesparse.objectives import Objective
+from aesparse.losses.objectives import Objective
+from aesparse.models.one_layer import Params
+from aesparse.training.arguments import parameter_shapes
 
 __all__ = ["training_settings"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import ArrayLike, PyTree
 
-from aesparse.sharding import Cells
+from aesparse.training.sharding import Cells
 
 __all__ = ["in_blocks", "measured_blocks", "models_at_once", "over_blocks", "steps_ahead"]
 

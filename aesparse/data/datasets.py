@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from aesparse.datafiles import (
+from aesparse.data.matrix import as_array, check_matrix
+from aesparse.data.readers import (
     PATCHES,
     Folder,
     data_folder,
@@ -24,7 +25,6 @@ from aesparse.datafiles import (
     read_prepared,
 )
 from aesparse.errors import InputError, unknown_name
-from aesparse.matrix import as_array, check_matrix
 from aesparse.options import check_counts, shortened
 
 __all__ = [

@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from aesparse.activations import Activation
 from aesparse.errors import InputError, unknown_name
 from aesparse.files import replacing
+from aesparse.models.activations import Activation
 
 __all__ = [
     "CONSTRAINTS",

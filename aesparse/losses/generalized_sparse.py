@@ -11,11 +11,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation
 from aesparse.errors import InputError, unknown_name
-from aesparse.model import Forward, Params, encode, preactivation
-from aesparse.objectives import Objective, composed
-from aesparse.penalties import (
+from aesparse.losses.objectives import Objective, composed
+from aesparse.losses.penalties import (
     POLE,
     Noise,
     Penalty,
@@ -24,7 +22,9 @@ from aesparse.penalties import (
     mean_activation,
     weight_decay,
 )
-from aesparse.reconstruction import half_squared_error
+from aesparse.losses.reconstruction import half_squared_error
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Forward, Params, encode, preactivation
 
 __all__ = [
     "SPARSITY",

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation
 from aesparse.errors import InputError
-from aesparse.model import Params, reconstruct
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Params, reconstruct
 
 __all__ = [
     "ErrorFunction",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
-from aesparse.training import draw_batch
+from aesparse.training.step import draw_batch
 
 __all__ = ["INIT", "Draws", "batches_of", "compiled_batches", "shuffled", "stream", "unit_noise"]
 

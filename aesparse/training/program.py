@@ -14,9 +14,8 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation
-from aesparse.blocks import in_blocks, measured_blocks, models_at_once, over_blocks, steps_ahead
-from aesparse.draws import INIT, batches_of, compiled_batches, stream, unit_noise
+from aesparse.losses.objectives import Objective
+from aesparse.losses.reconstruction import ErrorFunction
 from aesparse.metrics import (
     MEASURE_SAMPLES,
     Metrics,
@@ -26,11 +25,18 @@ from aesparse.metrics import (
     summarize,
     uses_noise,
 )
-from aesparse.model import Constraint, Params, init_params
-from aesparse.objectives import Objective
-from aesparse.reconstruction import ErrorFunction
-from aesparse.sharding import CELLS, SHARED, over_cells
-from aesparse.training import make_step, start
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import Constraint, Params, init_params
+from aesparse.training.blocks import (
+    in_blocks,
+    measured_blocks,
+    models_at_once,
+    over_blocks,
+    steps_ahead,
+)
+from aesparse.training.draws import INIT, batches_of, compiled_batches, stream, unit_noise
+from aesparse.training.sharding import CELLS, SHARED, over_cells
+from aesparse.training.step import make_step, start
 
 __all__ = [
     "Program",

@@ -1,6 +1,6 @@
 """Deep encoders: the generic definitions for any pair `encode(params, x)`, `decode(params, h)`.
 
-Objectives have the contract of `aesparse.objectives`, with parameters that may be any pytree;
+Objectives have the contract of `losses.objectives`, with parameters that may be any pytree;
 the squared error is summed over inputs and averaged over samples. Penalties take the step's unit
 normal noise too: `penalty(params, x, eps) -> scalar`, mean over samples, sum over units. The two
 functions must treat the samples of a batch apart (no batch normalization). Shapes: n inputs,
@@ -18,31 +18,32 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from aesparse import corruption, guard
-from aesparse.activations import Activation, get_activation
-from aesparse.arguments import (
-    check_levels,
-    check_sizes,
-    check_traces,
-    checked_arrays,
-    warn_of_precision,
-)
-from aesparse.draws import INIT, shuffled
 from aesparse.errors import InputError
-from aesparse.model import get_constraint
-from aesparse.objectives import Objective
+from aesparse.losses import corruption
+from aesparse.losses.objectives import Objective
+from aesparse.losses.reconstruction import squared_error
+from aesparse.models.activations import Activation, get_activation
+from aesparse.models.one_layer import get_constraint
 from aesparse.options import (
     check_momentum,
     check_precision,
     check_untransformed,
     checked_key,
 )
-from aesparse.program import Program, grid_program
-from aesparse.reconstruction import squared_error
-from aesparse.recording import Recorder
-from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
-from aesparse.training import TrainState, start
-from aesparse.verification import verify
+from aesparse.training import guard
+from aesparse.training.arguments import (
+    check_levels,
+    check_sizes,
+    check_traces,
+    checked_arrays,
+    warn_of_precision,
+)
+from aesparse.training.draws import INIT, shuffled
+from aesparse.training.program import Program, grid_program
+from aesparse.training.recording import Recorder
+from aesparse.training.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
+from aesparse.training.step import TrainState, start
+from aesparse.training.verification import verify
 
 __all__ = [
     "DeepModel",

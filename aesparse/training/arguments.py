@@ -12,8 +12,8 @@ from jaxtyping import Array, ArrayLike
 
 from aesparse.data import check_matrix
 from aesparse.errors import InputError, first_line
-from aesparse.model import Constraint, Params, check_params, init_params
-from aesparse.objectives import Objective
+from aesparse.losses.objectives import Objective
+from aesparse.models.one_layer import Constraint, Params, check_params, init_params
 from aesparse.options import check_counts, checked_numbers
 
 __all__ = [

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from aesparse.arguments import parameter_shapes
-from aesparse.objectives import Objective
+from aesparse.losses.objectives import Objective
+from aesparse.training.arguments import parameter_shapes
 
 __all__ = ["growing_parts", "warn_of_growth"]
 

@@ -19,9 +19,9 @@ from jax.scipy.special import xlogy
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
-from aesparse.activations import Activation
 from aesparse.errors import InputError, unknown_name
-from aesparse.model import (
+from aesparse.models.activations import Activation
+from aesparse.models.one_layer import (
     Forward,
     Params,
     decode,

@@ -15,24 +15,24 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from aesparse import guard
-from aesparse.arguments import (
-    check_bounds,
-    check_levels,
-    check_strengths,
-    check_traces,
-    checked_data,
-    warn_of_precision,
-)
 from aesparse.errors import InputError
-from aesparse.model import Params, check_params
-from aesparse.objectives import Objective
+from aesparse.losses.objectives import Objective
+from aesparse.models.one_layer import Params, check_params
 from aesparse.options import (
     check_counts,
     check_precision,
     check_untransformed,
     checked_numbers,
     shortened,
+)
+from aesparse.training import guard
+from aesparse.training.arguments import (
+    check_bounds,
+    check_levels,
+    check_strengths,
+    check_traces,
+    checked_data,
+    warn_of_precision,
 )
 
 __all__ = ["FullBatchResult", "fit_full_batch"]

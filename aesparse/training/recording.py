@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from aesparse.sharding import CELLS, SHARED, over_cells
+from aesparse.training.sharding import CELLS, SHARED, over_cells
 
 __all__ = ["Recorder"]
 

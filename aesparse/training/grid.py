@@ -15,7 +15,18 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from aesparse.arguments import (
+from aesparse.errors import InputError
+from aesparse.losses.objectives import Objective
+from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, first_flagged
+from aesparse.models.one_layer import Params, check_params, get_constraint
+from aesparse.options import (
+    check_momentum,
+    check_options,
+    check_precision,
+    check_untransformed,
+    checked_key,
+)
+from aesparse.training.arguments import (
     check_bounds,
     check_kind,
     check_objective,
@@ -25,26 +36,15 @@ from aesparse.arguments import (
     checked_init,
     warn_of_precision,
 )
-from aesparse.checkpoints import Checkpoints, check_checkpoints
-from aesparse.draws import shuffled
-from aesparse.errors import InputError
-from aesparse.fingerprint import training_settings
-from aesparse.growth import warn_of_growth
-from aesparse.memory import check_memory
-from aesparse.metrics import BiasPressure, Metrics, UnitStatistics, first_flagged
-from aesparse.model import Params, check_params, get_constraint
-from aesparse.objectives import Objective
-from aesparse.options import (
-    check_momentum,
-    check_options,
-    check_precision,
-    check_untransformed,
-    checked_key,
-)
-from aesparse.program import grid_program, measure_cells
-from aesparse.recording import Recorder
-from aesparse.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
-from aesparse.verification import verify
+from aesparse.training.checkpoints import Checkpoints, check_checkpoints
+from aesparse.training.draws import shuffled
+from aesparse.training.fingerprint import training_settings
+from aesparse.training.growth import warn_of_growth
+from aesparse.training.memory import check_memory
+from aesparse.training.program import grid_program, measure_cells
+from aesparse.training.recording import Recorder
+from aesparse.training.sharding import CELLS, SHARED, Cells, cell_mesh, gather, place
+from aesparse.training.verification import verify
 
 __all__ = ["GridResult", "fit_grid", "measure_grid"]
 

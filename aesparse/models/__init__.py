@@ -1,0 +1,1 @@
+"""Models: activations, the one-layer auto-encoder, pairs of flax modules."""

@@ -1,0 +1,1 @@
+"""Training: one compiled program for a whole grid of models, checked, resumable, sharded."""
