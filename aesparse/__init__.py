@@ -1,48 +1,49 @@
 """aesparse: grids of regularized auto-encoders, their sparsity, and why."""
 
-from aesparse import data, errors, metrics, training
+from aesparse import data, errors, losses, metrics, models, training
 from aesparse.errors import InputError
-from aesparse.losses import corruption, objectives, penalties, reconstruction, saturation
-from aesparse.losses import generalized_sparse as gsae
-from aesparse.models import activations, deep
-from aesparse.models import one_layer as model
+from aesparse.losses import corruption, objectives, penalties
+from aesparse.losses.base import Objective
+from aesparse.losses.objectives import get_objective
+from aesparse.models import activations
 from aesparse.models.activations import Activation
-from aesparse.models.one_layer import Params, load_params, save_params
+from aesparse.models.flax import FlaxModel
+from aesparse.models.forward import Forward
+from aesparse.models.one_layer import OneLayer, Params
 from aesparse.theory import audit, falsify
-from aesparse.training import guard
 from aesparse.training.checkpoints import Checkpoints
-from aesparse.training.continuation import fit_path
-from aesparse.training.fullbatch import FullBatchResult, fit_full_batch
-from aesparse.training.grid import GridResult, fit_grid, measure_grid
+from aesparse.training.constraints import Constraint
+from aesparse.training.fit import fit
+from aesparse.training.optimizers import lbfgs, sgd
+from aesparse.training.result import Result, TrainedModel
 
 __version__ = "0.1.0"
 __all__ = [
     "Activation",
     "Checkpoints",
-    "FullBatchResult",
-    "GridResult",
+    "Constraint",
+    "FlaxModel",
+    "Forward",
     "InputError",
+    "Objective",
+    "OneLayer",
     "Params",
+    "Result",
+    "TrainedModel",
     "activations",
     "audit",
     "corruption",
     "data",
-    "deep",
     "errors",
     "falsify",
-    "fit_full_batch",
-    "fit_grid",
-    "fit_path",
-    "gsae",
-    "guard",
-    "load_params",
-    "measure_grid",
+    "fit",
+    "get_objective",
+    "lbfgs",
+    "losses",
     "metrics",
-    "model",
+    "models",
     "objectives",
     "penalties",
-    "reconstruction",
-    "saturation",
-    "save_params",
+    "sgd",
     "training",
 ]

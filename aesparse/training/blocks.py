@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import ArrayLike, PyTree
 
-from aesparse.training.sharding import Cells
+from aesparse.training.sharding import Points
 
 __all__ = ["in_blocks", "measured_blocks", "models_at_once", "over_blocks", "steps_ahead"]
 
@@ -33,9 +33,9 @@ def steps_ahead(seeds: int, batch_bytes: int) -> int:
     return max(1, min(_MOST_AHEAD, int(_AHEAD_BYTES / (seeds * batch_bytes))))
 
 
-def in_blocks(train: Callable, block: int, carry: PyTree, cells: Cells) -> PyTree:
-    """`train(carry, cell)` of every model, `block` of them side by side, written in place."""
-    each, count = jax.vmap(train), len(cells.seed)
+def in_blocks(train: Callable, block: int, carry: PyTree, points: Points) -> PyTree:
+    """`train(carry, point)` of every model, `block` of them side by side, written in place."""
+    each, count = jax.vmap(train), len(points.seed)
 
     def alone(*trees):
         # Without a batch axis of length 1, for which XLA transposes the weights at every step.
@@ -44,7 +44,7 @@ def in_blocks(train: Callable, block: int, carry: PyTree, cells: Cells) -> PyTre
 
     def part(first: ArrayLike, size: int, carry: PyTree) -> PyTree:
         some, chosen = jax.tree.map(
-            lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, size), (carry, cells)
+            lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, size), (carry, points)
         )
         return jax.tree.map(
             lambda leaf, new: jax.lax.dynamic_update_slice_in_dim(leaf, new, first, 0),

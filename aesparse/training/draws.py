@@ -11,11 +11,9 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
-from aesparse.training.step import draw_batch
+__all__ = ["INIT", "Draws", "batches_of", "compiled_batches", "draw_batch", "shuffled", "stream"]
 
-__all__ = ["INIT", "Draws", "batches_of", "compiled_batches", "shuffled", "stream", "unit_noise"]
-
-INIT, _EPOCHS, _PRESSURE = range(3)  # the random streams of a seed
+INIT, _EPOCHS = range(2)  # the random streams of a seed; measurements have the third
 
 
 class Draws(NamedTuple):
@@ -38,10 +36,13 @@ def shuffled(keys: Key[Array, " S"], number: Int[ArrayLike, ""], samples: int) -
     return Draws(jax.vmap(lambda key: jax.random.permutation(key, samples))(order_keys), noise_keys)
 
 
-def unit_noise(keys: Key[Array, " S"], X: Float[Array, "N n"]) -> Float[Array, "S N n"]:
-    """The noise on which Theorem 1's condition is measured, for every seed."""
-    keys = stream(keys, _PRESSURE)
-    return jax.vmap(lambda key: jax.random.normal(key, X.shape, X.dtype))(keys)
+def draw_batch(
+    key: Key[Array, ""], data: Float[Array, "N n"], order: Int[Array, " N"], i: ArrayLike, b: int
+) -> tuple[Float[Array, "b n"], Float[Array, "b n"]]:
+    """The i-th minibatch of an epoch in the given order, and its unit normal noise."""
+    rows = jax.lax.dynamic_slice_in_dim(order, i * b, b)
+    x = data[rows]
+    return x, jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
 
 
 def batches_of(draws: Draws, X, i, *, b: int):

@@ -1,11 +1,11 @@
 """Parts of an objective that are summed over the batch where a mean is expected.
 
 Such a penalty weighs more in larger batches, so that its strength has no meaning of its own.
-Shapes: n inputs, B batch, N samples, G strengths, K coefficients.
+Shapes: n inputs, B batch, N samples.
 """
 
 import warnings
-import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 import jax
@@ -13,13 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from aesparse.losses.objectives import Objective
-from aesparse.training.arguments import parameter_shapes
+from aesparse.training.step import Recipe
+from aesparse.training.sweep import Sweep
 
 __all__ = ["growing_parts", "warn_of_growth"]
 
 _DOUBLES = 1e-3  # relative distance from twice the value
-_EXAMINED: weakref.WeakSet[Objective] = weakref.WeakSet()
+_EXAMINED: OrderedDict[tuple, bool] = OrderedDict()
+_REMEMBERED = 1000  # models and objectives
 
 
 def growing_parts(
@@ -55,37 +56,34 @@ def _once_and_twice(parts: Callable, x: Array, eps: Array, *others) -> tuple[Map
     return jax.jit(both)(x, eps, *others)
 
 
-def warn_of_growth(
-    objective: Objective,
-    X: Float[Array, "N n"],
-    strengths: Array,  # [G] or [G, K]
-    *,
-    batch_size: int,
-    hidden: int,
-    tied: bool,
-    decoder_bias: bool,
-) -> None:
-    """Warns once per objective of the parts that double when the batch does.
+def warn_of_growth(recipe: Recipe, shapes: PyTree, X: Float[Array, "N n"], sweep: Sweep) -> None:
+    """Warns once per model and objective of the parts that double when the batch does.
 
-    They are measured at random parameters, on the first batch, at the largest strengths.
+    They are measured at random parameters of these shapes, on the first batch, at the largest
+    coefficients.
     """
-    if objective in _EXAMINED:
+    if recipe[:2] in _EXAMINED:
         return
-    _EXAMINED.add(objective)
+    _EXAMINED[recipe[:2]] = True
+    while len(_EXAMINED) > _REMEMBERED:
+        _EXAMINED.popitem(last=False)
     rng, dtype = np.random.default_rng(0), X.dtype  # NumPy's: JAX's would have to be compiled
-    shapes = parameter_shapes(X, hidden, tied, decoder_bias)
     params = jax.tree.map(
-        lambda leaf: rng.standard_normal(leaf.shape, dtype) / dtype.type(np.sqrt(leaf.shape[-1])),
+        lambda leaf: (
+            rng.standard_normal(leaf.shape, dtype) / dtype.type(np.sqrt(max(1, *leaf.shape[-1:])))
+        ),
         shapes,
     )
-    x = X[:batch_size]
+    x = X[: recipe.batch_size]
     eps = jnp.asarray(rng.standard_normal(x.shape, dtype))
+    names = recipe.objective.coefficients
+    largest = {name: jnp.asarray(sweep.column(name).max(), dtype) for name in names}
 
-    def parts(x, eps, params, strength):
-        loss, parts = objective(params, x, eps, strength)
+    def parts(x, eps, params, coefficients):
+        loss, parts = recipe.loss(params, x, eps, coefficients)
         return {**parts, "loss": loss}
 
-    growing = growing_parts(parts, x, eps, params, jnp.max(strengths, axis=0))
+    growing = growing_parts(parts, x, eps, params, largest)
     named = [name for name in growing if name != "loss"] or growing
     if named:
         warnings.warn(

@@ -1,16 +1,24 @@
 """How much memory there is, and the refusal of grids that cannot fit before they are begun."""
 
+import math
 import os
 import resource
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+from jaxtyping import PyTree
 
 from aesparse.errors import InputError
 
-__all__ = ["check_memory", "device_memory", "host_memory"]
+__all__ = ["check_memory", "device_memory", "host_memory", "tree_bytes"]
 
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def tree_bytes(tree: PyTree) -> int:
+    """Bytes of all arrays, or shapes of arrays, of a tree."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def host_memory() -> int:
@@ -34,22 +42,24 @@ def device_memory() -> int:
 
 
 def check_memory(
-    models: int, inputs: int, hidden: int, *, at_once: int, devices: int, itemsize: int, tied: bool
+    models: int, shapes: PyTree, moments: PyTree, *, at_once: int, devices: Sequence | None
 ) -> None:
-    """`InputError` if a grid cannot fit whatever else is needed; `planning.estimate` says more.
+    """`InputError` if a grid cannot fit whatever else is needed; `cost.estimate` says more.
 
-    A device holds parameters and momentum of its share of the `at_once` models twice, as the
-    first epoch is checked on a copy; the host, or the devices, the parameters of all.
+    `shapes` and `moments` are those of one model's parameters and optimizer state. A device holds
+    both of its share of the `at_once` models twice, as the first epoch is checked on a copy; the
+    host, or the devices, the parameters of all.
     """
-    each = itemsize * (inputs * hidden * (1 if tied else 2) + hidden)
+    each, trained = tree_bytes(shapes), 2 * tree_bytes((shapes, moments))
+    count = len(jax.devices() if devices is None else devices)
     here, total = device_memory(), host_memory()
-    fitting = devices * int(here // (4 * each))
-    size = f"{inputs} inputs and {hidden} hidden units"
+    fitting = count * int(here // trained)
+    size = f"{sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)):,} parameters"
     if fitting < 1:
         raise InputError(
-            f"One model of {size} needs at least {4 * each / 2**30:.3g} GiB in training and a "
-            f"device has {here / 2**30:.3g}; expected at most "
-            f"{max(1, here // (4 * each // hidden))} hidden units for so many inputs."
+            f"One model of {size} needs at least {trained / 2**30:.3g} GiB in training and a "
+            f"device has {here / 2**30:.3g}; expected a model at most {here / trained:.2g} times "
+            "as large, such as one with fewer hidden units."
         )
     if models * each > total:
         raise InputError(
@@ -59,6 +69,6 @@ def check_memory(
     if at_once > fitting:
         raise InputError(
             f"Training {at_once} models of {size} at once needs at least "
-            f"{4 * at_once * each / 2**30:.3g} GiB on {devices} device(s) of {here / 2**30:.3g}; "
-            f"give cells_per_program={fitting} or less."
+            f"{at_once * trained / 2**30:.3g} GiB on {count} device(s) of {here / 2**30:.3g}; "
+            f"give models_per_program={fitting} or less."
         )

@@ -1,6 +1,6 @@
 """What a training records at every epoch, without a round trip to the host at each of them.
 
-Shapes: S seeds, G strengths, C models on the devices (S·G and padding), E moments.
+Shapes: C models, E moments.
 """
 
 import functools
@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from aesparse.training.sharding import CELLS, SHARED, over_cells
+from aesparse.training.sharding import MODELS, SHARED, over_models
 
 __all__ = ["Recorder"]
 
@@ -30,22 +30,32 @@ def _programs(mesh: Mesh) -> tuple[Callable, Callable]:
         return jax.tree.map(lambda b, leaf: b.at[..., i].set(leaf), buffers, record)
 
     return (
-        over_cells(empty, mesh, (CELLS,)),
-        over_cells(write, mesh, (CELLS, CELLS, SHARED), donate=(0,)),
+        over_models(empty, mesh, (MODELS,)),
+        over_models(write, mesh, (MODELS, MODELS, SHARED), donate=(0,)),
     )
 
 
 class Recorder:
     """Collects trees of small arrays `[C, ...]`, one for each of `moments` moments.
 
-    `on_hosts` takes arrays `[C, ...]` from the devices to `[S, G, ...]`, as `grid` does.
+    `on_hosts` takes arrays of all models from the devices to the host, without
+    padding; `like` has the shapes of a record on the devices.
     """
 
-    def __init__(self, moments: int, mesh: Mesh, on_hosts: Callable[[PyTree], PyTree]) -> None:
-        self._moments, self._on_hosts = moments, on_hosts
-        self._empty, self._write = _programs(mesh)
-        self._buffers, self._waiting = None, 0
-        self._arrays, self._on_host = None, 0
+    def __init__(
+        self,
+        moments: int,
+        mesh: Mesh,
+        on_hosts: Callable[[PyTree], PyTree],
+        like: PyTree,
+        *,
+        models: int,
+    ) -> None:
+        self._on_hosts, (self._empty, self._write) = on_hosts, _programs(mesh)
+        self._buffers, self._waiting, self._on_host = None, 0, 0
+        self._arrays = jax.tree.map(
+            lambda leaf: np.zeros((models, *leaf.shape[1:], moments), leaf.dtype), like
+        )
 
     def add(self, record: PyTree) -> None:
         """Appends one moment's record; every record has the structure of the first."""
@@ -57,7 +67,7 @@ class Recorder:
             self._move()
 
     def arrays(self) -> PyTree:
-        """All records so far, on the host, moments along the last axis: `[S, G, ..., E]`."""
+        """All records so far, on the host, moments along the last axis: `[C, ..., E]`."""
         self._move()
         return jax.tree.map(lambda leaf: leaf[..., : self._on_host], self._arrays)
 
@@ -72,10 +82,6 @@ class Recorder:
         self._waiting = 0
 
     def _append(self, arrays: PyTree, count: int) -> None:
-        if self._arrays is None:
-            self._arrays = jax.tree.map(
-                lambda leaf: np.zeros((*leaf.shape[:-1], self._moments), leaf.dtype), arrays
-            )
         for whole, leaf in zip(*map(jax.tree.leaves, (self._arrays, arrays)), strict=True):
             whole[..., self._on_host : self._on_host + count] = np.asarray(leaf)[..., :count]
         self._on_host += count

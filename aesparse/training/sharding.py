@@ -1,69 +1,77 @@
-"""The cells of a grid over devices: placed, padded, trained apart, gathered once.
+"""The models of a grid over devices: placed, padded, trained apart, gathered once.
 
-Cells are independent, so every device trains its own and nothing is exchanged in between. The
+Models are independent, so every device trains its own and nothing is exchanged in between. The
 same code serves one device, all devices of a host and, after `jax.distributed.initialize()`,
-those of several hosts. Shapes: C cells, D devices.
+those of several hosts. Shapes: C models, D devices.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, ArrayLike, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
-__all__ = ["CELLS", "SHARED", "Cells", "cell_mesh", "first_shard", "gather", "over_cells", "place"]
+__all__ = [
+    "MODELS",
+    "SHARED",
+    "Points",
+    "first_shard",
+    "gather",
+    "model_mesh",
+    "over_models",
+    "padded",
+    "place",
+    "transfers",
+]
 
-_AXIS = "cells"
-CELLS, SHARED = PartitionSpec(_AXIS), PartitionSpec()
+_AXIS = "models"
+MODELS, SHARED = PartitionSpec(_AXIS), PartitionSpec()
 
 
-class Cells(NamedTuple):
-    """Which model each cell is."""
+class Points(NamedTuple):
+    """Which model each grid point is: what its program takes beside the parameters."""
 
     seed: Int[Array | np.ndarray, " C"]  # its position among the seeds' keys
-    strength: Float[Array | np.ndarray, "C ..."]
-    rate: Float[Array | np.ndarray, " C"]
-
-    @classmethod
-    def of_seeds(cls, seeds: int, strengths: ArrayLike, rates: ArrayLike) -> "Cells":
-        """Every strength with its rate, for one seed after the other."""
-        parts = (np.concatenate([np.asarray(v)] * seeds) for v in (strengths, rates))
-        return cls(np.repeat(np.arange(seeds, dtype=np.int32), len(strengths)), *parts)
-
-    def padded(self, devices: int) -> "Cells":
-        """As many cells as fill all devices evenly; the last is repeated."""
-        missing = -len(self.seed) % devices
-        last = (np.repeat(np.asarray(leaf)[-1:], missing, axis=0) for leaf in self)
-        return Cells(*map(np.concatenate, zip(self, last, strict=True)))
+    coefficients: Mapping[str, Float[Array | np.ndarray, " C"]]  # of the objective
 
 
-def cell_mesh(devices: Sequence[jax.Device] | None = None, *, cells: int | None = None) -> Mesh:
+def padded(tree: PyTree, devices: int) -> PyTree:
+    """Arrays `[C, ...]` with as many models as fill all devices evenly; the last is repeated."""
+
+    def filled(leaf: Array | np.ndarray) -> np.ndarray:
+        leaf = np.asarray(leaf)
+        return np.concatenate([leaf, np.repeat(leaf[-1:], -len(leaf) % devices, axis=0)])
+
+    return jax.tree.map(filled, tree)
+
+
+def model_mesh(devices: Sequence[jax.Device] | None = None, *, models: int | None = None) -> Mesh:
     """A line of devices, by default all there are on all hosts.
 
-    On a single host no more of them than `cells`: a padded cell would only slow the others.
+    On a single host no more of them than `models`: a padded one would only slow the others.
     """
     devices = list(jax.devices() if devices is None else devices)
     if jax.process_count() == 1:
-        devices = devices[:cells]
+        devices = devices[:models]
     return Mesh(np.array(devices), (_AXIS,))
 
 
-def over_cells(
+def over_models(
     f: Callable, mesh: Mesh, specs: Sequence[PartitionSpec], *, donate: Sequence[int] = ()
 ) -> Callable:
-    """`f` compiled to run on every device for its own cells; results have a leading cell axis.
+    """`f` compiled to run on every device for its own models; results have a leading model axis.
 
-    `specs` has `CELLS` or `SHARED` for each argument.
+    `specs` has `MODELS` or `SHARED` for each argument.
     """
-    each = jax.shard_map(f, mesh=mesh, in_specs=tuple(specs), out_specs=CELLS, check_vma=False)
+    each = jax.shard_map(f, mesh=mesh, in_specs=tuple(specs), out_specs=MODELS, check_vma=False)
     return jax.jit(each, donate_argnums=tuple(donate))
 
 
 def place(tree: PyTree, mesh: Mesh, spec: PartitionSpec) -> PyTree:
-    """Arrays that every host has, on the devices: split by cell, or whole on each."""
+    """Arrays that every host has, on the devices: split by model, or whole on each."""
     sharding = NamedSharding(mesh, spec)
 
     def one(leaf: Array | np.ndarray) -> Array:
@@ -81,9 +89,19 @@ def first_shard(tree: PyTree) -> PyTree:
 
 
 def gather(tree: PyTree, mesh: Mesh) -> PyTree:
-    """All cells' arrays on every host; as they are on a single device."""
-    if mesh.size == 1:
-        return tree
-    if all(leaf.is_fully_addressable for leaf in jax.tree.leaves(tree)):
-        return jax.tree.map(np.asarray, tree)
+    """All models' arrays on every host, as NumPy's."""
+    if mesh.size == 1 or all(leaf.is_fully_addressable for leaf in jax.tree.leaves(tree)):
+        return jax.device_get(tree)
     return multihost_utils.process_allgather(tree, tiled=True)
+
+
+def transfers(count: int, mesh: Mesh) -> tuple[Callable, Callable]:
+    """From padded models on the devices to NumPy arrays of all on every host, and back."""
+
+    def on_hosts(tree: PyTree) -> PyTree:
+        return jax.tree.map(lambda leaf: leaf[:count], gather(tree, mesh))
+
+    def on_devices(tree: PyTree) -> PyTree:
+        return place(padded(tree, mesh.size), mesh, MODELS)
+
+    return on_hosts, on_devices

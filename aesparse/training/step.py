@@ -1,94 +1,82 @@
-"""Training one model: its batches and the optimizer step. No printing, no files."""
+"""One update of one model: its loss and gradient, the optimizer's step, the constraint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
-from aesparse.losses.objectives import Objective
-from aesparse.models.one_layer import Constraint
+from aesparse.losses.base import Objective
+from aesparse.models.base import Model
+from aesparse.training.constraints import Constraint
+from aesparse.training.optimizers import Optimizer, Sgd, momentum_after, on_first_moments
 
-__all__ = [
-    "TrainState",
-    "draw_batch",
-    "make_step",
-    "radial_feedback",
-    "start",
-]
+__all__ = ["Recipe", "TrainState", "make_step"]
+
+
+class Recipe(NamedTuple):
+    """What decides the program that trains; all else is an argument of it."""
+
+    model: Model
+    objective: Objective
+    optimizer: Optimizer
+    constraint: Constraint
+    measurement: Callable
+    batch_size: int
+
+    def loss(self, params: PyTree, x: Array, eps: Array, coefficients: Mapping[str, Array]):
+        """The objective of this model."""
+        return self.objective(self.model, params, x, eps, coefficients)
 
 
 class TrainState(NamedTuple):
-    """Parameters and momentum of one model, or of a grid along leading axes."""
+    """Parameters and optimizer state of one model, or of a grid along a leading axis."""
 
     params: PyTree
-    momentum: PyTree
+    optimizer: PyTree
 
 
-def start(params: PyTree, constraint: Constraint) -> TrainState:
-    """The state before the first step: the parameters on the constraint, the momentum zero."""
-    params = constraint.project(params)
-    return TrainState(params, optax.tree.zeros_like(params))
+def make_step(recipe: Recipe) -> Callable:
+    """One minibatch update of one model, `step(state, x, eps, coefficients, i)`.
 
-
-def make_step(objective: Objective, constraint: Constraint, momentum: float) -> Callable:
-    """One minibatch update of one model, `step(state, x, eps, strength, learning_rate, i)`.
-
-    SGD with momentum that stays in the constraint's tangent space: the tangent map is linear, so
-    projecting momentum + gradient projects both. Returns the new state and the objective's aux
-    with the loss. `x`, `eps` are `[B, n]`; `i` counts the updates of the epoch from 0. Parameters
-    may be any pytree if the constraint's functions take it.
+    Returns the new state and the parts of the objective with the loss. `x`, `eps` are `[B, n]`;
+    `i` counts the updates of the epoch from 0.
     """
+    value_and_gradient = jax.value_and_grad(recipe.loss, has_aux=True)
 
     def step(
         state: TrainState,
         x: Float[Array, "B n"],
         eps: Float[Array, "B n"],
-        strength: Float[Array, "*K"],
-        learning_rate: Float[Array, ""],
+        coefficients: Mapping[str, Float[Array, ""]],
         i: Int[Array, ""],
     ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
-        loss = jax.value_and_grad(objective, has_aux=True)
-        (value, aux), gradient = loss(state.params, x, eps, strength)
-        direction = jax.tree.map(lambda m, g: momentum * m + g, state.momentum, gradient)
-        direction, moved = _constrained(constraint, state.params, direction, learning_rate, i)
+        (value, parts), gradient = value_and_gradient(state.params, x, eps, coefficients)
+        moved = _moved(recipe.optimizer, recipe.constraint, state, gradient, i)
         # Conditions become 0 or 1, so that their mean over an epoch is a share.
-        parts = {name: jnp.asarray(part, value.dtype) for name, part in aux.items()}
-        return TrainState(moved, direction), parts | {"loss": value}
+        parts = {name: jnp.asarray(part, value.dtype) for name, part in parts.items()}
+        return moved, parts | {"loss": value}
 
     return step
 
 
-def _constrained(
-    constraint: Constraint, params: PyTree, direction: PyTree, rate: Array, i: Array
-) -> tuple[PyTree, PyTree]:
-    """The direction along the constraint, and the parameters one step along it."""
-    if constraint.step is not None:
-        return constraint.step(params, direction, rate)
-    direction = constraint.tangent(params, direction)
-    moved = jax.tree.map(lambda p, d: p - rate * d, params, direction)
+def _moved(
+    optimizer: Optimizer, constraint: Constraint, state: TrainState, gradient: PyTree, i: Array
+) -> TrainState:
+    """The state one step of the optimizer along the constraint further."""
+    params, moments = state
+    if isinstance(optimizer, Sgd) and constraint.step is not None:
+        rate = moments.hyperparams["learning_rate"]
+        direction, params = constraint.step(params, momentum_after(moments, gradient), rate)
+        return TrainState(params, moments._replace(trace=direction))
+    gradient = constraint.tangent(params, gradient)
+    # The tangent map is linear: mapped moments plus mapped gradient are those of the tangent space.
+    moments = on_first_moments(lambda m: constraint.tangent(params, m), moments, params)
+    updates, moments = optimizer.update(gradient, moments, params)
+    params = optax.apply_updates(params, updates)
     if constraint.every == 1:
-        return direction, constraint.project(moved)
+        return TrainState(constraint.project(params), moments)
     due = (i + 1) % constraint.every == 0
-    return direction, jax.lax.cond(due, constraint.project, lambda params: params, moved)
-
-
-def radial_feedback(pull: float, *, learning_rate: float, momentum: float) -> float:
-    """The share of a unit row's turn that a gradient `pull`·W_j adds to it under "unit-rescale".
-
-    Rescaling W − η Σ_k μᵏ pull W_{t−k} lengthens the tangential step by 1/(1 − η pull/(1 − μ)),
-    and what lags behind adds η pull μ/(1 − μ)² of it: a steady turn is that without the gradient
-    over 1 − η pull/(1 − μ)². From 1 on it grows.
-    """
-    return learning_rate * pull / (1 - momentum) ** 2
-
-
-def draw_batch(
-    key: PRNGKeyArray, data: Float[Array, "N n"], order: Int[Array, " N"], i: Int[Array, ""], b: int
-) -> tuple[Float[Array, "b n"], Float[Array, "b n"]]:
-    """The i-th minibatch of an epoch in the given order, and its unit normal noise."""
-    rows = jax.lax.dynamic_slice_in_dim(order, i * b, b)
-    x = data[rows]
-    return x, jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
+    return TrainState(jax.lax.cond(due, constraint.project, lambda p: p, params), moments)

@@ -5,32 +5,40 @@ of its first device; all devices run the same program. Shapes: S seeds, C models
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from aesparse.training import guard
 from aesparse.training.draws import shuffled
 from aesparse.training.program import Program
-from aesparse.training.sharding import Cells, first_shard
+from aesparse.training.sharding import Points, first_shard
 from aesparse.training.step import TrainState
 
-__all__ = ["verify"]
+__all__ = ["Arguments", "verify"]
 
 _MEASURED_MODELS = 4
 _MEASURED_LIMIT = 1e-2  # of a measurement: counts may differ by samples at a threshold
-_SCATTER = {"mean": "variance", "preactivation_mean": "preactivation_variance"}
-_SHARES = ("active", "activation_fraction", "dead_fraction", "bias_mean")
+_NUDGE = 1e-6  # relative change of parameters, about what rounding in float32 amounts to
+_SMALLEST = 1e-3  # a measured number below it is judged like one of that size
+_AMPLIFIED = 1e2  # times what a nudge changes, a number is judged like one of that size
+
+
+class Arguments(NamedTuple):
+    """What every function of a program takes beside parameters or states."""
+
+    keys: Key[Array, " S"]
+    X: Float[Array, "N n"]
+    points: Points
 
 
 def verify(
     program: Program,
     state: TrainState,
-    keys,
-    X,
-    cells: Cells,
+    arguments: Arguments,
     *,
     started: bool = False,
     subset: Float[Array, "H n"] | None = None,
@@ -42,88 +50,110 @@ def verify(
     Raises `guard.NumericsError` where the program disagrees, on two different batches if rounding
     may have switched a unit on one.
     """
-    arguments = (keys, X, cells)
     leaves = jax.tree.leaves((state, arguments, subset))
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
     signature = (shapes, started, jax.config.jax_default_matmul_precision)
     if signature not in program.checked:
         if started:
-            _check_start(program, state, *arguments)
-        first, moved = _judged(program, state, arguments, 1)
-        later, _ = _judged(program, _disturbed(moved), arguments, 2)
+            _check_start(program, state, arguments)
+        early, moved = _judged(program, state, arguments, 0, 1)
+        later, _ = _judged(program, _disturbed(moved), arguments, _later(program, arguments), 2)
         if subset is not None:
-            _check_measurement(program, state.params, subset)
-        program.checked[signature] = max(first, later)
+            _check_measurement(program, state.params, arguments, subset)
+        program.checked[signature] = max(early, later)
     return program.checked[signature]
 
 
-def _check_start(program: Program, state: TrainState, keys, X, cells: Cells) -> None:
-    keys, X, cells, params = first_shard((keys, X, cells, state.params))
-    begun = {"params": program.begin(keys, X, cells)}
+def _later(program: Program, arguments: Arguments) -> int:
+    """From which update two later ones are checked: the second is one that a constraint acts on."""
+    updates = len(arguments.X) // program.recipe.batch_size
+    return max(0, min(program.recipe.constraint.every, updates) - 2)
+
+
+def _check_start(program: Program, state: TrainState, arguments: Arguments) -> None:
+    arguments, params = first_shard((arguments, state.params))
+    begun = {"params": program.begin(*arguments)}
     apart = guard.differences({"params": params}, begun)
-    guard.judge(apart, guard.limit(str(X.dtype)))
+    guard.judge(apart, guard.limit(str(arguments.X.dtype)))
 
 
-def _check_measurement(program: Program, params: PyTree, X: Float[Array, "H n"]) -> None:
-    """What the program measures for the first models."""
-    params, X, measured = first_shard((params, X, program.measure(params, X)))
-    few = slice(None, _MEASURED_MODELS)
-    params, measured = jax.device_get(jax.tree.map(lambda leaf: leaf[few], (params, measured)))
-    for got, want in zip(measured, program.measured(params, X), strict=True):
-        # What may be 0 but for rounding is judged by what it scatters by, or as a share of 1.
-        for name, values in want._asdict().items():
-            scale = 1.0 if name in _SHARES else values
-            if name in _SCATTER:
-                scale = np.sqrt(getattr(want, _SCATTER[name]))
-            _check_measured(name, getattr(got, name), values, scale)
-
-
-def _check_measured(
-    name: str, got: np.ndarray, want: np.ndarray, scale: np.ndarray | float
+def _check_measurement(
+    program: Program, params: PyTree, arguments: Arguments, X: Float[Array, "H n"]
 ) -> None:
-    a, b, scale = (np.float64(v) for v in (got, want, np.broadcast_to(scale, want.shape)))
+    """What the program measures for the first models."""
+    keys, _, points = arguments
+    measured = program.measure(params, keys, points, X)
+    params, keys, points, X, measured = first_shard((params, keys, points, X, measured))
+    few = slice(None, _MEASURED_MODELS)
+    params, points, measured = jax.device_get(
+        jax.tree.map(lambda leaf: leaf[few], (params, points, measured))
+    )
+    reference, nearby = (
+        program.measured(near, keys, points, X) for near in (params, _nudged(params))
+    )
+    leaves = zip(*map(jax.tree.leaves, (measured, reference, nearby)), strict=True)
+    for (path, _), (got, want, near) in zip(
+        jax.tree_util.tree_leaves_with_path(reference), leaves, strict=True
+    ):
+        name = jax.tree_util.keystr(path, simple=True, separator=".") or "the measurement"
+        _check_measured(name, got, want, near)
+
+
+def _nudged(params: PyTree) -> PyTree:
+    """The parameters as far away as rounding might take them."""
+    rng = np.random.default_rng(0)
+    return jax.tree.map(
+        lambda leaf: leaf * (1 + _NUDGE * rng.choice([-1, 1], leaf.shape)).astype(leaf.dtype),
+        params,
+    )
+
+
+def _check_measured(name: str, got: np.ndarray, want: np.ndarray, near: np.ndarray) -> None:
+    """Judges a number by its size, and where it cancels to rounding by what a nudge changes."""
+    a, b, c = (np.float64(v).reshape(len(want), -1) for v in (got, want, near))
     with np.errstate(invalid="ignore"):
-        apart, size = (np.linalg.norm(v.reshape(len(v), -1), axis=-1) for v in (a - b, scale))
-        difference = apart / (size + np.finfo(np.float32).eps)
+        apart, size, nudged = (np.linalg.norm(v, axis=-1) for v in (a - b, b, c - b))
+    scale = np.maximum(size, _AMPLIFIED * np.nan_to_num(nudged, posinf=0.0))
+    difference = apart / np.maximum(scale, _SMALLEST)
     difference = np.where(np.isnan(difference), np.inf, difference)
-    difference = np.where(np.isfinite(b.reshape(len(b), -1).sum(axis=-1)), difference, 0.0)
+    difference = np.where(np.isfinite(b.sum(axis=-1)), difference, 0.0)
+    dtype = str(want.dtype) if str(want.dtype) in guard.LIMITS else "float32"
     precision = jax.config.jax_default_matmul_precision
-    largest = max(_MEASURED_LIMIT, guard.limit(str(want.dtype), precision))
-    guard.judge({name: difference[:, None]}, largest)
+    guard.judge({name: difference[:, None]}, max(_MEASURED_LIMIT, guard.limit(dtype, precision)))
 
 
 def _judged(
-    program: Program, state: TrainState, arguments: tuple, steps: int
+    program: Program, state: TrainState, arguments: Arguments, first: int, steps: int
 ) -> tuple[float, TrainState]:
     """The largest difference on the better of two batches, and the state after the first."""
-    dtype = jnp.result_type(*jax.tree.leaves(state))
-    largest = guard.limit(str(dtype), jax.config.jax_default_matmul_precision)
-    apart, moved = _differences(program, state, arguments, steps, 1)
+    largest = guard.limit(str(arguments.X.dtype), jax.config.jax_default_matmul_precision)
+    apart, moved = _differences(program, state, arguments, first, steps, 1)
     if max(values.max() for values in apart.values()) > largest:
-        apart = guard.smaller(apart, _differences(program, state, arguments, steps, 2)[0])
+        again, _ = _differences(program, state, arguments, first, steps, 2)
+        apart = guard.smaller(apart, again)
     return guard.judge(apart, largest), moved
 
 
 def _differences(
-    program: Program, state: TrainState, arguments: tuple, steps: int, epoch: int
+    program: Program, state: TrainState, arguments: Arguments, first: int, steps: int, epoch: int
 ) -> tuple[guard.Differences, TrainState]:
-    keys, X, cells = arguments
-    arguments = (shuffled(keys, epoch, len(X)), X, cells)
-    reference = program.steps(*first_shard((state, *arguments)), steps)
+    keys, X, points = arguments
+    drawn = (shuffled(keys, epoch, len(X)), X, points)
+    reference = program.steps(*first_shard((state, *drawn)), first, steps)
     copy = jax.tree.map(jnp.copy, state)  # the epoch donates its state
-    compiled = program.epoch(copy, *arguments, np.int32(steps))
+    compiled = program.epoch(copy, *drawn, np.int32(first), np.int32(steps))
     level = _level(reference, X)
     groups = (_groups(trained, level) for trained in (first_shard(compiled), reference))
     return guard.differences(*groups), compiled[0]
 
 
 def _disturbed(state: TrainState) -> TrainState:
-    """The same models with a momentum that is no gradient of theirs: each row's, shifted by one."""
+    """The same models with moments that are none of theirs: each row's, shifted by one."""
 
     def shifted(leaf: Array) -> Array:
         return jnp.roll(leaf, 1, axis=-1) if leaf.ndim > 1 else leaf
 
-    return state._replace(momentum=jax.tree.map(shifted, state.momentum))
+    return state._replace(optimizer=jax.tree.map(shifted, state.optimizer))
 
 
 def _level(trained: tuple[TrainState, Mapping[str, Array | np.ndarray]], X) -> np.ndarray:
@@ -149,8 +179,16 @@ def _groups(
     leaves = jax.tree.leaves(state.params)
     squares = [np.sum(np.float64(leaf).reshape(len(level), -1) ** 2, axis=-1) for leaf in leaves]
     length = np.maximum(np.sqrt(sum(squares)), 1.0)
-    return {
-        "params": state.params,
-        "momentum": {"state": state.momentum, "level": (level / length).astype(level.dtype)},
-        "losses": {"parts": losses, "level": level},
-    }
+    per_change = (level / length).astype(level.dtype)
+    structure = jax.tree.structure(state.params)
+    # Each moment of the optimizer has a scale of its own; what is no moment is a number per model.
+    moments, _ = jax.tree.flatten(
+        state.optimizer, is_leaf=lambda part: jax.tree.structure(part) == structure
+    )
+    groups = {"params": state.params, "losses": {"parts": losses, "level": level}}
+    for i, moment in enumerate(moments):
+        if jax.tree.structure(moment) == structure:
+            groups[f"optimizer {i}"] = {"state": moment, "level": per_change}
+        else:
+            groups[f"optimizer {i}"] = {"state": moment}
+    return groups

@@ -1,0 +1,142 @@
+"""Constraints: what keeps parameters where they belong while any optimizer moves them.
+
+A constraint wraps the optimizer: the gradient and the optimizer's first moments (momentum, Adam's
+`mu`) are mapped onto the directions allowed at the parameters before the update, the parameters
+back onto the constraint after it. Second moments are left alone. Shapes: m hidden units, n inputs.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from aesparse.errors import InputError, unknown_name
+from aesparse.models.one_layer import Params, row_sums
+from aesparse.options import shortened
+
+__all__ = ["CONSTRAINTS", "Constraint", "as_constraint"]
+
+
+class Constraint(NamedTuple):
+    """What an optimizer step does to keep parameters on a set.
+
+    `tangent(params, direction)` is linear in the direction and maps it onto the directions allowed
+    at `params`; `project(params)` maps parameters back after every `every`-th update of an epoch.
+    `step(params, direction, rate)`, where there is one, is both in fewer passes over the weights:
+    the tangent direction, and the parameters after −rate times it, projected. It serves `sgd`.
+    """
+
+    tangent: Callable[[PyTree, PyTree], PyTree]
+    project: Callable[[PyTree], PyTree]
+    every: int = 1
+    step: Callable[[Params, Params, Array], tuple[Params, Params]] | None = None
+
+
+def _rows(params: PyTree) -> Array:
+    if not isinstance(params, Params):
+        raise InputError(
+            "This constraint is for the rows of one-layer models, and the parameters are a "
+            f"{type(params).__name__}; expected the constraint 'free', or a Constraint of your own."
+        )
+    return params.weight
+
+
+def _tangent_to_rows(params: Params, direction: Params) -> Params:
+    """Removes from each row of `direction` its part along W_j, for rows of any length."""
+    w, u = _rows(params), direction.weight
+    share = row_sums(w * u) / row_sums(w * w)
+    return direction._replace(weight=u - share[..., None] * w)
+
+
+def _unit_rows(params: Params) -> Params:
+    w = _rows(params)
+    return params._replace(weight=w * jax.lax.rsqrt(row_sums(w * w))[..., None])
+
+
+def _unit_rows_step(params: Params, direction: Params, rate: Array) -> tuple[Params, Params]:
+    """Tangent and retraction in two passes over W.
+
+    With v = u − (W·u/W·W) W the length after the step is known before it is made:
+    ‖W − ηv‖² = W·W + η²(u·u − (W·u)²/W·W).
+    """
+    w, u = _rows(params), direction.weight
+    along, squared, whole = row_sums(w * u), row_sums(w * w), row_sums(u * u)
+    share = along / squared
+    tangent = direction._replace(weight=u - share[..., None] * w)
+    after = jax.lax.rsqrt(squared + rate**2 * jnp.maximum(whole - along * share, 0.0))
+    moved = jax.tree.map(lambda p, v: p - rate * v, params, tangent)
+    return tangent, moved._replace(weight=moved.weight * after[..., None])
+
+
+def _frozen_bias_step(params: Params, direction: Params, rate: Array) -> tuple[Params, Params]:
+    frozen = direction._replace(bias=jnp.zeros_like(direction.bias))
+    return _unit_rows_step(params, frozen, rate)
+
+
+def _rows_in_unit_ball(params: Params) -> Params:
+    w = _rows(params)
+    scale = jax.lax.rsqrt(jnp.maximum(row_sums(w * w), 1.0))
+    return params._replace(weight=w * scale[..., None])
+
+
+def _unit_decoder_columns(params: Params) -> Params:
+    _rows(params)
+    if params.decoder is None:
+        raise InputError(
+            "The constraint 'unit-columns' is given for tied weights; expected an untied decoder "
+            "(tied=False). Use 'unit' for tied weights."
+        )
+    lengths = jnp.linalg.norm(params.decoder, axis=0, keepdims=True)
+    return params._replace(decoder=params.decoder / lengths)
+
+
+def _any_direction(params: PyTree, direction: PyTree) -> PyTree:
+    del params
+    return direction
+
+
+def _anywhere(params: PyTree) -> PyTree:
+    return params
+
+
+def _tangent_without_bias(params: Params, direction: Params) -> Params:
+    direction = _tangent_to_rows(params, direction)
+    return direction._replace(bias=jnp.zeros_like(direction.bias))
+
+
+# "unit" keeps the radial part of the gradient out of the momentum; "unit-rescale" does not,
+# which changes the effective step wherever a penalty's gradient is radial (ReLU with CAE or
+# mDAE). Arpit only says that lengths are fixed, so both readings are offered. "unit-frozen-bias"
+# is "unit" with the encoding bias left where it starts (Arpit section 2.1.1). "unit-columns" is
+# for an untied decoder, whose columns return to the unit sphere at every 10th update of an epoch
+# (SATAE section 4).
+CONSTRAINTS = {
+    "free": Constraint(_any_direction, _anywhere),
+    "unit": Constraint(_tangent_to_rows, _unit_rows, step=_unit_rows_step),
+    "unit-rescale": Constraint(_any_direction, _unit_rows),
+    "unit-frozen-bias": Constraint(_tangent_without_bias, _unit_rows, step=_frozen_bias_step),
+    "max-norm": Constraint(_any_direction, _rows_in_unit_ball),
+    "unit-columns": Constraint(_any_direction, _unit_decoder_columns, every=10),
+}
+
+
+def as_constraint(value: object) -> Constraint:
+    """A constraint from its name, from None ("free"), or as it is; `InputError` otherwise.
+
+    >>> as_constraint("unit-columns").every
+    10
+    """
+    if value is None:
+        return CONSTRAINTS["free"]
+    if isinstance(value, str):
+        if value not in CONSTRAINTS:
+            raise unknown_name("constraint", value, CONSTRAINTS)
+        return CONSTRAINTS[value]
+    if not isinstance(value, Constraint):
+        raise InputError(
+            f"The constraint is {shortened(value)}; expected one of {', '.join(CONSTRAINTS)}, or "
+            "Constraint(tangent, project) for functions of your own."
+        )
+    return value

@@ -1,0 +1,295 @@
+"""What a grid will cost, before anything is trained: memory, operations, time.
+
+Operations and memory are those of the compiled program for the shapes asked, found without
+allocating them; the time follows from a rate given, or from a few updates of a few models on
+this machine. Shapes: n inputs, m hidden units, N samples, B batch, D devices.
+"""
+
+import functools
+import numbers
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from aesparse.errors import InputError
+from aesparse.losses.base import Objective
+from aesparse.losses.objectives import as_objective
+from aesparse.models.base import Model
+from aesparse.options import shortened
+from aesparse.tables import duration
+from aesparse.training.constraints import Constraint, as_constraint
+from aesparse.training.draws import shuffled
+from aesparse.training.measuring import as_measurement
+from aesparse.training.memory import device_memory, tree_bytes
+from aesparse.training.optimizers import Optimizer, as_optimizer, hyperparameters
+from aesparse.training.program import Program, grid_program
+from aesparse.training.sharding import MODELS, SHARED, Points, model_mesh, place
+from aesparse.training.step import Recipe
+from aesparse.training.validation import check_sizes, parameter_shapes
+
+__all__ = ["Estimate", "estimate", "plan_rows"]
+
+_CPU_BYTES = 2**25  # that tracing and dispatch add in a CPU process; see benchmarks/memory.py
+_PROBE_MODELS, _PROBE_SAMPLES, _PROBE_SECONDS = 4, 1000, 2.0
+
+
+class Estimate(NamedTuple):
+    """The cost of a grid; bytes and seconds are per device, devices working side by side."""
+
+    models: int
+    devices: int
+    models_per_device: int  # at once
+    rounds: int  # one after the other, where not all models fit
+    updates: int  # of every model
+    operations: float  # floating-point, of one update of one model
+    state: int  # bytes of parameters and optimizer state of the models at once
+    working: int  # bytes of all else at the peak: data, copies, temporaries of the largest program
+    available: int  # bytes of one device
+    rate: float  # operations a second of one device
+    measured: bool  # whether the rate was measured here
+
+    @property
+    def seconds(self) -> float:
+        """Expected training time, without compilation and measurements."""
+        work = self.operations * self.updates * self.models_per_device * self.rounds
+        return work / self.rate
+
+
+def estimate(
+    model: Model,
+    objective: Objective | str,
+    *,
+    inputs: int,
+    samples: int,
+    models: int,
+    batch_size: int = 50,
+    epochs: int = 50,
+    constraint: Constraint | str | None = None,
+    optimizer: Optimizer | None = None,
+    measure: Callable | None = None,
+    seeds: int = 1,
+    history_samples: int = 5000,
+    devices: int | None = None,
+    rate: float | None = None,
+    memory: float | int | None = None,
+    matmul_precision: str = "highest",
+) -> Estimate:
+    """Plans `models` models of `seeds` seeds over `devices` (default: those here), in float32.
+
+    The memory is the peak of a whole training with `fit`: start, check, epochs, measurements. On a
+    CPU the process itself (Python, JAX, compiled programs: 0.3 to 0.5 GiB) and the caller's own
+    copy of the data come on top.
+
+    `rate` is what a device sustains in training, in operations a second; without one it is
+    measured here. `memory` is what a device has, in bytes; by default what this one has.
+    `matmul_precision` is that of the training. Raises `InputError` for sizes below 1, a batch
+    larger than the data, and for a single model that does not fit.
+    """
+    sizes = {
+        "inputs": inputs, "samples": samples, "models": models, "batch_size": batch_size,
+        "epochs": epochs, "seeds": seeds, "history_samples": history_samples,
+    } | ({} if devices is None else {"devices": devices})  # fmt: skip
+    check_sizes(sizes, samples)
+    for name, value in {"rate": rate, "memory": memory}.items():
+        if value is None:
+            continue
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not (real and np.isfinite(value) and value > 0):
+            raise InputError(f"{name} is {shortened(value)}; expected a finite number > 0.")
+    recipe = Recipe(
+        model,
+        as_objective(objective),
+        as_optimizer(optimizer),
+        as_constraint(constraint),
+        as_measurement(measure, model),
+        int(batch_size),
+    )
+    data = jax.ShapeDtypeStruct((samples, inputs), jnp.float32)
+    shapes = parameter_shapes(model, data)
+    state_each = tree_bytes((shapes, jax.eval_shape(recipe.optimizer.init, shapes)))
+    plan = _Plan(recipe, data, shapes, min(history_samples, samples), seeds)
+    devices = jax.device_count() if devices is None else devices
+    available = int(device_memory() if memory is None else memory)
+    if 2 * state_each > available:
+        raise _too_large(2 * state_each, available)
+    with jax.default_matmul_precision(matmul_precision):
+        operations = plan.operations()
+        per_device = -(-models // devices)
+        fitting, peak = _fitting(
+            lambda models: plan.peak(models, devices),
+            min(per_device, available // (2 * state_each)),
+            available,
+        )
+        rounds = -(-per_device // fitting)
+        at_once = -(-per_device // rounds)
+        if at_once != fitting:
+            peak = plan.peak(at_once, devices)
+        sustained = rate
+        if rate is None:
+            sustained = operations * plan.updates_per_second(min(at_once, _PROBE_MODELS))
+    return Estimate(
+        models=models,
+        devices=devices,
+        models_per_device=at_once,
+        rounds=rounds,
+        updates=epochs * (samples // batch_size),
+        operations=operations,
+        state=at_once * state_each,
+        working=peak - at_once * state_each,
+        available=available,
+        rate=sustained,
+        measured=rate is None,
+    )
+
+
+class _Plan(NamedTuple):
+    """A training as shapes alone."""
+
+    recipe: Recipe
+    data: jax.ShapeDtypeStruct
+    shapes: PyTree
+    rows: int  # of the history
+    seeds: int
+
+    def program(self) -> Program:
+        """The program of one local device, which all devices run."""
+        return grid_program(self.recipe, model_mesh(jax.local_devices()[:1]))
+
+    def points(self, count: int) -> Points:
+        """Models of one seed at some coefficients."""
+        dtype = self.data.dtype
+        levels = {name: np.full(count, 1e-3, dtype) for name in self.recipe.objective.coefficients}
+        return Points(np.zeros(count, np.int32), levels)
+
+    def arguments(self, models: int) -> tuple:
+        """Shapes of state, draws, data and points of so many models, and of the seeds' keys."""
+        shape = jax.ShapeDtypeStruct
+        keys = jax.eval_shape(lambda: jax.random.split(_key(), self.seeds))
+        draws = jax.eval_shape(functools.partial(shuffled, samples=self.data.shape[0]), keys, 1)
+        points = jax.tree.map(lambda leaf: shape(leaf.shape, leaf.dtype), self.points(models))
+        params = jax.tree.map(lambda p: shape((models, *p.shape), p.dtype), self.shapes)
+        tunable = {
+            name: shape((models,), self.data.dtype)
+            for name in hyperparameters(self.recipe.optimizer, self.shapes)
+        }
+        state = jax.eval_shape(self.program().start, params, tunable)
+        return state, draws, self.data, points, keys
+
+    def epoch(self, models: int):
+        """The compiled epoch of so many models."""
+        *arguments, _ = self.arguments(models)
+        step = jax.ShapeDtypeStruct((), jnp.int32)
+        return self.program().epoch.lower(*arguments, step, step).compile()
+
+    def operations(self) -> float:
+        """Of one update of one model: a loop's body is counted once, so its cost is an update's."""
+        return self.epoch(1).cost_analysis()["flops"]
+
+    def peak(self, models: int, devices: int) -> int:
+        """Bytes of one device at the fullest moment of a training of `models` models there."""
+        program, (state, draws, X, points, keys) = self.program(), self.arguments(models)
+        subset = jax.ShapeDtypeStruct((self.rows, *X.shape[1:]), X.dtype)
+        held, params = tree_bytes(state), tree_bytes(state.params)
+        data = tree_bytes((X, X, subset, draws.order))  # as checked, and as placed on the mesh
+        on_host = program.mesh.devices.flat[0].platform == "cpu"
+        # The check trains a copy of the state, while the host has what the reference made of the
+        # first device's models.
+        epoch = _temporary(self.epoch(models))
+        measured = (
+            _temporary(program.measure.lower(state.params, keys, points, rows).compile())
+            for rows in (subset, X)
+        )
+        moments = [
+            _temporary(program.init.lower(keys, X, points).compile()) - params,
+            held + epoch + (held / devices if on_host else 0),
+            *(params + used for used in measured),
+        ]
+        return int(data + held + max(moments)) + (_CPU_BYTES // devices if on_host else 0)
+
+    def updates_per_second(self, models: int) -> float:
+        """Updates of single models a second and device, all devices here at work on a few.
+
+        One device alone would be measured too fast: those of a CPU share its cores and caches.
+        """
+        devices, batch = jax.local_devices(), self.recipe.batch_size
+        mesh = model_mesh(devices)
+        program = grid_program(self.recipe, mesh)
+        keys = jax.random.split(_key(), 1)
+        X = jax.random.normal(keys[0], (max(_PROBE_SAMPLES, batch), *self.data.shape[1:]))
+        keys, X = (place(v, mesh, SHARED) for v in (keys, X))
+        points = place(self.points(models * len(devices)), mesh, MODELS)
+        tunable = hyperparameters(self.recipe.optimizer, self.shapes)
+        values = {
+            name: np.full(len(points.seed), value, X.dtype) for name, value in tunable.items()
+        }
+        params = program.init(keys, X, points)
+        state, steps = program.start(params, place(values, mesh, MODELS)), 1
+        draws = shuffled(keys, 1, len(X))
+        while True:
+            begin = time.perf_counter()
+            state, losses = program.epoch(state, draws, X, points, np.int32(0), np.int32(steps))
+            jax.block_until_ready(losses)
+            seconds = time.perf_counter() - begin
+            if steps > 1 and seconds > _PROBE_SECONDS / 4:
+                return models * steps / seconds
+            steps = max(2, round(steps * min(_PROBE_SECONDS / seconds, 10)))
+
+
+def _key() -> jax.Array:
+    return jax.random.key(0, impl="threefry2x32")
+
+
+def _temporary(compiled) -> int:
+    used = compiled.memory_analysis()
+    return used.temp_size_in_bytes + used.output_size_in_bytes - used.alias_size_in_bytes
+
+
+def _too_large(needed: int, available: int) -> InputError:
+    return InputError(
+        f"One model needs {needed / 2**30:.3g} GiB and a device has {available / 2**30:.2f}; "
+        "use a smaller model or fewer samples, or a larger device."
+    )
+
+
+def _fitting(peak: Callable[[int], int], models: int, available: int) -> tuple[int, int]:
+    """The largest number of models up to `models` whose peak fits, nearly; and that peak."""
+    needed = peak(models)
+    if needed > available and models > 1:
+        one = peak(1)
+        each = (needed - one) / (models - 1)
+        models = max(1, int(1 + (available - one) / each))
+        needed = peak(models)
+    while needed > available:
+        if models == 1:
+            raise _too_large(needed, available)
+        models = int(0.95 * models)
+        needed = peak(models)
+    return models, needed
+
+
+def plan_rows(plan: Estimate) -> list[tuple[str, str]]:
+    """A plan as (name, value)."""
+    layout = f"{plan.devices} × {plan.models_per_device} models at once"
+    if plan.rounds > 1:
+        each = plan.devices * plan.models_per_device
+        layout += f", {plan.rounds} rounds (models_per_program={each})"
+    source = "measured here" if plan.measured else "as given"
+    total = plan.operations * plan.updates * plan.models
+    held = (plan.state + plan.working) / 2**30
+    return [
+        ("models", f"{plan.models:,}, {plan.updates:,} updates each"),
+        ("layout (devices × models)", layout),
+        (
+            "memory of a device",
+            f"{held:.2f} GiB of {plan.available / 2**30:.1f}: {plan.state / 2**30:.2f} parameters "
+            f"and momentum, {plan.working / 2**30:.2f} data, gradients and temporaries",
+        ),
+        ("operations", f"{plan.operations / 1e6:.0f} MFLOP an update, {total:.2e} FLOP in all"),
+        ("rate of a device", f"{plan.rate / 1e9:.0f} GFLOP/s, {source}"),
+        ("expected training time", duration(plan.seconds)),
+    ]

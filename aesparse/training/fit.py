@@ -1,0 +1,230 @@
+"""One trainer: any model, objective and optimizer over a grid of whatever is swept.
+
+Shapes: N samples, n inputs, C models in all, E epochs, H recorded moments.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import jax
+import numpy as np
+from jaxtyping import Array, ArrayLike, PRNGKeyArray, PyTree
+
+from aesparse.errors import InputError
+from aesparse.losses.base import Objective
+from aesparse.losses.objectives import as_objective
+from aesparse.models.base import Model
+from aesparse.options import checked_key
+from aesparse.training.checkpoints import Checkpoints, check_checkpoints
+from aesparse.training.constraints import Constraint, as_constraint
+from aesparse.training.growth import warn_of_growth
+from aesparse.training.full_batch import check_full_batch, minimize_part
+from aesparse.training.loop import train_part
+from aesparse.training.measuring import as_measurement
+from aesparse.training.memory import check_memory
+from aesparse.training.optimizers import Lbfgs, Optimizer, as_optimizer, hyperparameters
+from aesparse.training.result import Result
+from aesparse.training.step import Recipe
+from aesparse.training.sweep import Sweep, parse_sweep
+from aesparse.training.task import Outcome, Task
+from aesparse.training.validation import (
+    check_bounds,
+    check_devices,
+    check_flags,
+    check_levels,
+    check_precision,
+    check_recipe,
+    check_sizes,
+    check_untransformed,
+    checked_data,
+    checked_epochs,
+    checked_start,
+    parameter_shapes,
+    warn_of_precision,
+)
+
+__all__ = ["fit"]
+
+
+def fit(
+    X: ArrayLike,
+    model: Model,
+    objective: Objective | str | Callable,
+    *,
+    sweep: Mapping | None = None,
+    optimizer: Optimizer | None = None,
+    constraint: Constraint | str | None = None,
+    measure: Callable | Mapping[str, Callable] | None = None,
+    key: PRNGKeyArray | None = None,
+    epochs: int = 50,
+    batch_size: int = 50,
+    history_epochs: Sequence[int] | None = None,
+    history_samples: int = 5000,
+    start: PyTree | Result | None = None,
+    models_per_program: int | None = None,
+    keep_params: bool = True,
+    matmul_precision: str = "highest",
+    devices: Sequence[jax.Device] | None = None,
+    on_epoch: Callable[[int, PyTree], object] | None = None,
+    checkpoints: Checkpoints | None = None,
+    check_compiled: bool = True,
+) -> Result:
+    """Trains one model per point of the grid `sweep`, all of them in one compiled program.
+
+    Args:
+        X: data `[N, n]`: float32, or float64 with `jax_enable_x64` (without it a warning says that
+            it is taken as float32). float16, bfloat16, booleans and integers up to ±2²⁴ are taken
+            as float32, unscaled.
+        model: `OneLayer(hidden=…)`, `FlaxModel(encoder, decoder)`, or an object of your own with
+            `init(key, n)`, `encode(params, x)` and `decode(params, h)` that can be hashed.
+        objective: a name ("dae", "cae", …), an `Objective`, or a function
+            `(model, params, x, eps, coefficients) -> (loss, parts)`.
+        sweep: values by name: the objective's coefficients, hyperparameters of the optimizer, and
+            "seed". A list or array is an axis, a number is the same for all models; a tuple of
+            names with rows of values is one axis along which all of them change together.
+        optimizer: any optax transformation, by default `sgd(learning_rate=0.001, momentum=0.9)`;
+            what `optax.inject_hyperparams` injects can be swept. Or `lbfgs()`, over all samples at
+            once.
+        constraint: a name ("unit": rows of length 1), or a `Constraint`; by default none.
+        measure: a measurement `(trained, x) -> pytree`, or several by name; by default activation
+            statistics (of a model without pre-activations, those of its code).
+        key: a threefry key, by default `jax.random.key(0)`. The key and a seed alone decide
+            initialization, batch order and noise of a model.
+        epochs: passes over the data (`lbfgs` makes one of its own, over batches of all samples). The last N mod batch_size samples of an epoch's order are
+            left out.
+        batch_size: samples of an update.
+        history_epochs: when the measurements are made; by default before training (0) and after
+            every epoch.
+        history_samples: on how many of the first samples; at the end they are made on all.
+        start: parameters `[*axes, ...]` to start from, or the `Result` of such a grid; put on the
+            constraint, with a fresh state of the optimizer.
+        models_per_program: at most so many models at once, part after part, for grids that would
+            not fit into memory.
+        keep_params: False drops the parameters in the end, for results larger than memory.
+        matmul_precision: JAX's name for the precision of matrix products.
+        devices: those that the models are split over, by default all, on all hosts.
+        on_epoch: called as `on_epoch(epoch, measured)` after every epoch of every part, with the
+            latest measurement of its models `[C, ...]`; give it on all hosts or on none.
+        checkpoints: where an interrupted call, repeated, goes on from (single host).
+        check_compiled: whether each newly compiled program is compared with the same operations
+            one by one, which takes seconds.
+
+    A model that diverges has a `diverged_epoch` and does not touch its neighbours. On one machine,
+    with equal devices and parts, a repeated call gives the same bits; models trained apart, on
+    other devices or in other parts agree to rounding (docs/guide.md has the measured bound).
+
+    Raises:
+        InputError: for bad input, before anything is compiled.
+        guard.NumericsError: if a compiled program disagrees with its operations one by one.
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    >>> result = fit(X, OneLayer(5), "cae", sweep={"strength": [0, 0.1], "seed": range(3)}, epochs=2)
+    >>> result.sizes
+    {'strength': 2, 'seed': 3}
+    """
+    check_untransformed(key, X, sweep, start)
+    check_flags(
+        {"keep_params": keep_params, "check_compiled": check_compiled}, {"on_epoch": on_epoch}
+    )
+    check_precision(matmul_precision)
+    check_devices(devices)
+    check_checkpoints(checkpoints)
+    key, given, X = checked_key(key), X, checked_data(X)
+    shapes = parameter_shapes(model, X)
+    constraint, optimizer = as_constraint(constraint), as_optimizer(optimizer)
+    tunable = hyperparameters(optimizer, shapes)
+    objective = as_objective(objective, _other_names(sweep, tunable))
+    swept = parse_sweep(sweep, coefficients=objective.coefficients, hyperparameters=tunable)
+    if isinstance(optimizer, Lbfgs):
+        epochs, batch_size = 1, len(X)
+    sizes = {"epochs": epochs, "batch_size": batch_size, "history_samples": history_samples}
+    if models_per_program is not None:
+        sizes["models_per_program"] = models_per_program
+    check_sizes(sizes, len(X), every=constraint.every)
+    at_once = min(models_per_program or swept.size, swept.size)
+    moments = jax.eval_shape(optimizer.init, shapes)
+    check_memory(swept.size, shapes, moments, at_once=at_once, devices=devices)
+    recipe = Recipe(
+        model, objective, optimizer, constraint, as_measurement(measure, model), int(batch_size)
+    )
+    check_recipe(recipe, shapes, X, objective.coefficients)
+    check_levels(objective, swept)
+    if isinstance(optimizer, Lbfgs):
+        check_full_batch(recipe, shapes, X, swept)
+    check_bounds(objective, X)
+    if isinstance(start, Result):
+        start = start.params
+    if start is not None:
+        start = checked_start(start, shapes, swept.shape, recipe)
+    record_at = checked_epochs(history_epochs, int(epochs))
+    warn_of_precision(given, X)
+    task = Task(
+        recipe=recipe,
+        X=X,
+        key=key,
+        sweep=swept,
+        tunable=tunable,
+        epochs=int(epochs),
+        record_at=record_at,
+        record_rows=int(history_samples),
+        begin=start,
+        at_once=int(at_once),
+        devices=None if devices is None else tuple(devices),
+        precision=matmul_precision,
+        on_epoch=on_epoch,
+        checkpoints=checkpoints,
+        check_compiled=bool(check_compiled),
+        keep_params=bool(keep_params),
+    )
+    with jax.default_matmul_precision(matmul_precision):
+        warn_of_growth(recipe, shapes, X, swept)
+        train = minimize_part if isinstance(optimizer, Lbfgs) else train_part
+        return _assembled(task, [train(task, part) for part in task.parts()])
+
+
+def _other_names(sweep: object, tunable: Mapping[str, float]) -> tuple[str, ...]:
+    """Names of a sweep that must be coefficients of a function which does not name its own."""
+    if not isinstance(sweep, Mapping):
+        return ()
+    names = [name for key in sweep for name in (key if isinstance(key, tuple) else (key,))]
+    return tuple(name for name in names if isinstance(name, str) and name not in {*tunable, "seed"})
+
+
+def _assembled(task: Task, outcomes: list[Outcome]) -> Result:
+    """One result of all parts, with the sweep's axes in front."""
+    sweep = task.sweep
+
+    def joined(*leaves: np.ndarray) -> np.ndarray:
+        flat = leaves[0] if len(leaves) == 1 else np.concatenate(leaves)
+        return flat[: sweep.size].reshape(*sweep.shape, *flat.shape[1:])
+
+    whole = jax.tree.map(
+        joined, *(outcome._replace(guard=np.zeros(len(outcome.finite))) for outcome in outcomes)
+    )
+    return Result(
+        axes=sweep.axes,
+        fixed=sweep.fixed,
+        model=task.recipe.model,
+        objective=task.recipe.objective,
+        params=whole.params,
+        losses=whole.losses,
+        history=whole.history,
+        history_epochs=np.array(task.record_at),
+        final=whole.final,
+        diverged_epoch=diverged_epoch(whole.losses["loss"], whole.finite),
+        guard=float(max(outcome.guard for outcome in outcomes)),
+        key_data=np.asarray(jax.random.key_data(task.key)),
+    )
+
+
+def diverged_epoch(loss: np.ndarray, finite: np.ndarray) -> np.ndarray:
+    """The first epoch whose mean loss is not finite, of models that end so; −1 for others.
+
+    A model whose parameters alone end not `finite [...]` diverged in the last of the epochs of
+    `loss [..., E]`.
+    """
+    bad = ~np.isfinite(loss)
+    ended = bad[..., -1] | ~finite
+    first = np.where(bad.any(axis=-1), bad.argmax(axis=-1) + 1, loss.shape[-1])
+    return np.where(ended, first, -1).astype(np.int32)

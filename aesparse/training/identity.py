@@ -1,0 +1,75 @@
+"""What a training is, in values that can be stored with its checkpoints and compared."""
+
+import hashlib
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from aesparse.training.step import TrainState, make_step
+from aesparse.training.task import Part, Task
+
+__all__ = ["training_settings"]
+
+_ADDRESS = re.compile(r"( at)? 0x[0-9a-f]+")
+_SETTINGS = ("jax_threefry_partitionable", "jax_default_prng_impl", "jax_random_seed_offset")
+
+
+def training_settings(task: Task, part: Part) -> dict:
+    """Everything that decides a training's numbers but its length, as JSON values by name.
+
+    Arrays of data and parameters stand as SHA-256 checksums, and so does the trace of one update
+    (model, objective, optimizer, constraint), with their constants.
+    """
+    recipe, X, points = task.recipe, task.X, part.points
+    start = jax.tree.leaves(part.begin)
+    return {
+        "X": f"{X.dtype} {X.shape}, SHA-256 {_checksum(X)}",
+        "key": np.asarray(jax.random.key_data(part.keys)).tolist(),
+        "generator": str(jax.random.key_impl(task.key)),
+        **{name: str(getattr(jax.config, name)) for name in _SETTINGS},
+        "update": f"trace with SHA-256 {_checksum(*_trace(task))}",
+        "seed": points.seed.tolist(),
+        **{name: values.tolist() for name, values in points.coefficients.items()},
+        **{name: values.tolist() for name, values in part.hyperparameters.items()},
+        "start": f"SHA-256 {_checksum(*start)}" if start else "from the seeds",
+        "batch_size": int(recipe.batch_size),
+        "history_epochs": "all" if task.records_all else list(task.record_at),
+        "history_samples": int(task.record_rows),
+        "matmul_precision": task.precision,
+        "jax": jax.__version__,
+    }
+
+
+def _checksum(*arrays) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        array = np.ascontiguousarray(array)
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(array)
+    return digest.hexdigest()[:16]
+
+
+def _trace(task: Task) -> list:
+    """What the start and one update of one model compute, as bytes, and their constants."""
+    recipe, X = task.recipe, task.X
+    number = jax.ShapeDtypeStruct((), X.dtype)
+    batch = jax.ShapeDtypeStruct((recipe.batch_size, X.shape[1]), X.dtype)
+
+    def start(key) -> PyTree:
+        params = jax.tree.map(lambda p: p.astype(X.dtype), recipe.model.init(key, X.shape[1]))
+        return TrainState(params, recipe.optimizer.init(params))
+
+    state = jax.eval_shape(start, task.key)
+    coefficients = dict.fromkeys(recipe.objective.coefficients, number)
+    traces = (
+        jax.make_jaxpr(start)(task.key),
+        jax.make_jaxpr(make_step(recipe))(state, batch, batch, coefficients, jnp.int32(0)),
+    )
+    texts = [_ADDRESS.sub("", str(trace.jaxpr)).encode() for trace in traces]
+    return [
+        *(np.frombuffer(text, np.uint8) for text in texts),
+        *(constant for trace in traces for constant in trace.consts),
+    ]

@@ -1,0 +1,117 @@
+"""Training the models of one program, epoch by epoch: what is drawn, recorded, saved and resumed."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from aesparse.training.checkpoints import Checkpoints
+from aesparse.training.draws import shuffled
+from aesparse.training.identity import training_settings
+from aesparse.training.program import grid_program
+from aesparse.training.recording import Recorder
+from aesparse.training.sharding import SHARED, model_mesh, place, transfers
+from aesparse.training.task import Outcome, Part, Task
+from aesparse.training.verification import Arguments, verify
+
+__all__ = ["train_part"]
+
+
+class _Records(NamedTuple):
+    moments: Recorder
+    losses: Recorder
+
+
+def train_part(task: Task, part: Part) -> Outcome:
+    """Trains the models of a part by minibatches; the whole of `fit` behind its checks."""
+    mesh = model_mesh(task.devices, models=len(part.points.seed))
+    program = grid_program(task.recipe, mesh)
+    on_hosts, on_devices = transfers(len(part.points.seed), mesh)
+    arguments = Arguments(
+        *(place(v, mesh, SHARED) for v in (part.keys, task.X)), on_devices(part.points)
+    )
+    subset = arguments.X[: task.record_rows]
+    if part.begin is None:
+        params = program.init(*arguments)
+    else:
+        params = on_devices(part.begin)
+    state = program.start(params, on_devices(part.hyperparameters))
+    difference = math.nan
+    if task.check_compiled:
+        started = part.begin is None
+        difference = verify(program, state, arguments, started=started, subset=subset)
+
+    def epoch(state: PyTree, number: int) -> tuple[PyTree, dict[str, Array]]:
+        keys, X, points = arguments
+        steps = np.int32(len(X) // task.recipe.batch_size)
+        return program.epoch(state, shuffled(keys, number, len(X)), X, points, np.int32(0), steps)
+
+    def measured(params: PyTree, rows: Array) -> PyTree:
+        return program.measure(params, arguments.keys, arguments.points, rows)
+
+    like = (
+        jax.eval_shape(lambda: measured(state.params, subset)),
+        jax.eval_shape(lambda: epoch(state, 1))[1],
+    )
+    records = _Records(
+        *(
+            Recorder(moments, mesh, on_hosts, shapes, models=len(part.points.seed))
+            for moments, shapes in zip((len(task.record_at), task.epochs), like, strict=True)
+        )
+    )
+    begin, latest = 1, measured(state.params, subset)
+    if 0 in task.record_at:
+        records.moments.add(latest)
+    settings = training_settings(task, part) if part.checkpoints is not None else None
+    if part.checkpoints is not None:
+        resumed = _resumed(part.checkpoints, state, records, task.epochs, settings, on_hosts)
+        if resumed is not None:
+            begin, state = resumed[0] + 1, on_devices(resumed[1])
+    for number in range(begin, task.epochs + 1):
+        state, losses = epoch(state, number)
+        records.losses.add(losses)
+        if number in task.record_at:
+            latest = measured(state.params, subset)
+            records.moments.add(latest)
+        if part.checkpoints is not None and part.checkpoints.due and number < task.epochs:
+            tree = (on_hosts(state), *(record.arrays() for record in records))
+            part.checkpoints.save(number, tree, settings=settings)
+        if task.on_epoch is not None:
+            task.on_epoch(number, on_hosts(latest))
+    return Outcome(
+        params=on_hosts(state.params) if task.keep_params else None,
+        losses=records.losses.arrays(),
+        history=records.moments.arrays(),
+        final=on_hosts(measured(state.params, arguments.X)),
+        finite=on_hosts(program.finite(state.params)),
+        guard=difference,
+    )
+
+
+def _resumed(
+    checkpoints: Checkpoints,
+    state: PyTree,
+    records: _Records,
+    epochs: int,
+    settings: dict,
+    on_hosts: Callable,
+) -> tuple[int, PyTree] | None:
+    """The last epoch of an interrupted training and its state; the records go on from there."""
+    like = (
+        jax.eval_shape(on_hosts, state),
+        *(jax.tree.map(_without_moments, record.arrays()) for record in records),
+    )
+    resumed = checkpoints.latest(like, before=epochs, settings=settings)
+    if resumed is None:
+        return None
+    hosted, *recorded = resumed.tree
+    for record, arrays in zip(records, recorded, strict=True):
+        record.restore(arrays)
+    return resumed.epoch, hosted
+
+
+def _without_moments(leaf: np.ndarray) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape[:-1], leaf.dtype)

@@ -1,0 +1,295 @@
+"""Checks of what a training is given, made before anything is compiled or allocated."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, PyTree
+
+from aesparse.data.matrix import check_matrix
+from aesparse.errors import InputError, first_line
+from aesparse.losses.base import Objective
+from aesparse.metrics import Trained
+from aesparse.models.base import Model
+from aesparse.options import GENERATOR, check_counts, checked_numbers, shortened
+from aesparse.training import guard
+from aesparse.training.optimizers import Lbfgs
+from aesparse.training.step import Recipe, TrainState, make_step
+from aesparse.training.sweep import Sweep
+
+__all__ = [
+    "check_bounds",
+    "check_devices",
+    "check_flags",
+    "check_levels",
+    "check_precision",
+    "check_recipe",
+    "check_sizes",
+    "check_untransformed",
+    "checked_data",
+    "checked_epochs",
+    "checked_pair",
+    "checked_start",
+    "parameter_shapes",
+    "warn_of_precision",
+]
+
+
+def check_untransformed(*arguments: object) -> None:
+    """`InputError` inside `jax.jit`, `jax.vmap` or `jax.grad` of the caller."""
+    if any(
+        isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((*arguments, jnp.zeros(())))
+    ):
+        raise InputError(
+            "Training is called inside jax.vmap, jax.jit or jax.grad; expected a call by itself. "
+            "Many models are trained at once along its own axes: sweep several strengths, "
+            "learning rates and seeds."
+        )
+
+
+def check_flags(flags: Mapping[str, object], functions: Mapping[str, object]) -> None:
+    """Flags are True or False, functions are None or can be called; `InputError` otherwise."""
+    for name, value in flags.items():
+        if not isinstance(value, bool | np.bool_):
+            raise InputError(f"{name} is {shortened(value)}; expected True or False.")
+    for name, value in functions.items():
+        if value is not None and not callable(value):
+            raise InputError(f"{name} is {shortened(value)}; expected a function, or None.")
+
+
+def check_precision(precision: object) -> None:
+    """`InputError` unless it is one of JAX's names for the precision of products."""
+    try:
+        with jax.default_matmul_precision(precision):
+            pass
+    except (TypeError, ValueError):
+        raise InputError(
+            f"matmul_precision is {shortened(precision)}; expected one of JAX's names, such as "
+            "'highest', 'tensorfloat32' or 'bfloat16'."
+        ) from None
+
+
+def check_devices(chosen: object) -> None:
+    """`InputError` unless it is None, or different ones of JAX's devices."""
+    if chosen is None:
+        return
+    listed = list(chosen) if isinstance(chosen, Sequence | np.ndarray) else []
+    if not listed or not all(isinstance(device, jax.Device) for device in listed):
+        raise InputError(
+            f"devices are {shortened(chosen)}; expected at least one of jax.devices(), or None "
+            "for all of them."
+        )
+    if len(set(listed)) < len(listed):
+        raise InputError(f"devices are {shortened(chosen)}; expected each of them once.")
+
+
+def checked_data(X: ArrayLike) -> Array:
+    """Finite data [N, n] in the precision JAX computes with; `InputError` otherwise."""
+    with np.errstate(over="ignore"):
+        X = jnp.asarray(check_matrix(X))
+    if not bool(jnp.isfinite(X).all()):
+        raise InputError(f"The data holds numbers beyond the range of {X.dtype}; scale it.")
+    return X
+
+
+def warn_of_precision(given: ArrayLike, X: Array) -> None:
+    """Warns where float64 data is computed with as float32, since `jax_enable_x64` is off."""
+    dtype = np.asarray(given).dtype
+    if dtype.kind == "f" and dtype.itemsize > X.dtype.itemsize:
+        warnings.warn(
+            f"The data is {dtype.name} and is taken as {X.dtype}; convert it, or call "
+            "jax.config.update('jax_enable_x64', True) to compute in float64.",
+            stacklevel=3,
+        )
+
+
+def check_sizes(sizes: Mapping[str, int], samples: int, *, every: int = 1) -> None:
+    """Every size is an integer of 1 or more and a batch fits the data; `InputError` otherwise.
+
+    An epoch has at least `every` updates, after which a constraint first acts.
+    """
+    check_counts(sizes)
+    batch = sizes["batch_size"]
+    if batch > samples:
+        raise InputError(
+            f"The batch size {batch} is larger than the data, {samples} samples; choose a batch "
+            f"size of at most {samples}."
+        )
+    if samples // batch < every:
+        raise InputError(
+            f"An epoch has {samples // batch} updates, but the constraint acts on every {every}th; "
+            f"expected at least {every}. Use smaller batches or more samples."
+        )
+
+
+def checked_epochs(chosen: object, last: int) -> tuple[int, ...]:
+    """At which epochs history is recorded: those chosen, or 0 and every one up to the last."""
+    if chosen is None:
+        return tuple(range(last + 1))
+    whole = [] if isinstance(chosen, str | bytes) or not np.iterable(chosen) else list(chosen)
+    if not all(isinstance(e, int | np.integer) and not isinstance(e, bool) for e in whole):
+        whole = []
+    if not whole or sorted(set(whole)) != whole or not 0 <= whole[0] <= whole[-1] <= last:
+        raise InputError(
+            f"history_epochs are {shortened(chosen)}; expected increasing integers from 0 to the "
+            f"last epoch, {last}."
+        )
+    return tuple(map(int, whole))
+
+
+def parameter_shapes(model: Model, X: Array) -> PyTree:
+    """Shapes of one model's parameters for data `[N, n]`, in its precision.
+
+    `InputError` for what is no model, and for parameters that are not floating point.
+    """
+    if not all(callable(getattr(model, name, None)) for name in ("init", "encode", "decode")):
+        raise InputError(
+            f"The model is {shortened(model)}; expected one such as OneLayer(hidden=100), or an "
+            "object of your own with init(key, n), encode(params, x) and decode(params, h)."
+        )
+    try:
+        hash(model)
+        shapes = jax.eval_shape(lambda key: model.init(key, X.shape[1]), jax.random.key(0))
+        leaves = jax.tree.leaves(shapes)
+        floating = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's function raises is the cause to show
+        raise InputError(
+            f"The model's init(key, {X.shape[1]}) fails ({first_line(error)}); expected a pytree "
+            "of parameters, from a model that can be hashed, such as a frozen dataclass."
+        ) from None
+    narrow = [leaf.dtype for leaf in leaves if str(leaf.dtype) not in guard.LIMITS]
+    if not leaves or not floating or narrow:
+        raise InputError(
+            f"The model's init gives parameters of {sorted({str(v.dtype) for v in leaves})}; "
+            f"expected some, of {' or '.join(guard.LIMITS)}."
+        )
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, X.dtype), shapes)
+
+
+def check_recipe(recipe: Recipe, shapes: PyTree, X: Array, names: Sequence[str]) -> None:
+    """Traces a training on shapes alone: loss, gradient, constraint, optimizer, measurement.
+
+    `InputError` where JAX cannot, and for a loss that is no scalar.
+    """
+    number = jax.ShapeDtypeStruct((), X.dtype)
+    coefficients = dict.fromkeys(names, number)
+    batch = jax.ShapeDtypeStruct((recipe.batch_size, X.shape[1]), X.dtype)
+    arguments = (shapes, batch, batch, coefficients)
+    loss = _traced("objective", lambda *a: checked_pair(recipe.loss(*a))[0], *arguments)
+    if loss.shape != ():
+        raise InputError(
+            f"The objective returned shape {loss.shape} for a batch; expected a scalar. "
+            "A penalty must return one number: sum over units and average over samples."
+        )
+    _traced("objective", jax.grad(recipe.loss, has_aux=True), *arguments)
+    _traced("constraint", recipe.constraint.project, shapes)
+    moments = _traced("optimizer", recipe.optimizer.init, shapes)
+    if not isinstance(recipe.optimizer, Lbfgs):  # which makes no single step
+        state = TrainState(shapes, moments)
+        step = (make_step(recipe), state, batch, batch, coefficients, jnp.int32(0))
+        if _signature(_traced("optimizer or constraint", *step)[0]) != _signature(state):
+            raise InputError(
+                "The optimizer or constraint changes the shapes or dtypes of what it is given; "
+                "expected parameters and state like those before the step."
+            )
+    _traced(
+        "measurement",
+        lambda params, x, coefficients, key: recipe.measurement(
+            Trained(recipe.model, recipe.objective, params, coefficients, key), x
+        ),
+        shapes,
+        jax.ShapeDtypeStruct(X.shape, X.dtype),
+        coefficients,
+        jax.random.key(0, impl=GENERATOR),
+    )
+
+
+def _signature(tree: PyTree) -> tuple:
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
+
+
+def _traced(what: str, f: Callable, *shapes: PyTree) -> PyTree:
+    try:
+        return jax.eval_shape(f, *shapes)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's function raises is the cause to show
+        raise InputError(
+            f"The {what} fails on a batch ({first_line(error)}); expected a function that JAX can "
+            "trace and differentiate. Use jax.numpy for numpy, jnp.where for if, and only the "
+            "arguments that it is called with."
+        ) from None
+
+
+def checked_pair(returned: object) -> tuple:
+    """What an objective returned, (loss, parts by name); `InputError` if it is anything else."""
+    pair = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping)
+    if not pair:
+        raise InputError(
+            f"The objective returned a {type(returned).__name__}; expected a pair: the loss, and a "
+            "mapping from names to its parts, such as {}."
+        )
+    if "loss" in returned[1]:
+        raise InputError("A part of the objective is called 'loss', as the whole is; rename it.")
+    return returned
+
+
+def check_bounds(objective: Objective, X: Array) -> None:
+    """The objective's error is defined for the data; `InputError` otherwise."""
+    if objective.error.bounds is None:
+        return
+    low, high = objective.error.bounds
+    if not bool(jnp.all((low <= X) & (high >= X))):
+        raise InputError(
+            f"The data lies in [{float(X.min()):g}, {float(X.max()):g}]; this reconstruction "
+            f"error expects [{low:g}, {high:g}]. Scale the data, or use a squared error."
+        )
+
+
+def check_levels(objective: Objective, sweep: Sweep) -> None:
+    """Coefficients lie where the objective is defined, such as probabilities; `InputError`."""
+    for name, low, high in objective.levels:
+        values = sweep.column(name)
+        if not np.all((low <= values) & (values < high)):
+            raise InputError(
+                f"{name} is {shortened(values.tolist())}; expected numbers in [{low:g}, {high:g}), "
+                "such as the probability that an input is zeroed."
+            )
+
+
+def checked_start(start: PyTree, shapes: PyTree, grid: tuple[int, ...], recipe: Recipe) -> PyTree:
+    """Parameters to start from, `[*axes, ...]`, as one array of models `[C, ...]` on the host.
+
+    As they are where they lie on the constraint up to rounding, else projected. `InputError`
+    unless they have the structure and shapes of the grid's, are finite, and can be projected.
+    """
+    given, expected = jax.tree.structure(start), jax.tree.structure(shapes)
+    wanted = [(*grid, *leaf.shape) for leaf in jax.tree.leaves(shapes)]
+    came = [np.shape(leaf) for leaf in jax.tree.leaves(start)]
+    if given != expected or came != wanted:
+        raise InputError(
+            f"The parameters to start from have shapes {came}; expected {wanted} in the structure "
+            "of the model's: the axes of the sweep, then those of one model."
+        )
+
+    def flat(leaf, shape) -> np.ndarray:
+        array = checked_numbers(leaf, "start holds").astype(shape.dtype)
+        return array.reshape(-1, *shape.shape)
+
+    params = jax.tree.map(flat, start, shapes)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+        raise InputError("The parameters to start from hold NaN or inf; expected finite numbers.")
+    with jax.default_matmul_precision("highest"):
+        projected = jax.device_get(jax.vmap(recipe.constraint.project)(params))
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(projected)):
+        raise InputError(
+            "The parameters to start from hold a row (or decoder column) of zeros, which has no "
+            "direction to be scaled to length 1; give it one, or use the constraint 'free'."
+        )
+    near = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-5, atol=1e-6), params, projected)
+    return params if all(jax.tree.leaves(near)) else projected
