@@ -107,7 +107,7 @@ def parse_sweep(
     for key, value in _items(sweep):
         names = _checked_names(key, ranges, {*given, *(n for axis in axes for n in axis.names)})
         columns = [
-            _checked_column(name, column, value, ranges[name])
+            _checked_column(name, column, ranges[name])
             for name, column in zip(names, _columns(key, names, value), strict=True)
         ]
         if columns[0].ndim:
@@ -193,15 +193,15 @@ def _holds_booleans(value: object) -> bool:
     return isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_
 
 
-def _checked_column(
-    name: str, column: np.ndarray, value: object, accepted: tuple[str, Callable]
-) -> np.ndarray:
+def _checked_column(name: str, column: np.ndarray, accepted: tuple[str, Callable]) -> np.ndarray:
     """One name's number or numbers in the precision of the grid's coordinates."""
     expected, fits = accepted
     with np.errstate(over="ignore"):
         numbers = np.asarray(column, np.float64)
     if not (np.isfinite(numbers) & fits(numbers)).all():
-        raise InputError(f"The sweep's '{name}' is {shortened(value)}; expected {expected}.")
+        raise InputError(
+            f"The sweep's '{name}' is {shortened(column.tolist())}; expected {expected}."
+        )
     return numbers.astype(np.int64 if name == SEED else np.float64)
 
 
