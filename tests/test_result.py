@@ -176,10 +176,14 @@ def test_values_that_are_close_are_told_apart_where_one_is_equal():
     for i, j in itertools.product(range(4), range(2)):
         trained = result.select(strength=sweep["strength"][i], seed=sweep["seed"][j])
         same(trained.params["decoder"], result.params["decoder"][i, j])
+
+
+@pytest.mark.parametrize(
+    "near", [{"seed": 2_000_001}, {"strength": 1e-9}, {"strength": 2.0 * (1 + 1e-5)}], ids=str
+)
+def test_a_value_that_is_only_near_is_not_taken_for_another(near):
     with pytest.raises(InputError):
-        result.select(seed=2_000_002)
-    with pytest.raises(InputError):
-        result.select(strength=1.0 + 1e-5)
+        grid({"strength": [0.0, 2.0], "seed": [2_000_000, 5]}).select(**near)
 
 
 @pytest.mark.parametrize(
