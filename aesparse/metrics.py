@@ -1,41 +1,59 @@
-"""What is measured on a trained model, on the device, over any number of samples.
+"""Measurements: functions `measurement(trained, x) -> pytree of arrays` of one trained model.
 
-Shapes: n inputs, m hidden units, N samples; params of one model (lift over a grid by `vmap`).
+Made on the device over any number of samples. Shapes: n inputs, m hidden units, N samples; params
+of one model (lift over a grid by `vmap`).
 """
 
 import functools
+import operator
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 
-from aesparse.losses.objectives import Objective
-from aesparse.losses.reconstruction import ErrorFunction, reconstruction_error, squared_error
-from aesparse.models.activations import Activation
-from aesparse.models.one_layer import Params, decode, decoder_matrix, preactivation
+from aesparse.losses.base import Objective
+from aesparse.losses.reconstruction import reconstruction_error, squared_error
+from aesparse.models.base import Model
+from aesparse.models.forward import check_one_layer
+from aesparse.models.one_layer import Params, decoder_matrix
 
 __all__ = [
     "DEAD_LIMIT",
     "MEASURE_SAMPLES",
-    "BiasPressure",
+    "THEOREM1_SAMPLES",
+    "CodeStatistics",
     "Metrics",
+    "Theorem1Ratio",
+    "Trained",
     "UnitStatistics",
+    "activation_statistics",
     "bias_gradient_bound",
-    "bias_pressure",
-    "first_flagged",
-    "flagged",
-    "measure",
+    "code_statistics",
+    "collapsed",
+    "diverged",
     "participation_ratio",
-    "pressure_and_loss",
     "summarize",
-    "uses_noise",
+    "theorem1_ratio",
+    "unit_statistics",
 ]
 
-DEAD_LIMIT = 0.99  # a cell with this share of dead units has collapsed and is flagged
+DEAD_LIMIT = 0.99  # a model with this share of dead units has collapsed
 _ROUNDING = 1e-6  # 99 of 100 units are 0.98999995 in float32
-MEASURE_SAMPLES = 500  # measured side by side: bounds the memory of a grid's codes
+MEASURE_SAMPLES = 500  # measured at once: bounds the memory of a grid's codes
+THEOREM1_SAMPLES = 1000  # rows on which Theorem 1's ratio is taken
+_NOISE = 2  # the random stream of a seed's key for measurements, after start and epochs
+
+
+class Trained(NamedTuple):
+    """What a measurement is given: one model and how it is trained."""
+
+    model: Model
+    objective: Objective
+    params: PyTree
+    coefficients: Mapping[str, ArrayLike]  # of the objective
+    key: PRNGKeyArray  # of the model's seed; a measurement folds a number of its own into it
 
 
 class UnitStatistics(NamedTuple):
@@ -60,7 +78,17 @@ class Metrics(NamedTuple):
     reconstruction: Float[Array, ""]
 
 
-class BiasPressure(NamedTuple):
+class CodeStatistics(NamedTuple):
+    """One number per model; means run over the numbers of a code."""
+
+    activation_fraction: Float[Array, ""]  # share of codes' numbers that are not 0
+    dead_fraction: Float[Array, ""]  # share of them that are 0 on all samples measured
+    code_mean: Float[Array, ""]
+    code_variance: Float[Array, ""]
+    reconstruction: Float[Array, ""]  # the objective's error, by default E‖x − y‖²
+
+
+class Theorem1Ratio(NamedTuple):
     """How far the regularizer is from Theorem 1's sufficient condition, over hidden units.
 
     The condition for unit j is λ ∂R/∂b_j > 2 σ_r √n ‖D_j‖ with n σ_r² = E‖r‖² and D_j = W_j for
@@ -71,40 +99,41 @@ class BiasPressure(NamedTuple):
     largest: Float[Array, ""]  # the largest left side over its right side
 
 
-def measure(
-    params: Params,
-    x: Float[Array, "N n"],
-    activation: Activation,
-    error: ErrorFunction = squared_error,
-) -> UnitStatistics:
-    """Statistics of every hidden unit over all of `x`, block by block, on clean inputs.
+def unit_statistics(trained: Trained, x: Float[Array, "N n"]) -> UnitStatistics:
+    """Statistics of every hidden unit of a one-layer model over all of `x`, on clean inputs.
 
-    Sums are taken around E[a_j] = W_j·E[x] + b_j, known beforehand, so that the variance does
-    not cancel.
+    Taken block by block. `InputError` for other models.
     """
-    centre = preactivation(params, jnp.mean(x, axis=0))
+    # Sums are taken around E[a_j] = W_j·E[x] + b_j, known beforehand: the variance does not cancel.
+    model, params = trained.model, trained.params
+    check_one_layer(model, "unit statistics are")
+    centre = model.preactivation(params, jnp.mean(x, axis=0))
 
     def block_sums(block: Float[Array, "b n"]) -> UnitStatistics:
-        a = preactivation(params, block)
-        h = activation(a)
+        a = model.preactivation(params, block)
+        h = model.activation(a)
         deviation = a - jnp.broadcast_to(centre, a.shape)
         return UnitStatistics(
-            jnp.sum(h > activation.threshold, axis=0).astype(x.dtype),
+            jnp.sum(h > model.activation.threshold, axis=0).astype(x.dtype),
             jnp.sum(deviation, axis=0),
             jnp.sum(deviation**2, axis=0),
-            jnp.sum(error(block, decode(params, h))),
+            jnp.sum(trained.objective.error(block, model.decode(params, h))),
         )
 
+    active, shift, square, error = _means(block_sums, x)
+    return UnitStatistics(active, centre + shift, square - shift**2, error)
+
+
+def _means(block_sums: Callable, x: Float[Array, "N n"]) -> PyTree:
+    """What `block_sums` gives, added over blocks of `x`, over the number of samples."""
     whole = len(x) // MEASURE_SAMPLES * MEASURE_SAMPLES
     totals = block_sums(x[whole:])
     if whole:
         blocks = x[:whole].reshape(-1, MEASURE_SAMPLES, x.shape[1])
-        summed, _ = jax.lax.scan(
+        totals, _ = jax.lax.scan(
             lambda total, b: (jax.tree.map(jnp.add, total, block_sums(b)), None), totals, blocks
         )
-        totals = summed
-    active, shift, square, mean_error = jax.tree.map(lambda total: total / len(x), totals)
-    return UnitStatistics(active, centre + shift, square - shift**2, mean_error)
+    return jax.tree.map(lambda total: total / len(x), totals)
 
 
 def summarize(params: Params, units: UnitStatistics) -> Metrics:
@@ -122,6 +151,37 @@ def summarize(params: Params, units: UnitStatistics) -> Metrics:
     )
 
 
+def activation_statistics(trained: Trained, x: Float[Array, "N n"]) -> Metrics:
+    """`unit_statistics` of a one-layer model, summarized to one number each."""
+    return summarize(trained.params, unit_statistics(trained, x))
+
+
+def code_statistics(trained: Trained, x: Float[Array, "N n"]) -> CodeStatistics:
+    """Statistics of the codes of any model over all of `x`, on clean inputs; block by block."""
+    model, params = trained.model, trained.params
+    # Sums are taken around the mean of the first codes, so that the variance does not cancel.
+    centre = jnp.mean(model.encode(params, x[:MEASURE_SAMPLES]), axis=0)
+
+    def block_sums(block: Float[Array, "b n"]) -> tuple[Array, ...]:
+        h = model.encode(params, block)
+        deviation = h - jnp.broadcast_to(centre, h.shape)
+        return (
+            jnp.sum(h != 0, axis=0).astype(x.dtype),
+            jnp.sum(deviation, axis=0),
+            jnp.sum(deviation**2, axis=0),
+            jnp.sum(trained.objective.error(block, model.decode(params, h))),
+        )
+
+    active, shift, square, error = _means(block_sums, x)
+    return CodeStatistics(
+        activation_fraction=jnp.mean(active),
+        dead_fraction=jnp.mean(active == 0),
+        code_mean=jnp.mean(centre + shift),
+        code_variance=jnp.mean(square - shift**2),
+        reconstruction=error,
+    )
+
+
 def bias_gradient_bound(params: Params, error: Float[Array, ""]) -> Float[Array, " m"]:
     """2 σ_r √n ‖W_j‖ of Lemma 1 and Theorem 1 (Arpit), from E‖r‖² = n σ_r²; untied, ‖D_j‖.
 
@@ -130,53 +190,29 @@ def bias_gradient_bound(params: Params, error: Float[Array, ""]) -> Float[Array,
     return 2 * jnp.sqrt(error) * jnp.linalg.norm(decoder_matrix(params).T, axis=-1)
 
 
-def bias_pressure(
-    objective: Objective,
-    params: Params,
-    x: Float[Array, "N n"],
-    eps: Float[Array, "N n"],
-    strength: Float[Array, "*K"],
-) -> BiasPressure:
-    """Theorem 1's condition at `params`; λR is what the objective adds to J_AE on `x`, `eps`."""
-    return pressure_and_loss(objective, params, x, eps, strength)[0]
+def theorem1_ratio(trained: Trained, x: Float[Array, "N n"]) -> Theorem1Ratio:
+    """Theorem 1's condition at the parameters of a one-layer model, on the first 1,000 rows.
 
+    λR is what the objective adds to the mean of its error; its unit noise, if it reads it, is
+    drawn from the model's key. `InputError` for other models.
+    """
+    model, objective, params = trained.model, trained.objective, trained.params
+    check_one_layer(model, "Theorem 1's ratio is")
+    x = x[:THEOREM1_SAMPLES]
+    eps = jax.random.normal(jax.random.fold_in(trained.key, _NOISE), x.shape, x.dtype)
 
-def pressure_and_loss(
-    objective: Objective,
-    params: Params,
-    x: Float[Array, "N n"],
-    eps: Float[Array, "N n"],
-    strength: Float[Array, "*K"],
-) -> tuple[BiasPressure, Float[Array, ""]]:
-    """`bias_pressure`, and the objective's loss on `x`, `eps`, which it is computed from."""
-
-    def added(bias: Float[Array, " m"]) -> tuple[Float[Array, ""], tuple]:
+    def added(bias: Float[Array, " m"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         moved = params._replace(bias=bias)
-        error = reconstruction_error(moved, x, x, objective.activation, objective.error)
-        loss = objective(moved, x, eps, strength)[0]
-        return loss - error, (error, loss)
+        error = reconstruction_error(model, moved, x, x, objective.error)
+        loss = objective(model, moved, x, eps, trained.coefficients)[0]
+        return loss - error, error
 
-    gradient, (error, loss) = jax.grad(added, has_aux=True)(params.bias)
+    gradient, error = jax.grad(added, has_aux=True)(params.bias)
     bound = bias_gradient_bound(params, error)
     if objective.error is not squared_error:
         bound = jnp.full_like(bound, jnp.nan)
     met = jnp.where(jnp.isnan(bound), jnp.nan, jnp.asarray(gradient > bound, bound.dtype))
-    return BiasPressure(jnp.mean(met), jnp.max(gradient / bound)), loss
-
-
-def uses_noise(
-    objective: Objective,
-    params: Params,
-    x: Float[Array, "N n"],
-    strengths: Float[Array, "G ..."],
-) -> bool:
-    """Whether the objective reads its unit noise, from its trace for the first model `[G, ...]`."""
-    model = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), params)
-    shape = functools.partial(jax.ShapeDtypeStruct, dtype=x.dtype)
-    batch = shape(x.shape)
-    loss = jax.make_jaxpr(lambda eps, *rest: objective(rest[0], rest[1], eps, rest[2])[0])
-    trace = loss(batch, model, batch, shape(strengths.shape[1:])).jaxpr
-    return any(trace.invars[0] is read for step in trace.eqns for read in step.invars)
+    return Theorem1Ratio(jnp.mean(met), jnp.max(gradient / bound))
 
 
 def participation_ratio(rows: Float[Array, "... n"]) -> Float[Array, "..."]:
@@ -188,21 +224,11 @@ def participation_ratio(rows: Float[Array, "... n"]) -> Float[Array, "..."]:
     return jnp.sum(squared, -1) ** 2 / (rows.shape[-1] * jnp.sum(squared**2, -1))
 
 
-def flagged(metrics: Metrics) -> Array:
-    """True where a model is not finite or has lost `DEAD_LIMIT` of its units."""
-    finite = jnp.isfinite(metrics.reconstruction) & jnp.isfinite(metrics.row_length_mean)
-    dead = metrics.dead_fraction >= DEAD_LIMIT - _ROUNDING
-    return ~finite | ~jnp.isfinite(metrics.bias_mean) | dead
+def diverged(statistics: Metrics | CodeStatistics) -> Array:
+    """True where one of a model's numbers is not finite; arrays of any equal shape."""
+    return functools.reduce(operator.or_, (~jnp.isfinite(leaf) for leaf in statistics))
 
 
-def first_flagged(
-    history: Metrics, final: Metrics, diverged: np.ndarray | bool = False
-) -> np.ndarray:
-    """First epoch flagged, for models still flagged at the end; −1 otherwise.
-
-    `diverged [S, G, E + 1]`: where the loss is not finite; the last epoch's counts as the end's.
-    """
-    along = np.asarray(flagged(history)) | diverged
-    first = np.where(along.any(-1), along.argmax(-1), along.shape[-1] - 1)
-    last = np.asarray(flagged(final)) | np.broadcast_to(diverged, along.shape)[..., -1]
-    return np.where(last, first, -1)
+def collapsed(statistics: Metrics | CodeStatistics) -> Array:
+    """True where at least `DEAD_LIMIT` of a model's units are dead; arrays of any equal shape."""
+    return jnp.asarray(statistics.dead_fraction) >= DEAD_LIMIT - _ROUNDING

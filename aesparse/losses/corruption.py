@@ -1,7 +1,7 @@
 """Corruptions of the input, each driven by the same unit normal noise ε.
 
-One ε per step serves every cell of a grid: curves over the strength then carry no sampling
-jitter of their own. Strength 0 returns the input unchanged.
+One ε per step serves every model of a seed: curves over the level then carry no sampling jitter
+of their own. Level 0 returns the input unchanged.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,10 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
-__all__ = ["LEVELS", "gaussian", "masking"]
+from aesparse.errors import InputError, unknown_name
+from aesparse.options import shortened
+
+__all__ = ["CORRUPTIONS", "LEVELS", "as_corruption", "gaussian", "masking"]
 
 
 def gaussian(
@@ -31,6 +34,24 @@ def masking(
     return jnp.where(eps > ndtri(probability), x, 0.0)
 
 
-# Levels a corruption is defined for, the upper end excluded; those not named take any >= 0. A
-# level is traced where it is used, so what trains checks it here beforehand.
+# Valid range [low, high) of the level, by corruption; others take any level >= 0. Checked by the
+# trainer, because under jit the level is abstract.
 LEVELS: Mapping[Callable, tuple[float, float]] = {masking: (0.0, 1.0)}
+CORRUPTIONS: Mapping[str, Callable] = {"gaussian": gaussian, "masking": masking}
+
+
+def as_corruption(value: object) -> Callable:
+    """The corruption of that name, or a user's function `corrupt(x, eps, level)` as it is.
+
+    `InputError` for anything else.
+    """
+    if isinstance(value, str):
+        if value not in CORRUPTIONS:
+            raise unknown_name("corruption", value, CORRUPTIONS)
+        return CORRUPTIONS[value]
+    if isinstance(value, type) or not callable(value):
+        raise InputError(
+            f"The corruption is {shortened(value)}; expected a name, such as 'masking', or a "
+            "function of the batch, the unit noise and the level."
+        )
+    return value

@@ -1,40 +1,40 @@
-"""Regularizers R(W, b), each averaged over the batch: `penalty(forward, eps)`.
+"""Regularizers R, each averaged over the batch: `penalty(forward, eps)` of `losses.base`.
 
-`forward` is the model's pass over the clean batch (`model.Forward`), `eps [B, n]` the step's unit
-noise, or None where there is none.
-
-Two definitions with one meaning. *Generic* ones take Jacobians and Hessians of the whole map
-by autodiff: valid for any encoder, and the oracle. *Structured* ones use, for one layer, only
-s', s'' of the scalar activation and the lengths of the weights: what training uses. No
-derivative is typed by hand. Shapes: n inputs, m hidden units, B batch; params of one model.
+Each penalty of Jacobians has a *generic* definition (full Jacobian or Hessian by autodiff, valid
+for any model, the reference) and a *structured* one for one-layer models, which training uses:
+s', s'' of the scalar activation and the lengths of the weights. No derivative is typed by hand.
+Those on mean activations are in `losses.sparsity`. Shapes: n inputs, m hidden units, B batch;
+params of one model.
 """
 
 import functools
-import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import xlogy
 from jax.scipy.stats import norm
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from aesparse.errors import InputError, unknown_name
-from aesparse.models.activations import Activation
-from aesparse.models.one_layer import (
-    Forward,
-    Params,
-    decode,
-    decoder_matrix,
-    encode,
-    reconstruct,
-    row_sums,
+from aesparse.losses.base import Noise, Penalty, check_function, per_example
+from aesparse.losses.sparsity import (
+    POLE,
+    kl_divergence,
+    kl_floor,
+    kl_sparsity,
+    log_sparsity,
+    mean_activation,
+    mean_activations,
 )
+from aesparse.models.base import Model, reconstruct
+from aesparse.models.forward import Forward, check_one_layer
+from aesparse.models.one_layer import decoder_matrix, row_sums
 
 __all__ = [
     "PENALTIES",
     "POLE",
     "Penalty",
+    "as_penalty",
     "contractive",
     "contractive_generic",
     "get_penalty",
@@ -55,36 +55,17 @@ __all__ = [
     "weight_decay",
 ]
 
-POLE = 0.99  # −log(1 − ρ_j) and the KL penalty continue as their tangent above this mean
-
-
-# penalty(forward, eps) -> scalar; a user's own function has this form too.
-Noise = Float[Array, "B n"] | None
-Penalty = Callable[[Forward, Noise], Float[Array, ""]]
-
-
-def per_example(f: Callable[..., Float[Array, ""]]) -> Penalty:
-    """Lifts `f(params, x, activation)` for one example `x [n]` to the mean over a batch."""
-
-    @functools.wraps(f)
-    def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
-        del eps
-        each = jax.vmap(lambda one: f(forward.params, one, forward.activation))(forward.x)
-        return jnp.mean(each)
-
-    return penalty
-
 
 @functools.cache
 def slope(q: int, p: int) -> Penalty:
-    """The slope family E Σ_j s'_j^q ‖W_j‖^p (Arpit Corollary 2), q >= 1, p >= 0."""
+    """The slope family E Σ_j s'_j^q ‖W_j‖^p (Arpit Corollary 2), q >= 1, p >= 0; one layer."""
     if q < 1 or p < 0:
         raise InputError(f"slope(q={q}, p={p}): expected q >= 1 and p >= 0.")
 
     def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
         del eps
-        lengths = _row_length_power(forward.params.weight, p)
-        return jnp.sum(_mean_slope_power(forward, q) * lengths)
+        slopes = _mean_slope_power(forward, q)
+        return jnp.sum(slopes * _row_length_power(forward.params.weight, p))
 
     return penalty
 
@@ -102,36 +83,38 @@ def _mean_slope_power(forward: Forward, q: int) -> Float[Array, " m"]:
 
 
 def contractive(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """E‖∂h/∂x‖_F² = E Σ_j s'_j² ‖W_j‖², the CAE penalty (Arpit eqs. 8, 9, Remark 1)."""
+    """E‖∂h/∂x‖_F² = E Σ_j s'_j² ‖W_j‖², the CAE penalty of one layer (Arpit eqs. 8, 9)."""
     del eps
     return jnp.sum(_mean_slope_power(forward, 2) * row_sums(forward.params.weight**2))
 
 
 @per_example
-def contractive_generic(
-    params: Params, x: Float[Array, " n"], activation: Activation
-) -> Float[Array, ""]:
-    """E‖∂h/∂x‖_F² through the encoder's Jacobian (Arpit eq. 8)."""
-    return jnp.sum(jax.jacfwd(lambda z: encode(params, z, activation))(x) ** 2)
+def contractive_generic(model: Model, params: PyTree, x: Float[Array, " n"]) -> Float[Array, ""]:
+    """E‖∂h/∂x‖_F² through the encoder's Jacobian (Arpit eq. 8), for any model.
+
+    n Jacobian-vector products a sample; for large n `probed.contractive_probed` estimates it.
+    """
+    return jnp.sum(jax.jacfwd(lambda z: model.encode(params, z))(x) ** 2)
 
 
 def marginalized(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """E Σ_j s'_j² ‖W_j‖² ‖D_j‖², the mDAE penalty (Arpit eq. 11; ‖W_j‖⁴ when tied)."""
+    """E Σ_j s'_j² ‖W_j‖² ‖D_j‖², mDAE's penalty of one layer (Arpit eq. 11; tied: ‖W_j‖⁴)."""
     del eps
-    params = forward.params
+    slopes, params = _mean_slope_power(forward, 2), forward.params
     encoder = row_sums(params.weight**2)
     decoder = encoder if params.decoder is None else row_sums(params.decoder.T**2)
-    return jnp.sum(_mean_slope_power(forward, 2) * encoder * decoder)
+    return jnp.sum(slopes * encoder * decoder)
 
 
 @per_example
-def marginalized_generic(
-    params: Params, x: Float[Array, " n"], activation: Activation
-) -> Float[Array, ""]:
-    """½ E Σ_i Σ_j ∂²ℓ/∂h_j² (∂h_j/∂x_i)², by a Hessian and a Jacobian (Arpit eq. 10)."""
-    h = encode(params, x, activation)
-    curvature = jnp.diag(jax.hessian(lambda h: jnp.sum((x - decode(params, h)) ** 2))(h))
-    jacobian = jax.jacfwd(lambda z: encode(params, z, activation))(x)
+def marginalized_generic(model: Model, params: PyTree, x: Float[Array, " n"]) -> Float[Array, ""]:
+    """½ E Σ_i Σ_j ∂²ℓ/∂h_j² (∂h_j/∂x_i)², by a Hessian and a Jacobian (Arpit eq. 10).
+
+    For any model whose code is a vector.
+    """
+    h = model.encode(params, x)
+    curvature = jnp.diag(jax.hessian(lambda h: jnp.sum((x - model.decode(params, h)) ** 2))(h))
+    jacobian = jax.jacfwd(lambda z: model.encode(params, z))(x)
     return 0.5 * jnp.sum(curvature[:, None] * jacobian**2)
 
 
@@ -139,8 +122,8 @@ def _second_order_terms(
     forward: Forward, curvature: Callable
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Arpit eq. 33's terms with slopes alone, and its term with the residual."""
-    params, a = forward.params, forward.preactivation
-    slopes, decoder = forward.activation.slope(a), decoder_matrix(params)
+    s, params, a = forward.activation, forward.params, forward.preactivation
+    slopes, decoder = s.slope(a), decoder_matrix(params)
     gram = params.weight @ params.weight.T
     # When tied, D_j = W_j: the second product, and two of its gradient, would be the first again.
     products = gram**2 if params.decoder is None else gram * (decoder.T @ decoder)
@@ -162,7 +145,7 @@ def second_order(forward: Forward, eps: Noise) -> Float[Array, ""]:
 
 
 def residual_share(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """The size of `second_order`'s term with the residual over that of its other terms."""
+    """`second_order`'s term with the residual over its other terms, in size; one layer."""
     del eps
     along, bend = _second_order_terms(forward, forward.activation.curvature)
     return jnp.abs(bend) / along
@@ -182,8 +165,8 @@ def second_order_with_kink(width: float = 0.25) -> Penalty:
     def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
         del eps
         activation, dtype = forward.activation, forward.x.dtype
-        beside = jnp.asarray(jnp.finfo(dtype).eps, dtype)
-        jump = activation.slope(beside) - activation.slope(-beside)
+        near = jnp.asarray(jnp.finfo(dtype).eps, dtype)
+        jump = activation.slope(near) - activation.slope(-near)
 
         def curvature(a: Float[Array, "B m"]) -> Float[Array, "B m"]:
             return activation.curvature(a) + jump * norm.pdf(a, scale=width)
@@ -194,89 +177,22 @@ def second_order_with_kink(width: float = 0.25) -> Penalty:
 
 
 @per_example
-def second_order_generic(
-    params: Params, x: Float[Array, " n"], activation: Activation
-) -> Float[Array, ""]:
-    """½ E tr ∇²ℓ by `jax.hessian` at the clean input, the target held fixed (Arpit eq. 28)."""
+def second_order_generic(model: Model, params: PyTree, x: Float[Array, " n"]) -> Float[Array, ""]:
+    """½ E tr ∇²ℓ by `jax.hessian` at the clean input, the target held fixed (Arpit eq. 28).
+
+    For any model.
+    """
 
     def loss(z: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.sum((x - reconstruct(params, z, activation)) ** 2)
+        return jnp.sum((x - reconstruct(model, params, z)) ** 2)
 
     return 0.5 * jnp.trace(jax.hessian(loss)(x))
 
 
-def mean_activations(
-    params: Params, x: Float[Array, "B n"], activation: Activation
-) -> Float[Array, " m"]:
-    """ρ_j = E[h_j] over the batch given; during training that is the minibatch mean."""
-    return jnp.mean(encode(params, x, activation), axis=0)
-
-
-@functools.cache
-def mean_activation(f: Callable[[Float[Array, ""]], Float[Array, ""]]) -> Penalty:
-    """The mean-activation family Σ_j f(E[h_j]) for an increasing f (Arpit Corollary 1)."""
-
-    def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
-        del eps
-        return jnp.sum(jax.vmap(f)(jnp.mean(forward.code, axis=0)))
-
-    return penalty
-
-
-def _tangent_outside(
-    f: Callable[[Float[Array, ""]], Float[Array, ""]], low: float, high: float
-) -> Callable[[Float[Array, ""]], Float[Array, ""]]:
-    """f on [low, high] and its tangent lines beyond: finite, and never flat, at a pole."""
-
-    def extended(t: Float[Array, ""]) -> Float[Array, ""]:
-        nearest = jnp.where(t > high, high, jnp.where(t < low, low, t))
-        return f(nearest) + jax.grad(f)(nearest) * (t - nearest)
-
-    return extended
-
-
-@functools.cache
-def log_sparsity(pole: float = POLE) -> Penalty:
-    """−Σ_j log(1 − ρ_j), eq. 12 at ρ = 0 (Arpit eq. 13), and its tangent for ρ_j > `pole`.
-
-    Means of ReLU or softplus units exceed 1: past the pole the formula is NaN while its
-    gradient stays finite with the wrong sign. The tangent keeps pushing such a unit down.
-    """
-    if not 0 < pole < 1:
-        raise InputError(f"The tangent begins at {pole}; expected a number in (0, 1).")
-    return mean_activation(_tangent_outside(lambda t: -jnp.log1p(-t), -math.inf, pole))
-
-
-@functools.cache
-def kl_sparsity(rho: float) -> Penalty:
-    """Σ_j KL(ρ ‖ ρ_j) (Arpit eq. 12; GSAE; Lecture) for a target 0 <= ρ < 0.99.
-
-    Continued by its tangents for ρ_j > 0.99 and, when ρ > 0, for ρ_j < ρ/100: a dead ReLU
-    unit (ρ_j = 0) or a negative mean then stays finite. Increasing only above ρ.
-    """
-    if not 0 <= rho < POLE:
-        raise InputError(f"The KL target is {rho}; expected 0 <= rho < {POLE}.")
-    if rho == 0:
-        return log_sparsity()  # its limit; 0·log 0 has no derivative at a dead unit
-
-    kl = functools.partial(kl_divergence, rho)
-    return mean_activation(_tangent_outside(kl, kl_floor(rho), POLE))
-
-
-def kl_divergence(rho: float | Float[Array, ""], t: Float[Array, "..."]) -> Float[Array, "..."]:
-    """KL(ρ ‖ t) between two coins, for t in (0, 1) (Arpit eq. 12), elementwise in t."""
-    entropy = xlogy(rho, rho) + xlogy(1 - rho, 1 - rho)
-    return entropy - xlogy(rho, t) - (1 - rho) * jnp.log1p(-t)
-
-
-def kl_floor(rho: float) -> float:
-    """The mean below which the KL penalty with target `rho` continues as its tangent."""
-    return rho / 100 if rho > 0 else -math.inf
-
-
 def weight_decay(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """Σ W² over encoder and decoder weights, without biases and without a factor ½."""
+    """Σ W² over encoder and decoder weights of one layer, without biases and a factor ½."""
     del eps
+    check_one_layer(forward.model)
     params = forward.params
     decoder = 0.0 if params.decoder is None else jnp.sum(params.decoder**2)
     return jnp.sum(params.weight**2) + decoder
@@ -299,3 +215,14 @@ def get_penalty(name: str) -> Penalty:
     if name not in PENALTIES:
         raise unknown_name("penalty", name, PENALTIES)
     return PENALTIES[name]
+
+
+def as_penalty(value: object) -> Penalty:
+    """The penalty of that name, or a user's function `penalty(forward, eps)` as it is.
+
+    `InputError` for anything else.
+    """
+    if isinstance(value, str):
+        return get_penalty(value)
+    check_function(value, "penalty", "penalty(forward, eps)")
+    return value

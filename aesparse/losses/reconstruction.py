@@ -9,14 +9,17 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
-from aesparse.errors import InputError
-from aesparse.models.activations import Activation
-from aesparse.models.one_layer import Params, reconstruct
+from aesparse.errors import InputError, unknown_name
+from aesparse.models.activations import Activation, as_activation
+from aesparse.models.base import Model, reconstruct
+from aesparse.options import shortened
 
 __all__ = [
+    "ERRORS",
     "ErrorFunction",
+    "as_error",
     "cross_entropy",
     "half_squared_error",
     "reconstruction_error",
@@ -36,14 +39,14 @@ class ErrorFunction:
 
     def __call__(self, target: Float[Array, "*B n"], z: Float[Array, "*B n"]) -> Float[Array, "*B"]:
         """The error of each sample; `InputError` where `fn` gives another shape."""
-        found = self.fn(target, z)
-        if jnp.shape(found) != target.shape[:-1]:
+        errors = self.fn(target, z)
+        if jnp.shape(errors) != target.shape[:-1]:
             raise InputError(
-                f"The error function returned shape {jnp.shape(found)} for targets of shape "
+                f"The error function returned shape {jnp.shape(errors)} for targets of shape "
                 f"{target.shape}; expected {target.shape[:-1]}, one number a sample. Sum over the "
                 "inputs."
             )
-        return found
+        return errors
 
 
 squared_error = ErrorFunction(lambda x, z: jnp.sum((x - z) ** 2, axis=-1))
@@ -53,18 +56,45 @@ cross_entropy = ErrorFunction(
 )
 
 
-@functools.cache
-def half_squared_error(output: Activation) -> ErrorFunction:
-    """½‖x − f(z)‖² with the output nonlinearity f (GSAE appendix A; SATAE eq. 2 with f(z) = z)."""
+# By the names under which errors can be given.
+ERRORS = {"squared": squared_error, "cross-entropy": cross_entropy}
+
+
+def half_squared_error(output: Activation | Callable | str = "identity") -> ErrorFunction:
+    """½‖x − f(z)‖² with the output function f (GSAE appendix A; SATAE eq. 2 with f(z) = z)."""
+    return _half_squared_error(as_activation(output))
+
+
+@functools.lru_cache(maxsize=64)
+def _half_squared_error(output: Activation) -> ErrorFunction:
     return ErrorFunction(lambda x, z: jnp.sum((x - output(z)) ** 2, axis=-1) / 2)
 
 
+def as_error(value: object) -> ErrorFunction:
+    """An `ErrorFunction` as it is, a name of `ERRORS`, or a plain function `(target, z) -> [B]`.
+
+    `InputError` for anything else.
+    """
+    if isinstance(value, ErrorFunction):
+        return value
+    if isinstance(value, str):
+        if value not in ERRORS:
+            raise unknown_name("error", value, ERRORS)
+        return ERRORS[value]
+    if isinstance(value, type) or not callable(value):
+        raise InputError(
+            f"The error is {shortened(value)}; expected a name, such as 'squared', or a function "
+            "of the targets [B, n] and the reconstructions [B, n]."
+        )
+    return ErrorFunction(value)
+
+
 def reconstruction_error(
-    params: Params,
+    model: Model,
+    params: PyTree,
     x: Float[Array, "B n"],
     target: Float[Array, "B n"],
-    activation: Activation,
     error: ErrorFunction = squared_error,
 ) -> Float[Array, ""]:
     """E ℓ(target, f_d(f_e(x))): summed over inputs, averaged over samples (Arpit eqs. 1, 6)."""
-    return jnp.mean(error(target, reconstruct(params, x, activation)))
+    return jnp.mean(error(target, reconstruct(model, params, x)))

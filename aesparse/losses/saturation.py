@@ -11,21 +11,29 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from aesparse.errors import InputError
-from aesparse.losses.penalties import Noise
+from aesparse.losses.base import Noise, Penalty
 from aesparse.models.activations import Activation
-from aesparse.models.one_layer import Forward
+from aesparse.models.forward import Forward
 
-__all__ = ["SHORTEST", "WINDOW", "complement", "flat_parts", "multiscale_complement", "saturation"]
+__all__ = [
+    "SHORTEST",
+    "WINDOW",
+    "complement",
+    "flat_parts",
+    "multiscale_complement",
+    "saturation",
+    "saturation_of_layers",
+]
 
 WINDOW = 20.0  # f is examined on [−20, 20]; a part that is flat there up to an end goes on for ever
 SHORTEST = 2.0**-7  # flat parts shorter than this, isolated extrema among them, do not count
-# Beside a flat part the slope is this share of its largest at the latest after this distance.
-# A slope that only rounds to 0, such as that of tanh far out, is still near rounding there.
+# A flat part counts only if |f'| exceeds _RISEN·max|f'| within _WITHIN of its ends; this rejects
+# tails whose slope merely underflows (tanh).
 _RISEN, _WITHIN = 1e-6, 0.05
-_CELLS = 128  # of eq. 3's table, per unit of z or per half to one scale, whichever is shorter
+_POINTS = 128  # of eq. 3's table, per unit of z or per half to one scale, whichever is shorter
 _TAIL = 40.0  # eq. 3's kernel is below 1e-18 beyond so many scales
 _SCALES = (1e-3, 1e3)  # shortest and longest: the table grows with one over, and with, them
 
@@ -38,7 +46,7 @@ def _on_host(f: _Elementwise, z: np.ndarray) -> np.ndarray:
         return np.asarray(f(jnp.asarray(z)), np.float64)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=16)
 def flat_parts(activation: Activation) -> tuple[tuple[float, float], ...]:
     """The saturation region S = {z : f'(z) = 0} (SATAE eq. 1) as intervals in ascending order.
 
@@ -56,9 +64,9 @@ def flat_parts(activation: Activation) -> tuple[tuple[float, float], ...]:
     inner = np.concatenate([grid[first], grid[behind - 1]])
     outward = np.repeat([-1.0, 1.0], len(first))
     ends = _bisect(lambda z: slope(z) == 0, inner, inner + outward * SHORTEST)
-    beside = np.abs(slope(ends + outward * _WITHIN))
+    near = np.abs(slope(ends + outward * _WITHIN))
     unbounded = inner == outward * WINDOW
-    real = unbounded | (beside > _RISEN * np.abs(slopes).max())
+    real = unbounded | (near > _RISEN * np.abs(slopes).max())
     ends = np.where(unbounded, outward * np.inf, ends)
     parts = zip(*np.split(ends, 2), *np.split(real, 2), strict=True)
     return tuple(
@@ -72,12 +80,12 @@ def _bisect(holds: Callable, inner: np.ndarray, outer: np.ndarray) -> np.ndarray
     """The last points at which `holds` on the ways from `inner`, where it does, to `outer`."""
     for _ in range(np.finfo(float).nmant):
         middle = (inner + outer) / 2
-        found = holds(middle)
-        inner, outer = np.where(found, middle, inner), np.where(found, outer, middle)
+        holding = holds(middle)
+        inner, outer = np.where(holding, middle, inner), np.where(holding, outer, middle)
     return inner
 
 
-@functools.cache
+@functools.lru_cache(maxsize=16)
 def complement(activation: Activation) -> _Elementwise:
     """f_c(z) = inf over z' in S of |z − z'| (SATAE eq. 1), with S from `flat_parts`.
 
@@ -107,7 +115,7 @@ def complement(activation: Activation) -> _Elementwise:
 
 
 def saturation(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """E Σ_j f_c(a_j) with f_c of eq. 1: summed over units, averaged over samples.
+    """E Σ_j f_c(a_j) of one layer with f_c of eq. 1: summed over units, averaged over samples.
 
     SATAE eq. 2 has its sum over samples instead. Raises `InputError` as `complement` does.
     """
@@ -116,7 +124,24 @@ def saturation(forward: Forward, eps: Noise) -> Float[Array, ""]:
     return jnp.mean(jnp.sum(distance(forward.preactivation), axis=-1))
 
 
-@functools.cache
+def saturation_of_layers(
+    preactivations: Callable[[PyTree, Array], PyTree], complement: _Elementwise
+) -> Penalty:
+    """E Σ_j f_c(a_j) over the units of all layers given (SATAE eq. 2), for any model.
+
+    `preactivations(params, x)` returns arrays `[B, m_l]`, one a layer: the user's own function,
+    or `models.flax.captured`. `complement` is f_c, elementwise.
+    """
+
+    def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
+        del eps
+        layers = jax.tree.leaves(preactivations(forward.params, forward.x))
+        return sum(jnp.sum(complement(a)) / len(forward.x) for a in layers)
+
+    return penalty
+
+
+@functools.lru_cache(maxsize=16)
 def multiscale_complement(activation: Activation, *, scale: float | int = 1.0) -> _Elementwise:
     """f_c(z) = min(M⁺f(z), M⁻f(z)) (SATAE eq. 3), for any continuous f, with or without flat parts.
 
@@ -134,7 +159,7 @@ def multiscale_complement(activation: Activation, *, scale: float | int = 1.0) -
             f"The scale of the averages is {scale}; expected a number from {_SCALES[0]:g} to "
             f"{_SCALES[1]:g}, beside pre-activations of a few units."
         )
-    step = 2.0 ** min(math.floor(math.log2(scale)), 0) / _CELLS  # exact in float32
+    step = 2.0 ** min(math.floor(math.log2(scale)), 0) / _POINTS  # exact in float32
     rightward, leftward = _averages(activation, float(scale), step)
 
     def averaged(z: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aesparse.errors import InputError, first_line, unknown_name
+from aesparse.options import shortened
 
-__all__ = ["ACTIVATIONS", "Activation", "check_activation", "get_activation", "shrink"]
+__all__ = ["ACTIVATIONS", "Activation", "as_activation", "get_activation", "shrink"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Activation:
         """The second derivative s''(a) by `jax.grad` twice; ReLU's Dirac mass at 0 is not seen."""
         return jnp.vectorize(jax.grad(jax.grad(self._checked)))(a)
 
-    # Kept by every trainer for as long as its programs are.
-    @functools.cache  # noqa: B019
+    # For a few activations, not for every one that there ever was.
+    @functools.lru_cache(maxsize=64)  # noqa: B019
     def check(self) -> None:
         """Raises `InputError` unless `fn` is a finite function of one number, elementwise."""
         if not math.isfinite(self.threshold):
@@ -123,17 +124,28 @@ ACTIVATIONS = {
 }
 
 
-def check_activation(activation: object) -> None:
-    """`InputError` unless it is an `Activation`, which a name or a bare function is not."""
-    if not isinstance(activation, Activation):
-        raise InputError(
-            f"The activation is {activation!r}; expected an Activation, such as "
-            "get_activation('relu'), or Activation(fn) for a function of your own."
-        )
-
-
 def get_activation(name: str) -> Activation:
     """The built-in activation called `name`; `InputError` with near matches otherwise."""
     if name not in ACTIVATIONS:
         raise unknown_name("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]
+
+
+def as_activation(value: object) -> Activation:
+    """An `Activation` as it is, a built-in's name, or a plain function R -> R (threshold 0).
+
+    `InputError` for anything else.
+
+    >>> as_activation("sigmoid").threshold
+    0.1
+    """
+    if isinstance(value, Activation):
+        return value
+    if isinstance(value, str):
+        return get_activation(value)
+    if isinstance(value, type) or not callable(value):
+        raise InputError(
+            f"The activation is {shortened(value)}; expected a name, such as 'relu', a function "
+            "R -> R, or an Activation, which also has a threshold."
+        )
+    return Activation(value)

@@ -15,23 +15,20 @@ from jaxtyping import Array, Float
 
 from aesparse.data import check_matrix
 from aesparse.errors import InputError, first_line
-from aesparse.losses.penalties import Penalty, get_penalty
+from aesparse.losses.base import scalar
+from aesparse.losses.objectives import autoencoder
+from aesparse.losses.penalties import Penalty, as_penalty
 from aesparse.losses.reconstruction import reconstruction_error
-from aesparse.metrics import bias_gradient_bound, measure
-from aesparse.models.activations import Activation, get_activation
-from aesparse.models.one_layer import (
-    Params,
-    check_params,
-    forward,
-    get_constraint,
-    init_params,
-    preactivation,
-)
+from aesparse.metrics import Trained, bias_gradient_bound, unit_statistics
+from aesparse.models.activations import Activation, as_activation
+from aesparse.models.forward import one_layer_forward
+from aesparse.models.one_layer import OneLayer, Params, check_params, init_params, preactivation
 from aesparse.theory import properties
 from aesparse.theory.conclusion import Audit, conclude
 from aesparse.theory.families import Family, identify, probes
 from aesparse.theory.properties import Violation
 from aesparse.theory.response import responses
+from aesparse.training.constraints import get_constraint
 
 __all__ = ["audit"]
 
@@ -61,9 +58,7 @@ def audit(
     Raises `InputError` for an activation that is not elementwise, a penalty that is no finite
     scalar, parameters that do not fit, and defective data.
     """
-    s = get_activation(activation) if isinstance(activation, str) else activation
-    s = s if isinstance(s, Activation) else Activation(s)
-    penalty = get_penalty(penalty) if isinstance(penalty, str) else penalty
+    s, penalty = as_activation(activation), as_penalty(penalty)
     X = _checked_data(X)
     _check_numbers(hidden, batch_size, largest_strength)
     rows = get_constraint(constraint)
@@ -115,7 +110,7 @@ def _checked_params(params: Params, X: Float[Array, "N n"], constraint: str) -> 
         if leaf is not None and leaf.shape != shape:
             raise InputError(
                 f"params have '{name}' of shape {leaf.shape}; expected {shape}: one model on data "
-                f"of {n} inputs. Take one cell of a grid."
+                f"of {n} inputs. Select one model of a grid."
             )
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params)):
         raise InputError("params hold NaN or inf; expected finite numbers.")
@@ -123,12 +118,13 @@ def _checked_params(params: Params, X: Float[Array, "N n"], constraint: str) -> 
     near = jax.tree.map(lambda a, b: bool(jnp.allclose(a, b, atol=1e-4)), projected, params)
     if not all(jax.tree.leaves(near)):
         rows = jnp.linalg.norm(params.weight, axis=-1)
-        told = f"Rows of params have lengths from {jnp.min(rows):.3g} to {jnp.max(rows):.3g}"
+        lengths = f"Rows of params have lengths from {jnp.min(rows):.3g} to {jnp.max(rows):.3g}"
         if params.decoder is not None:
             columns = jnp.linalg.norm(params.decoder, axis=0)
-            told += f", decoder columns from {jnp.min(columns):.3g} to {jnp.max(columns):.3g}"
+            lengths += f", decoder columns from {jnp.min(columns):.3g} to {jnp.max(columns):.3g}"
         raise InputError(
-            f"{told}, off the constraint '{constraint}'; give constraint='free' or put them on it."
+            f"{lengths}, off the constraint '{constraint}'; give constraint='free' or put them on "
+            "it."
         )
     return params
 
@@ -139,16 +135,10 @@ def _checked_penalty(penalty: Penalty, at: Sequence[Params], X: Float[Array, "N 
     Integer values have gradient 0 and are let through.
     """
 
-    def scalar(seen, eps):
-        value = penalty(seen, eps)
-        if jnp.shape(value) != ():
-            raise InputError(
-                f"The penalty returned shape {jnp.shape(value)}; expected one number. Sum over "
-                "units and average over samples."
-            )
-        return jnp.asarray(value, seen.x.dtype)
+    def floating(seen, eps):
+        return jnp.asarray(scalar(penalty(seen, eps)), seen.x.dtype)
 
-    both = jax.jit(jax.value_and_grad(lambda p: scalar(forward(p, X, s), None)))
+    both = jax.jit(jax.value_and_grad(lambda p: floating(one_layer_forward(p, X, s), None)))
     try:
         values, gradients = zip(*map(both, at), strict=True)
     except InputError:
@@ -166,7 +156,7 @@ def _checked_penalty(penalty: Penalty, at: Sequence[Params], X: Float[Array, "N 
                 f"with mean bias {level:.3g}; expected finite numbers. Look for logarithms, roots "
                 "or norms at 0, and for means above 1."
             )
-    return scalar, values, gradients
+    return floating, values, gradients
 
 
 def _growth_with_the_batch(
@@ -176,7 +166,7 @@ def _growth_with_the_batch(
 
     @jax.jit
     def size(X):
-        gradient = jax.grad(lambda p: penalty(forward(p, X, s), None))(params)
+        gradient = jax.grad(lambda p: penalty(one_layer_forward(p, X, s), None))(params)
         return optax.tree.norm(gradient)
 
     once, twice = float(size(X)), float(size(jnp.concatenate([X, X])))
@@ -186,7 +176,7 @@ def _growth_with_the_batch(
 def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -> Audit:
     """Everything but the family, the conclusion and its reason."""
     a, mean = preactivation(params, X), jnp.mean(X, axis=0)
-    # Far units are looked at beside the usual range: on both at once the points would be sparse.
+    # Check the default range and the observed range separately: one grid over both would be coarse.
     reach = max(properties.REACH, 1.2 * float(jnp.max(jnp.abs(a))))
     conditions = {
         name: max((check(s, r) for r in {properties.REACH, reach}), key=lambda v: v.residual)
@@ -198,8 +188,10 @@ def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -
     } | {
         "s(−∞) = 0": properties.negative_saturation(s),
     }
-    push = jax.grad(lambda p: penalty(forward(p, X, s), None))(params)
-    pull = jax.grad(lambda p: reconstruction_error(p, X, X, s))(params)
+    push = jax.grad(lambda p: penalty(one_layer_forward(p, X, s), None))(params)
+    model = OneLayer.of(params, s)
+    error, pull = jax.value_and_grad(lambda p: reconstruction_error(model, p, X, X))(params)
+    trained = Trained(model, autoencoder(), params, {}, jax.random.key(0))
 
     def fall(gradient: Params) -> np.ndarray:
         allowed = constraint.tangent(params, gradient)
@@ -220,10 +212,10 @@ def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -
         pull=np.asarray(pull.bias),
         fall_by_push=fall(push),
         fall_by_pull=fall(pull),
-        bound=np.asarray(bias_gradient_bound(params, reconstruction_error(params, X, X, s))),
+        bound=np.asarray(bias_gradient_bound(params, error)),
         responses=responses(params, X, s, penalty, constraint, batch_size),
         predicted_active=np.asarray(_gaussian_activity(a, s)),
-        active=np.asarray(measure(params, X, s).active),
+        active=np.asarray(unit_statistics(trained, X).active),
         preactivations=np.quantile(np.asarray(a), np.linspace(0.001, 0.999, 201)),
         activation=s,
     )

@@ -15,10 +15,10 @@ from jaxtyping import Array
 
 from aesparse.losses import penalties
 from aesparse.models.activations import Activation, get_activation
-from aesparse.models.one_layer import get_constraint
 from aesparse.theory import expansion, properties, sparsity, statements
 from aesparse.theory.falsifier import Problem, centred, whitened
 from aesparse.theory.records import Claim
+from aesparse.training.constraints import get_constraint
 
 __all__ = ["CONJECTURES", "Conjecture"]
 

@@ -19,7 +19,7 @@ from aesparse.losses.generalized_sparse import (
 )
 from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.models.activations import Activation, get_activation, shrink
-from aesparse.models.one_layer import Params, decode, preactivation
+from aesparse.models.one_layer import OneLayer, Params, decode, preactivation
 from aesparse.theory import properties, sparsity, statements
 
 __all__ = ["ERRATA", "Erratum", "errata"]
@@ -48,7 +48,8 @@ def bias_gradient_sign() -> Erratum:
     (params, X), s = _small(), get_activation("sigmoid")
     slopes = s.slope(preactivation(params, X))
     printed = 2 * jnp.mean(slopes * (_residual(params, X, s) @ params.weight.T), axis=0)
-    found = statements.bias_gradient(lambda p: reconstruction_error(p, X, X, s), params)
+    model = OneLayer.of(params, s)
+    found = statements.bias_gradient(lambda p: reconstruction_error(model, p, X, X), params)
     text = "eq. 15 lacks a minus sign; Lemma 1's bound is symmetric and stands (∂J_AE/∂b_1)"
     return Erratum("Arpit", text, float(printed[0]), float(found[0]))
 
@@ -150,12 +151,13 @@ def hidden_delta_sum() -> Erratum:
         decoder=jnp.array([[0.3, -0.5], [0.2, 0.4], [-0.6, 0.1]]),
     )
     X, s, rho = jnp.array([[0.2, 0.7, 0.4], [0.9, 0.1, 0.5]]), get_activation("sigmoid"), 0.1
-    strength = jnp.array([0.0, 0.3])  # λ, β
+    coefficients = {"weights": jnp.array(0.0), "sparsity": jnp.array(0.3)}
+    phi = sparsity_function("kl", rho)
     printed = modified_backpropagation(
-        params, X, activation=s, phi=sparsity_function("kl", rho), strength=strength, outputs=2
+        params, X, activation=s, phi=phi, coefficients=coefficients, outputs=2
     )
-    objective = generalized_sparse(s, rho=rho)
-    found = jax.grad(lambda p: objective(p, X, X, strength)[0])(params)
+    objective, model = generalized_sparse(s, rho=rho), OneLayer.of(params, s)
+    found = jax.grad(lambda p: objective(model, p, X, X, coefficients)[0])(params)
     error = jnp.max(jnp.abs(printed.weight - found.weight))
     text = "δ⁽²⁾ sums j to p, the hidden units, where it must sum to n: error of ∇W¹ (n = 3, p = 2)"
     return Erratum("GSAE", text, 0.0, float(error))

@@ -13,7 +13,8 @@ from aesparse.errors import InputError
 from aesparse.losses import penalties
 from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.models.activations import Activation
-from aesparse.models.one_layer import Params, forward
+from aesparse.models.forward import one_layer_forward
+from aesparse.models.one_layer import OneLayer, Params
 from aesparse.theory.properties import REACH
 from aesparse.theory.records import Claim
 
@@ -44,11 +45,11 @@ def dae_loss(
     params: Params, X: Float[Array, "N n"], s: Activation, sigma: Float[Array, ""]
 ) -> Float[Array, ""]:
     """J_DAE (Arpit eq. 6) with the expectation over the noise by quadrature; n <= 2."""
-    nodes, weights = _gauss_hermite(X.shape[1])
+    (nodes, weights), model = _gauss_hermite(X.shape[1]), OneLayer.of(params, s)
 
     def at(node: Float[Array, " n"]) -> Float[Array, ""]:
         noisy = X + sigma * jnp.broadcast_to(node, X.shape)
-        return reconstruction_error(params, noisy, X, s)
+        return reconstruction_error(model, params, noisy, X)
 
     return weights @ jax.vmap(at)(nodes)
 
@@ -57,8 +58,8 @@ def expansion_residual(
     params: Params, X: Float[Array, "N n"], s: Activation, sigmas: Float[Array, " K"]
 ) -> Float[Array, " K"]:
     """J_DAE − (J_AE + σ² · second-order penalty) over σ: o(σ²) by Theorem 3 (smooth s)."""
-    clean = reconstruction_error(params, X, X, s)
-    penalty = penalties.second_order(forward(params, X, s), None)
+    clean = reconstruction_error(OneLayer.of(params, s), params, X, X)
+    penalty = penalties.second_order(one_layer_forward(params, X, s), None)
     noisy = jax.vmap(lambda sigma: dae_loss(params, X, s, sigma))(sigmas)
     return noisy - clean - sigmas**2 * penalty
 
@@ -71,7 +72,7 @@ def theorem3(
     `left` is |J_DAE − J_AE − σ² penalty| / (σ² (1 + |penalty|)), of order σ² where s' is
     continuous; `right` is 100 σ². n <= 2.
     """
-    penalty = penalties.second_order(forward(params, X, s), None)
+    penalty = penalties.second_order(one_layer_forward(params, X, s), None)
     remainder = expansion_residual(params, X, s, jnp.array([sigma])) / sigma**2
     left = jnp.abs(remainder) / (1 + jnp.abs(penalty))
     right = jnp.full(1, 100 * sigma**2)
@@ -90,7 +91,7 @@ def kl_limit(means: Float[Array, " m"], rho: Float[Array, ""]) -> Claim:
 
     def limit(mean):  # at an identity unit of weight 0, whose bias is its mean
         unit = Params(jnp.zeros((1, 1)), mean[None])
-        return penalties.log_sparsity()(forward(unit, x, identity), None)
+        return penalties.log_sparsity()(one_layer_forward(unit, x, identity), None)
 
     kl = penalties.kl_divergence(rho, means)
     logs = jnp.abs(jnp.log(rho)) + jnp.abs(jnp.log(means)) + jnp.abs(jnp.log1p(-means))

@@ -16,7 +16,8 @@ from jaxtyping import Array, Float
 
 from aesparse.losses import penalties
 from aesparse.models.activations import Activation
-from aesparse.models.one_layer import Params, forward, preactivation
+from aesparse.models.forward import one_layer_forward
+from aesparse.models.one_layer import Params, preactivation
 
 __all__ = ["Family", "identify", "probes"]
 
@@ -88,7 +89,7 @@ def _is_slope_member(
 ) -> bool:
     factors = []
     for params, gradient in zip(at, gradients, strict=True):
-        member = jax.grad(lambda v: penalties.slope(q, p)(forward(v, X, s), None))(params)
+        member = jax.grad(lambda v: penalties.slope(q, p)(one_layer_forward(v, X, s), None))(params)
         size = _size(member)
         if size == 0:
             return False

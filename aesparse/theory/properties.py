@@ -110,7 +110,7 @@ def table(activation: Activation) -> dict[str, float]:
 def activation_threshold(activation: Activation) -> Float[Array, ""]:
     """a_min, the largest a with s(a) <= δ_min, by bisection (Theorem 2); −∞ if there is none.
 
-    It is looked for on the grid's range.
+    Searched on [−REACH, REACH].
     """
 
     def halve(_, bounds):

@@ -28,9 +28,9 @@ class ResidualLaw(NamedTuple):
 
 
 def residual_law(params: Params, X: Float[Array, "N n"], s: Activation) -> ResidualLaw:
-    """Measures the residual's law on `X`; it takes two inputs or more that are not reconstructed.
+    """Measures the residual's law on `X`; needs at least two inputs with a non-zero residual.
 
-    `correlation` is NaN for one, and a model that reconstructs everything has no law.
+    `correlation` is NaN for one such input, all is NaN for none.
     """
     r = X - reconstruct(params, X, s)
     r = r[:, jnp.std(r, axis=0) > 0]

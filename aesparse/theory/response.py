@@ -17,7 +17,9 @@ from jaxtyping import Array, Float
 from aesparse.losses.penalties import Penalty
 from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.models.activations import Activation
-from aesparse.models.one_layer import Constraint, Params, forward
+from aesparse.models.forward import one_layer_forward
+from aesparse.models.one_layer import OneLayer, Params
+from aesparse.training.constraints import Constraint
 
 __all__ = ["OPTIMIZERS", "STRENGTHS", "Response", "responses"]
 
@@ -58,8 +60,9 @@ def responses(
     def gradients(f):
         return jax.vmap(lambda x: jax.grad(f)(params, x))(X[rows])
 
-    pull = gradients(lambda p, x: reconstruction_error(p, x, x, s))
-    push = gradients(lambda p, x: penalty(forward(p, x, s), None))
+    model = OneLayer.of(params, s)
+    pull = gradients(lambda p, x: reconstruction_error(model, p, x, x))
+    push = gradients(lambda p, x: penalty(one_layer_forward(p, x, s), None))
     return {
         name: _response(optimizer, params, jnp.mean(X, axis=0), pull, push, constraint)
         for name, optimizer in OPTIMIZERS.items()

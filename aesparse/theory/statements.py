@@ -2,7 +2,7 @@
 
 No training inside: each evaluates one statement at given parameters and data, in the precision
 of its inputs (use float64), and can be vmapped over problems. Shapes: n inputs, m hidden
-units, N samples. `penalty(params, x, *, activation)` is any regularizer R of `penalties`.
+units, N samples. `penalty(forward, eps)` is any regularizer R of `losses.penalties`.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,8 @@ from aesparse.losses import penalties
 from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.metrics import bias_gradient_bound
 from aesparse.models.activations import Activation
-from aesparse.models.one_layer import Params, forward, preactivation
+from aesparse.models.forward import one_layer_forward
+from aesparse.models.one_layer import OneLayer, Params, preactivation
 from aesparse.theory import properties
 from aesparse.theory.records import TOLERANCE, Claim
 
@@ -45,13 +46,13 @@ def bias_gradient(f: Callable[[Params], Float[Array, ""]], params: Params) -> Fl
 
 
 def _reconstruction(X: Float[Array, "N n"], s: Activation) -> Callable[[Params], Array]:
-    return lambda params: reconstruction_error(params, X, X, s)
+    return lambda params: reconstruction_error(OneLayer.of(params, s), params, X, X)
 
 
 def lemma1_bound(params: Params, X: Float[Array, "N n"], s: Activation) -> Float[Array, " m"]:
     """2 σ_r √n ‖W_j‖ with n σ_r² := E‖r‖² on `X`, as printed, for tied weights."""
     tied = params._replace(decoder=None)
-    return bias_gradient_bound(tied, reconstruction_error(params, X, X, s))
+    return bias_gradient_bound(tied, _reconstruction(X, s)(params))
 
 
 def lemma1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
@@ -91,7 +92,7 @@ def gradient_step(
     """The parameters after one plain full-batch gradient step on J_AE + λR."""
 
     def loss(p: Params) -> Float[Array, ""]:
-        return _reconstruction(X, s)(p) + strength * penalty(forward(p, X, s), None)
+        return _reconstruction(X, s)(p) + strength * penalty(one_layer_forward(p, X, s), None)
 
     return jax.tree.map(lambda p, g: p - rate * g, params, jax.grad(loss)(params))
 
@@ -105,7 +106,9 @@ def _pushes(
     params: Params, X: Float[Array, "N n"], s: Activation, penalty: penalties.Penalty
 ) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
     reconstruction = bias_gradient(_reconstruction(X, s), params)
-    return reconstruction, bias_gradient(lambda p: penalty(forward(p, X, s), None), params)
+    return reconstruction, bias_gradient(
+        lambda p: penalty(one_layer_forward(p, X, s), None), params
+    )
 
 
 def theorem1_identity(
@@ -177,8 +180,10 @@ def corollary1(
 
     f is judged by its slope at the means E[h_j] that occur, where alone it matters.
     """
-    left = bias_gradient(lambda p: penalties.mean_activation(f)(forward(p, X, s), None), params)
-    means = penalties.mean_activations(params, X, s)
+    left = bias_gradient(
+        lambda p: penalties.mean_activation(f)(one_layer_forward(p, X, s), None), params
+    )
+    means = penalties.mean_activations(OneLayer.of(params, s), params, X)
     hypotheses = {
         "s non-decreasing": properties.non_decreasing(s).residual,
         "f non-decreasing": jnp.max(-jax.vmap(jax.grad(f))(means)),
@@ -190,7 +195,7 @@ def corollary2(
     params: Params, X: Float[Array, "N n"], s: Activation, q: int = 2, p: int = 2
 ) -> Claim:
     """T4: ∂/∂b_j E Σ s'^q ‖W_j‖^p >= 0 for s non-decreasing and convex (Corollary 2)."""
-    left = bias_gradient(lambda v: penalties.slope(q, p)(forward(v, X, s), None), params)
+    left = bias_gradient(lambda v: penalties.slope(q, p)(one_layer_forward(v, X, s), None), params)
     return Claim(_non_decreasing_and_convex(s), left, jnp.zeros_like(left), left)
 
 
@@ -233,8 +238,8 @@ def _non_decreasing_and_convex(s: Activation) -> dict[str, Float[Array, ""]]:
 def remark1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
     """T7: E‖∂h/∂x‖_F² by Jacobians equals E Σ s'_j² ‖W_j‖² (Remark 1)."""
     return _equal(
-        penalties.contractive_generic(forward(params, X, s), None),
-        penalties.slope(2, 2)(forward(params, X, s), None),
+        penalties.contractive_generic(one_layer_forward(params, X, s), None),
+        penalties.slope(2, 2)(one_layer_forward(params, X, s), None),
         {},
     )
 
@@ -242,8 +247,8 @@ def remark1(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
 def remark2(params: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
     """T7: mDAE's eq. 10, by Hessians and Jacobians, equals eq. 11 (Remarks 2, 3; tied)."""
     return _equal(
-        penalties.marginalized_generic(forward(params, X, s), None),
-        penalties.slope(2, 4)(forward(params, X, s), None),
+        penalties.marginalized_generic(one_layer_forward(params, X, s), None),
+        penalties.slope(2, 4)(one_layer_forward(params, X, s), None),
         {"tied decoder": _untied(params)},
     )
 
@@ -273,7 +278,7 @@ def radial_gradient(
     True for ReLU with CAE and mDAE. `left` is the size of what is left per unit, `right` the
     size of the radial part.
     """
-    gradient = jax.grad(lambda p: penalty(forward(p, X, s), None))(params)
+    gradient = jax.grad(lambda p: penalty(one_layer_forward(p, X, s), None))(params)
     radial = jnp.sum(gradient.weight * params.weight, axis=-1)
     tangential = gradient.weight - radial[:, None] * params.weight
     left = jnp.linalg.norm(tangential, axis=-1) + jnp.abs(gradient.bias)

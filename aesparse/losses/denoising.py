@@ -1,0 +1,101 @@
+"""Objectives with noise in the input: denoising, and its expansion's first order.
+
+The strength is the level of the corruption: Gaussian noise's variance σ², or the probability that
+masking zeroes an input. Shapes: n inputs, B batch.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from aesparse.losses import corruption
+from aesparse.losses.base import Objective
+from aesparse.losses.reconstruction import reconstruction_error, squared_error
+from aesparse.models.one_layer import OneLayer, Params, decode, preactivation
+
+__all__ = ["antithetic_denoising", "denoising", "first_order_denoising", "levels_of"]
+
+
+def levels_of(corrupt: Callable | None, name: str) -> tuple[tuple[str, float, float], ...]:
+    """The range of a corruption's level as an objective's `levels`, the coefficient so called."""
+    return ((name, *corruption.LEVELS[corrupt]),) if corrupt in corruption.LEVELS else ()
+
+
+def denoising(corrupt: Callable | str = "gaussian") -> Objective:
+    """DAE: reconstructs the clean input from a corrupted one (Arpit eq. 6); any model.
+
+    `corrupt(x, eps, level)` is a user's function or a name: "gaussian" (the strength is the
+    variance) or "masking" (the probability).
+
+    >>> denoising("masking").levels
+    (('strength', 0.0, 1.0),)
+    """
+    return _denoising(corruption.as_corruption(corrupt))
+
+
+@functools.lru_cache(maxsize=64)
+def _denoising(corrupt: Callable) -> Objective:
+    def fn(model, params, x, eps, coefficients):
+        noisy = corrupt(x, eps, coefficients["strength"])
+        loss = reconstruction_error(model, params, noisy, x)
+        return loss, {"reconstruction": loss}
+
+    return Objective(fn, levels=levels_of(corrupt, "strength"))
+
+
+@functools.cache
+def antithetic_denoising() -> Objective:
+    """DAE with the noise in pairs ±ε: its first-order term cancels exactly (Arpit 3.1.1).
+
+    The mean of the Gaussian DAE's loss at ε and at −ε, twice the products of a DAE; any model.
+    """
+    one_sided = denoising()
+
+    def fn(model, params, x, eps, coefficients):
+        losses = [one_sided(model, params, x, sign * eps, coefficients)[0] for sign in (1, -1)]
+        loss = sum(losses) / 2
+        return loss, {"reconstruction": loss}
+
+    return Objective(fn)
+
+
+@functools.cache
+def first_order_denoising() -> Objective:
+    """eDAE: E[ℓ + (x̃ − x)ᵀ∇ℓ], DAE's Taylor series cut after the first order (Arpit 3.1.1).
+
+    ∇ is taken with respect to the encoder's input at the clean x while the target stays
+    fixed: one Jacobian-vector product; any model, with five matrix products for one layer. Linear
+    in the noise, hence unbounded below for one fixed noise and unconstrained rows.
+    """
+
+    def fn(model, params, x, eps, coefficients):
+        step = jnp.sqrt(coefficients["strength"]) * eps
+        if isinstance(model, OneLayer):
+            loss, first_order = _of_one_layer(model, params, x, step)
+        else:
+            loss, first_order = jax.jvp(
+                lambda z: reconstruction_error(model, params, z, x), (x,), (step,)
+            )
+        return loss + first_order, {"reconstruction": loss, "penalty": first_order}
+
+    return Objective(fn)
+
+
+def _of_one_layer(
+    model: OneLayer, params: Params, x: Float[Array, "B n"], step: Float[Array, "B n"]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The error, and its derivative along `step` in the encoder's input."""
+    # Each layer is linear but for its activation, so the directions go through it together with
+    # the batch: five matrix products of twice the rows instead of ten.
+    weights = params._replace(bias=jnp.zeros_like(params.bias), decoder_bias=None)
+    both = jnp.concatenate([x, step])
+    a, along = jnp.split(preactivation(weights, both), 2)
+    bias = jnp.broadcast_to(params.bias, a.shape)
+    code = jax.jvp(model.activation, (a + bias,), (along,))
+    y, along = jnp.split(decode(weights, jnp.concatenate(code)), 2)
+    if params.decoder_bias is not None:
+        y = y + jnp.broadcast_to(params.decoder_bias, y.shape)
+    return jax.jvp(lambda y: jnp.mean(squared_error(x, y)), (y,), (along,))

@@ -1,0 +1,61 @@
+"""The contractive penalty of any encoder by random probes (Hutchinson's estimate).
+
+Shapes: n inputs, B batch, K probes.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from aesparse.errors import InputError
+from aesparse.losses.base import Noise, Penalty
+from aesparse.models.forward import Forward
+from aesparse.options import check_counts
+
+__all__ = ["contractive_estimate", "contractive_probed"]
+
+
+def contractive_estimate(
+    encode: Callable, params: PyTree, x: Float[Array, "B n"], probes: Float[Array, "K B n"]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """E‖∂h/∂x‖_F² = E_v ‖(∂h/∂x) v‖² by K probes a sample (Hutchinson), and its standard error.
+
+    `encode(params, x)` returns a code of any shape `[B, ...]`. The probes' entries have mean 0 and
+    variance 1 and are independent: random signs, which have the smaller error, or normal. The
+    error is that of the estimate for this very batch; NaN for K = 1.
+    """
+    _, push = jax.linearize(functools.partial(encode, params), x)
+    pushed = jax.vmap(push)(probes)
+    each = jnp.sum(pushed**2, axis=tuple(range(2, pushed.ndim)))  # [K, B]
+    of_the_sum = jnp.sqrt(jnp.sum(jnp.var(each, axis=0, ddof=1)) / len(probes))
+    return jnp.mean(each), of_the_sum / len(x)
+
+
+@functools.cache
+def contractive_probed(probes: int = 1) -> Penalty:
+    """`contractive_estimate` as a penalty, for large n: unbiased, `probes` products a sample.
+
+    The probes are the signs of the step's noise; a sample's further ones are its neighbours'.
+    `InputError` unless there are 1 to B probes, and where there is no noise.
+    """
+    check_counts({"probes": probes})
+
+    def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
+        x = forward.x
+        if eps is None:
+            raise InputError(
+                "contractive_probed is given no noise; expected the step's noise, whose signs are "
+                "its probes. Use contractive_generic where nothing is random."
+            )
+        if probes > len(x):
+            raise InputError(
+                f"probes is {probes}; expected 1 to the batch size {len(x)}, whose noise they use."
+            )
+        signs = jnp.where(eps > 0, 1.0, -1.0).astype(x.dtype)
+        rolled = jnp.stack([jnp.roll(signs, k, axis=0) for k in range(probes)])
+        return contractive_estimate(forward.model.encode, forward.params, x, rolled)[0]
+
+    return penalty

@@ -1,0 +1,62 @@
+"""A model's pass over a clean batch, which the reconstruction and all penalties share.
+
+Shapes: n inputs, m numbers of a code, B batch.
+"""
+
+from typing import NamedTuple
+
+from jaxtyping import Array, Float, PyTree
+
+from aesparse.errors import InputError
+from aesparse.models.activations import Activation
+from aesparse.models.base import Model, checked_reconstruction
+from aesparse.models.one_layer import OneLayer, Params
+
+__all__ = ["Forward", "check_one_layer", "forward", "one_layer_forward"]
+
+
+class Forward(NamedTuple):
+    """What a penalty is given. Parts that it does not use cost nothing in a compiled program."""
+
+    model: Model
+    params: PyTree
+    x: Float[Array, "B n"]
+    preactivation: Float[Array, "B m"] | None  # a = W x + b_e; None unless the model is a OneLayer
+    code: Float[Array, "B ..."]  # h = encode(x), [B, m] of a OneLayer
+    reconstruction: Float[Array, "B n"]  # y = decode(h)
+
+    @property
+    def activation(self) -> Activation:
+        """The activation of a `OneLayer`; `InputError` for another model."""
+        check_one_layer(self.model)
+        return self.model.activation
+
+
+def check_one_layer(model: object, what: str = "this penalty is") -> None:
+    """`InputError` unless the model is a `OneLayer`; `what` says what is for such models only."""
+    if not isinstance(model, OneLayer):
+        raise InputError(
+            f"The model is a {type(model).__name__}, but {what} for one-layer models; expected a "
+            "OneLayer. Use a generic penalty, such as contractive_generic, or code statistics."
+        )
+
+
+def forward(model: Model, params: PyTree, x: Float[Array, "B n"]) -> Forward:
+    """The pass of one model over the batch `x`, as penalties see it.
+
+    `InputError` unless the reconstruction has the shape of x.
+    """
+    if isinstance(model, OneLayer):
+        a = model.preactivation(params, x)
+        h = model.activation(a)
+    else:
+        a, h = None, model.encode(params, x)
+    y = checked_reconstruction(model.decode(params, h), x)
+    return Forward(model, params, x, a, h, y)
+
+
+def one_layer_forward(
+    params: Params, x: Float[Array, "B n"], activation: Activation | str
+) -> Forward:
+    """`forward` of the one-layer model that these parameters, of one model, belong to."""
+    return forward(OneLayer.of(params, activation), params, x)
