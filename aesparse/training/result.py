@@ -1,0 +1,177 @@
+"""What a training returns: a grid of trained models with named axes.
+
+Arrays are NumPy's, with the grid's axes in front. Shapes: K values along one axis, E epochs, H
+recorded moments.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from aesparse.errors import InputError, unknown_name
+from aesparse.options import checked_key, checked_numbers, shortened
+from aesparse.training.sweep import SEED, Axis
+from aesparse.training.trained_model import TrainedModel
+
+__all__ = ["Result", "TrainedModel"]
+
+_CLOSE = 1e-6  # relative; a float32 coordinate matches the number it was rounded from
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """A trained grid: one model for every point of the product of `axes`."""
+
+    axes: tuple[Axis, ...]
+    fixed: Mapping[str, float | int]  # names without an axis: coefficients, optimizer's, seed
+    model: Any
+    objective: Any
+    params: PyTree | None  # [*axes, ...]; None if they were not asked for
+    losses: Mapping[str, np.ndarray]  # [*axes, E], means over each epoch
+    history: PyTree  # [*axes, ..., H], measured at `history_epochs`
+    history_epochs: np.ndarray  # [H]; 0 is before training
+    final: PyTree  # [*axes, ...], measured on all of the data after the last epoch
+    diverged_epoch: np.ndarray  # [*axes] int32; −1: finite to the end
+    guard: float  # largest relative difference the compile check saw; NaN if it was left out
+    key_data: np.ndarray  # uint32 of the training's key
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}: {size}" for name, size in self.sizes.items())
+        return f"Result({sizes or 'one model'}; {self.model!r})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of values along every axis."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of values by the name of the dimension, an axis's first name."""
+        return {axis.names[0]: axis.size for axis in self.axes}
+
+    @property
+    def coordinates(self) -> dict[str, np.ndarray]:
+        """The values `[K]` of every name that has an axis."""
+        return {n: v for axis in self.axes for n, v in zip(axis.names, axis.values, strict=True)}
+
+    def select(self, /, **coordinates: object) -> "Result | TrainedModel":
+        """The part of the grid with the given values: a smaller Result, or one `TrainedModel`.
+
+        One number for each name, up to 1e-6 relative, seeds exactly. Any name of an axis along
+        which several vary together selects from it. Fixed names may be given with their value.
+        `InputError` for unknown names and where no or several points of an axis match.
+        """
+        for name in coordinates:
+            if name not in self.coordinates and name not in self.fixed:
+                raise unknown_name("coordinate", name, [*self.coordinates, *self.fixed])
+        for name, value in self.fixed.items():
+            if name in coordinates and not _matches(name, np.array([value]), coordinates[name])[0]:
+                raise InputError(
+                    f"No model has {name}={coordinates[name]}; it is {value} in all of this result."
+                )
+        index, fixed = [], dict(self.fixed)
+        for axis in self.axes:
+            asked = {name: coordinates[name] for name in axis.names if name in coordinates}
+            index.append(_position(axis, asked) if asked else slice(None))
+            if asked:
+                at = index[-1]
+                fixed |= {n: v[at].item() for n, v in zip(axis.names, axis.values, strict=True)}
+        left = tuple(a for a, at in zip(self.axes, index, strict=True) if isinstance(at, slice))
+        part = {
+            name: jax.tree.map(lambda leaf: np.asarray(leaf)[tuple(index)], getattr(self, name))
+            for name in ("params", "losses", "history", "final", "diverged_epoch")
+        }
+        if left:
+            return dataclasses.replace(self, axes=left, fixed=fixed, **part)
+        if self.params is None:
+            raise InputError(
+                "The result holds no parameters, as it was trained with keep_params=False; train "
+                "with keep_params=True to select a model."
+            )
+        key = jax.random.fold_in(checked_key(np.asarray(self.key_data)), fixed[SEED])
+        return TrainedModel(self.model, part["params"], fixed, objective=self.objective, key=key)
+
+    def to_xarray(self):
+        """An `xarray.Dataset` whose dimensions are the axes, called by their first names.
+
+        Variables: `loss_<name>` along "epoch" (1 to E), `history_<name>` along "moment" (at
+        `history_epochs`), the final measurements by their names, `param_<name>`, and
+        `diverged_epoch`. Nested names are joined by "_"; dimensions of a variable's own are called
+        `<variable>_0` and so on. Further names of an axis are coordinates along it. Attributes:
+        the fixed values and `guard`. `InputError` if a measurement has the name of a coordinate.
+        """
+        import xarray as xr
+
+        axes = tuple(self.sizes)
+        coordinates = {
+            name: (axis.names[0], values)
+            for axis in self.axes
+            for name, values in zip(axis.names, axis.values, strict=True)
+        }
+        names, variables = [*coordinates, "epoch", "moment"], {}
+        for name, array, last in self._variables():
+            names.append(name)
+            own = range(array.ndim - len(axes) - len(last))
+            variables[name] = ((*axes, *(f"{name}_{i}" for i in own), *last), array)
+            if last == ("epoch",):
+                coordinates["epoch"] = ("epoch", np.arange(1, array.shape[-1] + 1))
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(
+                    f"'{name}' would stand twice in the dataset; rename the measurement, part of "
+                    "the loss or coefficient of that name."
+                )
+        coordinates["moment"] = ("moment", self.history_epochs)
+        return xr.Dataset(variables, coordinates, {**self.fixed, "guard": self.guard})
+
+    def _variables(self) -> Iterator[tuple[str, np.ndarray, tuple[str, ...]]]:
+        """Every array by the name it has in a dataset, with its last dimension if named."""
+        for tree, prefix, last in (
+            (self.losses, "loss", ("epoch",)),
+            (self.history, "history", ("moment",)),
+            (self.final, "", ()),
+            (self.params, "param", ()),
+        ):
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+                nested = jax.tree_util.keystr(path, simple=True, separator="_")
+                name = "_".join(filter(None, (prefix, nested))) or "final"
+                yield name, np.asarray(leaf), last
+        yield "diverged_epoch", np.asarray(self.diverged_epoch), ()
+
+
+def _matches(name: str, values: np.ndarray, value: object) -> np.ndarray:
+    """Which of the values `[K]` one number stands for: the equal ones, else those close to it."""
+    number = checked_numbers(value, f"The coordinate '{name}' is")
+    if number.ndim:
+        raise InputError(
+            f"The coordinate '{name}' is {shortened(value)}; expected one number. For a part of "
+            "an axis, index the result's arrays."
+        )
+    number = float(number)
+    equal = values == number
+    if name == SEED or equal.any():
+        return equal
+    return np.isclose(values, number, rtol=_CLOSE, atol=0.0)
+
+
+def _position(axis: Axis, asked: Mapping[str, object]) -> int:
+    """The one place along an axis where all names asked for have their values."""
+    by_name = dict(zip(axis.names, axis.values, strict=True))
+    found = np.all([_matches(name, by_name[name], value) for name, value in asked.items()], axis=0)
+    places = np.flatnonzero(found)
+    if len(places) == 1:
+        return int(places[0])
+    given = ", ".join(f"{name}={value}" for name, value in asked.items())
+    columns = [values.tolist() for values in axis.values]
+    there = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+    hint = "give all of these names" if len(columns) > len(asked) else "index the arrays instead"
+    problem = f"{len(places)} points have {given}" if len(places) else f"No model has {given}"
+    raise InputError(
+        f"{problem}; along {', '.join(axis.names)} there are {shortened(there, 300)}: "
+        f"{hint if len(places) else 'choose among these'}."
+    )

@@ -1,0 +1,160 @@
+"""One trained model, which encodes, decodes, measures, saves and loads whole.
+
+Everything is NumPy's, in and out. Shapes: N samples, n inputs, m hidden units.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike, PyTree
+
+from aesparse.data import Affine
+from aesparse.data.matrix import as_array, check_matrix
+from aesparse.errors import InputError, first_line
+from aesparse.options import shortened
+
+__all__ = ["TrainedModel"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainedModel:
+    """One trained model: parameters, coordinates in its grid, and optionally a data scaler.
+
+    `objective` and `key`, the random key of the model's seed, are for measurements; a model read
+    from a file has neither.
+    """
+
+    model: Any
+    params: PyTree
+    coordinates: Mapping[str, float | int]  # of every swept and fixed name
+    scaler: Affine | None = None
+    objective: Any = None
+    key: Any = None
+
+    def __repr__(self) -> str:
+        given = "".join(f", {name}={value:.6g}" for name, value in self.coordinates.items())
+        return f"TrainedModel({self.model!r}{given})"
+
+    def with_scaler(self, scaler: object) -> "TrainedModel":
+        """The same model for unscaled data; `scaler`, an `Affine`, gives what it was trained on.
+
+        None removes the scaler. `InputError` for anything else.
+        """
+        if scaler is not None and not isinstance(scaler, Affine):
+            raise InputError(
+                f"The scaler is {shortened(scaler)}; expected an Affine, such as standardize(X)."
+            )
+        return dataclasses.replace(self, scaler=scaler)
+
+    def encode(self, x: ArrayLike) -> np.ndarray:
+        """The codes `[N, m]` of rows `x [N, n]`, scaled first; `[m]` of one row `[n]`.
+
+        `InputError` for rows the model does not take, and for numbers that are not finite.
+        """
+        return _on_rows(self._encoded, x, "x")
+
+    def decode(self, h: ArrayLike) -> np.ndarray:
+        """The reconstructions `[N, n]` of codes `h [N, m]`, in the units of unscaled data."""
+        return _on_rows(self._decoded, h, "h")
+
+    def reconstruct(self, x: ArrayLike) -> np.ndarray:
+        """The reconstructions of rows `x [N, n]`, in the units of `x`: decode(encode(x)).
+
+        A whitening to k < n components is undone by its pseudo-inverse: what it left out of x is
+        missing.
+        """
+        return _on_rows(lambda rows: self._decoded(self._encoded(rows)), x, "x")
+
+    def measure(self, x: ArrayLike, measurement: Callable, *, objective: Any = None) -> PyTree:
+        """`measurement(trained, x)` on rows `x [N, n]`, scaled first; a pytree of NumPy arrays.
+
+        `objective` is that of the training unless given, as it must be for a model read from a
+        file; the random key of such a model is jax.random.key(0). `InputError` without an
+        objective or a value of its coefficients, and where the measurement fails.
+        """
+        from aesparse.metrics import Trained
+
+        objective = self.objective if objective is None else objective
+        if objective is None:
+            raise InputError(
+                "The model was read from a file, which holds no objective; name the one to "
+                "measure with, as in measure(x, measurement, objective=...)."
+            )
+        unknown = [name for name in objective.coefficients if name not in self.coordinates]
+        if unknown:
+            raise InputError(
+                f"The objective's coefficient '{unknown[0]}' has no value among the model's "
+                f"coordinates, {dict(self.coordinates)}; expected the objective of its training."
+            )
+        rows = jnp.asarray(self._scaled(check_matrix(x, "x")))
+        coefficients = {
+            name: jnp.asarray(self.coordinates[name], rows.dtype) for name in objective.coefficients
+        }
+        key = jax.random.key(0) if self.key is None else self.key
+        trained = Trained(self.model, objective, self._params(), coefficients, key)
+        return _evaluated("measurement", measurement, trained, rows)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes model, parameters, scaler and coordinates to a file, all or nothing.
+
+        `InputError` for a model that holds a function of the user's own.
+        """
+        from aesparse.models import saved
+
+        coordinates = dict(self.coordinates)
+        saved.save(path, self.model, self.params, scaler=self.scaler, coordinates=coordinates)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "TrainedModel":
+        """Reads what `save` wrote; `InputError` for anything else."""
+        from aesparse.models import saved
+
+        model, params, scaler, coordinates = saved.load(path)
+        return cls(model, params, coordinates or {}, scaler)
+
+    def _params(self) -> PyTree:
+        return jax.tree.map(jnp.asarray, self.params)
+
+    def _scaled(self, rows: np.ndarray) -> np.ndarray:
+        return rows if self.scaler is None else self.scaler(rows)
+
+    def _encoded(self, rows: np.ndarray) -> np.ndarray:
+        scaled = jnp.asarray(self._scaled(rows))
+        return _evaluated("model's encode", self.model.encode, self._params(), scaled)
+
+    def _decoded(self, codes: np.ndarray) -> np.ndarray:
+        rows = _evaluated("model's decode", self.model.decode, self._params(), jnp.asarray(codes))
+        if self.scaler is None:
+            return rows
+        mean, matrix = self.scaler
+        wide = rows.astype(np.float64)
+        wide = wide / matrix if matrix.ndim == 1 else wide @ np.linalg.pinv(matrix)
+        return (wide + mean).astype(rows.dtype)
+
+
+def _on_rows(function: Callable, x: ArrayLike, what: str) -> np.ndarray:
+    """`function` of checked rows `[N, n]`, or of one row `[n]`."""
+    array = as_array(x, what)
+    if array.ndim == 1:
+        return function(check_matrix(array[None], what))[0]
+    return function(check_matrix(array, what))
+
+
+def _evaluated(what: str, function: Callable, first: Any, rows: jax.Array) -> PyTree:
+    """A function of the model's own or the user's as NumPy arrays; one sentence if it fails."""
+    try:
+        with jax.default_matmul_precision("highest"):
+            return jax.tree.map(np.asarray, function(first, rows))
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"The {what} fails on an array of shape {rows.shape} ({first_line(error)}); expected "
+            "rows as in its training (a measurement is a function measurement(trained, x))."
+        ) from error
