@@ -9,6 +9,20 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # A module of `experiments` imports only from its own layer and those before it.
 LAYERS = ["pipeline", "evidence", "drawing", "figures", "theorems", "pages", "__main__"]
+# The same for `aesparse`: what stands at its top and is used everywhere comes first.
+LIBRARY = [
+    ["errors", "files", "options", "process", "tables", "pictures"],
+    ["data"],
+    ["models"],
+    ["losses"],
+    ["metrics"],
+    ["training"],
+    ["theory"],
+    ["", "__main__"],  # "": the package itself, which collects the public names
+]
+# Theory is about models and losses, not about how they are trained; only that a penalty is a mean
+# over samples is asked by both.
+THEORY_MAY_USE = {"aesparse.training.growth"}
 LONGEST = 300  # lines of a module
 
 
@@ -50,6 +64,25 @@ def layer(name: str) -> str:
     return name.split(".")[1]
 
 
+def height(name: str) -> int:
+    """The layer of a module of `aesparse`."""
+    top = name.removeprefix("aesparse").removeprefix(".").split(".")[0]
+    (number,) = (i for i, names in enumerate(LIBRARY) if top in names)
+    return number
+
+
+def above(edges: dict[str, set[str]]) -> set[tuple[str, str]]:
+    """Imports of `aesparse` that go upward, and those of training by theory."""
+    inside = {(a, b) for a, used in edges.items() for b in used if a.startswith("aesparse")}
+    trained = {
+        (a, b)
+        for a, b in inside
+        if a.startswith("aesparse.theory") and b.startswith("aesparse.training")
+    }
+    upward = {(a, b) for a, b in inside if height(b) > height(a)}
+    return upward | {(a, b) for a, b in trained if b not in THEORY_MAY_USE}
+
+
 def is_figure(name: str) -> bool:
     """A module of a family's folder, but what the family shares."""
     parts = name.split(".")
@@ -84,6 +117,24 @@ def test_the_library_never_imports_the_experiments():
     assert not {name: used for name, used in upward.items() if used}
 
 
+def test_the_library_imports_downwards_alone():
+    assert not above(graph("aesparse"))
+
+
+def test_an_import_that_goes_upward_would_be_seen():
+    edges = {
+        "aesparse.models.base": {"aesparse.losses.penalties", "aesparse.errors"},
+        "aesparse.theory.audit": {"aesparse.training.fit", "aesparse.training.growth"},
+        "aesparse.errors": {"aesparse"},
+        "aesparse.__main__": {"aesparse", "aesparse.theory"},
+    }
+    assert above(edges) == {
+        ("aesparse.models.base", "aesparse.losses.penalties"),
+        ("aesparse.theory.audit", "aesparse.training.fit"),
+        ("aesparse.errors", "aesparse"),
+    }
+
+
 def test_the_experiments_import_downwards_alone():
     for name, used in EXPERIMENTS.items():
         if name.startswith("experiments."):
@@ -105,7 +156,7 @@ def test_no_figure_imports_a_figure_and_no_family_another():
 
 
 def test_modules_can_be_read_at_one_sitting():
-    paths = modules("experiments")
+    paths = modules("experiments") | modules("aesparse")
     lines = {
         name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in paths.items()
     }
