@@ -58,6 +58,24 @@ def bounded_memory():
 
 
 @pytest.fixture
+def tiny_scales(monkeypatch):
+    """The scales `reduced` and `paper` are tiny."""
+    import tiny  # after the import hook
+
+    tiny.use(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def arpit_runs(tmp_path_factory) -> Path:
+    """A folder with all made-up runs of Arpit's figures at the tiny reduced scale; add no runs."""
+    import tiny
+
+    out = tmp_path_factory.mktemp("arpit")
+    tiny.store_arpit(out)
+    return out
+
+
+@pytest.fixture
 def x64():
     """float64 inside the test only."""
     with jax.enable_x64(True):

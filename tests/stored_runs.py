@@ -32,10 +32,10 @@ def curve(spec: GridSpec) -> np.ndarray:
 
 
 @functools.cache
-def loss_names(spec: GridSpec) -> tuple[str, ...]:
-    """What the objective of `spec` reports of every update."""
-    s = ae.activations.get_activation(spec.activation)
-    objective = ae.objectives.get_objective(spec.objective, s)
+def loss_names(objective: str, activation: str) -> tuple[str, ...]:
+    """What an objective reports of every update."""
+    s = ae.activations.get_activation(activation)
+    objective = ae.objectives.get_objective(objective, s)
     x, strength = jnp.zeros((2, 3)), jnp.zeros(())
     params = ae.Params(jnp.zeros((4, 3)), jnp.zeros(4))
     parts = jax.eval_shape(lambda p: objective(p, x, x, strength)[1], params)
@@ -63,7 +63,8 @@ def result(spec: GridSpec, fraction: np.ndarray) -> GridResult:
 
     units = np.repeat(fraction[..., None], UNITS, axis=-1)
     side = {"digits": 64, "photos": 192}[spec.dataset]
-    losses = {name: np.full((*shape, EPOCHS), LOSSES.get(name, 1.0)) for name in loss_names(spec)}
+    names = loss_names(spec.objective, spec.activation)
+    losses = {name: np.full((*shape, EPOCHS), LOSSES.get(name, 1.0)) for name in names}
     return GridResult(
         params=ae.Params(np.full((*shape, UNITS, side), side**-0.5), units - 0.5),
         metrics=metrics(fraction),

@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from aesparse import data
+from aesparse.data import datasets
 from aesparse.errors import InputError
 
 # Mean pixels as published with the data, not computed by this library.
@@ -76,10 +77,10 @@ def test_real_cifar10_images(data_dir):
 def test_a_prepared_tensorflow_datasets_folder_gives_the_same_digits(data_dir, monkeypatch):
     """Its first 500 digits stand for the 60,000, of which 50,000 are for training."""
     pytest.importorskip("tensorflow_datasets")
-    first = functools.partial(data.read_prepared, split="train[:500]")
-    monkeypatch.setattr(data, "read_prepared", first)
+    first = functools.partial(datasets.read_prepared, split="train[:500]")
+    monkeypatch.setattr(datasets, "read_prepared", first)
     files = data.load("mnist", data_dir=data_dir)
-    monkeypatch.setattr(data, "MNIST_TRAIN", 400)
+    monkeypatch.setattr(datasets, "MNIST_TRAIN", 400)
     prepared = data.load("mnist", data_dir=data_dir / "tfds")
     assert (len(prepared.train), len(prepared.heldout)) == (400, 100)
     # another order of the same digits

@@ -31,7 +31,7 @@ def reconstruction(b, x=X, w=W):
 
 def test_every_erratum_shows_two_different_numbers(by_name):
     for erratum in by_name.values():
-        assert abs(erratum.printed - erratum.found) > 1e-3 * max(abs(erratum.printed), 1e-3)
+        assert abs(erratum.printed - erratum.actual) > 1e-3 * max(abs(erratum.printed), 1e-3)
 
 
 def test_equation_15_has_the_other_sign(by_name):
@@ -39,7 +39,7 @@ def test_equation_15_has_the_other_sign(by_name):
     step = np.array([h, 0])
     difference = (reconstruction(B + step) - reconstruction(B - step)) / (2 * h)
     erratum = by_name["bias_gradient_sign"]
-    np.testing.assert_allclose(erratum.found, difference, rtol=1e-8)
+    np.testing.assert_allclose(erratum.actual, difference, rtol=1e-8)
     np.testing.assert_allclose(erratum.printed, -difference, rtol=1e-8)
 
 
@@ -53,12 +53,12 @@ def test_equation_30_is_half_of_the_second_difference(by_name):
         bend = expit(W @ (x + e) + B) - 2 * code + expit(W @ (x - e) + B)
         total += slope @ bend / h**2
     erratum = by_name["curvature_factor"]
-    np.testing.assert_allclose(erratum.found, total, rtol=1e-6)
+    np.testing.assert_allclose(erratum.actual, total, rtol=1e-6)
     np.testing.assert_allclose(erratum.printed, total / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("name", "printed", "found", "tolerance"),
+    ("name", "printed", "actual", "tolerance"),
     [
         ("no_strength_for_relu", 0, -0.375, 1e-12),
         ("sigmoid_and_corollary2", 0, -0.0197, 5e-5),
@@ -70,10 +70,10 @@ def test_equation_30_is_half_of_the_second_difference(by_name):
         ("decay_factor", 0.1, 0.2, 1e-12),
     ],
 )
-def test_the_numbers_done_by_hand(name, printed, found, tolerance, by_name):
+def test_the_numbers_done_by_hand(name, printed, actual, tolerance, by_name):
     erratum = by_name[name]
     assert abs(erratum.printed - printed) <= tolerance
-    assert abs(erratum.found - found) <= tolerance
+    assert abs(erratum.actual - actual) <= tolerance
 
 
 def test_gsae_backpropagation_is_right_with_the_sum_over_outputs_only(by_name):
@@ -107,7 +107,7 @@ def test_gsae_backpropagation_is_right_with_the_sum_over_outputs_only(by_name):
     np.testing.assert_allclose(by_formula(3), gradient, atol=1e-9)
     error = np.abs(by_formula(2) - gradient).max()
     assert error > 1e-3
-    np.testing.assert_allclose(by_name["hidden_delta_sum"].found, error, atol=1e-9)
+    np.testing.assert_allclose(by_name["hidden_delta_sum"].actual, error, atol=1e-9)
 
 
 def test_the_lectures_matrix_fills_a_column_that_is_zero(by_name):
@@ -121,7 +121,7 @@ def test_the_lectures_matrix_fills_a_column_that_is_zero(by_name):
     ]
     assert column == [0.0, 0.0]
     erratum = by_name["mean_activation_matrix"]
-    assert erratum.found == 0
+    assert erratum.actual == 0
     assert erratum.printed > 0.1
 
 

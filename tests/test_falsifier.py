@@ -248,7 +248,7 @@ def cantelli_too_large(name):
     def statement(problem: Problem) -> Claim:
         bounds = sparsity.theorem2_bounds(problem.params, problem.X, s)
         right = jnp.where(bounds["cantelli"] > 0, 1 - 0.95 * (1 - bounds["cantelli"]), 0.0)
-        return Claim({}, bounds["found"], right, bounds["found"] - right)
+        return Claim({}, bounds["measured"], right, bounds["measured"] - right)
 
     return statement
 

@@ -204,16 +204,16 @@ def test_t5_cantellis_bound_is_attained_by_two_values(high, low):
     # Just active at the upper value: a = gap + b > 0.
     params = Params(jnp.ones((1, 1)), jnp.array([-gap + 1e-9]))
     bounds = sparsity.theorem2_bounds(params, jnp.asarray(X), get_activation("relu"))
-    np.testing.assert_allclose(bounds["found"], low / (high + low), rtol=1e-6)
+    np.testing.assert_allclose(bounds["measured"], low / (high + low), rtol=1e-6)
     np.testing.assert_allclose(bounds["cantelli"], low / (high + low), rtol=1e-8)
 
 
-def test_t5_chebyshev_cantelli_and_gauss_against_the_frequency_found():
+def test_t5_chebyshev_cantelli_and_gauss_against_the_measured_frequency():
     s = get_activation("sigmoid")
     params, X = problems()
     params = params._replace(bias=params.bias - 6)
     bounds = jax.vmap(lambda p, x: sparsity.theorem2_bounds(p, x, s))(params, X)
-    assert (bounds["found"] >= bounds["cantelli"] - ROUNDING).all()
+    assert (bounds["measured"] >= bounds["cantelli"] - ROUNDING).all()
     assert (bounds["cantelli"] >= bounds["chebyshev"] - ROUNDING).all()
     assert (bounds["cantelli"] > bounds["chebyshev"] + 0.01).any()
     one = jax.tree.map(lambda leaf: leaf[0], params)

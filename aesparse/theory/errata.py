@@ -31,7 +31,7 @@ class Erratum(NamedTuple):
     source: str
     text: str
     printed: float
-    found: float
+    actual: float
 
 
 def _small() -> tuple[Params, Float[Array, "N n"]]:
@@ -49,9 +49,9 @@ def bias_gradient_sign() -> Erratum:
     slopes = s.slope(preactivation(params, X))
     printed = 2 * jnp.mean(slopes * (_residual(params, X, s) @ params.weight.T), axis=0)
     model = OneLayer.of(params, s)
-    found = statements.bias_gradient(lambda p: reconstruction_error(model, p, X, X), params)
+    actual = statements.bias_gradient(lambda p: reconstruction_error(model, p, X, X), params)
     text = "eq. 15 lacks a minus sign; Lemma 1's bound is symmetric and stands (∂J_AE/∂b_1)"
-    return Erratum("Arpit", text, float(printed[0]), float(found[0]))
+    return Erratum("Arpit", text, float(printed[0]), float(actual[0]))
 
 
 def curvature_factor() -> Erratum:
@@ -63,11 +63,11 @@ def curvature_factor() -> Erratum:
         return s(preactivation(params, z))
 
     loss_slope = jax.grad(lambda h: jnp.sum((x - decode(params, h)) ** 2))(code(x))
-    found = loss_slope @ jnp.trace(jax.hessian(code)(x), axis1=1, axis2=2)
+    actual = loss_slope @ jnp.trace(jax.hessian(code)(x), axis1=1, axis2=2)
     bend = s.curvature(preactivation(params, x)) * jnp.sum(params.weight**2, axis=-1)
     printed = -(_residual(params, X, s)[0] @ params.weight.T) @ bend
     text = "eq. 30 lacks a factor 2; the coefficient σ² of eqs. 7 and 33 is right (Σ_i at x = x_1)"
-    return Erratum("Arpit", text, float(printed), float(found))
+    return Erratum("Arpit", text, float(printed), float(actual))
 
 
 def no_strength_for_relu() -> Erratum:
@@ -125,7 +125,7 @@ def no_last_iteration() -> Erratum:
 
 
 def one_sided_bound() -> Erratum:
-    """Cantelli beside Chebyshev at E = −3, Var = 1."""
+    """Cantelli against Chebyshev at E = −3, Var = 1."""
     X = jnp.array([[1.0], [-1.0]])
     params = Params(jnp.array([[1.0]]), jnp.array([-3.0]))
     bounds = sparsity.theorem2_bounds(params, X, get_activation("relu"))
@@ -157,8 +157,8 @@ def hidden_delta_sum() -> Erratum:
         params, X, activation=s, phi=phi, coefficients=coefficients, outputs=2
     )
     objective, model = generalized_sparse(s, rho=rho), OneLayer.of(params, s)
-    found = jax.grad(lambda p: objective(model, p, X, X, coefficients)[0])(params)
-    error = jnp.max(jnp.abs(printed.weight - found.weight))
+    actual = jax.grad(lambda p: objective(model, p, X, X, coefficients)[0])(params)
+    error = jnp.max(jnp.abs(printed.weight - actual.weight))
     text = "δ⁽²⁾ sums j to p, the hidden units, where it must sum to n: error of ∇W¹ (n = 3, p = 2)"
     return Erratum("GSAE", text, 0.0, float(error))
 
@@ -166,16 +166,16 @@ def hidden_delta_sum() -> Erratum:
 def decay_factor() -> Erratum:
     """The gradient of λ‖θ‖² at W = 1, λ = 0.1."""
     strength, weight = 0.1, 1.0
-    found = jax.grad(lambda w: strength * w**2)(weight)
+    actual = jax.grad(lambda w: strength * w**2)(weight)
     text = "the gradient of λ‖θ‖² adds 2λW, not λW (λ = 0.1, W = 1)"
-    return Erratum("Lecture", text, strength * weight, float(found))
+    return Erratum("Lecture", text, strength * weight, float(actual))
 
 
 def mean_activation_matrix() -> Erratum:
     """∂ρ̂_1/∂W as printed, x_i g'(Wᵀx_i + b)ᵀ, against `jax.grad`; [n, k], two samples."""
     (params, X), unit = _small(), 0
     W, b = params.weight.T, params.bias
-    found = jax.grad(lambda w: jnp.mean(jax.nn.sigmoid(X @ w + b[None]), axis=0)[unit])(W)
+    actual = jax.grad(lambda w: jnp.mean(jax.nn.sigmoid(X @ w + b[None]), axis=0)[unit])(W)
     slopes = get_activation("sigmoid").slope(X[0] @ W + b)
     printed = jnp.outer(X[0], slopes)
     text = (
@@ -186,7 +186,7 @@ def mean_activation_matrix() -> Erratum:
         "Lecture",
         text,
         float(jnp.max(jnp.abs(printed[:, 1]))),
-        float(jnp.max(jnp.abs(found[:, 1]))),
+        float(jnp.max(jnp.abs(actual[:, 1]))),
     )
 
 

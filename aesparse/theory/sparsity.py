@@ -19,7 +19,7 @@ __all__ = ["deactivation", "theorem2_bounds", "theorem2_step"]
 def theorem2_bounds(
     params: Params, X: Float[Array, "N n"], s: Activation
 ) -> dict[str, Float[Array, " m"]]:
-    """Lower bounds of Pr(h_j <= δ_min) beside the frequency found (Theorem 2, eq. 22).
+    """Lower bounds of Pr(h_j <= δ_min) and the measured frequency (Theorem 2, eq. 22).
 
     Chebyshev as in the paper, the one-sided (Cantelli) bound, which is strictly better, and
     the Gaussian value; bounds are 0 where E[a_j] >= a_min.
@@ -33,7 +33,7 @@ def theorem2_bounds(
         "chebyshev": jnp.where(below, jnp.maximum(1 - variance / safe**2, 0.0), 0.0),
         "cantelli": jnp.where(below, 1 - variance / (variance + safe**2), 0.0),
         "gaussian": ndtr(gap / jnp.sqrt(variance)),
-        "found": jnp.mean(s(a) <= s.threshold, axis=0),
+        "measured": jnp.mean(s(a) <= s.threshold, axis=0),
     }
 
 
@@ -57,7 +57,7 @@ def theorem2_step(before: Params, after: Params, X: Float[Array, "N n"], s: Acti
     """T5: rows of fixed length and a falling E[a_j] < a_min make the Chebyshev bound rise.
 
     `left` and `right` are the bounds after and before; the margin is the smaller of their
-    difference and of what the frequency found leaves above the bound after.
+    difference and of the measured frequency minus the bound after.
     """
     old, new = theorem2_bounds(before, X, s), theorem2_bounds(after, X, s)
     lengths = [jnp.linalg.norm(p.weight, axis=-1) for p in (before, after)]
@@ -71,4 +71,4 @@ def theorem2_step(before: Params, after: Params, X: Float[Array, "N n"], s: Acti
         "E[a_j] < a_min": jnp.max(means[0]) - properties.activation_threshold(s),
     }
     left, right = new["chebyshev"], old["chebyshev"]
-    return Claim(hypotheses, left, right, jnp.minimum(left - right, new["found"] - left))
+    return Claim(hypotheses, left, right, jnp.minimum(left - right, new["measured"] - left))

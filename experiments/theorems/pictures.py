@@ -118,7 +118,7 @@ def _draw_theorem2(axis) -> None:
     gap = np.asarray((threshold - a.mean(axis=1)) / a.std(axis=1)).ravel()
     order = np.argsort(gap)
     looks = {
-        "found": {"linestyle": "", "marker": ".", "color": _GREY, "alpha": 0.4, "markersize": 2},
+        "measured": {"linestyle": "", "marker": ".", "color": _GREY, "alpha": 0.4, "markersize": 2},
         "gaussian": {"linestyle": ":", "color": "#0072B2"},
         "cantelli": {"linestyle": "--", "color": "#CC3311"},
         "chebyshev": {"linestyle": "-", "color": "#000000"},
@@ -131,7 +131,7 @@ def _draw_theorem2(axis) -> None:
     for name, look in looks.items():
         values = np.asarray(bounds[name]).ravel()[order]
         axis.plot(
-            gap[order], values, label=names.get(name, name), rasterized=name == "found", **look
+            gap[order], values, label=names.get(name, name), rasterized=name == "measured", **look
         )
     axis.set_xlim(0, 4)
     axis.set_ylim(-0.02, 1.02)

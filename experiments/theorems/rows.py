@@ -65,13 +65,13 @@ def margins(conjecture: Conjecture, count: int = PROBLEMS) -> Float[np.ndarray, 
     def each(problem):
         return smallest_margin(conjecture.statement, conjecture.project(problem))
 
-    found = np.zeros(0)
+    smallest = np.zeros(0)
     for round_ in range(_REDRAWS):
         drawn = np.asarray(each(draw_many(jax.random.key(1 + round_), _SIZE, count)))
-        found = np.concatenate([found, drawn[np.isfinite(drawn)]])
-        if len(found) >= count:
+        smallest = np.concatenate([smallest, drawn[np.isfinite(drawn)]])
+        if len(smallest) >= count:
             break
-    return found[:count]
+    return smallest[:count]
 
 
 def theorems() -> Iterator[Row]:
@@ -88,31 +88,31 @@ def theorems() -> Iterator[Row]:
 def _attacked(conjecture: Conjecture) -> Row:
     begin = time.perf_counter()
     effort = EFFORT if conjecture.true else {}
-    found = falsify(conjecture.statement, project=conjecture.project, **effort)
+    attack = falsify(conjecture.statement, project=conjecture.project, **effort)
     seconds = time.perf_counter() - begin
     sampled = margins(conjecture)
     details = {
         "expected": "true" if conjecture.true else "false",
         "random_problems": len(sampled),
         "smallest_margin_on_random_problems": float(sampled.min(initial=np.inf)),
-        "smallest_margin_searched": found.margin,
-        "evaluations": found.evaluations,
-        "tested": found.counts.tested,
-        "margin_undefined": found.counts.undefined,
+        "smallest_margin_searched": attack.margin,
+        "evaluations": attack.evaluations,
+        "tested": attack.counts.tested,
+        "margin_undefined": attack.counts.undefined,
         "seconds": round(seconds, 1),
     }
-    effort_spent = f"{found.evaluations:,} evaluations, {seconds:.1f} s"
-    if found.violated:
-        details["counter_example"] = _numbers(found.problem)
-        number = f"margin {found.margin:.3g} at {describe(found.problem)} ({effort_spent})"
+    effort_spent = f"{attack.evaluations:,} evaluations, {seconds:.1f} s"
+    if attack.violated:
+        details["counter_example"] = _numbers(attack.problem)
+        number = f"margin {attack.margin:.3g} at {describe(attack.problem)} ({effort_spent})"
         return Row(conjecture.id, conjecture.title, "false", number, details)
-    if not found.counts.tested:
-        number = f"{found.outcome} ({effort_spent})"
+    if not attack.counts.tested:
+        number = f"{attack.outcome} ({effort_spent})"
         return Row(conjecture.id, conjecture.title, "nothing was tested", number, details)
     holds = len(sampled) == PROBLEMS and bool(sampled.min() >= -TOLERANCE)
     number = (
         f"smallest margin {sampled.min(initial=np.inf):.1e} on {len(sampled):,} problems, "
-        f"{found.margin:.1e} in the search ({effort_spent})"
+        f"{attack.margin:.1e} in the search ({effort_spent})"
     )
     return _row(conjecture.id, conjecture.title, holds, number, **details)
 
@@ -168,21 +168,23 @@ def _along_descent() -> Row:
 
 
 def _bounds() -> Row:
-    """T5's bounds beside the frequency found, where E[a_j] < a_min."""
+    """T5's bounds and the measured frequency, where E[a_j] < a_min."""
     s = get_activation("relu")
     problems = jax.vmap(centred)(draw_many(jax.random.key(2), _SIZE, PROBLEMS))
     params = problems.params._replace(bias=problems.params.bias - 4)
-    found = jax.jit(jax.vmap(lambda p, X: sparsity.theorem2_bounds(p, X, s)))(params, problems.X)
-    below = np.asarray(found["cantelli"]) > 0
-    means = {name: float(np.asarray(v)[below].mean()) for name, v in found.items()}
-    ordered = (found["chebyshev"] <= found["cantelli"]) & (found["cantelli"] <= found["found"])
+    bounds = jax.jit(jax.vmap(lambda p, X: sparsity.theorem2_bounds(p, X, s)))(params, problems.X)
+    below = np.asarray(bounds["cantelli"]) > 0
+    means = {name: float(np.asarray(v)[below].mean()) for name, v in bounds.items()}
+    ordered = (bounds["chebyshev"] <= bounds["cantelli"]) & (
+        bounds["cantelli"] <= bounds["measured"]
+    )
     return _row(
         "T5",
         f"ReLU: Pr(h_j <= δ_min) of the {below.sum():,} units with E[a_j] < a_min among "
         f"{PROBLEMS:,} problems",
         bool(np.asarray(ordered | ~below).all()),
         "means: bounds by Cantelli {cantelli:.3f} and Chebyshev {chebyshev:.3f}, measured "
-        "{found:.3f}, for Gaussian a_j {gaussian:.3f}".format(**means),
+        "{measured:.3f}, for Gaussian a_j {gaussian:.3f}".format(**means),
         **means,
     )
 
@@ -278,11 +280,11 @@ def _biasless_steps() -> Row:
 
 def _activations() -> Iterator[Row]:
     """T11: what the corollaries and the sparsity conclusion need, measured."""
-    found = {name: properties.table(get_activation(name)) for name in ACTIVATIONS}
-    found["maxout, 3 pieces"] = maxout.table(3)
-    for name, table in found.items():
+    tables = {name: properties.table(get_activation(name)) for name in ACTIVATIONS}
+    tables["maxout, 3 pieces"] = maxout.table(3)
+    for name, table in tables.items():
         holds = {key: residual <= TOLERANCE for key, residual in table.items()}
-        told = [
+        conditions = [
             key if holds[key] else f"not {key} (by {residual:.2g})"
             for key, residual in table.items()
         ]
@@ -291,10 +293,10 @@ def _activations() -> Iterator[Row]:
         concludes = f"Corollary {' and '.join(covered)}" if covered else "no corollary"
         if not (saturates and covered):
             concludes += ", no sparsity concluded"
-        yield Row("T11", f"{name}: {', '.join(told)}", "measured", concludes, table)
+        yield Row("T11", f"{name}: {', '.join(conditions)}", "measured", concludes, table)
 
 
 def _errata() -> Iterator[Row]:
     for e in errata():
-        number = f"printed {e.printed:.6g}, actual {e.found:.6g}"
+        number = f"printed {e.printed:.6g}, actual {e.actual:.6g}"
         yield Row("T12", f"{e.source}: {e.text}", "erratum", number, e._asdict())
