@@ -5,18 +5,28 @@ recorded moments.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, ArrayLike, PyTree
 
-from aesparse.errors import InputError, unknown_name
+from aesparse.errors import InputError, first_line, unknown_name
+from aesparse.models.forward import forward
 from aesparse.options import checked_key, checked_numbers, shortened
-from aesparse.training.sweep import SEED, Axis
+from aesparse.training.measuring import as_measurement, measuring
+from aesparse.training.sharding import Points, model_mesh
+from aesparse.training.sweep import SEED, Axis, Sweep
 from aesparse.training.trained_model import TrainedModel
+from aesparse.training.validation import (
+    check_bounds,
+    check_precision,
+    checked_data,
+    warn_of_precision,
+)
 
 __all__ = ["Result", "TrainedModel"]
 
@@ -95,6 +105,58 @@ class Result:
             )
         key = jax.random.fold_in(checked_key(np.asarray(self.key_data)), fixed[SEED])
         return TrainedModel(self.model, part["params"], fixed, objective=self.objective, key=key)
+
+    def measure(
+        self, X: ArrayLike, measurement: Callable | None = None, *, precision: str = "highest"
+    ) -> PyTree:
+        """A measurement of every model on other data `[N, n]`; leaves `[*axes, ...]`.
+
+        By default the model's own statistics; `precision` is that of matrix products.
+        `InputError` for defective data, another number of inputs, and without parameters.
+        """
+        if self.params is None:
+            raise InputError(
+                "The result holds no parameters, as it was trained with keep_params=False; train "
+                "with keep_params=True to measure on other data."
+            )
+        check_precision(precision)
+        given, data = X, checked_data(X)
+        self._check_inputs(data)
+        check_bounds(self.objective, data)
+        warn_of_precision(given, data)
+        sweep = Sweep(self.axes, dict(self.fixed))
+        different, position = np.unique(sweep.column(SEED), return_inverse=True)
+        key = checked_key(np.asarray(self.key_data))
+        keys = jax.vmap(lambda seed: jax.random.fold_in(key, seed))(different.astype(np.uint32))
+        names = self.objective.coefficients
+        points = Points(
+            position.astype(np.int32), {n: sweep.column(n).astype(data.dtype) for n in names}
+        )
+        flat = jax.tree.map(
+            lambda leaf: leaf.reshape(sweep.size, *leaf.shape[len(sweep.shape) :]), self.params
+        )
+        measure = as_measurement(measurement, self.model)
+        mesh = model_mesh(jax.local_devices()[:1])
+        with jax.default_matmul_precision(precision):
+            measured = measuring(self.model, self.objective, measure, mesh)(
+                flat, keys, points, data
+            )
+        return jax.tree.map(
+            lambda leaf: np.asarray(leaf).reshape(*sweep.shape, *leaf.shape[1:]), measured
+        )
+
+    def _check_inputs(self, data: Array) -> None:
+        ahead = len(self.shape)
+        one = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape[ahead:], leaf.dtype), self.params
+        )
+        try:
+            jax.eval_shape(functools.partial(forward, self.model), one, data)
+        except Exception as error:  # whatever a user's model raises
+            raise InputError(
+                f"The models do not take data with {data.shape[1]} inputs ({first_line(error)}); "
+                "expected as many as in their training."
+            ) from None
 
     def to_xarray(self):
         """An `xarray.Dataset` whose dimensions are the axes, called by their first names.
