@@ -7,13 +7,14 @@ recorded moments.
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import PyTree
 
 from aesparse.errors import InputError, unknown_name
+from aesparse.losses.base import Objective
+from aesparse.models.base import Model
 from aesparse.options import checked_key, checked_numbers, shortened
 from aesparse.training.sweep import SEED, Axis
 from aesparse.training.trained_model import TrainedModel
@@ -29,8 +30,8 @@ class Result:
 
     axes: tuple[Axis, ...]
     fixed: Mapping[str, float | int]  # names without an axis: coefficients, optimizer's, seed
-    model: Any
-    objective: Any
+    model: Model
+    objective: Objective
     params: PyTree | None  # [*axes, ...]; None if they were not asked for
     losses: Mapping[str, np.ndarray]  # [*axes, E], means over each epoch
     history: PyTree  # [*axes, ..., H], measured at `history_epochs`
