@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from aesparse.training.grid import GridResult
 
 import aesparse as ae
 from aesparse.metrics import BiasPressure, Metrics, UnitStatistics
-from aesparse.training.grid import GridResult
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.store import RunStore
 from experiments.pipeline.train import labelled

@@ -12,6 +12,10 @@ import pytest
 
 from aesparse.data import standardize, whiten
 from aesparse.errors import InputError
+from aesparse.losses.base import Objective
+from aesparse.losses.objectives import get_objective
+from aesparse.metrics import activation_statistics
+from aesparse.models.one_layer import OneLayer
 from aesparse.training.result import Result, TrainedModel
 from aesparse.training.sweep import Axis, parse_sweep
 
@@ -42,11 +46,11 @@ class Rectified:
         return h @ params["decoder"].T
 
 
-@dataclasses.dataclass(frozen=True)
-class Penalized:
-    """What a measurement sees of an objective."""
+def penalized(model, params, x, eps, coefficients):
+    return coefficients["strength"] * jnp.mean(model.encode(params, x) ** 2), {}
 
-    coefficients: tuple[str, ...] = ("strength",)
+
+PENALIZED = Objective(penalized, ("strength",))
 
 
 class UnitCounts(NamedTuple):
@@ -73,7 +77,7 @@ def grid(sweep=None, **changes):
         "axes": axes,
         "fixed": fixed,
         "model": Rectified(),
-        "objective": Penalized(),
+        "objective": PENALIZED,
         "params": {
             "encoder": Encoder(numbers(*shape, HIDDEN, N_INPUTS)),
             "decoder": numbers(*shape, N_INPUTS, HIDDEN, seed=1),
@@ -286,6 +290,9 @@ def test_a_scaler_is_applied_first_and_undone_last(trained, rank):
 class Whole(NamedTuple):
     """An encoder and decoder that change nothing."""
 
+    def init(self, key, n):
+        return {}
+
     def encode(self, params, x):
         return x
 
@@ -317,12 +324,13 @@ def test_a_perfect_model_reconstructs_in_the_units_of_the_data_what_the_scaler_k
     ],
 )
 @pytest.mark.parametrize("scaled", [False, True])
-@pytest.mark.parametrize("part", ["encode", "reconstruct"])
+@pytest.mark.parametrize("part", ["encode", "reconstruct", "measure"])
 def test_rows_of_another_kind_are_refused_in_one_sentence(trained, x, scaled, part):
     if scaled:
         trained = trained.with_scaler(standardize(numbers(9, N_INPUTS)))
+    more = (lambda model, x: model.model.encode(model.params, x),) if part == "measure" else ()
     with pytest.raises(InputError) as refused:
-        getattr(trained, part)(x)
+        getattr(trained, part)(x, *more)
     assert "\n" not in str(refused.value)
 
 
@@ -336,6 +344,90 @@ def test_codes_of_another_kind_are_refused_in_one_sentence(trained, h):
 def test_a_scaler_of_another_kind_is_refused(trained, scaler):
     with pytest.raises(InputError, match="standardize"):
         trained.with_scaler(scaler)
+
+
+def test_a_measurement_sees_model_parameters_coefficients_and_the_seeds_key():
+    result = grid()
+    trained = result.select(strength=0.1, learning_rate=0.3, seed=3)
+    x = numbers(6, N_INPUTS, seed=8)
+
+    def measurement(seen, rows):
+        assert seen.model == Rectified()
+        assert seen.objective == PENALIZED
+        assert set(seen.coefficients) == {"strength"}
+        noise = jax.random.normal(seen.key, (2,))
+        return {
+            "codes": seen.model.encode(seen.params, rows),
+            "rest": (seen.coefficients["strength"], noise),
+        }
+
+    measured = trained.measure(x, measurement)
+    assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(measured))
+    close(measured["codes"], plain_encode(trained.params, x))
+    close(measured["rest"][0], 0.1)
+    same(measured["rest"][1], jax.random.normal(jax.random.fold_in(FIRST_KEY, 3), (2,)))
+    scaler = standardize(x)
+    scaled = trained.with_scaler(scaler).measure(x, measurement)
+    close(scaled["codes"], plain_encode(trained.params, scaler(x)))
+
+
+def test_the_librarys_measurement_of_a_model_is_a_plain_mean_of_its_codes():
+    model = OneLayer(HIDDEN)
+    params = jax.tree.map(np.asarray, model.init(jax.random.key(1), N_INPUTS))
+    objective, x = get_objective("cae"), numbers(700, N_INPUTS, seed=8)
+    trained = TrainedModel(model, params, {"strength": 0.25}, objective=objective)
+    measured = trained.measure(x, activation_statistics)
+    h = np.maximum(x @ params.weight.T, 0)
+    close(measured.activation_fraction, np.mean(h > 0))
+    close(measured.reconstruction, np.mean(np.sum((x - h @ params.weight) ** 2, axis=1)))
+
+
+def test_a_model_without_its_objective_measures_once_one_is_named(trained):
+    alone = TrainedModel(trained.model, trained.params, trained.coordinates)
+    x = numbers(6, N_INPUTS, seed=8)
+
+    def measurement(seen, rows):
+        return seen.model.encode(seen.params, rows), jax.random.key_data(seen.key)
+
+    with pytest.raises(InputError, match="objective"):
+        alone.measure(x, measurement)
+    with pytest.raises(InputError, match="beta"):
+        alone.measure(x, measurement, objective=Objective(penalized, ("beta",)))
+    codes, key = alone.measure(x, measurement, objective=PENALIZED)
+    close(codes, plain_encode(trained.params, x))
+    same(key, jax.random.key_data(jax.random.key(0)))
+
+
+@pytest.mark.parametrize(
+    "measurement", [lambda x: x, lambda trained, x: x @ x, lambda trained, x: trained.codes]
+)
+def test_a_measurement_of_another_kind_is_refused_in_one_sentence(trained, measurement):
+    with pytest.raises(InputError):
+        trained.measure(numbers(6, N_INPUTS), measurement)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_one_layer_model_returns_whole_from_a_file(tmp_path, scaled):
+    model = OneLayer(HIDDEN, activation="sigmoid", tied=False, decoder_bias=True)
+    params = jax.tree.map(np.asarray, model.init(jax.random.key(1), N_INPUTS))
+    x = numbers(20, N_INPUTS, seed=8)
+    trained = TrainedModel(
+        model, params, {"strength": 0.25, "seed": 3}, standardize(x) if scaled else None
+    )
+    trained.save(tmp_path / "model.npz")
+    read = TrainedModel.load(tmp_path / "model.npz")
+    assert read.model == model
+    assert read.coordinates == {"strength": 0.25, "seed": 3}
+    same(read.params, params)
+    same(read.scaler, trained.scaler)
+    same(read.encode(x), trained.encode(x))
+    same(read.reconstruct(x), trained.reconstruct(x))
+
+
+def test_a_model_of_the_users_own_leaves_no_file(tmp_path, trained):
+    with pytest.raises(InputError):
+        trained.save(tmp_path / "model.npz")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_and_sizes_are_shown_without_the_arrays(trained):

@@ -3,29 +3,27 @@
 Shapes: N samples, n inputs, C models in all, E epochs, H recorded moments.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
-from jaxtyping import Array, ArrayLike, PRNGKeyArray, PyTree
+from jaxtyping import ArrayLike, PRNGKeyArray, PyTree
 
-from aesparse.errors import InputError
 from aesparse.losses.base import Objective
 from aesparse.losses.objectives import as_objective
 from aesparse.models.base import Model
 from aesparse.options import checked_key
 from aesparse.training.checkpoints import Checkpoints, check_checkpoints
 from aesparse.training.constraints import Constraint, as_constraint
-from aesparse.training.growth import warn_of_growth
 from aesparse.training.full_batch import check_full_batch, minimize_part
+from aesparse.training.growth import warn_of_growth
 from aesparse.training.loop import train_part
 from aesparse.training.measuring import as_measurement
 from aesparse.training.memory import check_memory
 from aesparse.training.optimizers import Lbfgs, Optimizer, as_optimizer, hyperparameters
 from aesparse.training.result import Result
 from aesparse.training.step import Recipe
-from aesparse.training.sweep import Sweep, parse_sweep
+from aesparse.training.sweep import parse_sweep
 from aesparse.training.task import Outcome, Task
 from aesparse.training.validation import (
     check_bounds,

@@ -8,13 +8,14 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree
 
 from aesparse.errors import InputError, first_line, unknown_name
+from aesparse.losses.base import Objective
+from aesparse.models.base import Model
 from aesparse.models.forward import forward
 from aesparse.options import checked_key, checked_numbers, shortened
 from aesparse.training.measuring import as_measurement, measuring
@@ -39,8 +40,8 @@ class Result:
 
     axes: tuple[Axis, ...]
     fixed: Mapping[str, float | int]  # names without an axis: coefficients, optimizer's, seed
-    model: Any
-    objective: Any
+    model: Model
+    objective: Objective
     params: PyTree | None  # [*axes, ...]; None if they were not asked for
     losses: Mapping[str, np.ndarray]  # [*axes, E], means over each epoch
     history: PyTree  # [*axes, ..., H], measured at `history_epochs`

@@ -12,11 +12,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, PyTree
+from jaxtyping import ArrayLike, PRNGKeyArray, PyTree
 
 from aesparse.data import Affine
 from aesparse.data.matrix import as_array, check_matrix
 from aesparse.errors import InputError, first_line
+from aesparse.losses.base import Objective
+from aesparse.metrics import Trained
+from aesparse.models import saved
+from aesparse.models.base import Model
 from aesparse.options import shortened
 
 __all__ = ["TrainedModel"]
@@ -30,12 +34,12 @@ class TrainedModel:
     from a file has neither.
     """
 
-    model: Any
+    model: Model
     params: PyTree
     coordinates: Mapping[str, float | int]  # of every swept and fixed name
     scaler: Affine | None = None
-    objective: Any = None
-    key: Any = None
+    objective: Objective | None = None
+    key: PRNGKeyArray | None = None
 
     def __repr__(self) -> str:
         given = "".join(f", {name}={value:.6g}" for name, value in self.coordinates.items())
@@ -60,7 +64,10 @@ class TrainedModel:
         return _on_rows(self._encoded, x, "x")
 
     def decode(self, h: ArrayLike) -> np.ndarray:
-        """The reconstructions `[N, n]` of codes `h [N, m]`, in the units of unscaled data."""
+        """The reconstructions `[N, n]` of codes `h [N, m]`, in the units of unscaled data.
+
+        An output function that belongs to the error, as in the cross-entropy, is not applied.
+        """
         return _on_rows(self._decoded, h, "h")
 
     def reconstruct(self, x: ArrayLike) -> np.ndarray:
@@ -71,15 +78,15 @@ class TrainedModel:
         """
         return _on_rows(lambda rows: self._decoded(self._encoded(rows)), x, "x")
 
-    def measure(self, x: ArrayLike, measurement: Callable, *, objective: Any = None) -> PyTree:
+    def measure(
+        self, x: ArrayLike, measurement: Callable, *, objective: Objective | None = None
+    ) -> PyTree:
         """`measurement(trained, x)` on rows `x [N, n]`, scaled first; a pytree of NumPy arrays.
 
         `objective` is that of the training unless given, as it must be for a model read from a
         file; the random key of such a model is jax.random.key(0). `InputError` without an
         objective or a value of its coefficients, and where the measurement fails.
         """
-        from aesparse.metrics import Trained
-
         objective = self.objective if objective is None else objective
         if objective is None:
             raise InputError(
@@ -105,16 +112,12 @@ class TrainedModel:
 
         `InputError` for a model that holds a function of the user's own.
         """
-        from aesparse.models import saved
-
         coordinates = dict(self.coordinates)
         saved.save(path, self.model, self.params, scaler=self.scaler, coordinates=coordinates)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "TrainedModel":
         """Reads what `save` wrote; `InputError` for anything else."""
-        from aesparse.models import saved
-
         model, params, scaler, coordinates = saved.load(path)
         return cls(model, params, coordinates or {}, scaler)
 
