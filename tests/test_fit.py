@@ -167,9 +167,11 @@ NORMAL = nn.initializers.normal(0.3)
 
 
 def modules():
-    inner, code = nn.Dense(4, bias_init=NORMAL), nn.Dense(HIDDEN, bias_init=NORMAL)
-    coder = nn.Sequential([inner, jnp.tanh, code, nn.sigmoid])
-    return coder, nn.Dense(INPUTS, bias_init=NORMAL)
+    # In float64 from the start: float32 parameters are rounded otherwise by a compiled start.
+    inner, code, out = (
+        nn.Dense(units, param_dtype=np.float64, bias_init=NORMAL) for units in (4, HIDDEN, INPUTS)
+    )
+    return nn.Sequential([inner, jnp.tanh, code, nn.sigmoid]), out
 
 
 def deep_denoising(params, x, eps, c):
