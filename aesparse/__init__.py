@@ -7,12 +7,12 @@ from aesparse.losses.base import Objective
 from aesparse.losses.objectives import get_objective
 from aesparse.models import activations
 from aesparse.models.activations import Activation
+from aesparse.models.constraints import Constraint
 from aesparse.models.flax import FlaxModel
 from aesparse.models.forward import Forward
 from aesparse.models.one_layer import OneLayer, Params
 from aesparse.theory import audit, falsify
 from aesparse.training.checkpoints import Checkpoints
-from aesparse.training.constraints import Constraint
 from aesparse.training.fit import fit
 from aesparse.training.optimizers import lbfgs, sgd
 from aesparse.training.result import Result, TrainedModel

@@ -15,9 +15,9 @@ from plain_loop import COLUMNS, FREE, NONNEGATIVE, RESCALED, UNIT, clipped_adam,
 import aesparse as ae
 from aesparse.losses.objectives import regularized
 from aesparse.losses.probed import contractive_probed
+from aesparse.models.constraints import Constraint
 from aesparse.models.flax import FlaxModel
 from aesparse.models.one_layer import OneLayer
-from aesparse.training.constraints import Constraint
 
 N, INPUTS, HIDDEN = 43, 6, 5  # of 43 samples in batches of 10 the last 3 are left out
 EXACT = 1e-9

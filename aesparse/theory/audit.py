@@ -21,6 +21,7 @@ from aesparse.losses.penalties import Penalty, as_penalty
 from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.metrics import Trained, bias_gradient_bound, unit_statistics
 from aesparse.models.activations import Activation, as_activation
+from aesparse.models.constraints import as_constraint
 from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import OneLayer, Params, check_params, init_params, preactivation
 from aesparse.theory import properties
@@ -28,7 +29,6 @@ from aesparse.theory.conclusion import Audit, conclude
 from aesparse.theory.families import Family, identify, probes
 from aesparse.theory.properties import Violation
 from aesparse.theory.response import responses
-from aesparse.training.constraints import get_constraint
 
 __all__ = ["audit"]
 
@@ -61,7 +61,7 @@ def audit(
     s, penalty = as_activation(activation), as_penalty(penalty)
     X = _checked_data(X)
     _check_numbers(hidden, batch_size, largest_strength)
-    rows = get_constraint(constraint)
+    rows = as_constraint(constraint)
     with jax.enable_x64(True):
         s.check()
         X = jnp.asarray(X)
@@ -114,7 +114,7 @@ def _checked_params(params: Params, X: Float[Array, "N n"], constraint: str) -> 
             )
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params)):
         raise InputError("params hold NaN or inf; expected finite numbers.")
-    projected = get_constraint(constraint).project(params)
+    projected = as_constraint(constraint).project(params)
     near = jax.tree.map(lambda a, b: bool(jnp.allclose(a, b, atol=1e-4)), projected, params)
     if not all(jax.tree.leaves(near)):
         rows = jnp.linalg.norm(params.weight, axis=-1)

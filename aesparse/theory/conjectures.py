@@ -15,17 +15,17 @@ from jaxtyping import Array
 
 from aesparse.losses import penalties
 from aesparse.models.activations import Activation, get_activation
+from aesparse.models.constraints import as_constraint
 from aesparse.theory import expansion, properties, sparsity, statements
 from aesparse.theory.falsifier import Problem, centred, whitened
 from aesparse.theory.records import Claim
-from aesparse.training.constraints import get_constraint
 
 __all__ = ["CONJECTURES", "Conjecture"]
 
 _RELU, _SOFTPLUS = get_activation("relu"), get_activation("softplus")
 _SIGMOID, _TANH = get_activation("sigmoid"), get_activation("tanh")
 _HALF_SQUARE = Activation(lambda a: a**2 / 2)
-_UNIT = get_constraint("unit")
+_UNIT = as_constraint("unit")
 _RATE = 0.1
 _BELOW = 0.05  # how far under a_min Theorem 2's problems start, and fall at least
 _SMALL = 0.1  # |h| up to this counts as switched off where δ_min must be positive

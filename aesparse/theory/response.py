@@ -17,9 +17,9 @@ from jaxtyping import Array, Float
 from aesparse.losses.penalties import Penalty
 from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.models.activations import Activation
+from aesparse.models.constraints import Constraint
 from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import OneLayer, Params
-from aesparse.training.constraints import Constraint
 
 __all__ = ["OPTIMIZERS", "STRENGTHS", "Response", "responses"]
 

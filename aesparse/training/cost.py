@@ -20,9 +20,9 @@ from aesparse.errors import InputError
 from aesparse.losses.base import Objective
 from aesparse.losses.objectives import as_objective
 from aesparse.models.base import Model
+from aesparse.models.constraints import Constraint, as_constraint
 from aesparse.options import shortened
 from aesparse.tables import duration
-from aesparse.training.constraints import Constraint, as_constraint
 from aesparse.training.draws import shuffled
 from aesparse.training.measuring import as_measurement
 from aesparse.training.memory import device_memory, tree_bytes

@@ -12,9 +12,9 @@ from jaxtyping import ArrayLike, PRNGKeyArray, PyTree
 from aesparse.losses.base import Objective
 from aesparse.losses.objectives import as_objective
 from aesparse.models.base import Model
+from aesparse.models.constraints import Constraint, as_constraint
 from aesparse.options import checked_key
 from aesparse.training.checkpoints import Checkpoints, check_checkpoints
-from aesparse.training.constraints import Constraint, as_constraint
 from aesparse.training.full_batch import check_full_batch, minimize_part
 from aesparse.training.growth import warn_of_growth
 from aesparse.training.loop import train_part
@@ -88,8 +88,8 @@ def fit(
             statistics (of a model without pre-activations, those of its code).
         key: a threefry key, by default `jax.random.key(0)`. The key and a seed alone decide
             initialization, batch order and noise of a model.
-        epochs: passes over the data (`lbfgs` makes one of its own, over batches of all samples). The last N mod batch_size samples of an epoch's order are
-            left out.
+        epochs: passes over the data; the last N mod batch_size samples of an epoch's order are left
+            out. `lbfgs()` makes one pass of its own and takes neither.
         batch_size: samples of an update.
         history_epochs: when the measurements are made; by default before training (0) and after
             every epoch.
@@ -116,8 +116,10 @@ def fit(
         guard.NumericsError: if a compiled program disagrees with its operations one by one.
 
     >>> import numpy as np
+    >>> from aesparse import OneLayer
     >>> X = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
-    >>> result = fit(X, OneLayer(5), "cae", sweep={"strength": [0, 0.1], "seed": range(3)}, epochs=2)
+    >>> result = fit(X, OneLayer(5), "cae", epochs=2,
+    ...     sweep={"strength": [0, 0.1], "seed": range(3)})
     >>> result.sizes
     {'strength': 2, 'seed': 3}
     """

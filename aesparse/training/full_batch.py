@@ -17,8 +17,8 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PyTree
 
 from aesparse.errors import InputError
+from aesparse.models.constraints import as_constraint
 from aesparse.training import guard
-from aesparse.training.constraints import as_constraint
 from aesparse.training.identity import training_settings
 from aesparse.training.program import grid_program
 from aesparse.training.sharding import (

@@ -1,4 +1,4 @@
-"""Training the models of one program, epoch by epoch: what is drawn, recorded, saved and resumed."""
+"""Training the models of one program, epoch by epoch: drawn, recorded, saved and resumed."""
 
 import math
 from collections.abc import Callable
@@ -34,10 +34,7 @@ def train_part(task: Task, part: Part) -> Outcome:
         *(place(v, mesh, SHARED) for v in (part.keys, task.X)), on_devices(part.points)
     )
     subset = arguments.X[: task.record_rows]
-    if part.begin is None:
-        params = program.init(*arguments)
-    else:
-        params = on_devices(part.begin)
+    params = program.init(*arguments) if part.begin is None else on_devices(part.begin)
     state = program.start(params, on_devices(part.hyperparameters))
     difference = math.nan
     if task.check_compiled:
