@@ -123,7 +123,8 @@ def fit(
     >>> result.sizes
     {'strength': 2, 'seed': 3}
     """
-    check_untransformed(key, X, sweep, start)
+    values = list(sweep.values()) if isinstance(sweep, Mapping) else sweep
+    check_untransformed(key, X, values, start.params if isinstance(start, Result) else start)
     check_flags(
         {"keep_params": keep_params, "check_compiled": check_compiled}, {"on_epoch": on_epoch}
     )
@@ -197,7 +198,7 @@ def _assembled(task: Task, outcomes: list[Outcome]) -> Result:
 
     def joined(*leaves: np.ndarray) -> np.ndarray:
         flat = leaves[0] if len(leaves) == 1 else np.concatenate(leaves)
-        return flat[: sweep.size].reshape(*sweep.shape, *flat.shape[1:])
+        return flat[: sweep.size].reshape((*sweep.shape, *flat.shape[1:]))
 
     whole = jax.tree.map(
         joined, *(outcome._replace(guard=np.zeros(len(outcome.finite))) for outcome in outcomes)

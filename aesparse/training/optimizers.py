@@ -7,7 +7,7 @@ model of a grid has its own value there.
 import dataclasses
 import numbers
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -37,11 +37,15 @@ __all__ = [
 _FIRST_MOMENTS = ("trace", "mu")  # of optax: momentum; the mean of gradients of Adam and its kin
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """What a training needs of an optax transformation."""
 
-    init: Callable[[PyTree], Any]
-    update: Callable[..., tuple[PyTree, Any]]
+    def init(self, params: PyTree, /) -> Any:
+        """The state before the first step."""
+
+    def update(self, updates: PyTree, state: Any, params: PyTree, /) -> tuple[PyTree, Any]:
+        """What to add to the parameters, and the new state."""
 
 
 class SgdState(NamedTuple):

@@ -5,7 +5,6 @@ recorded moments.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -134,7 +133,7 @@ class Result:
             position.astype(np.int32), {n: sweep.column(n).astype(data.dtype) for n in names}
         )
         flat = jax.tree.map(
-            lambda leaf: leaf.reshape(sweep.size, *leaf.shape[len(sweep.shape) :]), self.params
+            lambda leaf: leaf.reshape((sweep.size, *leaf.shape[len(sweep.shape) :])), self.params
         )
         measure = as_measurement(measurement, self.model)
         mesh = model_mesh(jax.local_devices()[:1])
@@ -143,7 +142,7 @@ class Result:
                 flat, keys, points, data
             )
         return jax.tree.map(
-            lambda leaf: np.asarray(leaf).reshape(*sweep.shape, *leaf.shape[1:]), measured
+            lambda leaf: np.asarray(leaf).reshape((*sweep.shape, *leaf.shape[1:])), measured
         )
 
     def _check_inputs(self, data: Array) -> None:
@@ -152,7 +151,7 @@ class Result:
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape[ahead:], leaf.dtype), self.params
         )
         try:
-            jax.eval_shape(functools.partial(forward, self.model), one, data)
+            jax.eval_shape(lambda p, x: forward(self.model, p, x).reconstruction, one, data)
         except Exception as error:  # whatever a user's model raises
             raise InputError(
                 f"The models do not take data with {data.shape[1]} inputs ({first_line(error)}); "
