@@ -186,7 +186,7 @@ MASKED = np.ma.masked_array([0.1, 0.2], [False, True])
         "strength",
         0.1,
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_everything_else_is_refused_in_one_sentence(sweep):
     with pytest.raises(InputError) as refused:

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from aesparse.data import check_matrix
 from aesparse.errors import InputError, first_line
 from aesparse.losses.base import scalar
+from aesparse.losses.growth import growth
 from aesparse.losses.objectives import autoencoder
 from aesparse.losses.penalties import Penalty, as_penalty
 from aesparse.losses.reconstruction import reconstruction_error
@@ -74,8 +75,8 @@ def audit(
         penalty, values, gradients = _checked_penalty(penalty, at, X, s)
         found = _measured(s, penalty, X, params, rows, batch_size, float(largest_strength))
         found = dataclasses.replace(found, family=identify(at, gradients, X, s))
-        growth = _growth_with_the_batch(penalty, params, X, s)
-        found = dataclasses.replace(found, growth_with_batch=growth)
+        grows = _growth_with_the_batch(penalty, params, X, s)
+        found = dataclasses.replace(found, growth_with_batch=grows)
         tangents = [rows.tangent(p, g) for p, g in zip(at, gradients, strict=True)]
         conclusion, reason = conclude(found, values, gradients, tangents)
         return dataclasses.replace(found, conclusion=conclusion, reason=reason)
@@ -164,13 +165,12 @@ def _growth_with_the_batch(
 ) -> float:
     """The size of ∂R on every sample twice over its size on `X`: 1 for an average, 2 for a sum."""
 
-    @jax.jit
-    def size(X):
-        gradient = jax.grad(lambda p: penalty(one_layer_forward(p, X, s), None))(params)
-        return optax.tree.norm(gradient)
+    def size(x, eps, params):
+        del eps
+        gradient = jax.grad(lambda p: penalty(one_layer_forward(p, x, s), None))(params)
+        return {"gradient": optax.tree.norm(gradient)}
 
-    once, twice = float(size(X)), float(size(jnp.concatenate([X, X])))
-    return twice / once if once > 0 else 1.0
+    return growth(size, X, X, params).get("gradient", 1.0)
 
 
 def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -> Audit:
