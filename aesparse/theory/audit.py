@@ -213,7 +213,7 @@ def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -
         fall_by_push=fall(push),
         fall_by_pull=fall(pull),
         bound=np.asarray(bias_gradient_bound(params, error)),
-        responses=responses(params, X, s, penalty, constraint, batch_size),
+        responses=responses(params, X, s, penalty, constraint.tangent, batch_size),
         predicted_active=np.asarray(_gaussian_activity(a, s)),
         active=np.asarray(unit_statistics(trained, X).active),
         preactivations=np.quantile(np.asarray(a), np.linspace(0.001, 0.999, 201)),
