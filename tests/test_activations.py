@@ -78,7 +78,7 @@ def test_what_is_no_activation_is_refused(wrong):
 
 
 def test_models_that_compute_the_same_are_equal():
-    assert OneLayer(np.int64(3), "tanh", tied=np.True_) == OneLayer(3, "tanh")
+    assert OneLayer(3, "tanh") == OneLayer(3, get_activation("tanh"))
     assert hash(OneLayer(3, jnp.tanh)) == hash(OneLayer(3, Activation(jnp.tanh)))
     assert OneLayer(3, "tanh") != OneLayer(3, "tanh", decoder_bias=True)
 
