@@ -83,7 +83,7 @@ def _change(params, mean, pull, push, of_pull, of_push, *, optimizer, tangent):
             direction, state = optimizer.update(tangent(params, gradient), state)
             return (state, direction), None
 
-        # Only the last direction is kept: 81 strengths × 50 of them would be gigabytes.
+        # Only the last direction is stored: 81 strengths × 50 of them would be gigabytes.
         (_, last), _ = jax.lax.scan(step, (optimizer.init(params), params), (pull, push))
         last = tangent(params, last)
         return -(last.bias + last.weight @ mean)
