@@ -50,12 +50,13 @@ def check_memory(models: int, shapes: PyTree, moments: PyTree, *, at_once: int, 
     each, trained = tree_bytes(shapes), 2 * tree_bytes((shapes, moments))
     here, total = device_memory(), host_memory()
     fitting = count * int(here // trained)
-    size = f"{sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)):,} parameters"
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+    size = f"{parameters:,} parameters"
     if fitting < 1:
         raise InputError(
             f"One model of {size} needs at least {trained / 2**30:.3g} GiB in training and a "
-            f"device has {here / 2**30:.3g}; expected a model at most {here / trained:.2g} times "
-            "as large, such as one with fewer hidden units."
+            f"device has {here / 2**30:.3g}; expected at most "
+            f"{parameters * here // trained:,} parameters, such as fewer hidden units."
         )
     if models * each > total:
         raise InputError(

@@ -12,6 +12,7 @@ from aesparse.data.matrix import check_matrix
 from aesparse.errors import InputError, first_line
 from aesparse.losses.base import Objective
 from aesparse.metrics import Trained
+from aesparse.models.activations import Activation
 from aesparse.models.base import Model
 from aesparse.options import GENERATOR, check_counts, checked_numbers, shortened
 from aesparse.training import guard
@@ -175,6 +176,8 @@ def check_recipe(recipe: Recipe, shapes: PyTree, X: Array, names: Sequence[str])
 
     `InputError` where JAX cannot, and for a loss that is no scalar.
     """
+    if isinstance(activation := getattr(recipe.model, "activation", None), Activation):
+        activation.check()
     number = jax.ShapeDtypeStruct((), X.dtype)
     coefficients = dict.fromkeys(names, number)
     batch = jax.ShapeDtypeStruct((recipe.batch_size, X.shape[1]), X.dtype)
