@@ -14,7 +14,7 @@ from jaxtyping import Array, PyTree
 
 from aesparse.errors import InputError, unknown_name
 from aesparse.models.one_layer import Params, row_sums
-from aesparse.options import shortened
+from aesparse.options import check_counts, shortened
 
 __all__ = ["CONSTRAINTS", "Constraint", "as_constraint"]
 
@@ -139,4 +139,5 @@ def as_constraint(value: object) -> Constraint:
             f"The constraint is {shortened(value)}; expected one of {', '.join(CONSTRAINTS)}, or "
             "Constraint(tangent, project) for functions of your own."
         )
+    check_counts({"every": value.every})
     return value

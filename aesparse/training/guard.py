@@ -138,7 +138,7 @@ def _row_norms(a: np.ndarray, b: np.ndarray | None = None, *, by_row: bool) -> n
 
     count = a.shape[1] if by_row and a.ndim > 1 else 1
 
-    def rows(model: np.ndarray | np.floating) -> np.ndarray:
+    def rows(model: np.ndarray | np.generic) -> np.ndarray:
         return np.asarray(model, np.float64).reshape(count, -1)
 
     if b is None:

@@ -17,6 +17,7 @@ from aesparse.errors import InputError
 from aesparse.losses.base import Objective
 from aesparse.metrics import MEASURE_SAMPLES, Trained, activation_statistics, code_statistics
 from aesparse.models.base import Model
+from aesparse.models.one_layer import OneLayer
 from aesparse.options import shortened
 from aesparse.training.blocks import measured_blocks, over_blocks
 from aesparse.training.sharding import MODELS, SHARED, Points, over_models
@@ -40,17 +41,18 @@ class _Measurements:
 def as_measurement(measure: object, model: Model) -> Callable:
     """One function `(trained, x) -> pytree` of one, of several by name, or the model's default.
 
-    The default is `activation_statistics`, or `code_statistics` for a model without
-    pre-activations. `InputError` for anything else.
+    The default is `activation_statistics`, or `code_statistics` for other than one-layer models.
+    `InputError` for anything else.
     """
     if measure is None:
-        return activation_statistics if hasattr(model, "preactivation") else code_statistics
+        return activation_statistics if isinstance(model, OneLayer) else code_statistics
     parts = measure if isinstance(measure, Mapping) else {"measure": measure}
     for name, part in parts.items():
-        if not isinstance(name, str) or not callable(part):
+        hashable = getattr(type(part), "__hash__", None) is not None
+        if not isinstance(name, str) or not callable(part) or not hashable:
             raise InputError(
-                f"measure is {shortened(measure)}; expected a function (trained, x) -> numbers, "
-                "such as activation_statistics, or several of them by name."
+                f"measure is {shortened(measure)}; expected a function (trained, x) -> numbers "
+                "that can be hashed, such as activation_statistics, or several of them by name."
             )
     return _Measurements(tuple(measure.items())) if isinstance(measure, Mapping) else measure
 

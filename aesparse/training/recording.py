@@ -74,7 +74,8 @@ class Recorder:
     def restore(self, arrays: PyTree) -> None:
         """Begins again with what `arrays` returned earlier."""
         self._waiting, self._on_host = 0, 0
-        self._append(arrays, jax.tree.leaves(arrays)[0].shape[-1])
+        leaves = jax.tree.leaves(arrays)
+        self._append(arrays, leaves[0].shape[-1] if leaves else 0)
 
     def _move(self) -> None:
         if self._waiting:

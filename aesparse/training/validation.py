@@ -12,8 +12,8 @@ from aesparse.data.matrix import check_matrix
 from aesparse.errors import InputError, first_line
 from aesparse.losses.base import Objective
 from aesparse.metrics import Trained
-from aesparse.models.activations import Activation
 from aesparse.models.base import Model
+from aesparse.models.one_layer import OneLayer
 from aesparse.options import GENERATOR, check_counts, checked_numbers, shortened
 from aesparse.training import guard
 from aesparse.training.optimizers import Lbfgs
@@ -176,8 +176,8 @@ def check_recipe(recipe: Recipe, shapes: PyTree, X: Array, names: Sequence[str])
 
     `InputError` where JAX cannot, and for a loss that is no scalar.
     """
-    if isinstance(activation := getattr(recipe.model, "activation", None), Activation):
-        activation.check()
+    if isinstance(recipe.model, OneLayer):
+        recipe.model.activation.check()
     number = jax.ShapeDtypeStruct((), X.dtype)
     coefficients = dict.fromkeys(names, number)
     batch = jax.ShapeDtypeStruct((recipe.batch_size, X.shape[1]), X.dtype)
@@ -237,6 +237,12 @@ def checked_pair(returned: object) -> tuple:
             f"The objective returned a {type(returned).__name__}; expected a pair: the loss, and a "
             "mapping from names to its parts, such as {}."
         )
+    for name, part in returned[1].items():
+        if not isinstance(name, str) or jnp.shape(part) != ():
+            raise InputError(
+                f"The objective returned a part {shortened(name)} of shape {jnp.shape(part)}; "
+                "expected one number for each name. Average over samples."
+            )
     if "loss" in returned[1]:
         raise InputError("A part of the objective is called 'loss', as the whole is; rename it.")
     return returned
