@@ -15,8 +15,7 @@ from jaxtyping import Array, ArrayLike, PyTree
 
 from aesparse.errors import InputError, first_line, unknown_name
 from aesparse.losses.base import Objective
-from aesparse.models.base import Model
-from aesparse.models.base import reconstruct
+from aesparse.models.base import Model, reconstruct
 from aesparse.options import checked_key, checked_numbers, shortened
 from aesparse.training.measuring import as_measurement, measuring
 from aesparse.training.sharding import Points, model_mesh

@@ -69,7 +69,7 @@ def train_together(
         X,
         ae.OneLayer(spec.hidden, spec.activation),
         objective,
-        sweep={name: spec.strengths for name in objective.coefficients}
+        sweep=dict.fromkeys(objective.coefficients, spec.strengths)
         | {"seed": [s.seed for s in specs]},
         optimizer=ae.sgd(spec.learning_rate, spec.momentum),
         constraint=spec.constraint,
