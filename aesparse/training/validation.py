@@ -154,7 +154,6 @@ def parameter_shapes(model: Model, X: Array) -> PyTree:
         hash(model)
         shapes = jax.eval_shape(lambda key: model.init(key, X.shape[1]), jax.random.key(0))
         leaves = jax.tree.leaves(shapes)
-        floating = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
     except InputError:
         raise
     except Exception as error:  # whatever the user's function raises is the cause to show
@@ -163,7 +162,7 @@ def parameter_shapes(model: Model, X: Array) -> PyTree:
             "of parameters, from a model that can be hashed, such as a frozen dataclass."
         ) from None
     narrow = [leaf.dtype for leaf in leaves if str(leaf.dtype) not in guard.LIMITS]
-    if not leaves or not floating or narrow:
+    if not leaves or narrow:
         raise InputError(
             f"The model's init gives parameters of {sorted({str(v.dtype) for v in leaves})}; "
             f"expected some, of {' or '.join(guard.LIMITS)}."
@@ -178,8 +177,7 @@ def check_recipe(recipe: Recipe, shapes: PyTree, X: Array, names: Sequence[str])
     """
     if isinstance(recipe.model, OneLayer):
         recipe.model.activation.check()
-    number = jax.ShapeDtypeStruct((), X.dtype)
-    coefficients = dict.fromkeys(names, number)
+    coefficients = dict.fromkeys(names, jax.ShapeDtypeStruct((), X.dtype))
     batch = jax.ShapeDtypeStruct((recipe.batch_size, X.shape[1]), X.dtype)
     arguments = (shapes, batch, batch, coefficients)
     loss = _traced("objective", lambda *a: checked_pair(recipe.loss(*a))[0], *arguments)
