@@ -20,8 +20,10 @@ import optax
 
 import aesparse as ae
 from aesparse.losses.penalties import log_sparsity
+from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.models.activations import get_activation
-from aesparse.models.one_layer import Params, forward, init_params, preactivation
+from aesparse.models.forward import forward
+from aesparse.models.one_layer import OneLayer, Params, preactivation
 from aesparse.theory import properties, statements
 from aesparse.theory.residuals import residual_law
 
@@ -51,16 +53,10 @@ def assumptions(X: np.ndarray) -> dict:
 
 def residual(X: np.ndarray) -> dict:
     """The residual's law after ten epochs of the unregularized model."""
-    grid = ae.fit_grid(
-        jax.random.key(0),
-        X.astype(np.float32),
-        objective=ae.objectives.autoencoder(RELU),
-        strengths=[0.0],
-        hidden=256,
-        epochs=10,
-        learning_rate=0.001,
-    )
-    params = Params(*(jnp.asarray(leaf[0, 0], jnp.float64) for leaf in grid.params[:2]))
+    with jax.enable_x64(False):
+        model = OneLayer(256, RELU)
+        result = ae.fit(X.astype(np.float32), model, "ae", constraint="unit", epochs=10)
+    params = Params(*(jnp.asarray(leaf, jnp.float64) for leaf in result.params[:2]))
     law = residual_law(params, jnp.asarray(X, jnp.float64), RELU)
     return {name: float(value) for name, value in law._asdict().items()}
 
@@ -69,15 +65,16 @@ def survival(X: np.ndarray, name: str, batch: int | None) -> dict:
     """Of the units that meet Theorem 1's condition, the share whose E[a_j] falls in the step."""
     optimizer, rate = OPTIMIZERS[name]
     X = jnp.asarray(X, jnp.float64)
-    params = init_params(jax.random.key(0), X.shape[1], 64, dtype=X.dtype)
+    model = OneLayer(64, RELU)
+    params = model.init(jax.random.key(0), X.shape[1])
     start = statements.theorem1_condition(params, X, RELU, PENALTY, 1.0, 1e-6)
     strength = ABOVE * float(jnp.max(start.right / start.left))
     rng = np.random.default_rng(0)
     rows = rng.integers(len(X), size=(STEPS, batch)) if batch else np.zeros((STEPS, 1), int)
 
     def loss(p, x):
-        error = ae.reconstruction.reconstruction_error(p, x, x, RELU)
-        return error + strength * PENALTY(forward(p, x, RELU), None)
+        error = reconstruction_error(model, p, x, x)
+        return error + strength * PENALTY(forward(model, p, x), None)
 
     def step(carry, chosen):
         params, state = carry

@@ -22,10 +22,12 @@ import jax
 import numpy as np
 
 import aesparse as ae
-from aesparse.models.one_layer import get_constraint
-from aesparse.training.planning import estimate
+from aesparse.metrics import activation_statistics
+from aesparse.models.constraints import as_constraint
+from aesparse.training.cost import estimate
 from aesparse.training.program import grid_program
-from aesparse.training.sharding import cell_mesh
+from aesparse.training.sharding import model_mesh
+from aesparse.training.step import Recipe
 
 OUT = Path(__file__).with_suffix(".json")
 GRIDS = {  # strengths, seeds, inputs, hidden, samples, objective
@@ -52,48 +54,40 @@ def reset() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
-def fit(objective, strengths, seeds, X, hidden, epochs):
-    """A training with the defaults of `fit_grid`."""
-    return jax.block_until_ready(
-        ae.fit_grid(
-            jax.random.key(0),
-            X,
-            objective=objective,
-            strengths=np.linspace(0, 0.5, strengths),
-            seeds=range(seeds),
-            hidden=hidden,
-            epochs=epochs,
-            batch_size=50,
-        )
-    )
-
-
-def get(name: str) -> ae.objectives.Objective:
-    """A built-in objective with ReLU."""
-    return ae.objectives.get_objective(name, ae.activations.get_activation("relu"))
+def fit(objective: str, strengths: int, seeds: int, X: np.ndarray, hidden: int, epochs: int):
+    """A training of ReLU models with unit rows over strengths, if there are any, and seeds."""
+    names = ae.get_objective(objective).coefficients
+    sweep = dict.fromkeys(names, np.linspace(0, 0.5, strengths)) | {"seed": range(seeds)}
+    model = ae.OneLayer(hidden)
+    return ae.fit(X, model, objective, sweep=sweep, constraint="unit", epochs=epochs)
 
 
 def one_grid(name: str) -> dict:
     """Plan and peak of one grid, in this process."""
     strengths, seeds, n, m, samples, objective = GRIDS[name]
     X = np.random.default_rng(0).normal(size=(samples, n)).astype(np.float32)
-    fit(get(objective), strengths, seeds, X, m, 2)
-    program = grid_program(
-        get(objective), get_constraint("unit"), batch_size=50, momentum=0.9, hidden=m, tied=True,
-        decoder_bias=False, mesh=cell_mesh(cells=strengths * seeds),
-    )  # fmt: skip
+    fit(objective, strengths, seeds, X, m, 2)
+    recipe = Recipe(
+        ae.OneLayer(m),
+        ae.get_objective(objective),
+        ae.sgd(),
+        as_constraint("unit"),
+        activation_statistics,
+        batch_size=50,
+    )
+    program = grid_program(recipe, model_mesh(models=strengths * seeds))
     if not program.checked:
-        raise RuntimeError("this is not the program that fit_grid compiled")
+        raise RuntimeError("this is not the program that fit compiled")
     program.checked.clear()  # so that the second training runs the guard too
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     reset()
     before = resident("VmRSS")
-    fit(get(objective), strengths, seeds, X, m, 2)
+    fit(objective, strengths, seeds, X, m, 2)
     peak = resident("VmHWM") - before
     plan = estimate(
-        get(objective), inputs=n, hidden=m, samples=samples, cells=strengths * seeds, seeds=seeds,
-        rate=1e9, devices=1,
+        recipe.model, recipe.objective, inputs=n, samples=samples, models=strengths * seeds,
+        constraint=recipe.constraint, seeds=seeds, rate=1e9, devices=1,
     )  # fmt: skip
     planned = plan.state + plan.working
     return {"planned": planned, "peak": peak, "ratio": planned / peak, "fixed": before}
@@ -102,9 +96,9 @@ def one_grid(name: str) -> dict:
 def many_epochs(epochs: int) -> dict:
     """Seconds and peak of so many epochs of one tiny model, compiled before."""
     X = np.random.default_rng(0).normal(size=(50, 5)).astype(np.float32)
-    fit(get("ae"), 1, 1, X, 4, 2)
+    fit("ae", 1, 1, X, 4, 2)
     begin = time.perf_counter()
-    fit(get("ae"), 1, 1, X, 4, epochs)
+    fit("ae", 1, 1, X, 4, epochs)
     return {"seconds": time.perf_counter() - begin, "peak": resident("VmHWM")}
 
 

@@ -11,7 +11,6 @@ import argparse
 import json
 from pathlib import Path
 
-import jax
 import numpy as np
 
 import aesparse as ae
@@ -22,18 +21,17 @@ POLES = (0.9, 0.99, 0.999)
 
 def curve(pole: float, X: np.ndarray, rate: float, scale) -> np.ndarray:
     """The final activation fraction over the paper's strengths."""
-    result = ae.fit_grid(
-        jax.random.key(0),
+    result = ae.fit(
         X,
-        objective=ae.objectives.sparse(ae.activations.get_activation("relu"), pole=pole),
-        strengths=STRENGTHS[1:],
-        hidden=scale.hidden,
+        ae.OneLayer(scale.hidden),
+        ae.objectives.sparse(pole=pole),
+        sweep={"strength": STRENGTHS[1:]},
+        optimizer=ae.sgd(rate, MOMENTUM),
+        constraint="unit",
         epochs=scale.epochs,
         batch_size=scale.batch_size,
-        learning_rate=rate,
-        momentum=MOMENTUM,
     )
-    return np.asarray(result.metrics.activation_fraction)[0]
+    return result.final.activation_fraction
 
 
 def main() -> None:

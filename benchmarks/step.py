@@ -3,10 +3,10 @@
     python benchmarks/step.py [--quick] [--out benchmarks/step.json]
 
 Measured in turn, in one process, compilation apart: the float32 matrix-product rate and the
-copy bandwidth; our grid step for six objectives, two sizes and several numbers of cells; a
-plain JAX loop over cells; PyTorch's eager loop, torch.compile and torch.func.vmap (`pip install
+copy bandwidth; our grid step for six objectives, two sizes and several numbers of models; a
+plain JAX loop over models; PyTorch's eager loop, torch.compile and torch.func.vmap (`pip install
 '.[bench]'`). Counted are the five products of an update (two forward, three backward) of every
-cell. ReLU, unit rows with momentum in their tangent space, batch 50, float32. Run it on an idle
+model. ReLU, unit rows with momentum in their tangent space, batch 50, float32. Run it on an idle
 machine; it writes numbers (.json) and a picture (.png, .svg).
 """
 
@@ -24,19 +24,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from aesparse.losses.objectives import get_objective
-from aesparse.models.activations import get_activation
-from aesparse.models.one_layer import get_constraint
+from aesparse.metrics import activation_statistics
+from aesparse.models.constraints import as_constraint
+from aesparse.models.one_layer import OneLayer
 from aesparse.pictures import save
 from aesparse.process import prepare
 from aesparse.training.draws import shuffled
-from aesparse.training.program import grid_program
-from aesparse.training.sharding import CELLS, SHARED, Cells, cell_mesh, place
+from aesparse.training.optimizers import sgd
+from aesparse.training.program import Program, grid_program
+from aesparse.training.sharding import MODELS, SHARED, Points, model_mesh, padded, place
+from aesparse.training.step import Recipe, TrainState
 
 OBJECTIVES = ("ae", "dae", "edae", "cae", "mdae", "sae")
 SIZES = {"mnist": (784, 1000), "cifar10": (192, 1000)}
 GRIDS, COMPARED = (12, 48, 1), 12
 BATCH, SAMPLES, PRODUCT, COPIED, TIMES, SPEED = 50, 5000, 2000, 2**26, 8, 1e-3
-EPOCH, PRESSURED = 1000, 1000  # updates of an epoch at paper scale; samples Theorem 1 is read on
+MOMENTUM = 0.9
+EPOCH = 1000  # updates of an epoch at paper scale
 SECONDS = 0.5  # how long one timing of a step takes, about
 
 
@@ -66,64 +70,75 @@ class Machine:
         return 2 * PRODUCT**3 / product, 2 * 4 * COPIED * TIMES / copy
 
 
-def ours(
-    objective: str, n: int, m: int, cells: int, devices: int | None = None
-) -> tuple[Callable[[int], float], Callable[[], float]]:
-    """Seconds of `steps` grid updates, and of an epoch's measurements, as `fit_grid` runs them."""
-    mesh = cell_mesh(jax.devices()[:devices], cells=cells)
-    program = grid_program(
-        get_objective(objective, get_activation("relu")),
-        get_constraint("unit"),
-        batch_size=BATCH,
-        momentum=0.9,
-        hidden=m,
-        tied=True,
-        decoder_bias=False,
-        mesh=mesh,
+def recipe(objective: str, m: int) -> Recipe:
+    """ReLU, unit rows, momentum, the default measurement."""
+    return Recipe(
+        OneLayer(m),
+        get_objective(objective),
+        sgd(SPEED, MOMENTUM),
+        as_constraint("unit"),
+        activation_statistics,
+        BATCH,
     )
+
+
+def started(
+    program: Program, keys: jax.Array, X: jax.Array, strengths: np.ndarray
+) -> tuple[TrainState, Points]:
+    """Fresh models of one seed over strengths, and their points, on the program's devices."""
+    levels = dict.fromkeys(program.recipe.objective.coefficients, strengths)
+    rates = {
+        name: np.full_like(strengths, value)
+        for name, value in {"learning_rate": SPEED, "momentum": MOMENTUM}.items()
+    }
+    points = Points(np.zeros(len(strengths), np.int32), levels)
+    points, rates = (
+        place(padded(v, program.mesh.size), program.mesh, MODELS) for v in (points, rates)
+    )
+    return program.start(program.init(keys, X, points), rates), points
+
+
+def ours(
+    objective: str, n: int, m: int, models: int, devices: int | None = None
+) -> tuple[Callable[[int], float], Callable[[], float]]:
+    """Seconds of `steps` grid updates, and of an epoch's measurements, as `fit` runs them."""
+    mesh = model_mesh(jax.devices()[:devices], models=models)
+    program = grid_program(recipe(objective, m), mesh)
     keys = jax.random.split(jax.random.key(0), 1)
     X = jax.random.normal(keys[0], (SAMPLES, n))
-    strengths = np.linspace(0, 1, cells, dtype=np.float32)
-    each = Cells(np.zeros(cells, np.int32), strengths, np.full(cells, SPEED, np.float32))
-    each = place(each.padded(mesh.size), mesh, CELLS)
     keys, X = (place(v, mesh, SHARED) for v in (keys, X))
-    state, draws = program.start(keys, X, each), shuffled(keys, 1, len(X))
+    state, points = started(program, keys, X, np.linspace(0, 1, models, dtype=np.float32))
+    draws = shuffled(keys, 1, len(X))
 
     def run(steps: int) -> float:
         nonlocal state
 
         def epoch():
             nonlocal state
-            state, losses = program.epoch(state, draws, X, each, np.int32(steps))
+            state, losses = program.epoch(state, draws, X, points, np.int32(0), np.int32(steps))
             return losses
 
         return seconds(epoch)
 
     def record() -> float:
-        few = X[:PRESSURED]
-        return seconds(
-            lambda: (
-                program.measure(state.params, X),
-                program.pressure(state.params, keys, few, each),
-            )
-        )
+        return seconds(lambda: program.measure(state.params, keys, points, X))
 
     return run, record
 
 
-def jax_loop(objective: str, n: int, m: int, cells: int) -> Callable[[int], float]:
-    """A Python loop over cells, each its own jitted training loop on all cores."""
-    runs = [ours(objective, n, m, 1, devices=1)[0] for _ in range(cells)]
+def jax_loop(objective: str, n: int, m: int, models: int) -> Callable[[int], float]:
+    """A Python loop over models, each its own jitted training loop on all cores."""
+    runs = [ours(objective, n, m, 1, devices=1)[0] for _ in range(models)]
     return lambda steps: sum(run(steps) for run in runs)
 
 
-def torch_variants(objective: str, n: int, m: int, cells: int) -> dict[str, Callable]:
+def torch_variants(objective: str, n: int, m: int, models: int) -> dict[str, Callable]:
     """What a PyTorch user would write; empty without PyTorch."""
     if importlib.util.find_spec("torch") is None:
         return {}
     from torch_step import variants
 
-    return variants(objective, n, m, cells, batch=BATCH, rate=SPEED)
+    return variants(objective, n, m, models, batch=BATCH, rate=SPEED)
 
 
 def per_step(run: Callable[[int], float]) -> float:
@@ -133,23 +148,23 @@ def per_step(run: Callable[[int], float]) -> float:
     return run(steps) / steps
 
 
-def measured(machine: Machine, rounds: int, objective: str, size: str, cells: int) -> dict:
+def measured(machine: Machine, rounds: int, objective: str, size: str, models: int) -> dict:
     """One row: every variant in turn, `rounds` times, medians; beside the machine's rates."""
     n, m = SIZES[size]
     begin = time.perf_counter()
-    update, record = ours(objective, n, m, cells)
+    update, record = ours(objective, n, m, models)
     variants = {"aesparse": update}
     variants["aesparse"](1)
     compile_seconds = time.perf_counter() - begin
-    if cells == COMPARED:  # the comparison; a plain loop costs the same a cell at any number
+    if models == COMPARED:  # the comparison; a plain loop costs the same a model at any number
         variants["jax loop"] = jax_loop(objective, n, m, 3)
-        variants |= torch_variants(objective, n, m, cells)
+        variants |= torch_variants(objective, n, m, models)
     times = {name: [] for name in variants}
     rates = []
     for _ in range(rounds):
         rates.append(machine.measure())
         for name, run in variants.items():
-            count = 3 if name == "jax loop" else cells
+            count = 3 if name == "jax loop" else models
             times[name].append(per_step(run) / count)
     rate, bandwidth = (statistics.median(r) for r in zip(*rates, strict=True))
     each = {name: statistics.median(t) for name, t in times.items()}
@@ -160,7 +175,7 @@ def measured(machine: Machine, rounds: int, objective: str, size: str, cells: in
     work, moved = 5 * 2 * BATCH * n * m, 6 * 4 * n * m
     torch = [t for name, t in each.items() if name.startswith("torch")]
     return {
-        "objective": objective, "size": size, "n": n, "m": m, "cells": cells,
+        "objective": objective, "size": size, "n": n, "m": m, "cells": models,
         "seconds per cell and step": each,
         "ranges": {name: [min(t), max(t)] for name, t in times.items()},
         "GFLOP/s": work / each["aesparse"] / 1e9,
@@ -168,7 +183,7 @@ def measured(machine: Machine, rounds: int, objective: str, size: str, cells: in
         "share of product rate": work / each["aesparse"] / rate,
         "share of roofline": (work / rate + moved / bandwidth) / each["aesparse"],
         "times best torch": min(torch) / each["aesparse"] if torch else None,
-        "measuring, share of a paper epoch": recording / (EPOCH * cells * each["aesparse"]),
+        "measuring, share of a paper epoch": recording / (EPOCH * models * each["aesparse"]),
         "seconds to compile and start": compile_seconds,
     }  # fmt: skip
 
@@ -241,7 +256,7 @@ def main() -> None:
     """Prints the table and writes numbers and picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="784×1000 and 12 cells only")
+    parser.add_argument("--quick", action="store_true", help="784×1000 and 12 models only")
     parser.add_argument("--objectives", nargs="+", default=OBJECTIVES, choices=OBJECTIVES)
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
@@ -251,9 +266,9 @@ def main() -> None:
     count = jax.device_count()
     print(f"{count} × {device}, {platform.machine()}, jax {jax.__version__}", flush=True)
     for size in ("mnist",) if options.quick else SIZES:
-        for cells in (COMPARED,) if options.quick else GRIDS:
+        for models in (COMPARED,) if options.quick else GRIDS:
             for objective in options.objectives:
-                rows.append(measured(machine, options.rounds, objective, size, cells))
+                rows.append(measured(machine, options.rounds, objective, size, models))
                 print(line(rows[-1]), flush=True)
                 if options.out is not None:  # row by row: a measurement may be stopped
                     record = {"device": device, "devices": count, "jax": jax.__version__}

@@ -49,26 +49,26 @@ def variants(
     objective: str,
     n: int,
     m: int,
-    cells: int,
+    models: int,
     *,
     batch: int,
     rate: float,
     device: str = "cpu",
     only: str | None = None,
 ) -> dict[str, Callable[[int], float]]:
-    """Seconds of `steps` updates of all cells: eager loop, compiled loop, vmap.
+    """Seconds of `steps` updates of all models: eager loop, compiled loop, vmap.
 
     With `only`, that variant alone, which may then also be "torch reduce-overhead" (CUDA graphs).
     """
     torch._dynamo.reset()  # or the eighth variant of one function is no longer compiled
     torch.manual_seed(0)
     samples = torch.randn(5000, n, device=device)
-    strengths = torch.linspace(0, 1, cells, device=device)
+    strengths = torch.linspace(0, 1, models, device=device)
 
     def fresh():
-        weight = torch.randn(cells, m, n, device=device)
+        weight = torch.randn(models, m, n, device=device)
         weight = weight / weight.norm(dim=-1, keepdim=True)
-        bias = torch.zeros(cells, m, device=device)
+        bias = torch.zeros(models, m, device=device)
         return [weight, bias, torch.zeros_like(weight), torch.zeros_like(bias)]
 
     def until_done() -> float:
@@ -107,7 +107,7 @@ def variants(
             for _ in range(steps):
                 x = samples[torch.randint(len(samples), (batch,), device=device)]
                 eps = torch.randn_like(x)
-                for k in range(cells):
+                for k in range(models):
                     states[k] = [t.detach() for t in step(*states[k], x, eps, strengths[k])]
             return until_done() - begin
 

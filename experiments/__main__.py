@@ -158,11 +158,11 @@ def _verdicts(
     ] = None,
 ) -> None:
     """Decide every claim from stored runs alone."""
-    found = tables.collect_verdicts(out, seeds)
-    print("\n".join(tables.lines(found)))
+    verdicts = tables.collect_verdicts(out, seeds)
+    print("\n".join(tables.lines(verdicts)))
     if page is not None:
-        pages.write_results(page, found, out)
-        print(f"Written: {page}, {report.write(out, found, seeds)}")
+        pages.write_results(page, verdicts, out)
+        print(f"Written: {page}, {report.write(out, verdicts, seeds)}")
 
 
 @app.command("theorems")

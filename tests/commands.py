@@ -23,12 +23,13 @@ def command(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
 
 
 def refusal(monkeypatch, capsys, *arguments) -> str:
-    """The one sentence by which a command refuses, with exit status 2."""
+    """The one sentence by which a command refuses, with exit status 2; progress may precede it."""
     code, _, error = command(monkeypatch, capsys, *arguments)
     assert code == 2
-    (sentence,) = error.splitlines()
-    assert sentence.removeprefix("Error: ").strip()
     assert "Traceback" not in error
+    *progress, sentence = error.splitlines()
+    assert not any(line.startswith("Error: ") for line in progress)
+    assert sentence.removeprefix("Error: ").strip() != sentence
     return sentence
 
 

@@ -1,9 +1,11 @@
 """The accelerator kit: its parts end on time, its pack is the record's data, bad input is named."""
 
 import hashlib
+import importlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -49,12 +51,28 @@ def kit(*arguments, **environment):
 
 def refused(*arguments, **environment) -> str:
     """The one sentence with which the command ends."""
-    status, told = kit(*arguments, **environment)
-    assert status == 2, told
-    errors = [line for line in told.splitlines() if line.startswith("Error: ")]
+    status, error = kit(*arguments, **environment)
+    assert status == 2, error
+    errors = [line for line in error.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1
-    assert "Traceback" not in told
+    assert "Traceback" not in error
     return errors[0]
+
+
+def refused_here(monkeypatch, capsys, *arguments) -> str:
+    """The same of the command run in this process."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    command = importlib.import_module("accelerator")
+    monkeypatch.setattr(sys, "argv", ["accelerator.py", *map(str, arguments)])
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            command.main()
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert stopped.value.code == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    return error
 
 
 @pytest.mark.long
@@ -67,8 +85,8 @@ def test_a_dry_call_goes_through_all_parts_and_ends_on_time(case, tmp_path):
         (tmp_path / "sitecustomize.py").write_text(SLOW, encoding="utf-8")
         environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     out, begin = tmp_path / "out", time.monotonic()
-    status, told = kit("--dry", "--minutes", minutes, "--out", out, **environment)
-    assert status == 0, told
+    status, error = kit("--dry", "--minutes", minutes, "--out", out, **environment)
+    assert status == 0, error
     assert time.monotonic() - begin < 60 * minutes + 90  # Python itself may start slowly
     files = list(out.iterdir())
     assert len(files) <= 6
@@ -97,8 +115,8 @@ def test_numbers_of_another_device_or_kind_of_call_are_left_alone(tmp_path, unch
     numbers["parts"] = {"where": {"status": "done", "rows": [{"what": "device"}]}}
     (tmp_path / "numbers.json").write_text(json.dumps(numbers), encoding="utf-8")
     with unchanged(tmp_path):
-        told = refused("--dry", "--out", tmp_path, "--device", "cpu")
-    assert "Another 9000" in told
+        message = refused("--dry", "--out", tmp_path, "--device", "cpu")
+    assert "Another 9000" in message
 
 
 @pytest.mark.long
@@ -107,8 +125,8 @@ def test_an_accelerator_that_is_not_there_is_named(tmp_path):
 
     if jax.default_backend() == "gpu":
         pytest.skip("There is a GPU.")
-    told = refused("--dry", "--device", "gpu", "--out", tmp_path / "out")
-    assert "--device gpu" in told
+    message = refused("--dry", "--device", "gpu", "--out", tmp_path / "out")
+    assert "--device gpu" in message
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -122,8 +140,10 @@ def test_an_accelerator_that_is_not_there_is_named(tmp_path):
         (("--keep", "nowhere"), "--keep"),
     ],
 )
-def test_bad_options_are_named_before_anything_is_written(arguments, named, tmp_path):
-    assert named in refused("--out", tmp_path / "out", *arguments)
+def test_bad_options_are_named_before_anything_is_written(
+    arguments, named, tmp_path, monkeypatch, capsys
+):
+    assert named in refused_here(monkeypatch, capsys, "--out", tmp_path / "out", *arguments)
     assert not (tmp_path / "out").exists()
 
 
@@ -151,12 +171,14 @@ def test_a_kept_call_is_numbers_and_a_picture_under_the_devices_name(tmp_path, m
         "parts": {"speed": {"rows": speed}, "agreement": {"rows": agreement}},
     }
     (tmp_path / "numbers.json").write_text(json.dumps(numbers), encoding="utf-8")
-    keep(tmp_path, tmp_path / "kept")
+    keep(tmp_path, tmp_path / "stored")
     assert (
-        json.loads((tmp_path / "kept" / "accelerator-nvidia-h200.json").read_text(encoding="utf-8"))
+        json.loads(
+            (tmp_path / "stored" / "accelerator-nvidia-h200.json").read_text(encoding="utf-8")
+        )
         == numbers
     )
-    assert (tmp_path / "kept" / "accelerator-nvidia-h200.png").stat().st_size > 5_000
+    assert (tmp_path / "stored" / "accelerator-nvidia-h200.png").stat().st_size > 5_000
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +188,8 @@ def pack(tmp_path_factory):
     if not folder:
         pytest.skip("AESPARSE_DATA_DIR does not name a folder with MNIST and CIFAR-10")
     path = tmp_path_factory.mktemp("pack") / "pack.zip"
-    status, told = kit("--pack", path, "--data-dir", folder)
-    assert status == 0, told
+    status, error = kit("--pack", path, "--data-dir", folder)
+    assert status == 0, error
     return path
 
 
@@ -204,8 +226,8 @@ def test_a_pack_with_another_checksum_is_refused_before_anything_is_written(pack
             if name.startswith("cifar10"):
                 raw[-1] ^= 1
             other.writestr(name, bytes(raw))
-    told = refused("--data-dir", changed, "--out", tmp_path / "out")
-    assert re.search(r"cifar10-patches-\d+\.npy", told)
+    message = refused("--data-dir", changed, "--out", tmp_path / "out")
+    assert re.search(r"cifar10-patches-\d+\.npy", message)
     assert not (tmp_path / "out").exists()
 
 

@@ -7,7 +7,8 @@ import pytest
 from oracles import ACTIVATIONS as ORACLES
 
 from aesparse.errors import InputError
-from aesparse.models.activations import ACTIVATIONS, Activation, get_activation
+from aesparse.models.activations import ACTIVATIONS, Activation, as_activation, get_activation
+from aesparse.models.one_layer import OneLayer
 
 POINTS = np.linspace(-6, 6, 48)  # 0 is not among them: ReLU has no slope there
 
@@ -61,3 +62,31 @@ def test_unknown_name_suggests_a_near_one():
 def test_an_activation_that_is_not_scalar_is_refused():
     with pytest.raises(InputError, match=r"shape \(2,\) for one number; expected a scalar"):
         Activation(lambda a: jnp.stack([a, -a]))(jnp.ones(3))
+
+
+def test_names_and_plain_functions_are_activations():
+    assert as_activation("relu") is get_activation("relu")
+    assert as_activation(jnp.tanh) == Activation(jnp.tanh, 0.0)
+    own = Activation(jnp.tanh, 0.2)
+    assert as_activation(own) is own
+
+
+@pytest.mark.parametrize("wrong", [None, 1.0, ["relu"], "rellu", Activation])
+def test_what_is_no_activation_is_refused(wrong):
+    with pytest.raises(InputError):
+        as_activation(wrong)
+
+
+def test_models_that_compute_the_same_are_equal():
+    assert OneLayer(3, "tanh") == OneLayer(3, get_activation("tanh"))
+    assert hash(OneLayer(3, jnp.tanh)) == hash(OneLayer(3, Activation(jnp.tanh)))
+    assert OneLayer(3, "tanh") != OneLayer(3, "tanh", decoder_bias=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"tied": False}, {"decoder_bias": True}])
+def test_a_model_is_known_by_its_parameters(options):
+    model = OneLayer(3, "sigmoid", **options)
+    params = model.init(jax.random.key(0), 5)
+    assert OneLayer.of(params, "sigmoid") == model
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), params)
+    assert OneLayer.of(stacked, "sigmoid") == model

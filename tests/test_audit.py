@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-import aesparse as ae
-from aesparse import __main__, audit
+from aesparse import __main__
 from aesparse.errors import InputError
 from aesparse.losses import penalties
+from aesparse.losses.objectives import get_objective
 from aesparse.losses.penalties import PENALTIES, get_penalty
 from aesparse.models.activations import Activation, get_activation
+from aesparse.models.one_layer import OneLayer, Params, init_params
+from aesparse.theory import audit
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.response import STRENGTHS
+from aesparse.training.constraints import get_constraint
 
 RELU, SIGMOID = get_activation("relu"), get_activation("sigmoid")
 
@@ -112,7 +115,7 @@ def test_no_built_in_penalty_grows_with_the_batch(name, X):
 
 
 def test_weak_strengths_are_not_called_sparsifying(X):
-    params = ae.Params(np.eye(6)[:4], np.full(4, -6.0))  # nearly off: reconstruction pulls up
+    params = Params(np.eye(6)[:4], np.full(4, -6.0))  # nearly off: reconstruction pulls up
     found = audit(RELU, get_penalty("sae"), X, params=params, largest_strength=1e-9)
     assert found.conclusion == NOT_GUARANTEED
     assert "need a strength above" in found.reason
@@ -121,7 +124,7 @@ def test_weak_strengths_are_not_called_sparsifying(X):
 
 
 def test_bias_gradients_and_lambda_star_against_finite_differences(X):
-    params = ae.Params(np.eye(6)[:4], np.array([-4.0, -4.5, -5.0, -6.0]))  # the pull is upwards
+    params = Params(np.eye(6)[:4], np.array([-4.0, -4.5, -5.0, -6.0]))  # the pull is upwards
     found = audit(SIGMOID, get_penalty("mean-square"), X, params=params)
     w, b = np.asarray(params.weight), np.asarray(params.bias)
 
@@ -151,7 +154,7 @@ def test_bias_gradients_and_lambda_star_against_finite_differences(X):
 def test_predicted_activity_is_the_gaussian_one_and_close_on_gaussian_data(X, rng):
     weight = rng.normal(size=(4, 6))
     weight /= np.linalg.norm(weight, axis=1, keepdims=True)
-    params = ae.Params(weight, np.array([-30.0, -2.0, 0, 3]))
+    params = Params(weight, np.array([-30.0, -2.0, 0, 3]))
     found = audit(RELU, get_penalty("sae"), X, params=params)
     a = X @ weight.T + params.bias
     np.testing.assert_allclose(
@@ -182,7 +185,7 @@ def test_the_step_for_a_strength_is_the_optimizers_own(X):
     found = audit(SIGMOID, get_penalty("cae"), X, hidden=4)
     batches = np.random.default_rng(0).integers(len(X), size=(50, 50))
     with jax.enable_x64(True):
-        params = ae.model.init_params(jax.random.key(0), 6, 4, dtype=np.dtype(float))
+        params = init_params(jax.random.key(0), 6, 4, dtype=np.dtype(float))
         weight = np.asarray(params.weight)
         weight = weight / np.linalg.norm(weight, axis=1, keepdims=True)
     h, i = 1e-6, 40
@@ -243,7 +246,7 @@ def test_a_penalty_is_felt_from_a_hundredth_of_the_reconstructions_gradient_on(
 ):
     """Two orthonormal identity-like units, far active: their gradients by hand."""
     bias = np.array([20.0, 30.0])  # every unit active: h = a, y = h W
-    params = ae.Params(np.eye(6)[:2], bias)
+    params = Params(np.eye(6)[:2], bias)
     pull = 2 * bias  # of E[(x_j − h_j)²] = b_j²
     strength = share * np.median(pull)  # of R = Σ E[h_j], whose bias gradient is 1
 
@@ -270,7 +273,7 @@ def test_data_is_centred_up_to_a_tenth_of_its_root_mean_square(share, conclusion
 def test_more_than_half_of_the_units_have_to_fall(rising, conclusion, X):
     """Of four units `rising` are nearly off, where reconstruction outweighs the penalty."""
     bias = np.array([20.0] * (4 - rising) + [-4.0] * rising)
-    found = audit(RELU, "mean-square", X, params=ae.Params(np.eye(6)[:4], bias))
+    found = audit(RELU, "mean-square", X, params=Params(np.eye(6)[:4], bias))
     a = X @ np.eye(6)[:, :4] + bias
     h = np.maximum(a, 0)
     rise = -2 * np.mean((X[:, :4] - h) * (a > 0), axis=0) + 2 * h.mean(0) * (a > 0).mean(0)
@@ -304,12 +307,12 @@ def test_data_off_centre_is_seen_in_the_steps_and_in_the_conclusion(X):
     assert "not centred" in found.reason
     whole = found.fall_by_pull + found.fall_by_push  # a plain step at λ = 1
     with jax.enable_x64(True):
-        params = ae.model.init_params(jax.random.key(0), 6, 4, dtype=np.dtype(float))
-        params = ae.model.get_constraint("unit").project(params)
-        objective = ae.objectives.get_objective("sae", SIGMOID)
-        x = jnp.asarray(off)
-        gradient = jax.grad(lambda p: objective(p, x, 0 * x, jnp.ones(()))[0])(params)
-        tangent = ae.model.get_constraint("unit").tangent(params, gradient)
+        params = init_params(jax.random.key(0), 6, 4, dtype=np.dtype(float))
+        params = get_constraint("unit").project(params)
+        objective, model, x = get_objective("sae"), OneLayer.of(params, SIGMOID), jnp.asarray(off)
+        ones = {"strength": jnp.ones(())}
+        gradient = jax.grad(lambda p: objective(model, p, x, 0 * x, ones)[0])(params)
+        tangent = get_constraint("unit").tangent(params, gradient)
         fall = tangent.bias + tangent.weight @ jnp.asarray(off.mean(axis=0))
     np.testing.assert_allclose(whole, fall, rtol=1e-9)
     assert not np.allclose(whole, found.pull + found.push)
@@ -318,10 +321,10 @@ def test_data_off_centre_is_seen_in_the_steps_and_in_the_conclusion(X):
 def test_a_users_model_is_audited_as_it_is(X):
     weight = 3 * np.eye(6)[:4]
     with pytest.raises(InputError, match="lengths from 3 to 3, off the constraint 'unit'"):
-        audit("relu", "sae", X, params=ae.Params(weight, np.zeros(4)))
-    free = audit("relu", "sae", X, params=ae.Params(weight, np.zeros(4)), constraint="free")
+        audit("relu", "sae", X, params=Params(weight, np.zeros(4)))
+    free = audit("relu", "sae", X, params=Params(weight, np.zeros(4)), constraint="free")
     np.testing.assert_allclose(free.active, (X @ weight.T > 0).mean(axis=0))
-    untied = ae.Params(np.eye(6)[:4], np.zeros(4), None, np.ones((6, 4)))
+    untied = Params(np.eye(6)[:4], np.zeros(4), None, np.ones((6, 4)))
     assert audit("relu", "sae", X, params=untied).conclusion == SPARSIFIES
 
 
@@ -373,14 +376,14 @@ def test_bad_functions_are_refused_in_one_sentence(name, X):
         ({"largest_strength": float("nan")}, "largest_strength is nan"),
         ({"largest_strength": -1.0}, "largest_strength is -1.0"),
         (
-            {"params": ae.Params(np.ones((2, 3, 6)), np.ones((2, 3)))},
+            {"params": Params(np.ones((2, 3, 6)), np.ones((2, 3)))},
             "one model on data of 6 inputs",
         ),
         (
-            {"params": ae.Params(np.eye(3, 6), np.zeros(3), decoder=np.ones((4, 3)))},
+            {"params": Params(np.eye(3, 6), np.zeros(3), decoder=np.ones((4, 3)))},
             r"'decoder' of shape \(4, 3\); expected \(6, 3\)",
         ),
-        ({"params": ae.Params(np.full((3, 6), np.nan), np.ones(3))}, "params hold NaN"),
+        ({"params": Params(np.full((3, 6), np.nan), np.ones(3))}, "params hold NaN"),
     ],
 )
 def test_bad_options_are_refused(options, message, X):

@@ -8,7 +8,7 @@ import xarray as xr
 
 from aesparse.losses.objectives import get_objective, higher_order_contractive
 from aesparse.models.activations import get_activation
-from aesparse.models.one_layer import Params, encode
+from aesparse.models.one_layer import OneLayer, Params, encode
 from experiments.evidence import claims
 from experiments.evidence.curves import Curve
 from experiments.figures.arpit import arpit_caeh
@@ -22,6 +22,11 @@ def problem(n=5, m=4, samples=6):
     rng = np.random.default_rng(3)
     params = Params(jnp.asarray(rng.normal(size=(m, n))), jnp.asarray(rng.normal(size=m)))
     return params, *(jnp.asarray(rng.normal(size=(samples, n))) for _ in range(2))
+
+
+def evaluated(objective, activation, params, x, eps, strength):
+    model, coefficients = OneLayer.of(params, activation), {"strength": jnp.asarray(strength)}
+    return objective(model, params, x, eps, coefficients)
 
 
 def generic(params, x, eps, activation, sigma=SIGMA):
@@ -38,7 +43,7 @@ def test_the_change_of_the_jacobian_is_the_generic_one(name, x64):
     eps = 20 * eps if name == "relu" else eps
 
     def change(params):
-        return get_objective("cae-h", s)(params, x, eps, jnp.asarray(0.5))[1]["jacobian_change"]
+        return evaluated(get_objective("cae-h"), s, params, x, eps, 0.5)[1]["jacobian_change"]
 
     (one, gradient), (two, expected) = (
         jax.value_and_grad(f)(params) for f in (change, lambda p: generic(p, x, eps, s))
@@ -56,9 +61,9 @@ def test_over_the_noise_variance_it_tends_to_the_curvature(x64):
     basis = jnp.sqrt(3.0) * jnp.eye(3)
 
     def ratio(sigma):
-        objective = higher_order_contractive(s, sigma=sigma)
+        objective = higher_order_contractive(sigma=sigma)
         parts = [
-            objective(params, x, sign * jnp.broadcast_to(e, x.shape), jnp.asarray(1.0))[1]
+            evaluated(objective, s, params, x, sign * jnp.broadcast_to(e, x.shape), 1.0)[1]
             for e in basis
             for sign in (1, -1)
         ]
@@ -74,12 +79,11 @@ def test_over_the_noise_variance_it_tends_to_the_curvature(x64):
 def test_the_constants_enter_as_said(x64):
     params, x, eps = problem()
     s = get_activation("sigmoid")
-    strength = jnp.asarray(0.3)
 
     def loss(**constants):
-        return higher_order_contractive(s, **constants)(params, x, eps, strength)[0]
+        return evaluated(higher_order_contractive(**constants), s, params, x, eps, 0.3)[0]
 
-    cae = get_objective("cae", s)(params, x, eps, strength)[0]
+    cae = evaluated(get_objective("cae"), s, params, x, eps, 0.3)[0]
     assert loss(ratio=0.0) == cae
     added = float(loss(sigma=0.4, ratio=2.0) - cae)
     np.testing.assert_allclose(added, 0.6 * generic(params, x, eps, s, 0.4), rtol=1e-10)
@@ -91,8 +95,8 @@ def test_relu_units_get_no_gradient_but_along_their_rows(x64):
     relu = get_activation("relu")
 
     def added(params):
-        aux = get_objective("cae-h", relu)(params, 0.05 * x, 20 * eps, jnp.asarray(1.0))[1]
-        return aux["jacobian_change"]
+        objective = get_objective("cae-h")
+        return evaluated(objective, relu, params, 0.05 * x, 20 * eps, 1.0)[1]["jacobian_change"]
 
     gradient = jax.grad(added)(params)
     w = params.weight / jnp.linalg.norm(params.weight, axis=1, keepdims=True)

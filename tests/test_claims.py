@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from commands import numbers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
@@ -221,11 +222,11 @@ def test_classes_differ_over_seeds_or_are_inconclusive():
     assert found(wavering, falling) == "inconclusive"
     single = curve(LEVEL, seeds=1), curve(FALLING, seeds=1)
     assert found(*single) == "holds"
-    told = claims.classes_differ("A2", "…", *single).numbers
-    assert told == "MNIST flat at rate 0.001, MNIST decreasing at rate 0.001; one seed"
+    named = claims.classes_differ("A2", "…", *single).numbers
+    assert all(word in named for word in ("MNIST", "flat", "decreasing", "0.001", "one seed"))
 
 
 def test_a_number_comes_with_its_interval_and_its_threshold():
     text = str(criteria.flat(curve(LEVEL))[0])
-    assert text == "max − min 0.000 [0.000, 0.000] (needs ≤ 0.05)"
+    assert numbers(text) == [0, 0, 0, 0.05]
     assert "[" not in str(criteria.flat(curve(LEVEL, seeds=2))[0])

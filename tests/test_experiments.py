@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 import stored_runs
 import xarray as xr
+from commands import exit_status, has_numbers, numbers, refusal
 
 import aesparse as ae
 from aesparse.errors import InputError
 from aesparse.files import replacing
 from aesparse.training import checkpoints
-from experiments.__main__ import main
 from experiments.pipeline import protocol, provenance, train
 from experiments.pipeline.plan import Plan, Shard
 from experiments.pipeline.progress import Progress
@@ -34,7 +34,8 @@ from experiments.pipeline.store import RunStore
 from experiments.pipeline.stored import decode, encode
 
 ROOT = Path(__file__).parents[1]
-TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=2)
+TINY = SCALES["quick"]._replace(hidden=6, samples=100, epochs=2, datasets=("digits",))
+BOTH = SCALES["quick"].datasets
 
 
 @pytest.fixture(autouse=True)
@@ -43,25 +44,8 @@ def tiny(monkeypatch):
     monkeypatch.setitem(protocol.SCALES, "quick", TINY)
 
 
-def command(monkeypatch, *arguments):
-    """Runs the command line in this process, left as it is, and returns its exit status."""
-    monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
-    monkeypatch.setattr("experiments.__main__.prepare", lambda: None)
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return stopped.value.code
-
-
-def refused(monkeypatch, capsys, *arguments):
-    """The one-sentence message of a refused command."""
-    assert command(monkeypatch, *arguments) == 2
-    message = capsys.readouterr().err
-    assert "Traceback" not in message
-    return message
-
-
 def test_without_a_name_the_figures_are_listed(monkeypatch, capsys):
-    assert command(monkeypatch) == 0
+    assert exit_status(monkeypatch) == 0
     listed = capsys.readouterr().out
     assert all(name in listed for name in figure_names())
     assert "arpit-fig1" in figure_names()
@@ -73,7 +57,7 @@ def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("figure")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setitem(protocol.SCALES, "quick", TINY)
-        assert command(monkeypatch, "arpit-fig3", "--out", out) == 0
+        assert exit_status(monkeypatch, "arpit-fig3", "--out", out) == 0
     return out
 
 
@@ -96,7 +80,7 @@ def test_the_figure_leaves_runs_with_parentage_and_three_files(made):
         f"arpit-fig3.{kind}" for kind in ("png", "svg", "json")
     }
     assert (made / "quick" / "arpit-fig3.svg").stat().st_size < 300_000
-    assert len(stored(made)) == 2 * 2 * 2  # data sets × seeds × (AE and eDAE)
+    assert len(stored(made)) == 2 * 2  # seeds × (AE and eDAE)
     with xr.open_dataset(stored(made)[0], engine="scipy") as run:
         spec, parents = json.loads(run.attrs["spec"]), json.loads(run.attrs["provenance"])
         assert spec["hidden"] == 6
@@ -107,14 +91,14 @@ def test_the_figure_leaves_runs_with_parentage_and_three_files(made):
     record = json.loads((made / "quick" / "arpit-fig3.json").read_text(encoding="utf-8"))
     assert not record["evidence"]
     assert "demonstration" in record["caption"]
-    assert len(record["verdicts"]) == 2
+    assert len(record["verdicts"]) == 1
     assert all(v["verdict"].startswith("demonstration") for v in record["verdicts"])
-    assert len(record["runs"]) == 8
+    assert len(record["runs"]) == 4
 
 
 def test_strength_zero_is_trained_once_and_shared(made):
     names = [p.name for p in stored(made)]
-    assert sum("-ae-" in name for name in names) == 4
+    assert sum("-ae-" in name for name in names) == 2
     for path in stored(made):
         with xr.open_dataset(path, engine="scipy") as run:
             assert (0.0 in run.strength) == ("-ae-" in path.name)
@@ -142,10 +126,10 @@ def test_fractions_under_the_baselines_preactivation_means_are_stored(made):
 def test_repeating_the_command_trains_nothing_and_prints_the_same(made, monkeypatch, capsys):
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)}
     monkeypatch.setattr("experiments.pipeline.missing.train_together", None)  # would fail if called
-    assert command(monkeypatch, "arpit-fig3", "--out", made) == 0
+    assert exit_status(monkeypatch, "arpit-fig3", "--out", made) == 0
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in stored(made)} == before
     output = capsys.readouterr().out
-    assert output.count("A3  ") == 2
+    assert output.count("A3  ") == 1
     assert "demonstration" in output
     assert "eDAE" in output
 
@@ -153,18 +137,18 @@ def test_repeating_the_command_trains_nothing_and_prints_the_same(made, monkeypa
 def test_drawing_again_gives_the_same_bytes(made, monkeypatch):
     svg = made / "quick" / "arpit-fig3.svg"
     before = svg.read_bytes()
-    assert command(monkeypatch, "arpit-fig3", "--out", made) == 0
+    assert exit_status(monkeypatch, "arpit-fig3", "--out", made) == 0
     assert svg.read_bytes() == before
 
 
 def test_only_what_is_missing_is_trained_and_to_the_same_bits(made, monkeypatch, capsys):
-    lost = stored(made)[3]
-    with xr.open_dataset(lost, engine="scipy") as run:
+    removed = stored(made)[3]
+    with xr.open_dataset(removed, engine="scipy") as run:
         before = run.load()
-    lost.unlink()
-    assert command(monkeypatch, "arpit-fig3", "--out", made) == 0
+    removed.unlink()
+    assert exit_status(monkeypatch, "arpit-fig3", "--out", made) == 0
     assert "[1/1]" in capsys.readouterr().err
-    with xr.open_dataset(lost, engine="scipy") as run:
+    with xr.open_dataset(removed, engine="scipy") as run:
         assert run.equals(before)
 
 
@@ -179,9 +163,9 @@ def test_recompute_trains_all_again_and_may_be_interrupted(made, monkeypatch, tm
     begun.mkdir(parents=True)
     trained = []
 
-    def again(spec, data, tell, baseline, checkpoints):
+    def again(spec, data, on_epoch, baseline, checkpoints):
         assert not checkpoints.exists()
-        if len(trained) == 3:
+        if len(trained) == 2:
             train_with(monkeypatch, go_on)
             raise InputError("Interrupted.")
         return go_on(spec)
@@ -191,8 +175,8 @@ def test_recompute_trains_all_again_and_may_be_interrupted(made, monkeypatch, tm
         return before[spec.key]
 
     train_with(monkeypatch, again)
-    assert command(monkeypatch, "arpit-fig3", "--out", out, "--recompute") == 2
-    assert command(monkeypatch, "arpit-fig3", "--out", out) == 0
+    assert exit_status(monkeypatch, "arpit-fig3", "--out", out, "--recompute") == 2
+    assert exit_status(monkeypatch, "arpit-fig3", "--out", out) == 0
     assert sorted(trained) == sorted(before)
 
 
@@ -208,7 +192,7 @@ def test_a_run_that_another_command_made_meanwhile_is_not_trained_again(monkeypa
         return stored_runs.fake(spec)
 
     train_with(monkeypatch, train)
-    assert command(monkeypatch, "arpit-fig3", "--out", tmp_path) == 0
+    assert exit_status(monkeypatch, "arpit-fig3", "--out", tmp_path) == 0
     assert trained == specs[:2]
 
 
@@ -259,11 +243,11 @@ def test_killed_and_repeated_gives_the_bits_of_an_undisturbed_command(tmp_path):
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    kept = {p.name: p.stat().st_mtime_ns for p in finished.glob("[!.]*.nc.gz")}
-    assert 3 <= len(kept) < 8
+    finished_at = {p.name: p.stat().st_mtime_ns for p in finished.glob("[!.]*.nc.gz")}
+    assert 3 <= len(finished_at) < 8
     (finished / ".unfinished-0.gz").write_bytes(b"half a file")
     assert separately(killed, stdout=subprocess.DEVNULL).wait() == 0
-    assert all((finished / name).stat().st_mtime_ns == t for name, t in kept.items())
+    assert all((finished / name).stat().st_mtime_ns == t for name, t in finished_at.items())
     assert not list(finished.glob(".unfinished-*"))
     assert separately(undisturbed, stdout=subprocess.DEVNULL).wait() == 0
     assert [p.name for p in stored(killed)] == [p.name for p in stored(undisturbed)]
@@ -280,8 +264,8 @@ def one_run(objective):
     return Plan.checked("quick", 1, None).specs("digits", objective, "relu", "unit")[0]
 
 
-def untold(epoch, metrics):
-    """An observer of epochs with nothing to say."""
+def ignore(epoch, metrics):
+    """An observer of epochs that does nothing."""
 
 
 def test_an_interrupted_run_goes_on_where_it_was_and_says_so(digits, tmp_path, monkeypatch):
@@ -302,12 +286,12 @@ def test_an_interrupted_run_goes_on_where_it_was_and_says_so(digits, tmp_path, m
     assert [(a["epoch"], a["revision"]) for a in parents["interrupted"]] == [
         (1, parents["revision"])
     ]
-    undisturbed = train.train(spec, digits, untold)
+    undisturbed = train.train(spec, digits, ignore)
     assert json.loads(undisturbed.attrs["provenance"])["interrupted"] == []
     assert resumed.equals(undisturbed)
     other = digits._replace(train=digits.train[::-1])
-    with pytest.raises(InputError, match=r"another training .*data_sha256"):
-        train.train(spec, other, untold, None, folder)
+    with pytest.raises(InputError, match="data_sha256"):
+        train.train(spec, other, ignore, None, folder)
     store.save(spec, resumed)
     assert not folder.exists()
 
@@ -315,14 +299,14 @@ def test_an_interrupted_run_goes_on_where_it_was_and_says_so(digits, tmp_path, m
 def test_other_data_and_moved_biases_are_measured_on_the_trained_models(digits, monkeypatch):
     grids = []
 
-    def kept(*args, **options):
+    def recording(*args, **options):
         grids.append(fit_grid(*args, **options))
         return grids[-1]
 
     fit_grid = ae.fit_grid
-    monkeypatch.setattr(ae, "fit_grid", kept)
-    baseline = train.train(one_run("ae"), digits, untold)
-    run = train.train(one_run("dae"), digits, untold, baseline)
+    monkeypatch.setattr(ae, "fit_grid", recording)
+    baseline = train.train(one_run("ae"), digits, ignore)
+    run = train.train(one_run("dae"), digits, ignore, baseline)
     start, end = (jax.tree.map(np.asarray, grid.params) for grid in grids)
     pixels = digits.train.astype(float)
     mean, spread = pixels.mean(axis=0), pixels.std(axis=0) + one_run("ae").epsilon
@@ -339,87 +323,91 @@ def test_other_data_and_moved_biases_are_measured_on_the_trained_models(digits, 
 
 # --- bad input ----------------------------------------------------------------------------
 
-REFUSALS = {
-    "figure": (["arpit-fig9"], r"Unknown figure 'arpit-fig9'.*did you mean arpit-fig"),
-    "scale": (["arpit-fig1", "--scale", "papers"], "Unknown scale 'papers'.*did you mean paper"),
-    "seeds": (["arpit-fig1", "--seeds", "0"], "--seeds is 0; expected at least 1"),
-    "rate": (["arpit-fig1", "--learning-rate", "-1"], "expected a finite number > 0"),
-    "rate nan": (["arpit-fig1", "--learning-rate", "nan"], "--learning-rate is nan"),
-    "seeds text": (["arpit-fig1", "--seeds", "many"], "Invalid value for '--seeds'"),
-    "option": (["arpit-fig1", "--sclae", "quick"], "No such option"),
-    "data for quick": (
-        ["arpit-fig1", "--data-dir", "/nowhere"],
-        "uses data that comes with scikit-learn; add --scale reduced",
-    ),
-    "data": (
-        ["arpit-fig1", "--scale", "reduced", "--data-dir", "/nowhere"],
-        "No data directory /nowhere",
-    ),
+REFUSALS = {  # what is asked, and what the sentence has to name
+    "figure": (["arpit-fig9"], ["arpit-fig9", "arpit-fig"]),
+    "scale": (["arpit-fig1", "--scale", "papers"], ["papers", "paper"]),
+    "seeds": (["arpit-fig1", "--seeds", "0"], ["--seeds", "0"]),
+    "rate": (["arpit-fig1", "--learning-rate", "-1"], ["--learning-rate", "-1"]),
+    "rate nan": (["arpit-fig1", "--learning-rate", "nan"], ["--learning-rate", "nan"]),
+    "data for quick": (["arpit-fig1", "--data-dir", "/nowhere"], ["--scale reduced"]),
+    "data": (["arpit-fig1", "--scale", "reduced", "--data-dir", "/nowhere"], ["/nowhere"]),
 }
 
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_refusals(case, made, monkeypatch, capsys, unchanged):
-    arguments, pattern = REFUSALS[case]
+    arguments, named = REFUSALS[case]
     with unchanged(made):
-        message = refused(monkeypatch, capsys, *arguments, "--out", made)
-    assert re.search(pattern, message), message
+        message = refusal(monkeypatch, capsys, *arguments, "--out", made)
+    assert all(word in message for word in named), message
+
+
+@pytest.mark.parametrize("arguments", [["--seeds", "many"], ["--sclae", "quick"]])
+def test_what_is_no_option_or_no_number_is_refused_with_the_usage(
+    arguments, made, monkeypatch, capsys, unchanged
+):
+    with unchanged(made):
+        assert exit_status(monkeypatch, "arpit-fig1", *arguments, "--out", made) == 2
+    message = capsys.readouterr().err
+    assert arguments[0] in message
+    assert "Traceback" not in message
 
 
 def test_data_that_is_missing_leaves_other_figures_of_all_done(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(SCALES, "quick", TINY._replace(datasets=BOTH))
     plan = Plan.checked("quick", None, None)
     whole, half = (get_figure(name).runs(plan) for name in ("arpit-fig3", "arpit-fig4"))
     stored_runs.store_all(tmp_path, "quick", [*whole, *(s for s in half if s.dataset == "digits")])
 
     def load(name, **options):
-        raise InputError(f"No file of {name}.")
+        raise InputError(f"No file {name}.gz.")
 
     monkeypatch.setattr(ae.data, "load", load)
     monkeypatch.setattr("experiments.__main__.figure_names", lambda: ["arpit-fig3", "arpit-fig4"])
-    message = refused(monkeypatch, capsys, "all", "--out", tmp_path)
-    assert "Runs on photos were left out: No file of photos. All others are done" in message
+    message = refusal(monkeypatch, capsys, "all", "--out", tmp_path)
+    assert "photos.gz" in message
     assert (tmp_path / "quick" / "arpit-fig3.png").exists()
     assert not (tmp_path / "quick" / "arpit-fig4.png").exists()
 
 
-def test_a_training_that_another_revision_began_is_told_before_it_goes_on(
+def test_a_training_that_another_revision_began_is_named_before_it_goes_on(
     digits, tmp_path, monkeypatch, capsys
 ):
     often = functools.partialmethod(checkpoints.Checkpoints.__init__, every_seconds=0)
     monkeypatch.setattr(checkpoints.Checkpoints, "__init__", often)
-    spec, told = one_run("dae"), []
+    spec, printed = one_run("dae"), []
 
     def stop(epoch, metrics):
-        told.append(capsys.readouterr().err)
+        printed.append(capsys.readouterr().err)
         raise KeyboardInterrupt
 
     for revision in ("old", "new"):
         monkeypatch.setattr(provenance, "code_revision", lambda revision=revision: revision)
         with pytest.raises(KeyboardInterrupt):
-            train.train(spec, digits, stop, None, tmp_path / "kept")
-    assert told[0] == ""
-    assert f"{spec.key} was begun by revision old and goes on with new" in told[1]
+            train.train(spec, digits, stop, None, tmp_path / "checkpoints")
+    assert printed[0] == ""
+    assert all(word in printed[1] for word in (spec.key, "old", "new"))
 
 
-def test_a_revision_tells_one_change_of_the_code_from_another(tmp_path, monkeypatch):
+def test_a_revision_distinguishes_one_change_of_the_code_from_another(tmp_path, monkeypatch):
     monkeypatch.setattr(
         provenance, "__file__", str(tmp_path / "experiments" / "pipeline" / "code.py")
     )
     (tmp_path / "experiments").mkdir()
     (tmp_path / "aesparse").mkdir()
-    code, found = tmp_path / "aesparse" / "code.py", []
-    told = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a", "GIT_COMMITTER_NAME": "a",
-            "GIT_COMMITTER_EMAIL": "a"}  # fmt: skip
+    code, revisions = tmp_path / "aesparse" / "code.py", []
+    author = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a", "GIT_COMMITTER_NAME": "a",
+              "GIT_COMMITTER_EMAIL": "a"}  # fmt: skip
     for text in ("one = 1", "one = 2", "one = 3", "one = 1"):
         code.write_text(text, encoding="utf-8")
-        if not found:
+        if not revisions:
             for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
-                subprocess.run(["git", *words], cwd=tmp_path, env=os.environ | told, check=True)
-        found.append(provenance.code_revision.__wrapped__())
-    assert re.fullmatch(r"[0-9a-f]{12}", found[0])
-    assert found[3] == found[0]
-    assert all(r.startswith(f"{found[0]}-changed-") for r in found[1:3])
-    assert found[1] != found[2]
+                subprocess.run(["git", *words], cwd=tmp_path, env=os.environ | author, check=True)
+        revisions.append(provenance.code_revision.__wrapped__())
+    assert re.fullmatch(r"[0-9a-f]{12}", revisions[0])
+    assert revisions[3] == revisions[0]
+    assert all(r.startswith(f"{revisions[0]}-changed-") for r in revisions[1:3])
+    assert revisions[1] != revisions[2]
 
 
 def test_a_bar_takes_what_a_checkpoint_held_for_no_work_done(monkeypatch, tmp_path):
@@ -444,7 +432,7 @@ def test_checkpoints_that_a_kill_left_beside_a_stored_run_are_removed(monkeypatc
     store = stored_runs.store_all(tmp_path, "quick", specs)
     left = store.checkpoints(specs[0]) / "4"
     left.mkdir(parents=True)
-    assert command(monkeypatch, "arpit-fig3", "--out", tmp_path) == 0
+    assert exit_status(monkeypatch, "arpit-fig3", "--out", tmp_path) == 0
     assert not left.parent.exists()
 
 
@@ -453,12 +441,11 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_training(
 ):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setattr("experiments.pipeline.missing.train_together", None)
-    message = refused(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path / "file")
-    assert "is not writable" in message
+    message = refusal(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path / "file")
     assert "--out" in message
 
 
-def test_a_stored_run_with_another_spec_is_shown_and_left_alone(
+def test_a_stored_run_with_another_spec_is_named_and_left_alone(
     made, monkeypatch, capsys, unchanged
 ):
     first, second = stored(made)[:2]
@@ -466,12 +453,13 @@ def test_a_stored_run_with_another_spec_is_shown_and_left_alone(
     first.write_bytes(second.read_bytes())
     try:
         with unchanged(made):
-            message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
-        assert "seed: 1 stored, 0 asked" in message
+            message = refusal(monkeypatch, capsys, "arpit-fig3", "--out", made)
+        assert "seed" in message
+        assert {0, 1} <= set(numbers(message))  # asked, stored
         first.write_bytes(b"nonsense")
         with unchanged(made):
-            message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
-        assert f"{first} is damaged" in message
+            message = refusal(monkeypatch, capsys, "arpit-fig3", "--out", made)
+        assert str(first) in message
     finally:
         first.write_bytes(original)
 
@@ -484,26 +472,25 @@ def test_runs_on_different_data_do_not_share_a_figure(made, monkeypatch, capsys,
     path.write_bytes(encode(run.assign_attrs(provenance=json.dumps(parents)), "grid"))
     try:
         with unchanged(made):
-            message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
-        assert "were trained on different data" in message
-        assert "delete the runs of the other" in message
-        lost = stored(made)[1]  # of the same data set
-        kept = lost.read_bytes()
-        lost.unlink()
+            message = refusal(monkeypatch, capsys, "arpit-fig3", "--out", made)
+        assert "digits" in message
+        missing = stored(made)[1]  # of the same data set
+        content = missing.read_bytes()
+        missing.unlink()
         monkeypatch.setattr(
             "experiments.pipeline.missing.train_together", None
         )  # would fail if called
-        message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
-        assert "read now has the checksum" in message
-        lost.write_bytes(kept)
+        message = refusal(monkeypatch, capsys, "arpit-fig3", "--out", made)
+        assert "checksum" in message
+        missing.write_bytes(content)
     finally:
         path.write_bytes(original)
 
 
-def test_a_second_writer_is_refused_and_told_who_is_first(made, monkeypatch, capsys):
+def test_a_second_writer_is_refused_by_the_name_of_the_first(made, monkeypatch, capsys):
     with RunStore(made, "quick").writing():
-        message = refused(monkeypatch, capsys, "arpit-fig3", "--out", made)
-    assert f"is being written by process {os.getpid()}" in message
+        message = refusal(monkeypatch, capsys, "arpit-fig3", "--out", made)
+    assert os.getpid() in numbers(message)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -523,10 +510,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 def test_a_faulty_program_ends_the_command_without_a_traceback(monkeypatch, capsys, tmp_path):
     def faulty(*args):
-        raise ae.guard.NumericsError("The compiled program disagrees …")
+        raise ae.guard.NumericsError("Faulty.")
 
     train_with(monkeypatch, faulty)
-    assert "disagrees" in refused(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path)
+    assert "Faulty." in refusal(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path)
 
 
 def test_run_names_depend_on_every_field_and_not_on_defaults():
@@ -557,7 +544,7 @@ def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(tmp_path):
                 break
         rest = process.stderr.read()
     assert process.returncode == 128 + signal.SIGTERM
-    assert "Stopped by SIGTERM. Finished runs are stored" in rest
+    assert "SIGTERM" in rest
     assert "Traceback" not in rest
     store = RunStore(tmp_path, "quick")
     assert store.writers() == []
@@ -568,13 +555,13 @@ def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(tmp_path):
 def test_ctrl_c_is_such_a_signal(monkeypatch, capsys):
     interrupt = functools.partial(os.kill, os.getpid(), signal.SIGINT)
     monkeypatch.setattr("experiments.__main__.app", lambda **_: interrupt())
-    assert command(monkeypatch, "arpit-fig3") == 128 + signal.SIGINT
-    assert "Stopped by SIGINT. Finished runs are stored" in capsys.readouterr().err
+    assert exit_status(monkeypatch, "arpit-fig3") == 128 + signal.SIGINT
+    assert "SIGINT" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/2/3", "-1/2"])
 def test_a_malformed_shard_is_refused(text):
-    with pytest.raises(InputError, match="expected i/n with 1 <= i <= n, such as 2/4"):
+    with pytest.raises(InputError, match="i/n"):
         Shard.parse(text)
 
 
@@ -586,11 +573,11 @@ def test_shards_share_the_runs_and_write_side_by_side(tmp_path):
     store = RunStore(tmp_path, "quick")
     first, second = Shard(1, 2), Shard(2, 2)
     with store.writing(shard=first), store.writing(shard=second):
-        with pytest.raises(InputError, match="is being written by process"), store.writing():
+        with pytest.raises(InputError, match=str(os.getpid())), store.writing():
             pass
         assert store.writers() == [str(os.getpid())]
         with (
-            pytest.raises(InputError, match="is being written by process"),
+            pytest.raises(InputError, match=str(os.getpid())),
             store.writing(shard=first),
         ):
             pass
@@ -601,7 +588,7 @@ def test_shards_share_the_runs_and_write_side_by_side(tmp_path):
 def test_shards_train_each_run_once_and_the_command_without_one_draws(
     monkeypatch, capsys, tmp_path
 ):
-    monkeypatch.setitem(SCALES, "quick", TINY._replace(epochs=stored_runs.EPOCHS))
+    monkeypatch.setitem(SCALES, "quick", TINY._replace(epochs=stored_runs.EPOCHS, datasets=BOTH))
     trained = []
 
     def train(spec, dataset, *others):
@@ -613,12 +600,12 @@ def test_shards_train_each_run_once_and_the_command_without_one_draws(
 
     train_with(monkeypatch, train)
     arguments = ("arpit-fig3", "--out", tmp_path)
-    for shard, left in (("1/2", "4 of 8 runs of arpit-fig3 are still missing"), ("2/2", None)):
-        assert command(monkeypatch, *arguments, "--shard", shard) == 0
-        told = capsys.readouterr().out
-        assert left is None or left in told
+    for shard, sentences in (("1/2", 1), ("2/2", 0)):
+        assert exit_status(monkeypatch, *arguments, "--shard", shard) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if "missing" in line]
+        assert [has_numbers(line, 4, 8) for line in lines] == [True] * sentences  # missing, of all
     assert len(trained) == len(set(trained)) == 8
-    assert command(monkeypatch, *arguments) == 0
+    assert exit_status(monkeypatch, *arguments) == 0
     assert len(trained) == 8
     assert (tmp_path / "quick" / "arpit-fig3.png").exists()
 

@@ -1,10 +1,13 @@
 """The Lecture's figures: what they compute, against NumPy, SciPy and scikit-learn, and decide."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from commands import has_numbers, numbers
 from scipy.spatial.distance import pdist
 from scipy.stats import norm
 
@@ -54,7 +57,7 @@ TINY = {"hidden": 7, "epochs": 2, "batch_size": 10}
     ],
 )
 def test_masking_with_a_probability_of_one_or_more_is_refused(objective, strengths, rng):
-    with pytest.raises(ae.InputError, match=r"strengths of the corruption.*expected.*\[0, 1\)"):
+    with pytest.raises(ae.InputError, match="corruption"):
         ae.fit_grid(
             jax.random.key(0),
             small_data(rng).train,
@@ -195,8 +198,8 @@ def test_filters_are_drawn_with_their_sizes_in_the_caption():
     found = widths(0.1, 0.2, 0.3)
     assert len(lecture_filters.draw(found, REDUCED).axes) == 5
     assert "zero" not in lecture_filters.caption(found, REDUCED)
-    assert "sets a pixel to 0, which is black" in lecture_filters.caption(found, REDUCED)
-    assert lecture_filters.caption(found, QUICK).startswith("A demonstration on small data")
+    assert "black" in lecture_filters.caption(found, REDUCED)  # to which masking sets a pixel
+    assert "demonstration" in lecture_filters.caption(found, QUICK)
 
 
 @pytest.mark.long
@@ -313,19 +316,19 @@ def outcomes(raw: int, others: dict[str, int], samples=10_000):
         (780, 250, 790, "fails"),
         (780, 340, 500, "fails"),
         (780, 295, 500, "inconclusive"),
-        (1000, 250, 500, "holds"),  # what pixels give checks the set-up, and is told
+        (1000, 250, 500, "holds"),  # the error of pixels checks the set-up alone
     ],
 )
 def test_the_probe_decides_by_its_intervals(raw, best, other, verdict):
     codes = dict.fromkeys(("ae", "cae", "sae", "satae"), other) | {"dae": best}
     found = outcomes(raw, codes)
-    (told,) = lecture_probe.verdicts(found, "mnist-labelled")
-    assert told.verdict == verdict
-    assert "DAE, masking" in told.numbers
-    assert f"raw pixels {raw / 10_000:.2%}, " in told.numbers
-    assert "(raw pixels expected at 7.4% to 7.9%)" in told.numbers
+    (decided,) = lecture_probe.verdicts(found, "mnist-labelled")
+    assert decided.verdict == verdict
+    assert "DAE, masking" in decided.numbers
+    assert raw / 100 in numbers(decided.numbers)  # the error of raw pixels in %
+    assert has_numbers(decided.numbers, 7.4, 7.9)  # where it is expected
     assert len(lecture_probe.draw(found, REDUCED).axes) == 2
-    assert "7 of 7 final fits" in lecture_probe.caption(found, REDUCED)
+    assert "7 of 7" in lecture_probe.caption(found, REDUCED)
 
 
 def test_the_paired_interval_is_that_of_the_normal_law():
@@ -384,34 +387,38 @@ def errors(plain: float, tied: float, decay: tuple, contractive: tuple, chosen_o
     ],
 )
 def test_gaps_decide_at_the_strength_with_the_lowest_held_out_error(found, verdict):
-    (told,) = lecture_overfit.verdicts(found, "mnist")
-    assert told.verdict == verdict
-    assert "5 seeds" in told.numbers
+    (decided,) = lecture_overfit.verdicts(found, "mnist")
+    assert decided.verdict == verdict
+    assert "5 seeds" in decided.numbers
     assert len(lecture_overfit.draw(found, REDUCED).axes) == 3
-    assert "over 5 seeds" in lecture_overfit.caption(found, REDUCED)
+    assert "5 seeds" in lecture_overfit.caption(found, REDUCED)
 
 
 def test_gaps_are_open_where_every_model_is_lost():
     found = errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0))
-    lost = next(study for study in found if study.option("kind") == "contractive")
-    found[lost] = found[lost] * np.nan
-    (told,) = lecture_overfit.verdicts(found, "mnist")
-    assert told.verdict == "inconclusive"
-    assert "CAE, λ = 0.01 nan" in told.numbers
+    diverged = next(study for study in found if study.option("kind") == "contractive")
+    found[diverged] = found[diverged] * np.nan
+    (decided,) = lecture_overfit.verdicts(found, "mnist")
+    assert decided.verdict == "inconclusive"
+    assert "CAE, λ = 0.01 nan" in decided.numbers
     assert len(lecture_overfit.draw(found, REDUCED).axes) == 3
-    assert "nan" in lecture_overfit.explain(found, told)[0]
+    assert "nan" in lecture_overfit.explain(found, decided)[0]
 
 
-def test_gaps_are_told_seed_by_seed_and_what_a_penalty_does_to_prediction():
+def test_gaps_are_given_seed_by_seed_and_what_a_penalty_does_to_prediction():
     found = errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0), chosen_on=(2.0, 1.0))
     (verdict,) = lecture_overfit.verdicts(found, "mnist")
-    (told, *_) = lecture_overfit.explain(found, verdict)
-    assert "tied weights: 0.5 [0.5, 0.5]; " in told  # every seed differs by exactly as much
-    assert "CAE, λ = 0.1: -1 [-1, -1]." in told
-    largest = "(the largest tried)"
-    assert f"0.500 at λ = 0, 1.000 at weight decay's λ = 0.003 {largest}, 1.000 at CAE's" in told
+    (sentence, *_) = lecture_overfit.explain(found, verdict)
+    paired = dict(re.findall(r"([^;:]+): (-?[\d.]+ \[[^\]]+\])", sentence))
+    gains = {name.strip(): numbers(gain) for name, gain in paired.items()}
+    assert gains["tied weights"] == [0.5, 0.5, 0.5]  # every seed differs by exactly as much
+    assert gains["CAE, λ = 0.1"] == [-1, -1, -1]
+    # The error that chooses, without a penalty, with weight decay and with CAE's largest strength.
+    assert has_numbers(sentence, 0.5, 0, 1, 0.003, 1)
+    assert sentence.count("largest") == 2
     small = errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0))
-    assert "CAE's λ = 0.01 (the smallest tried)." in lecture_overfit.explain(small, verdict)[0]
+    other = lecture_overfit.explain(small, verdict)[0]
+    assert (other.count("smallest"), other.count("largest")) == (2, 0)
 
 
 @pytest.mark.long

@@ -9,10 +9,11 @@ import pytest
 from scipy.integrate import quad
 
 from aesparse.errors import InputError
-from aesparse.losses.objectives import get_objective
+from aesparse.losses.objectives import saturating
 from aesparse.losses.saturation import complement, flat_parts, multiscale_complement, saturation
 from aesparse.models.activations import ACTIVATIONS, Activation, get_activation, shrink
-from aesparse.models.one_layer import Params, forward
+from aesparse.models.forward import one_layer_forward
+from aesparse.models.one_layer import OneLayer, Params
 
 Z = np.linspace(-7.3, 7.1, 1001)
 # S1: what SATAE's Figure 1 draws, typed by hand
@@ -111,9 +112,9 @@ def test_a_function_that_is_flat_everywhere_is_refused():
 def test_the_penalty_sums_over_units_and_averages_over_samples(rng, x64):
     w, b, x = rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=(5, 3))
     params, s = Params(jnp.asarray(w), jnp.asarray(b)), get_activation("saturated-linear")
-    value, gradient = jax.value_and_grad(lambda p: saturation(forward(p, jnp.asarray(x), s), None))(
-        params
-    )
+    value, gradient = jax.value_and_grad(
+        lambda p: saturation(one_layer_forward(p, jnp.asarray(x), s), None)
+    )(params)
     a = x @ w.T + b
     np.testing.assert_allclose(value, np.maximum(1 - np.abs(a), 0).sum() / 5, rtol=1e-14)
     pushed = -np.sign(a) * (np.abs(a) < 1)  # toward saturation, which lowers the penalty
@@ -124,9 +125,9 @@ def test_the_penalty_sums_over_units_and_averages_over_samples(rng, x64):
 
 def test_eq_2_has_half_the_squared_error(rng, x64):
     w, b, x = rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=(5, 3))
-    objective = get_objective("satae", get_activation("relu"))
-    x_, alpha = jnp.asarray(x), jnp.asarray(0.7)
-    loss, aux = objective(Params(jnp.asarray(w), jnp.asarray(b)), x_, x_, alpha)
+    x_, alpha = jnp.asarray(x), {"strength": jnp.asarray(0.7)}
+    params = Params(jnp.asarray(w), jnp.asarray(b))
+    loss, aux = jax.jit(saturating(), static_argnums=0)(OneLayer(4), params, x_, x_, alpha)
     h = np.maximum(x @ w.T + b, 0)
     np.testing.assert_allclose(aux["reconstruction"], ((x - h @ w) ** 2).sum() / 10, rtol=1e-13)
     np.testing.assert_allclose(loss - aux["reconstruction"], 0.7 * h.sum() / 5, rtol=1e-13)

@@ -12,7 +12,8 @@ from aesparse.data import whiten
 from aesparse.errors import InputError
 from aesparse.losses import penalties
 from aesparse.models.activations import ACTIVATIONS, Activation, get_activation
-from aesparse.models.one_layer import Params, forward
+from aesparse.models.forward import one_layer_forward
+from aesparse.models.one_layer import Params
 from aesparse.theory import expansion, hypotheses_hold, maxout, properties, sparsity, statements
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -255,7 +256,7 @@ def test_t6_the_expansion_has_order_four_for_smooth_activations(name):
     X, s = jnp.asarray(rng.normal(size=(6, 2))), get_activation(name)
     residuals = expansion.expansion_residual(params, X, s, SIGMAS)
     assert 3.5 <= expansion.fitted_order(SIGMAS, residuals) <= 4.5
-    without = residuals + SIGMAS**2 * penalties.second_order(forward(params, X, s), None)
+    without = residuals + SIGMAS**2 * penalties.second_order(one_layer_forward(params, X, s), None)
     assert expansion.fitted_order(SIGMAS, without) < 2.5
     with pytest.raises(InputError, match="3 input dimensions; expected at most 2"):
         expansion.dae_loss(params, jnp.ones((2, 3)), s, jnp.asarray(0.1))
@@ -304,7 +305,7 @@ def test_t6_holds_on_random_problems_and_breaks_without_smoothness_or_penalty():
     s, sigma = get_activation("softplus"), jnp.asarray(2.0**-7)
     one = jax.tree.map(lambda leaf: leaf[0], given)
     noisy = expansion.dae_loss(*one, s, sigma) - expansion.dae_loss(*one, s, 0 * sigma)
-    penalty = penalties.second_order(forward(*one, s), None)
+    penalty = penalties.second_order(one_layer_forward(*one, s), None)
     assert jnp.abs(noisy / sigma**2) / (1 + jnp.abs(penalty)) > 100 * sigma**2  # without it
 
 
@@ -335,7 +336,7 @@ def test_t9_the_limit_is_the_mean_for_small_means():
     identity, x = get_activation("identity"), jnp.zeros((1, 1))
     value = jax.vmap(
         lambda t: penalties.log_sparsity()(
-            forward(Params(jnp.zeros((1, 1)), t[None]), x, identity), None
+            one_layer_forward(Params(jnp.zeros((1, 1)), t[None]), x, identity), None
         )
     )(small)
     np.testing.assert_allclose((value - small) / small**2, 0.5, rtol=0.02)

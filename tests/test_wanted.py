@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import stored_runs
+from commands import numbers
 from stored_runs import store_all
 
 import aesparse as ae
@@ -36,8 +37,12 @@ def digits():
     return ae.data.load("digits", samples=100)
 
 
+def ignore(epoch, metrics):
+    """An observer of epochs that does nothing."""
+
+
 class Clock:
-    """Seconds that pass only as told, each reading one tick."""
+    """Seconds that pass by the test alone; a reading of them takes a tick."""
 
     def __init__(self, monkeypatch, tick=0.0):
         self.now, self._tick = 0.0, tick
@@ -49,10 +54,10 @@ class Clock:
 
 
 def test_seeds_in_one_program_equal_the_same_seeds_one_at_a_time_but_for_rounding(specs, digits):
-    baseline = [train.train(s.baseline, digits, lambda *told: None) for s in specs]
-    together = train.train_together(specs, digits, lambda *told: None, baseline)
+    baseline = train.train_together([s.baseline for s in specs], digits, ignore)
+    together = train.train_together(specs, digits, ignore, baseline)
     for spec, run, before in zip(specs, together, baseline, strict=True):
-        alone = train.train(spec, digits, lambda *told: None, before)
+        alone = train.train(spec, digits, ignore, before)
         assert json.loads(run.attrs["spec"])["seed"] == spec.seed
         assert "matched_activation_fraction" in run
         assert run.sizes == alone.sizes
@@ -64,8 +69,8 @@ def test_seeds_in_one_program_equal_the_same_seeds_one_at_a_time_but_for_roundin
 def test_runs_that_differ_in_more_than_their_seed_are_not_trained_together(specs, digits):
     other = specs[1]._replace(learning_rate=0.5)
     for wrong in ((specs[0], other), (specs[0], specs[0])):
-        with pytest.raises(InputError, match="seed alone"):
-            train.train_together(wrong, digits, lambda *told: None)
+        with pytest.raises(InputError, match="seed"):
+            train.train_together(wrong, digits, ignore)
 
 
 @pytest.mark.parametrize("minutes", [0, -1.0, float("nan"), float("inf")])
@@ -103,7 +108,7 @@ def test_a_training_stops_with_a_checkpoint_and_goes_on_to_the_same_bits(
         specs, digits, lambda number, metrics: epochs.append(number), None, tmp_path / "c"
     )
     assert epochs == [1, 3]
-    whole = train.train_together(specs, digits, lambda *told: None)
+    whole = train.train_together(specs, digits, ignore)
     assert all(a.equals(b) for a, b in zip(resumed, whole, strict=True))
 
 
@@ -132,9 +137,9 @@ def test_all_says_what_is_left_and_ends_well(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(SCALES, "quick", TINY)
     Clock(monkeypatch, tick=40.0)
     make(["arpit-fig3"], Plan("quick", 1), data_dir=None, out=tmp_path, deadline=Deadline(1.0))
-    told = capsys.readouterr().out
-    assert "4 runs are left" in told
-    assert "is not drawn" in told
+    left, undrawn = (line for line in capsys.readouterr().out.splitlines() if line)
+    assert numbers(left)[0] == 4
+    assert "arpit-fig3" in undrawn
     assert not list((tmp_path / "quick").iterdir())
 
 
@@ -237,7 +242,7 @@ def test_damaged_and_foreign_runs_are_named_and_the_others_stored(change, archiv
     names = Archive(path).names()
     changed = next(name for name in names if "-edae-" in name)
     rewritten(path, lambda name, data: change(name, data) if name == changed else (name, data))
-    with pytest.raises(InputError, match="1 run that cannot be imported"):
+    with pytest.raises(InputError, match=r"\b1\b"):
         merge(path, tmp_path / "figures")
     stored = list((tmp_path / "figures").rglob("digits-*"))
     assert len(stored) == len(specs) - 1

@@ -183,8 +183,8 @@ def _mnist_labelled(data_dir: Folder | None, samples: int | None) -> Dataset:
         for field in ("image", "label")
         for split in ("train", "test")
     )
-    found = _dataset("mnist-labelled", train / np.float32(255), test / np.float32(255), samples)
-    return found._replace(labels=(labels[0][:samples], labels[1]))
+    dataset = _dataset("mnist-labelled", train / np.float32(255), test / np.float32(255), samples)
+    return dataset._replace(labels=(labels[0][:samples], labels[1]))
 
 
 def _cifar10(data_dir: Folder | None, samples: int | None) -> Dataset:

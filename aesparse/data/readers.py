@@ -193,8 +193,8 @@ def _first_existing(folder: Folder, names: list[str]) -> Folder:
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    found = sorted(p.name for p in folder.iterdir())[:8]
-    raise InputError(f"{folder} is incomplete: expected {' or '.join(names)}, found {found}.")
+    present = sorted(p.name for p in folder.iterdir())[:8]
+    raise InputError(f"{folder} is incomplete: expected {' or '.join(names)}, found {present}.")
 
 
 def _bytes(path: Folder) -> bytes:
@@ -207,17 +207,17 @@ def _bytes(path: Folder) -> bytes:
         ) from None
 
 
-def _check_size(path: Folder, found: int, expected: int) -> None:
-    if found != expected:
+def _check_size(path: Folder, size: int, expected: int) -> None:
+    if size != expected:
         raise InputError(
-            f"{path} is truncated or corrupt: expected {expected} bytes, found {found}; "
+            f"{path} is truncated or corrupt: expected {expected} bytes, found {size}; "
             "download it again."
         )
 
 
-def _check_sum(path: Folder, found: str, expected: str) -> None:
-    if found != expected:
+def _check_sum(path: Folder, checksum: str, expected: str) -> None:
+    if checksum != expected:
         raise InputError(
-            f"{path} is corrupt: expected checksum {expected[:16]}…, found {found[:16]}…; "
+            f"{path} is corrupt: expected checksum {expected[:16]}…, found {checksum[:16]}…; "
             "download it again."
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from aesparse.errors import InputError, unknown_name
 from aesparse.options import shortened
@@ -17,14 +17,14 @@ __all__ = ["CORRUPTIONS", "LEVELS", "as_corruption", "gaussian", "masking"]
 
 
 def gaussian(
-    x: Float[Array, "*B n"], eps: Float[Array, "*B n"], variance: Float[Array, ""]
+    x: Float[Array, "*B n"], eps: Float[Array, "*B n"], variance: ArrayLike
 ) -> Float[Array, "*B n"]:
     """x + σ ε, additive Gaussian noise of variance σ² (Arpit section 3)."""
     return x + jnp.sqrt(variance) * eps
 
 
 def masking(
-    x: Float[Array, "*B n"], eps: Float[Array, "*B n"], probability: Float[Array, ""]
+    x: Float[Array, "*B n"], eps: Float[Array, "*B n"], probability: ArrayLike
 ) -> Float[Array, "*B n"]:
     """Zeroes each input with the given probability q in [0, 1) (Lecture, masking noise).
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from aesparse.losses import corruption
 from aesparse.losses.base import Objective
@@ -72,10 +72,11 @@ def first_order_denoising() -> Objective:
     """
 
     def fn(model, params, x, eps, coefficients):
-        step = jnp.sqrt(coefficients["strength"]) * eps
+        strength = coefficients["strength"]
         if isinstance(model, OneLayer):
-            loss, first_order = _of_one_layer(model, params, x, step)
+            loss, first_order = _of_one_layer(model, params, x, eps, strength)
         else:
+            step = jnp.sqrt(strength) * eps
             loss, first_order = jax.jvp(
                 lambda z: reconstruction_error(model, params, z, x), (x,), (step,)
             )
@@ -85,16 +86,19 @@ def first_order_denoising() -> Objective:
 
 
 def _of_one_layer(
-    model: OneLayer, params: Params, x: Float[Array, "B n"], step: Float[Array, "B n"]
+    model: OneLayer,
+    params: Params,
+    x: Float[Array, "B n"],
+    eps: Float[Array, "B n"],
+    strength: ArrayLike,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The error, and its derivative along `step` in the encoder's input."""
+    """The error, and its derivative along the noise in the encoder's input."""
     # Each layer is linear but for its activation, so the directions go through it together with
     # the batch: five matrix products of twice the rows instead of ten.
     weights = params._replace(bias=jnp.zeros_like(params.bias), decoder_bias=None)
-    both = jnp.concatenate([x, step])
+    both = jnp.concatenate([x, jnp.sqrt(strength) * eps])
     a, along = jnp.split(preactivation(weights, both), 2)
-    bias = jnp.broadcast_to(params.bias, a.shape)
-    code = jax.jvp(model.activation, (a + bias,), (along,))
+    code = jax.jvp(model.activation, (a + jnp.broadcast_to(params.bias, a.shape),), (along,))
     y, along = jnp.split(decode(weights, jnp.concatenate(code)), 2)
     if params.decoder_bias is not None:
         y = y + jnp.broadcast_to(params.decoder_bias, y.shape)

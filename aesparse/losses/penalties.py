@@ -64,8 +64,9 @@ def slope(q: int, p: int) -> Penalty:
 
     def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
         del eps
-        slopes = _mean_slope_power(forward, q)
-        return jnp.sum(slopes * _row_length_power(forward.params.weight, p))
+        check_one_layer(forward.model)
+        lengths = _row_length_power(forward.params.weight, p)
+        return jnp.sum(_mean_slope_power(forward, q) * lengths)
 
     return penalty
 
@@ -100,10 +101,11 @@ def contractive_generic(model: Model, params: PyTree, x: Float[Array, " n"]) -> 
 def marginalized(forward: Forward, eps: Noise) -> Float[Array, ""]:
     """E Σ_j s'_j² ‖W_j‖² ‖D_j‖², mDAE's penalty of one layer (Arpit eq. 11; tied: ‖W_j‖⁴)."""
     del eps
-    slopes, params = _mean_slope_power(forward, 2), forward.params
+    check_one_layer(forward.model)
+    params = forward.params
     encoder = row_sums(params.weight**2)
     decoder = encoder if params.decoder is None else row_sums(params.decoder.T**2)
-    return jnp.sum(slopes * encoder * decoder)
+    return jnp.sum(_mean_slope_power(forward, 2) * encoder * decoder)
 
 
 @per_example

@@ -31,6 +31,11 @@ class Activation:
     fn: Callable[[Float[Array, ""]], Float[Array, ""]]
     threshold: float = 0.0
 
+    def __repr__(self) -> str:
+        names = [name for name, built_in in ACTIVATIONS.items() if built_in == self]
+        given = repr(names[0]) if names else f"{self.fn!r}, threshold={self.threshold}"
+        return f"Activation({given})"
+
     def __call__(self, a: Float[Array, "..."]) -> Float[Array, "..."]:
         """The activation h = s(a), elementwise."""
         return jnp.vectorize(self._checked)(a)

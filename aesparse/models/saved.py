@@ -73,7 +73,7 @@ def save(
         "kind": _KIND,
         "activation": _name_of(model.activation),
         "threshold": model.activation.threshold,
-        "coordinates": {k: np.asarray(v).item() for k, v in (coordinates or {}).items()},
+        "coordinates": _numbers(coordinates or {}),
     }
     with replacing(_npz(path)) as temporary:
         np.savez(temporary, **arrays, **{_SETTINGS: json.dumps(settings)})
@@ -113,6 +113,18 @@ def load(
 def _npz(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
+
+
+def _numbers(coordinates: Mapping[str, float]) -> dict[str, float]:
+    """The coordinates as JSON takes them."""
+    values = {name: np.asarray(value) for name, value in coordinates.items()}
+    for name, value in values.items():
+        if value.shape != () or value.dtype.kind not in "fiu":
+            raise InputError(
+                f"The coordinate '{name}' is {shortened(value)}; expected one number, the place of "
+                "one model in its grid."
+            )
+    return {name: value.item() for name, value in values.items()}
 
 
 def _name_of(activation: Activation) -> str:

@@ -73,13 +73,13 @@ def audit(
             params = _checked_params(params, X, constraint)
         at = probes(params, X)
         penalty, values, gradients = _checked_penalty(penalty, at, X, s)
-        found = _measured(s, penalty, X, params, rows, batch_size, float(largest_strength))
-        found = dataclasses.replace(found, family=identify(at, gradients, X, s))
+        measured = _measured(s, penalty, X, params, rows, batch_size, float(largest_strength))
+        measured = dataclasses.replace(measured, family=identify(at, gradients, X, s))
         grows = _growth_with_the_batch(penalty, params, X, s)
-        found = dataclasses.replace(found, growth_with_batch=grows)
+        measured = dataclasses.replace(measured, growth_with_batch=grows)
         tangents = [rows.tangent(p, g) for p, g in zip(at, gradients, strict=True)]
-        conclusion, reason = conclude(found, values, gradients, tangents)
-        return dataclasses.replace(found, conclusion=conclusion, reason=reason)
+        conclusion, reason = conclude(measured, values, gradients, tangents)
+        return dataclasses.replace(measured, conclusion=conclusion, reason=reason)
 
 
 def _checked_data(X: Array | np.ndarray) -> np.ndarray:
@@ -213,7 +213,7 @@ def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -
         fall_by_push=fall(push),
         fall_by_pull=fall(pull),
         bound=np.asarray(bias_gradient_bound(params, error)),
-        responses=responses(params, X, s, penalty, constraint, batch_size),
+        responses=responses(params, X, s, penalty, constraint.tangent, batch_size),
         predicted_active=np.asarray(_gaussian_activity(a, s)),
         active=np.asarray(unit_statistics(trained, X).active),
         preactivations=np.quantile(np.asarray(a), np.linspace(0.001, 0.999, 201)),

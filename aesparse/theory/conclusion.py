@@ -105,7 +105,7 @@ def _size(gradients: Sequence[Params]) -> float:
     return max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(gradients))
 
 
-def conclude(found: Audit, values, gradients, tangents) -> tuple[str, str]:
+def conclude(audit: Audit, values, gradients, tangents) -> tuple[str, str]:
     """The conclusion and its reason: plain facts first, then theorems, then sizes."""
     size = _size(gradients)
     if size == 0:
@@ -122,16 +122,16 @@ def conclude(found: Audit, values, gradients, tangents) -> tuple[str, str]:
         return INDIFFERENT, f"its gradient only changes {what}, which the constraint fixes"
     pushes = np.stack([t.bias for t in tangents])
     doubt = (
-        _sum_over_samples(found)
-        or _hypothesis_that_fails(found)
-        or _push_that_fails(found, pushes, size)
+        _sum_over_samples(audit)
+        or _hypothesis_that_fails(audit)
+        or _push_that_fails(audit, pushes, size)
     )
     if doubt:
         return NOT_GUARANTEED, doubt
-    needed = _median(found.strength_now)
+    needed = _median(audit.strength_now)
     start = f"from a strength of {needed:.3g} on" if needed > 0 else "with or without the penalty"
     return SPARSIFIES, (
-        f"Corollary {found.family.corollary} applies, no unit is pushed up at any bias level "
+        f"Corollary {audit.family.corollary} applies, no unit is pushed up at any bias level "
         f"looked at, and E[a_j] of half of the units now falls {start}"
     )
 
@@ -140,45 +140,45 @@ def _median(values: np.ndarray) -> float:
     return float(np.quantile(values, 0.5, method="higher"))
 
 
-def _sum_over_samples(found: Audit) -> str:
+def _sum_over_samples(audit: Audit) -> str:
     """Whether the strength means another thing at every batch size; else nothing."""
-    growth = found.growth_with_batch
+    growth = audit.growth_with_batch
     if growth < _GROWS:
         return ""
     times = "doubles" if abs(growth - 2) < 1e-3 else f"grows by {growth:.2g}"
     return f"R {times} when the batch doubles: average over samples?"
 
 
-def _hypothesis_that_fails(found: Audit) -> str:
+def _hypothesis_that_fails(audit: Audit) -> str:
     """What the corollaries and the sparsity conclusion need and is not there; else nothing."""
-    for name in _NEEDED.get(found.family.corollary, ("s(−∞) = 0",)):
-        worst = found.conditions[name]
+    for name in _NEEDED.get(audit.family.corollary, ("s(−∞) = 0",)):
+        worst = audit.conditions[name]
         if worst.residual > HOLDS:
             return f"{name} fails by {worst.residual:.3g} at a = {worst.at:.3g}"
-    if not found.family.corollary:
-        return f"no corollary covers it: {found.family.name}"
-    low, high = (float(found.activation(jnp.asarray(a))) for a in (-REACH, REACH))
-    delta = found.activation.threshold
+    if not audit.family.corollary:
+        return f"no corollary covers it: {audit.family.name}"
+    low, high = (float(audit.activation(jnp.asarray(a))) for a in (-REACH, REACH))
+    delta = audit.activation.threshold
     if not low <= delta < high:
         return (
             f"h never crosses δ_min = {delta:g} between a = −{REACH:g} ({low:.3g}) and a = "
             f"{REACH:g} ({high:.3g}), so the activation fraction cannot change; give another "
             "threshold"
         )
-    off = found.data["largest |E[x_i]| over rms"]
+    off = audit.data["largest |E[x_i]| over rms"]
     if off > _OFF_CENTRE:
         return f"the data is not centred: its largest mean is {off:.3g} of its root mean square"
     return ""
 
 
-def _push_that_fails(found: Audit, pushes: np.ndarray, size: float) -> str:
+def _push_that_fails(audit: Audit, pushes: np.ndarray, size: float) -> str:
     """Why the penalty's bias gradient does not do it; else nothing."""
     upwards = np.mean(pushes < -HOLDS * size)
     if upwards > 0:
         return f"it pushes {upwards:.0%} of the unit probes up"
     if not np.any(np.abs(pushes) > HOLDS * size):
         return "it moves no bias: its bias gradient is zero, or the constraint freezes biases"
-    largest, needed = found.largest_strength, _median(found.strength_now)
+    largest, needed = audit.largest_strength, _median(audit.strength_now)
     if np.isinf(needed):
         return "half of the units are pushed down by no strength: they are dead, or feel no push"
     if needed > largest:
@@ -186,7 +186,7 @@ def _push_that_fails(found: Audit, pushes: np.ndarray, size: float) -> str:
             f"half of the units need a strength above {needed:.3g} before E[a_j] falls; the "
             f"largest looked at is {largest:g}"
         )
-    share = largest * np.median(np.abs(found.push)) / np.median(np.abs(found.pull))
+    share = largest * np.median(np.abs(audit.push)) / np.median(np.abs(audit.pull))
     if share < _FELT:
         return (
             f"at the largest strength, {largest:g}, its bias gradient is only {share:.1g} of the "
@@ -195,42 +195,42 @@ def _push_that_fails(found: Audit, pushes: np.ndarray, size: float) -> str:
     return ""
 
 
-def audit_rows(found: Audit) -> list[tuple[str, str]]:
+def audit_rows(audit: Audit) -> list[tuple[str, str]]:
     """What was measured, as (name, value) in the order in which one reads it."""
-    conclusion = f"{found.conclusion}: {found.reason}"
+    conclusion = f"{audit.conclusion}: {audit.reason}"
     conditions = [
         (
             f"condition {name}",
             "holds" if v.residual <= HOLDS else f"fails by {v.residual:.3g} at a = {v.at:.3g}",
         )
-        for name, v in found.conditions.items()
+        for name, v in audit.conditions.items()
     ]
-    corollary = found.family.corollary
-    push, pull = np.abs(found.push), np.abs(found.pull)
+    corollary = audit.family.corollary
+    push, pull = np.abs(audit.push), np.abs(audit.pull)
     return [
         ("conclusion", conclusion),
         *conditions,
-        ("penalty's form", f"{found.family.name} (Corollary {corollary or 'none'})"),
-        *((f"data, {name}", f"{value:.3g}") for name, value in found.data.items()),
+        ("penalty's form", f"{audit.family.name} (Corollary {corollary or 'none'})"),
+        *((f"data, {name}", f"{value:.3g}") for name, value in audit.data.items()),
         (
             "penalty's bias gradient",
-            f"{_share(found.push > 0)} of units pushed down, {_share(found.push < 0)} up, "
-            f"{_share(found.push == 0)} exactly zero; {_span(found.push)}",
+            f"{_share(audit.push > 0)} of units pushed down, {_share(audit.push < 0)} up, "
+            f"{_share(audit.push == 0)} exactly zero; {_span(audit.push)}",
         ),
-        ("reconstruction's bias gradient", _span(found.pull)),
+        ("reconstruction's bias gradient", _span(audit.pull)),
         ("their sizes", f"penalty {push.mean():.3g} at λ = 1, reconstruction {pull.mean():.3g}"),
-        ("λ* of Theorem 1's condition", _span(found.strength_of_theorem1)),
-        ("λ* from which E[a_j] falls now", _span(found.strength_now)),
-        *((f"under {name}", _response(r)) for name, r in found.responses.items()),
+        ("λ* of Theorem 1's condition", _span(audit.strength_of_theorem1)),
+        ("λ* from which E[a_j] falls now", _span(audit.strength_now)),
+        *((f"under {name}", _response(r)) for name, r in audit.responses.items()),
         (
             "active now",
-            f"{found.active.mean():.3f} of (sample, unit) pairs; predicted for Gaussian a_j "
-            f"{found.predicted_active.mean():.3f}",
+            f"{audit.active.mean():.3f} of (sample, unit) pairs; predicted for Gaussian a_j "
+            f"{audit.predicted_active.mean():.3f}",
         ),
         (
             "dead now",
-            f"{found.dead:.3f} of units on {found.samples} samples; predicted "
-            f"{found.predicted_dead:.3f}",
+            f"{audit.dead:.3f} of units on {audit.samples} samples; predicted "
+            f"{audit.predicted_dead:.3f}",
         ),
     ]
 

@@ -66,8 +66,8 @@ def _only(statement: Callable[[Problem], Claim], *hypotheses: str) -> Callable[[
 def _without(statement: Callable[[Problem], Claim], dropped: str) -> Callable[[Problem], Claim]:
     def weaker(problem: Problem) -> Claim:
         claim = statement(problem)
-        kept = {name: r for name, r in claim.hypotheses.items() if name != dropped}
-        return claim._replace(hypotheses=kept)
+        others = {name: r for name, r in claim.hypotheses.items() if name != dropped}
+        return claim._replace(hypotheses=others)
 
     return weaker
 

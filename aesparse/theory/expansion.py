@@ -67,7 +67,7 @@ def expansion_residual(
 def theorem3(
     params: Params, X: Float[Array, "N n"], s: Activation, sigma: float = 2.0**-7
 ) -> Claim:
-    """T6 at one small σ: the remainder of the expansion is nothing beside σ² (Theorem 3).
+    """T6 at one small σ: the remainder of the expansion is small against σ² (Theorem 3).
 
     `left` is |J_DAE − J_AE − σ² penalty| / (σ² (1 + |penalty|)), of order σ² where s' is
     continuous; `right` is 100 σ². n <= 2.

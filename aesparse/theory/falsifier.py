@@ -196,16 +196,16 @@ def falsify(
     with jax.enable_x64(True):
         key = jax.random.key(0) if key is None else key
         _check_statement(statement, project, Size(*sizes[0]))
-        found, counts = [], Counts(0, 0, 0)
+        searches, counts = [], Counts(0, 0, 0)
         for i, size in enumerate(sizes):
             begin = draw_many(jax.random.fold_in(key, i), Size(*size), starts)
             margin, problem, new = _search(statement, project, begin, steps)
             counts = Counts(*(a + int(b) for a, b in zip(counts, new, strict=True)))
             evaluations = (i + 1) * starts * (steps + 1)
-            found.append(Falsification(float(margin), problem, evaluations, counts))
-            if found[-1].violated:
-                return _reduced(statement, project, found[-1])
-    smallest = min(found, key=lambda f: f.margin)
+            searches.append(Falsification(float(margin), problem, evaluations, counts))
+            if searches[-1].violated:
+                return _reduced(statement, project, searches[-1])
+    smallest = min(searches, key=lambda f: f.margin)
     return smallest._replace(evaluations=evaluations, counts=counts)
 
 
@@ -252,12 +252,12 @@ def _search(statement, project, starts, steps):
     return margins[where], problem, jax.tree.map(jnp.sum, counts)
 
 
-def _reduced(statement: Statement, project: Projection, found: Falsification) -> Falsification:
+def _reduced(statement: Statement, project: Projection, violation: Falsification) -> Falsification:
     """The same violation with as many entries as possible 0 or coarsely rounded."""
     margin_of = jax.jit(lambda problem: smallest_margin(statement, project(problem)))
-    leaves, structure = jax.tree.flatten(found.problem)
+    leaves, structure = jax.tree.flatten(violation.problem)
     leaves = [np.array(leaf) for leaf in leaves]
-    limit = _KEPT * found.margin
+    limit = _KEPT * violation.margin
 
     def violates() -> bool:
         margin = float(margin_of(jax.tree.unflatten(structure, leaves)))
@@ -265,16 +265,16 @@ def _reduced(statement: Statement, project: Projection, found: Falsification) ->
 
     for leaf in leaves:
         for index in np.ndindex(leaf.shape):
-            kept = leaf[index]
-            rounded = (grid * np.round(kept / grid) for grid in _GRIDS)
-            for value in (0.0, np.sign(kept), *rounded):
+            entry = leaf[index]
+            rounded = (grid * np.round(entry / grid) for grid in _GRIDS)
+            for value in (0.0, np.sign(entry), *rounded):
                 leaf[index] = value
                 if violates():
                     break
             else:
-                leaf[index] = kept
+                leaf[index] = entry
     problem = project(jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in leaves]))
-    return found._replace(margin=float(smallest_margin(statement, problem)), problem=problem)
+    return violation._replace(margin=float(smallest_margin(statement, problem)), problem=problem)
 
 
 def describe(problem: Problem) -> str:

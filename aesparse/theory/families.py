@@ -49,10 +49,10 @@ def identify(
 
     Where the gradient is zero (all units dead, say) it tells nothing and is left out.
     """
-    told = [(p, g) for p, g in zip(at, gradients, strict=True) if _size(g) > 0]
-    if not told:
+    informative = [(p, g) for p, g in zip(at, gradients, strict=True) if _size(g) > 0]
+    if not informative:
         return Family("no gradient to tell", 0)
-    at, gradients = zip(*told, strict=True)
+    at, gradients = zip(*informative, strict=True)
     slopes = [_mean_activation_slopes(p, g, X, s) for p, g in zip(at, gradients, strict=True)]
     if all(slope is not None for slope in slopes):
         lowest = min(float(jnp.min(slope)) for slope in slopes)

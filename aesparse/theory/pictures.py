@@ -27,22 +27,22 @@ def four_panels(width: float, height: float):
     return figure, axes
 
 
-def draw_audit(found: Audit, title: str):
+def draw_audit(audit: Audit, title: str):
     """The activation where the data lies, bias gradients, optimizer steps, activity."""
     figure, (top_left, top_right, left, right) = four_panels(9.0, 6.6)
-    figure.suptitle(f"{title}: {found.conclusion}", fontsize=11)
+    figure.suptitle(f"{title}: {audit.conclusion}", fontsize=11)
     with jax.enable_x64(True):
-        _draw_activation(top_left, found)
-    order = np.argsort(found.pull)
-    _bars(top_right, found.pull[order], "reconstruction, ∂J_AE/∂b", "#777777", -0.2)
-    _bars(top_right, found.push[order], "penalty at λ = 1, ∂R/∂b", "#000000", 0.2)
+        _draw_activation(top_left, audit)
+    order = np.argsort(audit.pull)
+    _bars(top_right, audit.pull[order], "reconstruction, ∂J_AE/∂b", "#777777", -0.2)
+    _bars(top_right, audit.push[order], "penalty at λ = 1, ∂R/∂b", "#000000", 0.2)
     top_right.axhline(0, color="#000000", linewidth=0.6)
     top_right.set_yscale("symlog", linthresh=1e-3)
     top_right.set_xlabel("hidden unit, sorted", fontsize=8)
     top_right.set_ylabel("bias gradient (> 0 lowers E[a_j])", fontsize=8)
     top_right.legend(fontsize=7, frameon=False)
     for (name, response), line, colour in zip(
-        found.responses.items(), LINES, COLOURS, strict=False
+        audit.responses.items(), LINES, COLOURS, strict=False
     ):
         left.semilogx(STRENGTHS, response.falling, linestyle=line, color=colour, label=name)
         if np.isfinite(response.saturation):
@@ -51,8 +51,8 @@ def draw_audit(found: Audit, title: str):
     left.set_xlabel("λ (vertical line: the step no longer changes)", fontsize=8)
     left.set_ylabel("share of units whose E[a_j] falls", fontsize=8)
     left.legend(fontsize=7, frameon=False)
-    right.plot(found.predicted_active, found.active, "o", color="#000000", markersize=3, alpha=0.6)
-    shares = np.concatenate([found.predicted_active, found.active])
+    right.plot(audit.predicted_active, audit.active, "o", color="#000000", markersize=3, alpha=0.6)
+    shares = np.concatenate([audit.predicted_active, audit.active])
     limits = (shares.min() - 0.02, shares.max() + 0.02)
     right.plot(limits, limits, color=_GREY, linewidth=0.8)
     right.set_xlim(limits)
@@ -66,14 +66,14 @@ def _bars(axis, values, label: str, colour: str, shift: float) -> None:
     axis.bar(np.arange(len(values)) + shift, values, width=0.4, color=colour, label=label)
 
 
-def _draw_activation(axis, found: Audit) -> None:
-    reach = max(4.0, float(np.abs(found.preactivations).max()))
+def _draw_activation(axis, audit: Audit) -> None:
+    reach = max(4.0, float(np.abs(audit.preactivations).max()))
     a = jnp.linspace(-reach, reach, 400)
-    s = found.activation
+    s = audit.activation
     axis.plot(a, s(a), "-", color="#000000", label="s")
     axis.plot(a, s.slope(a), "--", color="#0072B2", label="s'")
     axis.plot(a, s.curvature(a), ":", color="#CC3311", label="s''")
-    low, high = found.preactivations[[10, -11]]
+    low, high = audit.preactivations[[10, -11]]
     axis.axvspan(low, high, color=_GREY, alpha=0.15, linewidth=0, label="90% of a_j on the data")
     axis.set_ylim(-0.6, 2.0)
     axis.set_xlabel("a", fontsize=8)

@@ -6,6 +6,7 @@ Shapes: n inputs, m hidden units, N samples, K batches, L strengths.
 """
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -17,7 +18,6 @@ from jaxtyping import Array, Float
 from aesparse.losses.penalties import Penalty
 from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.models.activations import Activation
-from aesparse.models.constraints import Constraint
 from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import OneLayer, Params
 
@@ -51,11 +51,14 @@ def responses(
     X: Float[Array, "N n"],
     s: Activation,
     penalty: Penalty,
-    constraint: Constraint,
-    batch_size: int,
+    tangent: Callable[[Params, Params], Params],
+    batch: int,
 ) -> dict[str, Response]:
-    """The response of plain SGD, momentum and Adam to the strength of `penalty`."""
-    rows = np.random.default_rng(0).integers(len(X), size=(_BATCHES, batch_size))
+    """The response of plain SGD, momentum and Adam to the strength of `penalty`.
+
+    Steps are mapped by a constraint's `tangent`; gradients are those of batches of `batch` samples.
+    """
+    rows = np.random.default_rng(0).integers(len(X), size=(_BATCHES, batch))
 
     def gradients(f):
         return jax.vmap(lambda x: jax.grad(f)(params, x))(X[rows])
@@ -64,7 +67,7 @@ def responses(
     pull = gradients(lambda p, x: reconstruction_error(model, p, x, x))
     push = gradients(lambda p, x: penalty(one_layer_forward(p, x, s), None))
     return {
-        name: _response(optimizer, params, jnp.mean(X, axis=0), pull, push, constraint)
+        name: _response(optimizer, params, jnp.mean(X, axis=0), pull, push, tangent)
         for name, optimizer in OPTIMIZERS.items()
     }
 
@@ -80,7 +83,7 @@ def _change(params, mean, pull, push, of_pull, of_push, *, optimizer, tangent):
             direction, state = optimizer.update(tangent(params, gradient), state)
             return (state, direction), None
 
-        # Only the last direction is kept: 81 strengths × 50 of them would be gigabytes.
+        # Only the last direction is stored: 81 strengths × 50 of them would be gigabytes.
         (_, last), _ = jax.lax.scan(step, (optimizer.init(params), params), (pull, push))
         last = tangent(params, last)
         return -(last.bias + last.weight @ mean)
@@ -88,7 +91,7 @@ def _change(params, mean, pull, push, of_pull, of_push, *, optimizer, tangent):
     return jax.vmap(change)(of_pull, of_push)
 
 
-def _response(optimizer, params, mean, pull, push, constraint) -> Response:
+def _response(optimizer, params, mean, pull, push, tangent) -> Response:
     # The step for λ → ∞ is that of the penalty alone.
     of_pull, of_push = np.append(np.ones_like(STRENGTHS), 0.0), np.append(STRENGTHS, 1.0)
     changes = _change(
@@ -99,7 +102,7 @@ def _response(optimizer, params, mean, pull, push, constraint) -> Response:
         of_pull,
         of_push,
         optimizer=optimizer,
-        tangent=constraint.tangent,
+        tangent=tangent,
     )
     over, limit = np.split(np.asarray(changes), [-1])
     limit = limit[0]

@@ -7,31 +7,31 @@ from aesparse.theory.conclusion import Audit
 __all__ = ["audit_record"]
 
 
-def audit_record(found: Audit) -> dict:
+def audit_record(audit: Audit) -> dict:
     """The audit's numbers as JSON takes them, per unit; what is infinite is None."""
     return {
-        "conclusion": found.conclusion,
-        "reason": found.reason,
+        "conclusion": audit.conclusion,
+        "reason": audit.reason,
         "conditions": {
             name: dict(zip(v._fields, _finite(np.array(v)), strict=True))
-            for name, v in found.conditions.items()
+            for name, v in audit.conditions.items()
         },
-        "family": found.family._asdict(),
-        "data residuals": dict(found.data),
-        "samples": found.samples,
-        "penalty bias gradient": found.push.tolist(),
-        "reconstruction bias gradient": found.pull.tolist(),
-        "strength of theorem 1": _finite(found.strength_of_theorem1),
-        "strength now": _finite(found.strength_now),
+        "family": audit.family._asdict(),
+        "data residuals": dict(audit.data),
+        "samples": audit.samples,
+        "penalty bias gradient": audit.push.tolist(),
+        "reconstruction bias gradient": audit.pull.tolist(),
+        "strength of theorem 1": _finite(audit.strength_of_theorem1),
+        "strength now": _finite(audit.strength_now),
         "optimizers": {
             name: {
                 "smallest strength": _finite(r.smallest),
                 "saturation": _finite(np.array([r.saturation]))[0],
             }
-            for name, r in found.responses.items()
+            for name, r in audit.responses.items()
         },
-        "active": found.active.tolist(),
-        "predicted active": found.predicted_active.tolist(),
+        "active": audit.active.tolist(),
+        "predicted active": audit.predicted_active.tolist(),
     }
 
 

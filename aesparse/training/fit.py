@@ -6,6 +6,7 @@ Shapes: N samples, n inputs, C models in all, E epochs, H recorded moments.
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, PRNGKeyArray, PyTree
 
@@ -146,14 +147,16 @@ def fit(
     check_sizes(sizes, len(X), every=constraint.every)
     at_once = min(models_per_program or swept.size, swept.size)
     moments = jax.eval_shape(optimizer.init, shapes)
-    check_memory(swept.size, shapes, moments, at_once=at_once, devices=devices)
+    count = len(jax.devices() if devices is None else devices)
+    check_memory(swept.size, shapes, moments, at_once=at_once, count=count)
     recipe = Recipe(
         model, objective, optimizer, constraint, as_measurement(measure, model), int(batch_size)
     )
     check_recipe(recipe, shapes, X, objective.coefficients)
     check_levels(objective, swept)
+    largest = {n: jnp.asarray(swept.column(n).max(), X.dtype) for n in objective.coefficients}
     if isinstance(optimizer, Lbfgs):
-        check_full_batch(recipe, shapes, X, swept)
+        check_full_batch(recipe, shapes, X, largest)
     check_bounds(objective, X)
     if isinstance(start, Result):
         if start.params is None:
@@ -185,7 +188,7 @@ def fit(
         keep_params=bool(keep_params),
     )
     with jax.default_matmul_precision(matmul_precision):
-        warn_of_growth(recipe, shapes, X, swept)
+        warn_of_growth(recipe, shapes, X, largest)
         train = minimize_part if isinstance(optimizer, Lbfgs) else train_part
         return _assembled(task, [train(task, part) for part in task.parts()])
 

@@ -6,7 +6,7 @@ and a minimum can be reached to many digits. Shapes: C models, N samples, n inpu
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -32,7 +32,6 @@ from aesparse.training.sharding import (
     transfers,
 )
 from aesparse.training.step import Recipe
-from aesparse.training.sweep import Sweep
 from aesparse.training.task import Outcome, Part, Task
 
 __all__ = ["check_full_batch", "minimize_part"]
@@ -51,14 +50,15 @@ class _State(NamedTuple):
     stalled: Array
 
 
-def check_full_batch(recipe: Recipe, shapes: PyTree, X: Array, sweep: Sweep) -> None:
+def check_full_batch(
+    recipe: Recipe, shapes: PyTree, X: Array, coefficients: Mapping[str, Array]
+) -> None:
     """`InputError` for an objective that reads its noise, and for a constraint."""
     if recipe.constraint != as_constraint(None):
         raise InputError(
             "L-BFGS takes no constraint; expected constraint=None, or another optimizer."
         )
-    few, names = X[:10], recipe.objective.coefficients
-    coefficients = {name: jnp.asarray(sweep.column(name).max(), X.dtype) for name in names}
+    few = X[:10]
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape).astype(leaf.dtype), shapes)
     losses = [

@@ -2,6 +2,7 @@
 
 import warnings
 from collections import OrderedDict
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,6 @@ from jaxtyping import Array, Float, PyTree
 
 from aesparse.losses.growth import growth
 from aesparse.training.step import Recipe
-from aesparse.training.sweep import Sweep
 
 __all__ = ["warn_of_growth"]
 
@@ -20,11 +20,12 @@ _REMEMBERED = 1000  # models and objectives
 _MOST_SAMPLES = 500  # of a batch
 
 
-def warn_of_growth(recipe: Recipe, shapes: PyTree, X: Float[Array, "N n"], sweep: Sweep) -> None:
+def warn_of_growth(
+    recipe: Recipe, shapes: PyTree, X: Float[Array, "N n"], coefficients: Mapping[str, Array]
+) -> None:
     """Warns once per model and objective of the parts that double when the batch does.
 
-    They are measured at random parameters of these shapes, on the first samples, at the largest
-    coefficients.
+    They are measured at random parameters of these shapes, on the first samples.
     """
     if recipe[:2] in _EXAMINED:
         return
@@ -40,14 +41,12 @@ def warn_of_growth(recipe: Recipe, shapes: PyTree, X: Float[Array, "N n"], sweep
     )
     x = X[: min(recipe.batch_size, _MOST_SAMPLES)]
     eps = jnp.asarray(rng.standard_normal(x.shape, dtype))
-    names = recipe.objective.coefficients
-    largest = {name: jnp.asarray(sweep.column(name).max(), dtype) for name in names}
 
     def parts(x, eps, params, coefficients):
         loss, parts = recipe.loss(params, x, eps, coefficients)
         return {**parts, "loss": loss}
 
-    ratios = growth(parts, x, eps, params, largest)
+    ratios = growth(parts, x, eps, params, coefficients)
     growing = [name for name, ratio in ratios.items() if abs(ratio - 2) < _DOUBLES * 2]
     named = [name for name in growing if name != "loss"] or growing
     if named:

@@ -3,7 +3,6 @@
 import math
 import os
 import resource
-from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -41,25 +40,23 @@ def device_memory() -> int:
     return statistics.get("bytes_limit", host_memory() // len(jax.local_devices()))
 
 
-def check_memory(
-    models: int, shapes: PyTree, moments: PyTree, *, at_once: int, devices: Sequence | None
-) -> None:
+def check_memory(models: int, shapes: PyTree, moments: PyTree, *, at_once: int, count: int) -> None:
     """`InputError` if a grid cannot fit whatever else is needed; `cost.estimate` says more.
 
-    `shapes` and `moments` are those of one model's parameters and optimizer state. A device holds
-    both of its share of the `at_once` models twice, as the first epoch is checked on a copy; the
-    host, or the devices, the parameters of all.
+    `shapes` and `moments` are those of one model's parameters and optimizer state, `count` is that
+    of the devices. A device holds both of its share of the `at_once` models twice, as the first
+    epoch is checked on a copy; the host, or the devices, the parameters of all.
     """
     each, trained = tree_bytes(shapes), 2 * tree_bytes((shapes, moments))
-    count = len(jax.devices() if devices is None else devices)
     here, total = device_memory(), host_memory()
     fitting = count * int(here // trained)
-    size = f"{sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)):,} parameters"
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+    size = f"{parameters:,} parameters"
     if fitting < 1:
         raise InputError(
             f"One model of {size} needs at least {trained / 2**30:.3g} GiB in training and a "
-            f"device has {here / 2**30:.3g}; expected a model at most {here / trained:.2g} times "
-            "as large, such as one with fewer hidden units."
+            f"device has {here / 2**30:.3g}; expected at most "
+            f"{parameters * here // trained:,} parameters, such as fewer hidden units."
         )
     if models * each > total:
         raise InputError(

@@ -140,7 +140,7 @@ def _epoch(recipe: Recipe, mesh: Mesh) -> Callable:
 
         totals = jax.tree.map(
             lambda part: jnp.zeros((count, *part.shape), part.dtype),
-            _parts(update, state, points, batch_size, X),
+            _parts(recipe, state, points, X),
         )
         segments = (n_steps + ahead - 1) // ahead
         state, totals = jax.lax.fori_loop(0, segments, segment, (state, totals))
@@ -150,13 +150,14 @@ def _epoch(recipe: Recipe, mesh: Mesh) -> Callable:
     return over_models(epoch, mesh, specs, donate=(0,))
 
 
-def _parts(update: Callable, state: TrainState, points: Points, batch_size: int, X: Array) -> dict:
+def _parts(recipe: Recipe, state: TrainState, points: Points, X: Array) -> dict:
     """Shapes of the parts of one model's loss."""
-    batch = jax.ShapeDtypeStruct((batch_size, X.shape[1]), X.dtype)
+    batch = jax.ShapeDtypeStruct((recipe.batch_size, X.shape[1]), X.dtype)
     one, point = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, points)
     )
-    return jax.eval_shape(update, one, batch, batch, point.coefficients, jnp.int32(0))[1]
+    step = make_step(recipe)
+    return jax.eval_shape(step, one, batch, batch, point.coefficients, jnp.int32(0))[1]
 
 
 def _op_by_op(recipe: Recipe, state, draws: Draws, X, points: Points, first: int, steps: int):

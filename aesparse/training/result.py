@@ -52,7 +52,7 @@ class Result:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}: {size}" for name, size in self.sizes.items())
-        return f"Result({sizes or 'one model'}; {self.model!r})"
+        return f"Result({sizes or 'one model'}; {shortened(self.model)})"
 
     @property
     def shape(self) -> tuple[int, ...]:

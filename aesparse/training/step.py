@@ -54,7 +54,7 @@ def make_step(recipe: Recipe) -> Callable:
         i: Int[Array, ""],
     ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
         (value, parts), gradient = value_and_gradient(state.params, x, eps, coefficients)
-        moved = _moved(recipe.optimizer, recipe.constraint, state, gradient, i)
+        moved = _moved(recipe, state, gradient, i)
         # Conditions become 0 or 1, so that their mean over an epoch is a share.
         parts = {name: jnp.asarray(part, value.dtype) for name, part in parts.items()}
         return moved, parts | {"loss": value}
@@ -62,10 +62,9 @@ def make_step(recipe: Recipe) -> Callable:
     return step
 
 
-def _moved(
-    optimizer: Optimizer, constraint: Constraint, state: TrainState, gradient: PyTree, i: Array
-) -> TrainState:
+def _moved(recipe: Recipe, state: TrainState, gradient: PyTree, i: Array) -> TrainState:
     """The state one step of the optimizer along the constraint further."""
+    optimizer, constraint = recipe.optimizer, recipe.constraint
     params, moments = state
     if isinstance(optimizer, Sgd) and constraint.step is not None:
         rate = moments.hyperparams["learning_rate"]

@@ -157,7 +157,10 @@ def _checked_names(key: object, known: Mapping[str, object], used: set[str]) -> 
         )
     for number, name in enumerate(names):
         if name not in known:
-            raise unknown_name("name of the sweep", name, known)
+            raise InputError(
+                f"{unknown_name('name of the sweep', name, known)} An optimizer's hyperparameters "
+                "can be swept once optax.inject_hyperparams has injected them."
+            )
         if name in used or name in names[:number]:
             raise InputError(f"The sweep gives '{name}' twice; give it once.")
     return names

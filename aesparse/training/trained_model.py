@@ -43,7 +43,7 @@ class TrainedModel:
 
     def __repr__(self) -> str:
         given = "".join(f", {name}={value:.6g}" for name, value in self.coordinates.items())
-        return f"TrainedModel({self.model!r}{given})"
+        return f"TrainedModel({shortened(self.model)}{given})"
 
     def with_scaler(self, scaler: object) -> "TrainedModel":
         """The same model for unscaled data; `scaler`, an `Affine`, gives what it was trained on.

@@ -12,15 +12,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from step import BATCH, SPEED
+from step import BATCH, recipe, started
 
-from aesparse.losses.objectives import get_objective
-from aesparse.models.activations import get_activation
-from aesparse.models.one_layer import get_constraint
 from aesparse.process import prepare
 from aesparse.training.draws import shuffled
 from aesparse.training.program import grid_program
-from aesparse.training.sharding import CELLS, SHARED, Cells, cell_mesh, place
+from aesparse.training.sharding import MODELS, SHARED, model_mesh, place
+from aesparse.training.step import Recipe
 from kit.numbers import Numbers
 
 OBJECTIVES = ("ae", "dae", "cae", "edae", "sae")
@@ -29,26 +27,13 @@ UPDATES = (1, 10, 50, 100, 200, 500)
 STRENGTHS = np.array([0.01, 0.1, 0.5, 1.0], np.float32)
 
 
-def trained(objective: str, device, start, X, keys, draws, each, updates: int):
+def trained(trainer: Recipe, device, start, X, draws, points, updates: int):
     """Parameters after some updates from `start`, on one device, as NumPy arrays."""
-    mesh = cell_mesh([device])
-    program = _program(objective, X.shape, start.params.bias.shape[-1], mesh)
-    state, each = place(start, mesh, CELLS), place(each, mesh, CELLS)
-    X, draws = place(X, mesh, SHARED), place(draws, mesh, SHARED)
-    return jax.device_get(program.epoch(state, draws, X, each, np.int32(updates))[0].params)
-
-
-def _program(objective: str, shape: tuple[int, int], m: int, mesh):
-    return grid_program(
-        get_objective(objective, get_activation("relu")),
-        get_constraint("unit"),
-        batch_size=BATCH,
-        momentum=0.9,
-        hidden=m,
-        tied=True,
-        decoder_bias=False,
-        mesh=mesh,
-    )
+    mesh = model_mesh([device])
+    state, points = (place(v, mesh, MODELS) for v in (start, points))
+    X, draws = (place(v, mesh, SHARED) for v in (X, draws))
+    epoch = grid_program(trainer, mesh).epoch
+    return jax.device_get(epoch(state, draws, X, points, np.int32(0), np.int32(updates))[0].params)
 
 
 def relative_difference(a, b) -> float:
@@ -68,18 +53,17 @@ def main(out: str, *options: str) -> None:
     with jax.default_matmul_precision("highest"), jax.default_device(reference):
         keys = jax.random.split(jax.random.key(0), 1)
         draws = shuffled(keys, 1, len(X))
-        each = Cells.of_seeds(1, STRENGTHS, np.full(len(STRENGTHS), SPEED, np.float32))
-        mesh = cell_mesh([reference])
+        mesh = model_mesh([reference])
         for objective in OBJECTIVES[: _DRY if dry else None]:
+            trainer = recipe(objective, m)
             placed = (place(v, mesh, SHARED) for v in (keys, X))
-            program = _program(objective, X.shape, m, mesh)
-            start = jax.device_get(program.start(*placed, place(each, mesh, CELLS)))
+            start, points = jax.device_get(started(grid_program(trainer, mesh), *placed, STRENGTHS))
             for updates in UPDATES[: _DRY if dry else None]:
                 label = {"objective": objective, "updates": updates}
                 if numbers.has("agreement", **label):
                     continue
                 both = [
-                    trained(objective, device, start, X, keys, draws, each, updates)
+                    trained(trainer, device, start, X, draws, points, updates)
                     for device in (jax.devices()[0], reference)
                 ]
                 numbers.add("agreement", **label, difference=relative_difference(*both))

@@ -72,7 +72,7 @@ def call(options: Options) -> None:
             leftover.unlink()
         if part == "where" and not numbers.rows("where"):
             raise InputError(
-                f"The device told nothing in {seconds:.0f} s; nothing was measured. Give more "
+                f"No word of the device in {seconds:.0f} s; nothing was measured. Give more "
                 "--minutes, or see the messages above."
             )
         if part == "record":

@@ -50,8 +50,8 @@ def device() -> dict:
     if shutil.which("nvidia-smi"):
         query = "--query-gpu=name,memory.total,driver_version"
         command = ["nvidia-smi", query, "--format=csv,noheader"]
-        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        row["nvidia_smi"] = told.stdout.strip()
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        row["nvidia_smi"] = shown.stdout.strip()
     versions = {}
     for name in _LIBRARIES:
         try:
@@ -63,27 +63,26 @@ def device() -> dict:
 
 def guard(precision: str) -> dict:
     """The difference the numerics guard sees at a matmul precision, in a tiny training."""
-    import jax
     import numpy as np
 
     import aesparse as ae
+    from aesparse.training.guard import NumericsError, limit
 
     X = np.random.default_rng(0).normal(size=(200, 64)).astype(np.float32)
     row = {"what": "guard", "precision": precision}
-    row["limit"] = ae.guard.limit("float32", precision)
+    row["limit"] = limit("float32", precision)
     try:
-        result = ae.fit_grid(
-            jax.random.key(0),
+        result = ae.fit(
             X,
-            objective=ae.objectives.get_objective("dae", ae.activations.get_activation("relu")),
-            strengths=[0.0, 0.3],
-            hidden=32,
+            ae.OneLayer(32),
+            "dae",
+            sweep={"strength": [0.0, 0.3]},
+            constraint="unit",
             epochs=1,
-            history_samples=200,
             matmul_precision=precision,
         )
-    except ae.guard.NumericsError as error:
-        return row | {"accepted": False, "difference": None, "told": first_line(error)}
+    except NumericsError as error:
+        return row | {"accepted": False, "difference": None, "message": first_line(error)}
     return row | {"accepted": True, "difference": result.guard}
 
 

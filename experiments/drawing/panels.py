@@ -32,8 +32,8 @@ def draw_panels(
     for axis, dataset in zip(axes, plan.scale.datasets, strict=True):
         for curve in curves:
             if curve.dataset == dataset:
-                beside = curve.constraint != curves[0].constraint
-                style.draw_curve(axis, curve, name(curve), beside=beside)
+                comparison = curve.constraint != curves[0].constraint
+                style.draw_curve(axis, curve, name(curve), comparison=comparison)
         style.strength_axis(axis, np.array(STRENGTHS))
         axis.set_title(DATA[dataset].title)
     style.legend(figure, axes[0], any(c.flagged.any() for c in curves))
@@ -49,7 +49,7 @@ def caption(
     by_dataset = {DATA[s.dataset].title: s.learning_rate for s in specs}
     rates = ", ".join(f"{title} {rate:g}" for title, rate in by_dataset.items())
     on_tangent = [_on_tangent(runs, curve, name(curve)) for curve in curves]
-    on_tangent = [told for told in on_tangent if told]
+    on_tangent = [sentence for sentence in on_tangent if sentence]
     flagged = [
         f"{name(c)} on {DATA[c.dataset].title} at σ² = "
         + ", ".join(f"{s:g}" for s in c.strengths[c.flagged.any(axis=0)])

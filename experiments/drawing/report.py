@@ -97,23 +97,23 @@ def _row(scale: str, figure: str, v: Verdict, shown: bool) -> str:
 
 
 def _figure(scale: str, name: str, stored: Path) -> str:
-    told, picture = read_record(stored), stored.with_suffix(".svg")
+    record, picture = read_record(stored), stored.with_suffix(".svg")
     if not picture.is_file():
         raise InputError(f"{picture} is missing next to {stored.name}; draw the figure again.")
-    parents = list(told["runs"].values())
+    parents = list(record["runs"].values())
     made = ", ".join(
         f"{field} {' / '.join(sorted({str(p[field]) for p in parents}))}"
         for field in ("device", "jax", "revision")
     )
     hours = sum(p["wall_seconds"] for p in parents) / 3600
     return (
-        f'<figure id="{scale}-{name}"><h3>{html.escape(told["title"])} '
+        f'<figure id="{scale}-{name}"><h3>{html.escape(record["title"])} '
         f"<small>{scale}</small></h3>"
-        f'<img alt="{html.escape(told["title"])}" src="data:image/svg+xml,'
+        f'<img alt="{html.escape(record["title"])}" src="data:image/svg+xml,'
         f'{_quoted(picture.read_text(encoding="utf-8"))}">'
-        f"<figcaption>{html.escape(told['caption'])}</figcaption>"
+        f"<figcaption>{html.escape(record['caption'])}</figcaption>"
         f"<details><summary>How it was made</summary>"
-        f"<pre>{html.escape(told['command'])}</pre>"
+        f"<pre>{html.escape(record['command'])}</pre>"
         f"<p>{len(parents)} runs, {hours:.1f} hours of training; {html.escape(made)}.</p>"
         "</details></figure>"
     )

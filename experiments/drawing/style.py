@@ -132,19 +132,19 @@ def _signed_square(v):
     return np.sign(v) * np.square(v)
 
 
-def draw_curve(axis, curve: Curve, name: str, *, beside: bool = False, line=None) -> None:
+def draw_curve(axis, curve: Curve, name: str, *, comparison: bool = False, line=None) -> None:
     """Mean over seeds, a min–max band, dead units lighter, flagged cells crossed out one by one.
 
     Dead units have their curve's marker, small and hollow, and leave flagged cells out too.
-    `beside` marks a curve shown for comparison: hollow and dotted; `line` is another line style.
+    `comparison` draws it hollow and dotted; `line` is another line style.
     """
     _, colour, marker, own = _LOOK[curve.objective]
-    x, kept = curve.strengths, np.ma.masked_invalid(curve.kept)
-    line = (0, (1, 1.5)) if beside else line or own
-    hollow = beside or curve.objective in _HOLLOW
+    x, valid = curve.strengths, np.ma.masked_invalid(curve.valid)
+    line = (0, (1, 1.5)) if comparison else line or own
+    hollow = comparison or curve.objective in _HOLLOW
     axis.plot(
         x,
-        kept.mean(axis=0),
+        valid.mean(axis=0),
         color=colour,
         marker=marker,
         linestyle=line,
@@ -153,14 +153,16 @@ def draw_curve(axis, curve: Curve, name: str, *, beside: bool = False, line=None
         linewidth=1.6,
         label=name,
     )
-    axis.fill_between(x, kept.min(axis=0), kept.max(axis=0), color=colour, alpha=0.18, linewidth=0)
+    axis.fill_between(
+        x, valid.min(axis=0), valid.max(axis=0), color=colour, alpha=0.18, linewidth=0
+    )
     dead = np.ma.masked_where(curve.flagged, curve.dead).mean(axis=0)
     axis.plot(
         x,
         dead,
         color=colour,
         marker=marker,
-        linestyle=(0, (1, 3)) if beside else "--",
+        linestyle=(0, (1, 3)) if comparison else "--",
         markersize=3.5,
         markerfacecolor="none",
         markeredgewidth=0.6,

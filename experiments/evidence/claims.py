@@ -71,10 +71,10 @@ def classes_agree(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
     sure = (share if agree else 1 - share) >= _SURE
     verdict = ("holds" if agree else "fails") if sure else "inconclusive"
     seeds = len(a.fraction)
-    told = [f"{classify(a)} and {classify(b)}", _count(seeds)]
+    parts = [f"{classify(a)} and {classify(b)}", _count(seeds)]
     if seeds >= SEEDS_FOR_INTERVAL:
-        told.insert(1, f"alike in {share:.0%} of resamples")
-    return _naming_flagged(Verdict(claim, a.dataset, statement, verdict, "; ".join(told)), (a, b))
+        parts.insert(1, f"alike in {share:.0%} of resamples")
+    return _naming_flagged(Verdict(claim, a.dataset, statement, verdict, "; ".join(parts)), (a, b))
 
 
 def _class_shares(curve: Curve) -> dict[str, float]:

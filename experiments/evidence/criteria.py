@@ -149,7 +149,7 @@ def alive_above(curve: Curve) -> list[Criterion]:
     """Models that are not yet sparse have almost no dead units."""
 
     def worst(seeds: np.ndarray) -> float:
-        cells = (curve.kept >= SPARSE)[seeds]
+        cells = (curve.valid >= SPARSE)[seeds]
         return float(curve.dead[seeds][cells].max(initial=0.0))
 
     name = f"most dead units, on {curve.samples:,} samples, at fraction ≥ {SPARSE}"
@@ -197,7 +197,7 @@ def _criterion(
     name: str, statistic: Callable, curves: Sequence[Curve], threshold: float, sign: int
 ) -> Criterion:
     def over(seeds: np.ndarray) -> float:
-        means = [mean_over_seeds(c.kept[seeds]) for c in curves]
+        means = [mean_over_seeds(c.valid[seeds]) for c in curves]
         return float(statistic(curves[0].strengths, *means))
 
     return over_seeds(name, over, len(curves[0].fraction), threshold, sign)

@@ -57,14 +57,14 @@ class Curve(NamedTuple):
         return self._replace(**parts)
 
     @property
-    def kept(self) -> np.ndarray:
+    def valid(self) -> np.ndarray:
         """The fraction with flagged cells as NaN."""
         return np.where(self.flagged, np.nan, self.fraction)
 
     @property
     def mean(self) -> np.ndarray:
-        """The mean of `kept` over seeds; NaN where all are flagged."""
-        return mean_over_seeds(self.kept)
+        """The mean of `valid` over seeds; NaN where all are flagged."""
+        return mean_over_seeds(self.valid)
 
     @property
     def flagged_strengths(self) -> int:
@@ -128,10 +128,10 @@ def classify(curve: Curve) -> str:
     return "irregular"
 
 
-def mean_over_seeds(kept: np.ndarray) -> np.ndarray:
+def mean_over_seeds(values: np.ndarray) -> np.ndarray:
     """The mean over the first axis, NaN left out; NaN where all are."""
-    count = np.sum(~np.isnan(kept), axis=0)
-    return np.where(count > 0, np.nansum(kept, axis=0) / np.maximum(count, 1), np.nan)
+    count = np.sum(~np.isnan(values), axis=0)
+    return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def curve_range(strengths: np.ndarray, mean: np.ndarray) -> float:

@@ -49,8 +49,8 @@ def explanations(
         for rate in RATES
         if verdict.dataset in DATA and rate != DATA[verdict.dataset].learning_rate
     ]
-    told = [(what, _first(out, figure, plans, verdict)) for what, plans in others]
-    return (*own, *(f"{what}: {v.verdict}, {v.numbers}." for what, v in told if v is not None))
+    elsewhere = [(what, _first(out, figure, plans, verdict)) for what, plans in others]
+    return (*own, *(f"{what}: {v.verdict}, {v.numbers}." for what, v in elsewhere if v is not None))
 
 
 def _first(out: Path, figure: Figure, plans: list[Plan], verdict: Verdict) -> Verdict | None:

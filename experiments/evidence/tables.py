@@ -28,7 +28,7 @@ def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str
         raise InputError(
             f"{out} holds no folder `runs`; give the folder of the figures with --out."
         )
-    found = []
+    rows = []
     for scale in SCALES:
         store = RunStore(out, scale)
         for name in figure_names():
@@ -36,12 +36,12 @@ def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str
             if figure.decides(scale) and all(claim[0].isupper() for claim in figure.claims):
                 plan = stored_plan(out, figure, scale, seeds)
                 runs = gathered(figure, plan, store)
-                found += [
+                rows += [
                     (scale, name, v._replace(why=explanations(out, figure, plan, runs, v)))
                     for v in decided(figure, runs)
                 ]
     order = list(SCALES)
-    return sorted(found, key=lambda row: (_number(row[2].claim), order.index(row[0])))
+    return sorted(rows, key=lambda row: (_number(row[2].claim), order.index(row[0])))
 
 
 def _number(claim: str) -> tuple[str, int, str]:
@@ -49,35 +49,35 @@ def _number(claim: str) -> tuple[str, int, str]:
     return letter, int(number or 0), rest
 
 
-def lines(found: list[tuple[str, str, Verdict]]) -> list[str]:
+def lines(rows: list[tuple[str, str, Verdict]]) -> list[str]:
     """A line per verdict, for a terminal, followed by its explanation."""
-    told = []
-    for scale, _, v in found:
+    printed = []
+    for scale, _, v in rows:
         where = f"{scale}, {title(v.dataset)}"
-        told.append(f"{v.claim}  {where}: {v.statement}: {v.verdict}: {v.numbers}")
-        told += [f"    {sentence}" for sentence in v.why]
-    return told
+        printed.append(f"{v.claim}  {where}: {v.statement}: {v.verdict}: {v.numbers}")
+        printed += [f"    {sentence}" for sentence in v.why]
+    return printed
 
 
-def summary(found: list[tuple[str, str, Verdict]]) -> str:
+def summary(rows: list[tuple[str, str, Verdict]]) -> str:
     """How many verdicts of each kind there are."""
-    counts = Counter(verdict.verdict for _, _, verdict in found)
+    counts = Counter(verdict.verdict for _, _, verdict in rows)
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
-def overview(found: list[tuple[str, str, Verdict]]) -> list[tuple[str, ...]]:
+def overview(rows: list[tuple[str, str, Verdict]]) -> list[tuple[str, ...]]:
     """Rows of a table, its head first: a claim each, with a column per scale that decides any.
 
     On a data set a claim holds if all of its statements do; else those that do not are counted.
     """
-    columns = [scale for scale in reversed(SCALES) if any(scale == s for s, _, _ in found)]
+    columns = [scale for scale in reversed(SCALES) if any(scale == s for s, _, _ in rows)]
     said: dict[str, dict[str, None]] = {}
     verdicts: dict[str, dict[str, dict[str, list[str]]]] = {}
-    for scale, name, v in found:
+    for scale, name, v in rows:
         said.setdefault(v.claim, {})[get_figure(name).claims[v.claim]] = None
         by_scale = verdicts.setdefault(v.claim, {column: {} for column in columns})
         by_scale[scale].setdefault(v.dataset, []).append(v.verdict)
-    rows = [
+    body = [
         (
             claim,
             "; ".join(said[claim]),
@@ -85,12 +85,12 @@ def overview(found: list[tuple[str, str, Verdict]]) -> list[tuple[str, ...]]:
         )
         for claim, by_scale in verdicts.items()
     ]
-    return [("claim", "what it says", *columns), *rows]
+    return [("claim", "what it says", *columns), *body]
 
 
 def _as_whole(dataset: str, verdicts: list[str]) -> str:
     where, counts = f"{title(dataset)}: " if dataset else "", Counter(verdicts)
     if len(counts) == 1:
         return where + verdicts[0]
-    told = [f"{name} in {counts[name]}" for name in _NOT_HOLDING if name in counts]
-    return f"{where}{', '.join(told)} of {len(verdicts)}"
+    counted = [f"{name} in {counts[name]}" for name in _NOT_HOLDING if name in counts]
+    return f"{where}{', '.join(counted)} of {len(verdicts)}"

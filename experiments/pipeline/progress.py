@@ -67,16 +67,16 @@ class Progress:
             self._write(spec, number, of_seed)
         self._show(f"epoch {number}, active {np.nanmin(fraction):.3f}–{np.nanmax(fraction):.3f}")
 
-    def _show(self, told: str) -> None:
+    def _show(self, state: str) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(told, refresh=False)
+            self._bar.set_postfix_str(state, refresh=False)
             self._bar.initial, self._bar.n = self._resumed, self._done
             self._bar.refresh()
             return
         speed = (self._done - self._resumed) / (time.monotonic() - self._begin)
         left = (self._total - self._done) / speed
         print(
-            f"{self._label}: {told}{', ' if told else ''}"
+            f"{self._label}: {state}{', ' if state else ''}"
             f"{self._done / self._total:.0%} done, about {left:.0f} s left",
             file=sys.stderr,
             flush=True,

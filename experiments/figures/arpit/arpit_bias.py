@@ -51,8 +51,8 @@ def _by_objective(
         where = (dataset, activation, objective)
         specs = [s for s in runs if (s.dataset, s.activation, s.objective) == where]
         values, lost = (cells(runs, specs, n) for n in (name, "flagged_epoch"))
-        kept = np.where(lost >= 0, np.nan, values)
-        parts |= {"ae": kept[:, :1], objective: kept[:, 1:]}  # the shared cell once
+        finite = np.where(lost >= 0, np.nan, values)
+        parts |= {"ae": finite[:, :1], objective: finite[:, 1:]}  # the shared cell once
     return parts
 
 
@@ -70,11 +70,11 @@ def _rank(
 def _parts(runs: Mapping, dataset: str, activation: str) -> str:
     """Whose cells these are, and the number over Figure 1's objectives alone."""
     present = _present(runs, dataset, activation)
-    told = f"; models of {'; '.join(map(style.label, ('ae', *present)))}"
+    text = f"; models of {'; '.join(map(style.label, ('ae', *present)))}"
     if len(present) > len(OBJECTIVES):
         of_figure_1 = _rank(runs, dataset, activation, OBJECTIVES).measured
-        told += f"; over Figure 1's objectives alone {of_figure_1}"
-    return told
+        text += f"; over Figure 1's objectives alone {of_figure_1}"
+    return text
 
 
 def _flagged_strengths(runs: Mapping, dataset: str, activation: str, objectives) -> int:
@@ -88,7 +88,7 @@ def _matched(runs: Mapping, dataset: str, activation: str) -> str:
 
     Seeds whose model is flagged at σ² = 1, or whose unregularized model is, tell nothing.
     """
-    told, own = [], {}
+    moves, own = [], {}
     for objective in _present(runs, dataset, activation):
         chosen = [
             s
@@ -102,12 +102,12 @@ def _matched(runs: Mapping, dataset: str, activation: str) -> str:
                 np.mean([float(runs[s][n][-1]) for s in chosen])
                 for n in ("activation_fraction", "matched_activation_fraction")
             )
-            told.append(f"{style.label(objective)} {before:.3f} → {after:.3f}")
+            moves.append(f"{style.label(objective)} {before:.3f} → {after:.3f}")
             own |= {s: float(runs[s.baseline]["activation_fraction"][0]) for s in chosen}
-    if not told:
+    if not moves:
         return "; biases moved so that E[a_j] is AE's: not measured"
     plain = np.mean(list(own.values()))
-    return f"; biases moved so that E[a_j] is AE's, at σ² = 1 (AE {plain:.3f}): {'; '.join(told)}"
+    return f"; biases moved so that E[a_j] is AE's, at σ² = 1 (AE {plain:.3f}): {'; '.join(moves)}"
 
 
 def draw(runs, plan: Plan):
@@ -161,8 +161,8 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
             for objectives in (_present(runs, dataset, activation), OBJECTIVES)
         )
         verdict = claims.unless_flagged(verdict, lost)
-        beside = _parts(runs, dataset, activation) + _matched(runs, dataset, activation)
-        decided.append(verdict._replace(numbers=verdict.numbers + beside))
+        details = _parts(runs, dataset, activation) + _matched(runs, dataset, activation)
+        decided.append(verdict._replace(numbers=verdict.numbers + details))
         share = criteria.mean_at_least(
             met, claims.CONDITION_MET, "share of (model, unit, epoch) that meet it"
         )
@@ -179,21 +179,21 @@ def explain(runs, verdict: Verdict) -> list[str]:
     activation = verdict.statement.rsplit(", ", 1)[1]
     where = (verdict.dataset, activation)
     if verdict.claim == "A10":
-        told = []
+        largest = []
         for objective in OBJECTIVES:
             ratios = [
                 (run["history_pressure_largest"].values, run["flagged_epoch"].values >= 0)
                 for s, run in runs.items()
                 if (s.dataset, s.activation, s.objective) == (*where, objective)
             ]
-            kept = [np.where(lost[:, None], np.nan, values) for values, lost in ratios]
-            told.append(f"{style.label(objective)} {np.nanmax(kept):.2g}")
+            finite = [np.where(lost[:, None], np.nan, values) for values, lost in ratios]
+            largest.append(f"{style.label(objective)} {np.nanmax(finite):.2g}")
         return [
             "The largest ratio, over units, strengths, seeds and recorded epochs, of λ∂R/∂b_j to "
             "Theorem 1's bound, both on the first 1,000 training samples (for DAE with one noise "
-            f"draw); the condition requires a ratio above 1: {', '.join(told)}."
+            f"draw); the condition requires a ratio above 1: {', '.join(largest)}."
         ]
-    told = []
+    correlations = []
     means, fractions = (
         _by_objective(runs, *where, n) for n in ("preactivation_mean", "activation_fraction")
     )
@@ -202,9 +202,9 @@ def explain(runs, verdict: Verdict) -> list[str]:
         mean, fraction = (np.hstack([v["ae"], v[objective]]) for v in (means, fractions))
         rank = criteria.rank_correlation(mean, fraction, claims.BIAS_RANK).value
         wide = np.nanmax(fraction) - np.nanmin(fraction)
-        told.append(f"{style.label(objective)} {rank:.3f} (fractions over {wide:.3f})")
+        correlations.append(f"{style.label(objective)} {rank:.3f} (fractions over {wide:.3f})")
     sentences = [
-        f"Over the models of one objective alone the rank correlation is {'; '.join(told)}."
+        f"Over the models of one objective alone the rank correlation is {'; '.join(correlations)}."
     ]
     here = [c for c in collect(runs) if (c.dataset, c.activation) == where]
     flat = {c.objective for c in here if curves.classify(c) == "flat"}

@@ -77,8 +77,8 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
         statement = f"CAE+H and CAE have the same class of curve, {_NAMES[activation]}"
         verdict = claims.classes_agree("A13", statement, *pair)
         apart = np.abs(pair[0].mean - pair[1].mean)
-        told = f"; apart by at most {np.nanmax(apart):.3f}{_added(runs, dataset, activation)}"
-        decided.append(verdict._replace(numbers=verdict.numbers + told))
+        distance = f"; apart by at most {np.nanmax(apart):.3f}{_added(runs, dataset, activation)}"
+        decided.append(verdict._replace(numbers=verdict.numbers + distance))
     return decided
 
 

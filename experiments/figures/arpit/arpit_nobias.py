@@ -38,7 +38,7 @@ def caption(runs, plan: Plan) -> str:
 
 def _reversed(shown) -> str:
     """Where the model without a bias is the sparser one."""
-    told = []
+    parts = []
     for frozen in shown:
         if frozen.constraint == FROZEN:
             biased = only(
@@ -46,8 +46,8 @@ def _reversed(shown) -> str:
             )
             sparser = frozen.mean < biased.mean
             where = ", ".join(f"{s:g}" for s in frozen.strengths[sparser])
-            told.append(f"{_name(frozen)} on {DATA[frozen.dataset].title}: {where or 'nowhere'}")
-    return f"Strengths at which the model without bias is the sparser one: {'; '.join(told)}."
+            parts.append(f"{_name(frozen)} on {DATA[frozen.dataset].title}: {where or 'nowhere'}")
+    return f"Strengths at which the model without bias is the sparser one: {'; '.join(parts)}."
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
@@ -61,17 +61,17 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
         needs = criteria.lower(biased, frozen, claims.FROZEN_BIAS, where="at its lowest")
         statement = f"{style.label(objective)} less sparse without its bias"
         verdict = claims.decide("A7", statement, needs, [frozen, biased])
-        told = "; ".join(_lowest(runs, curve) for curve in (frozen, biased))
-        decided.append(verdict._replace(numbers=f"{verdict.numbers}; {told}"))
+        lowest = "; ".join(_lowest(runs, curve) for curve in (frozen, biased))
+        decided.append(verdict._replace(numbers=f"{verdict.numbers}; {lowest}"))
     return decided
 
 
 def _lowest(runs, curve: Curve) -> str:
     """Where a curve is lowest, and how much of eq. 13 is its tangent there at the end."""
-    told = f"{_name(curve)} lowest nowhere"
+    text = f"{_name(curve)} lowest nowhere"
     if np.isfinite(curve.mean).any():
         strength = curve.strengths[int(np.nanargmin(curve.mean))]
-        told = f"{_name(curve)} lowest, {np.nanmin(curve.mean):.3f}, at σ² = {strength:g}"
+        text = f"{_name(curve)} lowest, {np.nanmin(curve.mean):.3f}, at σ² = {strength:g}"
         shares = [
             float(run["loss_tangent_share"].sel(strength=strength)[-1])
             for spec, run in runs.items()
@@ -82,8 +82,8 @@ def _lowest(runs, curve: Curve) -> str:
             and run["flagged_epoch"].sel(strength=strength) < 0
         ]
         if shares:
-            told += f" ({np.mean(shares):.0%} of units on the tangent there)"
-    return told
+            text += f" ({np.mean(shares):.0%} of units on the tangent there)"
+    return text
 
 
 FIGURE = Figure(

@@ -110,12 +110,12 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
 
 def explain(runs, verdict: Verdict) -> list[str]:
     """What the curve does instead, and after how many updates."""
-    told = []
+    sentences = []
     for curve in collect(runs):
         named = f"rate {curve.learning_rate:g}, batch {curve.batch_size}"
         if curve.objective == "edae" and verdict.statement.endswith(f", {named}"):
-            told.append(_course(curve, next(s.epochs for s in runs)))
-    return told
+            sentences.append(_course(curve, next(s.epochs for s in runs)))
+    return sentences
 
 
 def _course(curve: Curve, epochs: int) -> str:

@@ -65,8 +65,8 @@ def explain(runs, verdict: Verdict) -> list[str]:
         if spec not in of_it and run["flagged_epoch"][0] < 0
     }
     if len(by_rate) > 1:
-        told = ", ".join(f"{fraction:.3f} at {rate:g}" for rate, fraction in by_rate.items())
-        sentences.append(f"Faster steps alone change AE's fraction, by learning rate: {told}.")
+        fractions = ", ".join(f"{fraction:.3f} at {rate:g}" for rate, fraction in by_rate.items())
+        sentences.append(f"Faster steps alone change AE's fraction, by learning rate: {fractions}.")
     return sentences
 
 
@@ -80,12 +80,12 @@ def feedback(spec: GridSpec, objective: str, active: float) -> float:
 
 def _largest_feedback(runs, objective: str) -> float | None:
     """Over the epochs and seeds of the cells at σ² = 1 by their share active; None: all flagged."""
-    told = [
+    feedbacks = [
         feedback(s, objective, float(run["history_activation_fraction"][-1].max()))
         for s, run in runs.items()
         if s.objective == objective and run["flagged_epoch"][-1] < 0
     ]
-    return max(told, default=None)
+    return max(feedbacks, default=None)
 
 
 def _end(runs, objective: str) -> str:
@@ -99,12 +99,12 @@ def _end(runs, objective: str) -> str:
         for s, run in runs.items()
         if s.objective == objective and run["flagged_epoch"][-1] < 0
     ]
-    told = (
+    end = (
         "{:.2f}, {:.2f} and {:.2f}".format(*np.mean(ends, axis=0))
         if ends
         else "diverged or collapsed"
     )
-    return f"{style.label(objective)} {told}"
+    return f"{style.label(objective)} {end}"
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:

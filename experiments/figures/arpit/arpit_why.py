@@ -40,28 +40,28 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
     dae, antithetic = shown[:2]
     trend = claims.decide("A9", "", decreasing(antithetic), [antithetic])
     opposite = {"holds": "fails", "fails": "holds"} if classify(dae) == "decreasing" else {}
-    beside = "; ".join(_course(curve) for curve in shown)
+    courses = "; ".join(_course(curve) for curve in shown)
     return [
         trend._replace(
             statement="DAE with antithetic noise loses its decreasing trend",
             verdict=opposite.get(trend.verdict, "inconclusive"),
-            numbers=f"antithetic DAE: {trend.numbers}; {beside}",
+            numbers=f"antithetic DAE: {trend.numbers}; {courses}",
         )
     ]
 
 
 def _course(curve: Curve) -> str:
     """A curve's class and ends, and its lowest point where that is neither of them."""
-    told = f"{style.label(curve.objective)} {classify(curve)}, "
-    told += f"{curve.mean[0]:.3f} → {curve.mean[-1]:.3f}"
+    course = f"{style.label(curve.objective)} {classify(curve)}, "
+    course += f"{curve.mean[0]:.3f} → {curve.mean[-1]:.3f}"
     if not np.isfinite(curve.mean).any():
-        return told
+        return course
     lowest = int(np.nanargmin(curve.mean))
     if lowest in (0, len(curve.mean) - 1):
-        return told
+        return course
     dead = curve.dead[~curve.flagged[:, lowest], lowest].mean()
     return (
-        f"{told} (lowest {curve.mean[lowest]:.3f} at σ² = {curve.strengths[lowest]:g}, where "
+        f"{course} (lowest {curve.mean[lowest]:.3f} at σ² = {curve.strengths[lowest]:g}, where "
         f"{dead:.0%} of the units are dead)"
     )
 
@@ -72,15 +72,15 @@ def explain(runs, verdict: Verdict) -> list[str]:
     dae, antithetic, _, second, kink = (c.mean for c in shown)
     apart = np.nanmax(np.abs(dae - antithetic))
     i = int(np.argmax(dae <= dae[0] - DROP))
-    told = (
+    difference = (
         "The curves of DAE with independent and with antithetic noise differ by at most "
         f"{apart:.3f}, the effect of all terms of odd order, the first-order one included"
     )
     if dae[i] > dae[0] - DROP:
-        return [f"{told}."]
+        return [f"{difference}."]
     return [
-        f"{told}. At σ² = {shown[0].strengths[i]:g}, where DAE has fallen from {dae[0]:.3f} to "
-        f"{dae[i]:.3f}, the second order alone (DAE-2) gives {second[i]:.3f}, and "
+        f"{difference}. At σ² = {shown[0].strengths[i]:g}, where DAE has fallen from {dae[0]:.3f} "
+        f"to {dae[i]:.3f}, the second order alone (DAE-2) gives {second[i]:.3f}, and "
         f"{kink[i]:.3f} with the kink term."
     ]
 

@@ -28,9 +28,9 @@ def explain_dead_units(runs, verdict: Verdict) -> list[str]:
         return []
     dae = only(collect(runs), dataset=verdict.dataset, objective="dae")
     dying = dae.dead > criteria.DEAD
-    alive = np.min(dae.kept[~dying & ~dae.flagged], initial=np.inf)
+    alive = np.min(dae.valid[~dying & ~dae.flagged], initial=np.inf)
     sparsest = f"the sparsest has a fraction of {alive:.3f}" if alive < np.inf else "there are none"
-    beyond = np.where((dae.kept >= criteria.SPARSE) & dying, dae.dead, 0)
+    beyond = np.where((dae.valid >= criteria.SPARSE) & dying, dae.dead, 0)
     worst = [
         f"σ² = {s:g}: active {dae.fraction[i, k]:.3f}, dead {beyond[i, k]:.1%}"
         for k, (s, i) in enumerate(zip(dae.strengths, beyond.argmax(axis=0), strict=True))
@@ -60,16 +60,16 @@ def statements(claim: str, dataset: str, curves: Sequence[Curve]) -> list[Verdic
 def spans(runs, verdict: Verdict, **fields) -> list[str]:
     """The ends of the two curves whose classes are compared, and how much either moves."""
     objective = "mdae" if verdict.statement.startswith("mDAE") else "cae"
-    told = []
+    courses = []
     for curve in collect(runs):
         chosen = all(getattr(curve, k) == v for k, v in fields.items())
         if curve.objective == objective and chosen:
             mean = curve.mean
-            told.append(
+            courses.append(
                 f"{DATA[curve.dataset].title} {mean[0]:.3f} → {mean[-1]:.3f} (between "
                 f"{np.nanmin(mean):.3f} and {np.nanmax(mean):.3f})"
             )
-    return [f"Fractions at σ² = 0 and 1: {', '.join(told)}."]
+    return [f"Fractions at σ² = 0 and 1: {', '.join(courses)}."]
 
 
 def classes_differ(claim: str, runs, **fields) -> list[Verdict]:

@@ -51,10 +51,10 @@ def _curves(runs) -> dict[tuple[str, str], Curve]:
 def _outcome(conclusion: str, curve: Curve) -> str:
     if conclusion == NOT_GUARANTEED:
         return "abstained"
-    found = classify(curve)
-    if found == "inconclusive":
-        return found
-    return "right" if found == EXPECTED[conclusion] else "wrong"
+    kind = classify(curve)
+    if kind == "inconclusive":
+        return kind
+    return "right" if kind == EXPECTED[conclusion] else "wrong"
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:

@@ -145,9 +145,11 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
     name = f"error of the codes best on validation ({_CODES[best][0]})"
     steps.append(Criterion(name, error, BEST, +1, tuple(ends), strict=True))
     verdict = settle("L4", dataset, "logistic regression on codes beats raw pixels", steps, 0)
-    told = ", ".join(f"{_CODES[code][0]} {_error(run)[0]:.2%}" for code, (_, run) in codes.items())
+    by_code = ", ".join(
+        f"{_CODES[code][0]} {_error(run)[0]:.2%}" for code, (_, run) in codes.items()
+    )
     expected = f"raw pixels expected at {RAW[0]:.1%} to {RAW[1]:.1%}"
-    numbers = f"{verdict.numbers}; test errors: {told} ({expected}); one seed"
+    numbers = f"{verdict.numbers}; test errors: {by_code} ({expected}); one seed"
     return [verdict._replace(numbers=numbers)]
 
 

@@ -103,14 +103,14 @@ def _locality(study: Study, run, dataset: str) -> Verdict:
         statement = "SL filters are more local at small α than at large α"
         name = f"participation ratio at α = {ALPHAS[large]:g} minus at {ALPHAS[small]:g}"
         criterion = mean_at_least(change, 0.0, name)._replace(strict=True)
-    found = settle("S4", dataset, statement, [criterion], len(spread))
+    verdict = settle("S4", dataset, statement, [criterion], len(spread))
     if dataset in _BINARY and units < PIXELS:
-        found = found._replace(
+        verdict = verdict._replace(
             verdict="inconclusive",
-            numbers=f"asked of {PIXELS} units or more, which were not trained; {found.numbers}",
+            numbers=f"asked of {PIXELS} units or more, which were not trained; {verdict.numbers}",
         )
-    told = f"from α = 0 to 1 {span(spread)}, with as many updates without penalty {span(control)}"
-    return found._replace(numbers=f"{found.numbers}; {told}")
+    course = f"from α = 0 to 1 {span(spread)}, with as many updates without penalty {span(control)}"
+    return verdict._replace(numbers=f"{verdict.numbers}; {course}")
 
 
 def explain(runs, verdict: Verdict) -> list[str]:
@@ -130,17 +130,17 @@ def explain(runs, verdict: Verdict) -> list[str]:
 def _activity(run, dataset: str) -> Verdict:
     active = 1 - along(run, "flat")
     falls = trend("the share of active units", active, +1)
-    found = settle("S8", dataset, "activity of shrink units falls with α", [falls], len(active))
-    told = f"{span(active)}; no control without penalty was trained"
-    return found._replace(numbers=f"{found.numbers}; {told}")
+    verdict = settle("S8", dataset, "activity of shrink units falls with α", [falls], len(active))
+    course = f"{span(active)}; no control without penalty was trained"
+    return verdict._replace(numbers=f"{verdict.numbers}; {course}")
 
 
 def _saturation(run, dataset: str) -> Verdict:
     flat, control = along(run, "flat"), along(run, "flat", 1)
     rises = trend("the saturated share", flat, -1)
-    found = settle("S8", dataset, "saturation of SL units rises with α", [rises], len(flat))
-    told = f"{span(flat)}, with as many updates without penalty {span(control)}"
-    return found._replace(numbers=f"{found.numbers}; {told}")
+    verdict = settle("S8", dataset, "saturation of SL units rises with α", [rises], len(flat))
+    course = f"{span(flat)}, with as many updates without penalty {span(control)}"
+    return verdict._replace(numbers=f"{verdict.numbers}; {course}")
 
 
 def caption(runs, plan: Plan) -> str:

@@ -45,14 +45,14 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
         local, control = locality(run), locality(run, 1)
         falls = trend("mean locality, 1 − participation ratio", local, +1)
         verdict = settle("S5", dataset, "SL filters become less local with α", [falls], len(local))
-        beside = trend("", control, +1).value
-        told = (
+        of_control = trend("", control, +1).value
+        course = (
             f"{span(local)}, with as many updates without penalty {span(control)} (Spearman "
-            f"{beside:.3f}); penalty at α = 1 "
+            f"{of_control:.3f}); penalty at α = 1 "
             f"{along(run, 'saturation')[:, -1].mean():.3g}, reconstruction error "
             f"{along(run, 'reconstruction')[:, -1].mean():.3g}"
         )
-        decided.append(verdict._replace(numbers=f"{verdict.numbers}; {told}"))
+        decided.append(verdict._replace(numbers=f"{verdict.numbers}; {course}"))
     return decided
 
 

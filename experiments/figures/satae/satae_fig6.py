@@ -57,12 +57,15 @@ def compute(study: Study, dataset):
         z, turns = np.linspace(-reach, reach, 1201), extrema(reach)
         each = [multiscale_complement(f, scale=s) for s in scales]
         values = {"value": f(jnp.asarray(z)), "slope": jnp.abs(f.slope(jnp.asarray(z)))}
-        found = {name: ("z", np.asarray(v)) for name, v in values.items()}
-        found["complement"] = (("scale", "z"), np.stack([c(jnp.asarray(z)) for c in each]))
-        found["at_turns"] = (("scale", "turn"), np.stack([c(jnp.asarray(turns)) for c in each]))
-        found["slope_at_turns"] = (("scale", "turn"), np.stack([_slopes(c, turns) for c in each]))
-        found["steepest"] = ("scale", [_slopes(c, z).max() for c in each])
-    return xr.Dataset(found, {"z": z, "turn": turns, "scale": list(scales)})
+        variables = {name: ("z", np.asarray(v)) for name, v in values.items()}
+        variables["complement"] = (("scale", "z"), np.stack([c(jnp.asarray(z)) for c in each]))
+        variables["at_turns"] = (("scale", "turn"), np.stack([c(jnp.asarray(turns)) for c in each]))
+        variables["slope_at_turns"] = (
+            ("scale", "turn"),
+            np.stack([_slopes(c, turns) for c in each]),
+        )
+        variables["steepest"] = ("scale", [_slopes(c, z).max() for c in each])
+    return xr.Dataset(variables, {"z": z, "turn": turns, "scale": list(scales)})
 
 
 def _slopes(f, z: np.ndarray, step: float = 0.02) -> np.ndarray:

@@ -1,0 +1,95 @@
+"""Models, penalties and objectives of the wrong kind: one sentence each, and no traceback.
+
+In a process of its own, without the type checks of this test session, as a user has it.
+"""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+SCRIPT = """
+import json
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aesparse.errors import InputError
+from aesparse.losses import objectives
+from aesparse.models import saved
+from aesparse.models.base import check_model
+from aesparse.models.flax import FlaxModel
+from aesparse.models.one_layer import OneLayer, Params
+
+model = OneLayer(2)
+params = model.init(jax.random.key(0), 3)
+x = jnp.ones((4, 3))
+
+
+class Unhashable:
+    __hash__ = None
+    init = encode = decode = None
+
+    def __call__(self, forward, eps):
+        return 0.0
+
+
+CASES = {
+    "no activation": lambda: OneLayer(3, None),
+    "list": lambda: OneLayer(3, ["relu"]),
+    "no units": lambda: OneLayer(0),
+    "true units": lambda: OneLayer(True),
+    "half units": lambda: OneLayer(2.5),
+    "tied": lambda: OneLayer(3, tied="no"),
+    "decoder_bias": lambda: OneLayer(3, decoder_bias=1),
+    "params": lambda: OneLayer.of({"bias": 1}, "relu"),
+    "class": lambda: check_model(OneLayer),
+    "function": lambda: check_model(lambda x: x),
+    "name": lambda: check_model("relu"),
+    "mapping": lambda: check_model({"encode": 1}),
+    "unhashable model": lambda: check_model(Unhashable()),
+    "flax class": lambda: FlaxModel(nn.Dense, nn.Dense(3)),
+    "flax function": lambda: FlaxModel(nn.Dense(2), jnp.tanh),
+    "penalty number": lambda: objectives.regularized(3),
+    "penalty list": lambda: objectives.regularized(["cae"]),
+    "penalty class": lambda: objectives.regularized(dict),
+    "penalty unhashable": lambda: objectives.regularized(Unhashable()),
+    "objective number": lambda: objectives.as_objective(3),
+    "objective class": lambda: objectives.as_objective(dict),
+    "coefficients": lambda: objectives.Objective(lambda *a: 0, "strength"),
+    "no mapping": lambda: objectives.get_objective("cae")(model, params, x, x, 0.3),
+    "error": lambda: objectives.Objective(lambda *a: 0, error=abs),
+    "error number": lambda: objectives.composed(error=1),
+    "corruption": lambda: objectives.composed(corrupt=0.3),
+    "terms string": lambda: objectives.composed(terms="cae"),
+    "terms number": lambda: objectives.composed(terms=3),
+    "terms of functions": lambda: objectives.composed(terms=[lambda f, e: 0.0]),
+    "term number": lambda: objectives.composed(terms={"a": 3}),
+    "term named 1": lambda: objectives.composed(terms={1: "cae"}),
+    "scaler": lambda: saved.save("never.npz", model, params, scaler=lambda x: x),
+    "coordinates": lambda: saved.save("never.npz", model, params, coordinates={"a": [1, 2]}),
+}
+
+said = {}
+for name, call in CASES.items():
+    try:
+        call()
+        said[name] = "nothing"
+    except InputError as error:
+        said[name] = f"InputError: {error}"
+    except Exception as error:
+        said[name] = repr(error)
+print(json.dumps(said))
+"""
+
+
+def test_every_wrong_kind_is_one_sentence():
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT)], capture_output=True, text=True, check=True
+    )
+    said = json.loads(done.stdout)
+    assert len(said) > 30
+    wrong = {k: v for k, v in said.items() if not v.startswith("InputError: ") or "\n" in v}
+    assert not wrong

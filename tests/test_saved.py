@@ -1,0 +1,116 @@
+"""A saved model comes back whole: parameters bit by bit, activation, scaler, coordinates."""
+
+import json
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aesparse.data import standardize, whiten
+from aesparse.errors import InputError
+from aesparse.models import saved
+from aesparse.models.activations import ACTIVATIONS, Activation
+from aesparse.models.flax import FlaxModel
+from aesparse.models.one_layer import OneLayer, Params
+
+
+def numbers(params):
+    return jax.tree.map(np.asarray, params)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("options", [{}, {"tied": False, "decoder_bias": True}])
+def test_a_model_comes_back_whole(name, options, tmp_path, rng):
+    model = OneLayer(4, Activation(ACTIVATIONS[name].fn, 0.25), **options)
+    params = numbers(model.init(jax.random.key(0), 6))
+    X = rng.normal(size=(20, 6)) + 3
+    scaler, where = standardize(X, 0.1), {"strength": 0.25, "seed": np.int64(3)}
+    saved.save(tmp_path / "model", model, params, scaler=scaler, coordinates=where)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
+    again, known, same_scaler, coordinates = saved.load(tmp_path / "model.npz")
+    assert again == model
+    assert coordinates == {"strength": 0.25, "seed": 3}
+    assert isinstance(coordinates["seed"], int)
+    for one, two in zip(params, known, strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert one is None or one.dtype == two.dtype
+    np.testing.assert_array_equal(same_scaler(X), scaler(X))
+
+
+def test_float64_parameters_stay_as_they_are(tmp_path):
+    """Also where JAX itself computes in float32."""
+    model, weight = OneLayer(2), np.random.default_rng(0).normal(size=(2, 3))
+    saved.save(tmp_path / "m.npz", model, Params(weight, np.zeros(2)))
+    _, params, scaler, coordinates = saved.load(tmp_path / "m.npz")
+    np.testing.assert_array_equal(params.weight, weight)
+    assert params.weight.dtype == np.float64
+    assert (scaler, coordinates) == (None, {})
+
+
+def test_whitening_is_saved_too(tmp_path, rng):
+    X, model = rng.normal(size=(30, 4)), OneLayer(2)
+    scaler = whiten(X, 3)
+    saved.save(tmp_path / "m.npz", model, numbers(model.init(jax.random.key(0), 3)), scaler=scaler)
+    np.testing.assert_array_equal(saved.load(tmp_path / "m.npz")[2](X), scaler(X))
+
+
+def test_what_cannot_be_saved_whole_is_refused(tmp_path):
+    model = OneLayer(2)
+    params = numbers(model.init(jax.random.key(0), 3))
+    stacked = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), params)
+    deep = FlaxModel(nn.Dense(2), nn.Dense(3))
+    wrong = {
+        "function of your own": (OneLayer(2, lambda a: a**2), params, {}),
+        "FlaxModel": (deep, deep.init(jax.random.key(0), 3), {}),
+        "one-layer model": (model, stacked, {}),
+        "one such model": (OneLayer(2, tied=False), params, {}),
+        "Params": (model, {"weight": params.weight}, {}),
+    }
+    for word, (given, numbers_, options) in wrong.items():
+        with pytest.raises(InputError, match=word):
+            saved.save(tmp_path / "m.npz", given, numbers_, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def rewritten(path, **changes):
+    stored = dict(np.load(path)) | changes
+    np.savez(path, **{k: v for k, v in stored.items() if v is not None})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": None},
+        {"settings": np.array("{")},
+        {"settings": np.array(json.dumps({"kind": "else"}))},
+        {"weight": None},
+        {"bias": np.zeros(5)},
+        {"weight": np.ones((2, 3), int)},
+        {"more": np.zeros(1)},
+    ],
+)
+def test_a_file_that_holds_no_model_is_refused(change, tmp_path):
+    path, model = tmp_path / "m.npz", OneLayer(2)
+    saved.save(path, model, numbers(model.init(jax.random.key(0), 3)))
+    saved.load(path)
+    rewritten(path, **change)
+    with pytest.raises(InputError, match=r"m\.npz"):
+        saved.load(path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 broken", b"text"])
+def test_a_broken_file_is_refused(content, tmp_path):
+    path = tmp_path / "m.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"m\.npz"):
+        saved.load(path)
+
+
+def test_arrays_of_a_device_are_saved(tmp_path):
+    model = OneLayer(2)
+    params = model.init(jax.random.key(0), 3)
+    saved.save(tmp_path / "m.npz", model, params)
+    assert jnp.array_equal(saved.load(tmp_path / "m.npz")[1].weight, params.weight)
