@@ -10,9 +10,9 @@ import small_fit
 from small_fit import same_bits
 
 import aesparse as ae
+from aesparse.losses.growth import growth
 from aesparse.losses.objectives import Objective, composed, regularized
 from aesparse.models.one_layer import OneLayer
-from aesparse.training.growth import growing_parts
 
 PIXELS = np.random.default_rng(0).integers(0, 16, size=(40, 6))
 
@@ -32,13 +32,10 @@ def test_other_dtypes_are_trained_on_as_float32(dtype):
     same_bits(result.params, fit(PIXELS.astype(np.float32)).params)
 
 
-@pytest.mark.parametrize("kind", [jnp.asarray, np.ndarray.tolist, np.asfortranarray])
+@pytest.mark.parametrize("kind", [jnp.asarray, np.asfortranarray])
 def test_data_of_any_kind_is_the_same(kind):
     X = PIXELS.astype(np.float32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a list, that it is taken as float32
-        given = fit(kind(X))
-    same_bits(given.params, fit(X).params)
+    same_bits(fit(kind(X)).params, fit(X).params)
 
 
 def test_booleans_are_zeros_and_ones():
@@ -129,5 +126,10 @@ def test_sums_over_the_batch_are_told_from_means_constants_and_zeros(rng):
     def measured(x, eps):
         return {name: part(x, eps) for name, part in parts.items()}
 
-    assert set(growing_parts(measured, x, eps)) == {"sum", "sum of noise"}
-    assert growing_parts(lambda x, eps: {"sum": jnp.sum(x.reshape(4, 3))}, x, eps) == ()
+    ratios = growth(measured, x, eps)
+    grown = {"sum": 2, "sum of noise": 2, "root of a sum": np.sqrt(2), "square of a sum": 4}
+    same = {"mean": 1, "constant": 1, "zero": 1, "not finite": 1}
+    for name, ratio in (grown | same).items():
+        np.testing.assert_allclose(ratios[name], ratio, rtol=1e-5)
+    assert 1 < ratios["mean and a small sum"] < 2
+    assert growth(lambda x, eps: {"sum": jnp.sum(x.reshape(4, 3))}, x, eps) == {}

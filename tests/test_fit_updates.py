@@ -1,15 +1,19 @@
 """The updates of a training: constraints, noise, starts and precision, against typed loops."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import plain_loop
 import pytest
+from scipy.special import expit
 from scipy.stats import kstest
 from small_fit import RELU, SWEEP, data, fit, relative, same_bits
 
 from aesparse.errors import InputError
-from aesparse.losses.objectives import Objective, composed, get_objective
+from aesparse.losses.objectives import Objective, composed, get_objective, regularized
+from aesparse.losses.penalties import contractive_generic
 from aesparse.models.one_layer import OneLayer, Params
 
 
@@ -128,6 +132,39 @@ def test_strict_promotion_of_dtypes_changes_nothing(name):
         strict = fit(name, model=model)
     same_bits(strict.params, usual.params)
     same_bits(strict.losses, usual.losses)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wrapped:
+    """A one-layer model as one of the user's own, of which no structure is known."""
+
+    inner: OneLayer
+
+    def init(self, key, n):
+        return self.inner.init(key, n)
+
+    def preactivation(self, params, x):
+        return self.inner.preactivation(params, x)
+
+    def encode(self, params, x):
+        return self.inner.encode(params, x)
+
+    def decode(self, params, h):
+        return self.inner.decode(params, h)
+
+
+def test_a_model_of_ones_own_trains_as_the_one_layer_model(x64):
+    """CAE by its structure and by derivatives of the encoder; the code of the own is measured."""
+    known, X = OneLayer(5, "sigmoid"), data(dtype=np.float64)
+    own = fit(regularized(contractive_generic), X=X, model=Wrapped(known), constraint=None)
+    structured = fit("cae", X=X, model=known, constraint=None)
+    assert relative(own.params.weight, structured.params.weight) <= 1e-10
+    np.testing.assert_allclose(own.params.bias, structured.params.bias, rtol=1e-8, atol=1e-13)
+    for name, values in structured.losses.items():
+        np.testing.assert_allclose(own.losses[name], values, rtol=1e-10)
+    code = expit(X @ own.params.weight[1].T + own.params.bias[1])
+    np.testing.assert_allclose(own.final.code_mean[1], code.mean(), rtol=1e-6)
+    np.testing.assert_allclose(own.final.code_variance[1], code.var(axis=0).mean(), rtol=1e-6)
 
 
 # Parameters to start from
