@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from aesparse.training.constraints import get_constraint
 from scipy.stats import norm
 
 from aesparse import __main__
@@ -20,7 +21,6 @@ from aesparse.models.one_layer import OneLayer, Params, init_params
 from aesparse.theory import audit
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.response import STRENGTHS
-from aesparse.training.constraints import get_constraint
 
 RELU, SIGMOID = get_activation("relu"), get_activation("sigmoid")
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from aesparse.training.arguments import check_objective
 from commands import has_numbers, numbers
 from scipy.spatial.distance import pdist
 from scipy.stats import norm
@@ -18,7 +19,6 @@ from aesparse.losses.objectives import composed, get_objective
 from aesparse.losses.penalties import contractive
 from aesparse.models.activations import get_activation
 from aesparse.models.one_layer import Params, forward
-from aesparse.training.arguments import check_objective
 from experiments.evidence.bootstrap import Interval, over_seeds_and_units
 from experiments.evidence.criteria import apart
 from experiments.figures.lecture import lecture_filters, lecture_kl, lecture_overfit, lecture_probe

@@ -5,6 +5,7 @@ recorded moments.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,8 +15,7 @@ from jaxtyping import Array, ArrayLike, PyTree
 
 from aesparse.errors import InputError, first_line, unknown_name
 from aesparse.losses.base import Objective
-from aesparse.models.base import Model
-from aesparse.models.forward import forward
+from aesparse.models.base import Model, reconstruct
 from aesparse.options import checked_key, checked_numbers, shortened
 from aesparse.training.measuring import as_measurement, measuring
 from aesparse.training.sharding import Points, model_mesh
@@ -151,7 +151,7 @@ class Result:
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape[ahead:], leaf.dtype), self.params
         )
         try:
-            jax.eval_shape(lambda p, x: forward(self.model, p, x).reconstruction, one, data)
+            jax.eval_shape(functools.partial(reconstruct, self.model), one, data)
         except Exception as error:  # whatever a user's model raises
             raise InputError(
                 f"The models do not take data with {data.shape[1]} inputs ({first_line(error)}); "

@@ -90,7 +90,8 @@ def first_shard(tree: PyTree) -> PyTree:
 
 def gather(tree: PyTree, mesh: Mesh) -> PyTree:
     """All models' arrays on every host, as NumPy's."""
-    if mesh.size == 1 or all(leaf.is_fully_addressable for leaf in jax.tree.leaves(tree)):
+    one_host = mesh.size == 1 or jax.process_count() == 1
+    if one_host or all(leaf.is_fully_addressable for leaf in jax.tree.leaves(tree)):
         return jax.device_get(tree)
     return multihost_utils.process_allgather(tree, tiled=True)
 

@@ -37,7 +37,7 @@ class Progress:
             self._bar.close()
 
     def whole(self, label: str) -> None:
-        """Names what comes next and tells nothing until it is `done`."""
+        """Starts a task without progress of its own, until it is `done`."""
         self._label, self._each = label, next(self._costs)
         if self._bar is not None:
             self._bar.set_description_str(label)
@@ -54,16 +54,17 @@ class Progress:
         if self._bar is not None:
             self._bar.set_description_str(label)
 
-    def epoch(self, number: int, metrics) -> None:
-        """One epoch of the current run is done; its metrics are those of a grid."""
+    def epoch(self, number: int, measured) -> None:
+        """One epoch of the current run is done; `measured` are its models', by their names."""
         if number > self._expected:  # the earlier ones were found in a checkpoint
             skipped = self._each * (number - self._expected)
             self._done += skipped
             self._resumed += skipped
         self._expected = number + 1
         self._done += self._each
-        fraction = np.asarray(metrics.activation_fraction)
-        for spec, of_seed in zip(self._specs, fraction, strict=True):
+        fraction = np.asarray(measured["metrics"].activation_fraction)
+        by_seed = fraction.reshape(-1, len(self._specs)).T  # of a grid of strengths × seeds
+        for spec, of_seed in zip(self._specs, by_seed, strict=True):
             self._write(spec, number, of_seed)
         self._show(f"epoch {number}, active {np.nanmin(fraction):.3f}–{np.nanmax(fraction):.3f}")
 
@@ -88,7 +89,7 @@ class Progress:
             "run": spec.key,
             "epoch": number,
             "epochs": spec.epochs,
-            "active": [round(float(f), 4) if np.isfinite(f) else None for f in fraction.ravel()],
+            "active": [round(float(f), 4) if np.isfinite(f) else None for f in fraction],
         }
         with readable_failure(), self._log.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")

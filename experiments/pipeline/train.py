@@ -1,10 +1,12 @@
 """Training one run: the grid, what is stored of it, and where it comes from."""
 
+import dataclasses
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from experiments.pipeline.provenance import provenance
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.stored import signed_bytes
 
-__all__ = ["labelled", "train", "train_together"]
+__all__ = ["SeedGrid", "flagged_epoch", "labelled", "train", "train_together"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
@@ -58,43 +60,44 @@ def train_together(
     parents = provenance(dataset.train) | {"matmul_precision": spec.matmul_precision}
     scaler = ae.data.standardize(dataset.train, spec.epsilon)
     X = scaler(dataset.train)
-    activation = ae.activations.get_activation(spec.activation)
-    objective = ae.objectives.get_objective(spec.objective, activation)
     saved = None
     if checkpoints is not None:
         saved = _checkpoints(checkpoints, specs, parents, deadline or Deadline())
-    at_once = spec.cells_per_program
-    result = ae.fit_grid(
-        jax.random.key(0),
+    at_once, precision = spec.cells_per_program, spec.matmul_precision
+    objective = ae.get_objective(spec.objective)
+    result = ae.fit(
         X,
-        objective=objective,
-        strengths=spec.strengths,
-        seeds=tuple(s.seed for s in specs),
-        hidden=spec.hidden,
+        ae.OneLayer(spec.hidden, spec.activation),
+        objective,
+        sweep=dict.fromkeys(objective.coefficients, spec.strengths)
+        | {"seed": [s.seed for s in specs]},
+        optimizer=ae.sgd(spec.learning_rate, spec.momentum),
         constraint=spec.constraint,
+        measure={
+            "metrics": ae.metrics.activation_statistics,
+            "theorem1": ae.metrics.theorem1_ratio,
+        },
+        key=jax.random.key(0),
         epochs=spec.epochs,
         batch_size=spec.batch_size,
-        learning_rate=spec.learning_rate,
-        momentum=spec.momentum,
-        cells_per_program=None if at_once is None else at_once * len(specs),
-        matmul_precision=spec.matmul_precision,
+        models_per_program=None if at_once is None else at_once * len(specs),
+        matmul_precision=precision,
         on_epoch=on_epoch,
         checkpoints=saved,
     )
-    _, heldout = ae.measure_grid(
-        result.params,
-        scaler(dataset.heldout),
-        objective,
-        matmul_precision=spec.matmul_precision,
-    )
-    runs = [labelled(s, *_of_seed((result, heldout), i)) for i, s in enumerate(specs)]
-    for i, baseline in enumerate(baselines or ()):
+    measured = {
+        "units": result.measure(X, ae.metrics.unit_statistics, precision=precision),
+        "heldout": result.measure(
+            scaler(dataset.heldout), ae.metrics.activation_statistics, precision=precision
+        ),
+    }
+    grids = [_of_seed(result, measured, i) for i in range(len(specs))]
+    runs = [labelled(s, grid) for s, grid in zip(specs, grids, strict=True)]
+    for run, grid, s, baseline in zip(runs, grids, specs, baselines or (), strict=False):
         if baseline is not None and "baseline_preactivation_mean" in baseline:
-            one, _ = _of_seed((result, heldout), i)
-            runs[i]["matched_activation_fraction"] = (
-                "strength",
-                _matched(one, baseline, X, objective, spec.matmul_precision),
-            )
+            shift = baseline["baseline_preactivation_mean"].values - grid.units.mean
+            fraction = _fraction_after(shift, result.select(seed=s.seed), X, precision)
+            run["matched_activation_fraction"] = ("strength", fraction)
     interrupted = saved.history if saved else []
     earlier = sum(attempt["seconds"] for attempt in interrupted)
     parents |= {
@@ -109,38 +112,39 @@ def train_together(
             spec=s.json,
             provenance=json.dumps(
                 parents
-                | {
-                    "flagged_strengths": [
-                        float(strength)
-                        for strength, epoch in zip(s.strengths, first, strict=True)
-                        if epoch >= 0
-                    ]
-                },
+                | {"flagged_strengths": run["strength"].values[run["flagged_epoch"] >= 0].tolist()},
                 sort_keys=True,
             ),
         )
-        for s, run, first in zip(specs, runs, result.flagged_epoch, strict=True)
+        for s, run in zip(specs, runs, strict=True)
     ]
 
 
-def _of_seed(tree, i: int):
-    """The i-th seed's part of results, as results of one seed."""
+def _of_seed(result, measured: dict, i: int) -> "SeedGrid":
+    """The i-th seed's models; those of an objective without coefficients as one strength."""
     import jax
 
-    def part(leaf):
-        return leaf if np.ndim(leaf) == 0 else np.asarray(leaf)[i : i + 1]
+    swept = len(result.axes) > 1
+    parts = (
+        result.params,
+        result.losses,
+        result.history["metrics"],
+        result.history["theorem1"],
+        result.final["metrics"],
+        measured["units"],
+        measured["heldout"],
+        result.diverged_epoch,
+    )
+    return SeedGrid(*jax.tree.map(lambda leaf: leaf[:, i] if swept else leaf[i : i + 1], parts))
 
-    return jax.tree.map(part, tree)
 
+def _fraction_after(shift: np.ndarray, result, X: np.ndarray, precision: str) -> np.ndarray:
+    """The activation fraction on X of a result's models with biases shifted by `[G, m]`; `[G]`."""
+    from aesparse.metrics import activation_statistics
 
-def _matched(result, baseline, X, objective, precision: str) -> np.ndarray:
-    """The activation fraction under biases that give every unit the baseline's E[a_j]; [G]."""
-    import aesparse as ae
-
-    shift = baseline["baseline_preactivation_mean"].values[None] - result.units.mean
-    moved = result.params._replace(bias=result.params.bias + shift)
-    _, matched = ae.measure_grid(moved, X, objective, matmul_precision=precision)
-    return np.asarray(matched.activation_fraction)[0]
+    params = result.params._replace(bias=result.params.bias + shift)
+    moved = dataclasses.replace(result, params=params)
+    return moved.measure(X, activation_statistics, precision=precision).activation_fraction
 
 
 def _warn_of_other_code(spec: GridSpec, interrupted: list[dict], revision: str) -> None:
@@ -170,51 +174,69 @@ def _checkpoints(folder: Path, specs: Sequence[GridSpec], parents: dict, deadlin
     )
 
 
-def labelled(spec: GridSpec, result, heldout):
-    """What is stored of a trained grid of one seed, as an xarray.Dataset of named dimensions.
+class SeedGrid(NamedTuple):
+    """The trained models of one seed and what was measured of them, NumPy arrays `[G, ...]`."""
 
-    `result` is its `GridResult` (`[1, G, ...]`), `heldout` its metrics on held-out data.
+    params: Any
+    losses: Mapping[str, np.ndarray]  # [G, E]
+    history: Any  # `metrics.Metrics`, [G, E + 1]
+    theorem1: Any  # `metrics.Theorem1Ratio`, [G, E + 1]
+    final: Any  # `metrics.Metrics` on all of the data, as are the next
+    units: Any  # `metrics.UnitStatistics`, [G, m]
+    heldout: Any  # `metrics.Metrics` on held-out data
+    diverged_epoch: np.ndarray  # as in `aesparse.Result`
+
+
+def flagged_epoch(grid: SeedGrid) -> np.ndarray:
+    """The first epoch at which a model that ends diverged or collapsed was so; −1 for others.
+
+    Returns int32 `[G]`.
     """
+    from aesparse.metrics import collapsed, diverged
+
+    bad = np.array(diverged(grid.history) | collapsed(grid.history))
+    not_finite = grid.diverged_epoch >= 0
+    bad[not_finite, grid.diverged_epoch[not_finite]] = True
+    ends = np.asarray(diverged(grid.final) | collapsed(grid.final)) | not_finite
+    first = np.where(bad.any(axis=-1), bad.argmax(axis=-1), bad.shape[-1] - 1)
+    return np.where(ends, first, -1).astype(np.int32)
+
+
+def labelled(spec: GridSpec, grid: SeedGrid):
+    """What is stored of a trained grid of one seed, as an xarray.Dataset of named dimensions."""
     import xarray as xr
 
-    def one_seed(leaf) -> np.ndarray:
-        return np.asarray(leaf)[0]
-
     variables = {}
-    for name, values in result.history._asdict().items():
-        variables[f"history_{name}"] = (("strength", "epoch"), one_seed(values))
-    for name, values in result.pressure._asdict().items():
-        variables[f"history_pressure_{name}"] = (("strength", "epoch"), one_seed(values))
-    for name, values in result.losses.items():
-        variables[f"loss_{name}"] = (("strength", "trained_epoch"), one_seed(values))
-    for name, values in result.metrics._asdict().items():
-        variables[name] = ("strength", one_seed(values))
-    variables["heldout_reconstruction"] = ("strength", one_seed(heldout.reconstruction))
-    variables["flagged_epoch"] = ("strength", result.flagged_epoch[0].astype(np.int32))
-    lengths = np.linalg.norm(np.asarray(result.params.weight), axis=-1)
+    for name, values in grid.history._asdict().items():
+        variables[f"history_{name}"] = (("strength", "epoch"), values)
+    for name, values in grid.theorem1._asdict().items():
+        variables[f"history_pressure_{name}"] = (("strength", "epoch"), values)
+    for name, values in grid.losses.items():
+        variables[f"loss_{name}"] = (("strength", "trained_epoch"), values)
+    for name, values in grid.final._asdict().items():
+        variables[name] = ("strength", values)
+    variables["heldout_reconstruction"] = ("strength", grid.heldout.reconstruction)
+    variables["flagged_epoch"] = ("strength", flagged_epoch(grid))
     per_unit = {
-        "active": result.units.active,
-        "preactivation_mean": result.units.mean,
-        "preactivation_variance": result.units.variance,
-        "bias": result.params.bias,
-        "row_length": lengths,
+        "active": grid.units.active,
+        "preactivation_mean": grid.units.mean,
+        "preactivation_variance": grid.units.variance,
+        "bias": grid.params.bias,
+        "row_length": np.linalg.norm(grid.params.weight, axis=-1),
     }
     for name, values in per_unit.items():
-        with np.errstate(invalid="ignore"):  # a diverged cell's are infinite
-            quantiles = np.quantile(one_seed(values), _QUANTILES, axis=-1).T
+        with np.errstate(invalid="ignore"):  # a diverged model's are infinite
+            quantiles = np.quantile(values, _QUANTILES, axis=-1).T
         variables[f"unit_{name}"] = (("strength", "quantile"), quantiles.astype(np.float32))
     if spec.baseline == spec:
         # Units of one seed start as the same rows: the others are compared unit by unit.
-        variables["baseline_preactivation_mean"] = (
-            ("strength", "unit"),
-            one_seed(result.units.mean),
-        )
+        variables["baseline_preactivation_mean"] = (("strength", "unit"), grid.units.mean)
     if spec.seed == 0:
-        shown, pixels = _filters(one_seed(result.params.weight), one_seed(result.units.active))
+        shown, pixels = _filters(grid.params.weight, grid.units.active)
         variables["filter_strength"] = ("shown", np.array(spec.strengths)[shown])
         variables["filters"] = (("shown", "filter", "input"), pixels)
     edges = np.linspace(0, 1, _BINS + 1)
-    counts = [np.histogram(row, edges)[0] for row in one_seed(result.units.active)]
+    counts = [np.histogram(row, edges)[0] for row in grid.units.active]
     variables["unit_active_histogram"] = (("strength", "bin"), np.array(counts, np.int32))
     coordinates = {
         "strength": np.array(spec.strengths),
@@ -227,8 +249,8 @@ def labelled(spec: GridSpec, result, heldout):
 
 
 def _filters(weight: np.ndarray, active: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Some rows of some cells as signed bytes, from the seldom to the often active unit."""
-    cells = sorted({0, len(weight) // 2, len(weight) - 1})
+    """Some rows of some models as signed bytes, from the seldom to the often active unit."""
+    models = sorted({0, len(weight) // 2, len(weight) - 1})
     ranks = np.linspace(0, weight.shape[1] - 1, _FILTERS).astype(int)
-    rows = np.stack([weight[c, np.argsort(active[c], kind="stable")[ranks]] for c in cells])
-    return cells, signed_bytes(rows)
+    rows = np.stack([weight[k, np.argsort(active[k], kind="stable")[ranks]] for k in models])
+    return models, signed_bytes(rows)
