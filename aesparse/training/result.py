@@ -5,6 +5,7 @@ recorded moments.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
