@@ -432,7 +432,8 @@ def test_equal_objectives_are_equal_and_users_functions_may_be_objectives():
 
     one, two = (as_objective(fn, ["mine"]) for _ in range(2))
     assert one == two
-    assert one(TopK(2, 1), jnp.ones(3), jnp.ones((1, 1)), None, {"mine": 2.0})[0] == 6.0
+    x = jnp.ones((1, 1))
+    assert one(TopK(2, 1), jnp.ones(3), x, x, {"mine": 2.0})[0] == 6.0
 
 
 @pytest.mark.parametrize(

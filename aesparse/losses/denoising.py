@@ -4,6 +4,7 @@ The strength is the level of the corruption: Gaussian noise's variance σ², or 
 masking zeroes an input. Shapes: n inputs, B batch.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -33,17 +34,18 @@ def denoising(corrupt: Callable | str = "gaussian") -> Objective:
     >>> denoising("masking").levels
     (('strength', 0.0, 1.0),)
     """
-    return _denoising(corruption.as_corruption(corrupt))
+    corrupt = corruption.as_corruption(corrupt)
+    return Objective(_Denoising(corrupt), levels=levels_of(corrupt, "strength"))
 
 
-@functools.lru_cache(maxsize=64)
-def _denoising(corrupt: Callable) -> Objective:
-    def fn(model, params, x, eps, coefficients):
-        noisy = corrupt(x, eps, coefficients["strength"])
+@dataclasses.dataclass(frozen=True)
+class _Denoising:  # a value: equal options give equal objectives
+    corrupt: Callable
+
+    def __call__(self, model, params, x, eps, coefficients):
+        noisy = self.corrupt(x, eps, coefficients["strength"])
         loss = reconstruction_error(model, params, noisy, x)
         return loss, {"reconstruction": loss}
-
-    return Objective(fn, levels=levels_of(corrupt, "strength"))
 
 
 @functools.cache

@@ -5,6 +5,7 @@ the paper's learning rates only make sense on that scale. The coefficient "stren
 penalty, or the level of a corruption. Any model, unless a penalty is for one layer.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -76,22 +77,22 @@ def regularized(penalty: Penalty | str, report: Terms = ()) -> Objective:
     >>> regularized("cae").coefficients
     ('strength',)
     """
-    return _regularized(
-        penalties.as_penalty(penalty), _pairs(report, {"reconstruction", "penalty"})
-    )
+    report = _pairs(report, {"reconstruction", "penalty", "loss"})
+    return Objective(_Regularized(penalties.as_penalty(penalty), report))
 
 
-@functools.lru_cache(maxsize=64)
-def _regularized(penalty: Penalty, report: tuple[tuple[str, Penalty], ...]) -> Objective:
-    def fn(model, params, x, eps, coefficients):
+@dataclasses.dataclass(frozen=True)
+class _Regularized:  # like those below a value: equal options give equal objectives
+    penalty: Callable
+    report: tuple[tuple[str, Callable], ...]
+
+    def __call__(self, model, params, x, eps, coefficients):
         clean = forward(model, params, x)
         error = jnp.mean(squared_error(x, clean.reconstruction))
-        value = scalar(penalty(clean, eps))
+        value = scalar(self.penalty(clean, eps))
         parts = {"reconstruction": error, "penalty": value}
-        parts |= {name: scalar(f(clean, eps)) for name, f in report}
+        parts |= {name: scalar(f(clean, eps)) for name, f in self.report}
         return error + coefficients["strength"] * value, parts
-
-    return Objective(fn)
 
 
 def composed(
@@ -111,29 +112,30 @@ def composed(
     ('corruption', 'beta', 'decay')
     """
     corrupt = None if corrupt is None else corruption.as_corruption(corrupt)
-    taken = {"reconstruction", "corruption", "loss"}
-    return _composed(as_error(error), corrupt, _pairs(terms, taken))
+    error, terms = as_error(error), _pairs(terms, {"reconstruction", "corruption", "loss"})
+    names = ("corruption",) * (corrupt is not None) + tuple(name for name, _ in terms)
+    fn, levels = _Composed(error, corrupt, terms), levels_of(corrupt, "corruption")
+    return Objective(fn, names, levels, error)
 
 
-@functools.lru_cache(maxsize=64)
-def _composed(
-    error: ErrorFunction, corrupt: Callable | None, terms: tuple[tuple[str, Penalty], ...]
-) -> Objective:
-    def fn(model, params, x, eps, coefficients):
+@dataclasses.dataclass(frozen=True)
+class _Composed:
+    error: ErrorFunction
+    corrupt: Callable | None
+    terms: tuple[tuple[str, Callable], ...]
+
+    def __call__(self, model, params, x, eps, coefficients):
         clean = forward(model, params, x)
-        if corrupt is None:
-            loss = jnp.mean(error(x, clean.reconstruction))
+        if self.corrupt is None:
+            loss = jnp.mean(self.error(x, clean.reconstruction))
         else:
-            noisy = corrupt(x, eps, coefficients["corruption"])
-            loss = reconstruction_error(model, params, noisy, x, error)
+            noisy = self.corrupt(x, eps, coefficients["corruption"])
+            loss = reconstruction_error(model, params, noisy, x, self.error)
         parts = {"reconstruction": loss}
-        for name, penalty in terms:
+        for name, penalty in self.terms:
             parts[name] = scalar(penalty(clean, eps))
             loss = loss + coefficients[name] * parts[name]
         return loss, parts
-
-    names = ("corruption",) * (corrupt is not None) + tuple(name for name, _ in terms)
-    return Objective(fn, names, levels_of(corrupt, "corruption"), error)
 
 
 def _pairs(terms: object, taken: set[str]) -> tuple[tuple[str, Penalty], ...]:
@@ -211,16 +213,17 @@ def saturating() -> Objective:
     learning rate does not. The strength is α. `InputError` when it is first called for a model
     whose activation has no flat part.
     """
-    half, alpha = half_squared_error(), (("saturation", saturation),)
-    return _saturating(composed(error=half, terms=alpha))
+    half = half_squared_error()
+    whole = composed(error=half, terms={"saturation": saturation})
+    return Objective(_Saturating(whole), error=half)
 
 
-@functools.cache
-def _saturating(whole: Objective) -> Objective:
-    def fn(model, params, x, eps, coefficients):
-        return whole(model, params, x, eps, {"saturation": coefficients["strength"]})
+@dataclasses.dataclass(frozen=True)
+class _Saturating:
+    whole: Objective
 
-    return Objective(fn, error=whole.error)
+    def __call__(self, model, params, x, eps, coefficients):
+        return self.whole(model, params, x, eps, {"saturation": coefficients["strength"]})
 
 
 # Every named penalty is an objective of the same name; these differ from, or add to, them.

@@ -22,6 +22,7 @@ from aesparse.training.loop import train_part
 from aesparse.training.measuring import as_measurement
 from aesparse.training.memory import check_memory
 from aesparse.training.optimizers import Lbfgs, Optimizer, as_optimizer, hyperparameters
+from aesparse.training.recording import checked_epochs
 from aesparse.training.result import Result
 from aesparse.training.step import Recipe
 from aesparse.training.sweep import parse_sweep
@@ -36,7 +37,6 @@ from aesparse.training.validation import (
     check_sizes,
     check_untransformed,
     checked_data,
-    checked_epochs,
     checked_start,
     parameter_shapes,
     warn_of_precision,

@@ -12,9 +12,11 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
+from aesparse.errors import InputError
+from aesparse.options import shortened
 from aesparse.training.sharding import MODELS, SHARED, over_models
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "checked_epochs"]
 
 _ON_DEVICE = 50  # moments that stay on the devices before they move to the host together
 
@@ -86,3 +88,18 @@ class Recorder:
         for whole, leaf in zip(*map(jax.tree.leaves, (self._arrays, arrays)), strict=True):
             whole[..., self._on_host : self._on_host + count] = np.asarray(leaf)[..., :count]
         self._on_host += count
+
+
+def checked_epochs(chosen: object, last: int) -> tuple[int, ...]:
+    """At which epochs history is recorded: those chosen, or 0 and every one up to the last."""
+    if chosen is None:
+        return tuple(range(last + 1))
+    whole = [] if isinstance(chosen, str | bytes) or not np.iterable(chosen) else list(chosen)
+    if not all(isinstance(e, int | np.integer) and not isinstance(e, bool) for e in whole):
+        whole = []
+    if not whole or sorted(set(whole)) != whole or not 0 <= whole[0] <= whole[-1] <= last:
+        raise InputError(
+            f"history_epochs are {shortened(chosen)}; expected increasing integers from 0 to the "
+            f"last epoch, {last}."
+        )
+    return tuple(map(int, whole))

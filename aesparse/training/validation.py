@@ -30,7 +30,6 @@ __all__ = [
     "check_sizes",
     "check_untransformed",
     "checked_data",
-    "checked_epochs",
     "checked_pair",
     "checked_start",
     "parameter_shapes",
@@ -123,21 +122,6 @@ def check_sizes(sizes: Mapping[str, int], samples: int, *, every: int = 1) -> No
             f"An epoch has {samples // batch} updates, but the constraint acts on every {every}th; "
             f"expected at least {every}. Use smaller batches or more samples."
         )
-
-
-def checked_epochs(chosen: object, last: int) -> tuple[int, ...]:
-    """At which epochs history is recorded: those chosen, or 0 and every one up to the last."""
-    if chosen is None:
-        return tuple(range(last + 1))
-    whole = [] if isinstance(chosen, str | bytes) or not np.iterable(chosen) else list(chosen)
-    if not all(isinstance(e, int | np.integer) and not isinstance(e, bool) for e in whole):
-        whole = []
-    if not whole or sorted(set(whole)) != whole or not 0 <= whole[0] <= whole[-1] <= last:
-        raise InputError(
-            f"history_epochs are {shortened(chosen)}; expected increasing integers from 0 to the "
-            f"last epoch, {last}."
-        )
-    return tuple(map(int, whole))
 
 
 def parameter_shapes(model: Model, X: Array) -> PyTree:
