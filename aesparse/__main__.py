@@ -102,7 +102,7 @@ def plan_command(
     inputs: Annotated[int, typer.Option(help="n")] = 784,
     hidden: Annotated[int, typer.Option(help="m")] = 1000,
     samples: Annotated[int, typer.Option(help="N")] = 50_000,
-    cells: Annotated[int, typer.Option(help="Models: strengths × seeds × …")] = 12,
+    models: Annotated[int, typer.Option(help="All grid points: strengths × seeds × …")] = 12,
     seeds: Annotated[int, typer.Option(help="How many seeds the models have.")] = 1,
     batch_size: Annotated[int, typer.Option(help="B")] = 50,
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 50,
@@ -113,17 +113,16 @@ def plan_command(
     memory: Annotated[float | None, typer.Option(help="GiB of a device; default: found.")] = None,
 ) -> None:
     """What a grid will cost in memory, operations and time, before anything is trained."""
-    from aesparse.losses.objectives import get_objective
-    from aesparse.models.activations import get_activation
+    from aesparse.models.one_layer import OneLayer
     from aesparse.tables import aligned
-    from aesparse.training.planning import estimate, plan_rows
+    from aesparse.training.cost import estimate, plan_rows
 
     plan = estimate(
-        get_objective(objective, get_activation(activation)),
+        OneLayer(hidden, activation),
+        objective,
         inputs=inputs,
-        hidden=hidden,
         samples=samples,
-        cells=cells,
+        models=models,
         seeds=seeds,
         batch_size=batch_size,
         epochs=epochs,

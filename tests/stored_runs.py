@@ -7,13 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from aesparse.training.grid import GridResult
 
 import aesparse as ae
-from aesparse.metrics import BiasPressure, Metrics, UnitStatistics
+from aesparse.metrics import Metrics, Theorem1Ratio, UnitStatistics
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.store import RunStore
-from experiments.pipeline.train import labelled
+from experiments.pipeline.train import SeedGrid, labelled
 
 EPOCHS, UNITS = 6, 4
 LOSSES = {
@@ -34,18 +33,16 @@ def curve(spec: GridSpec) -> np.ndarray:
 @functools.cache
 def loss_names(objective: str, activation: str) -> tuple[str, ...]:
     """What an objective reports of every update."""
-    s = ae.activations.get_activation(activation)
-    objective = ae.objectives.get_objective(objective, s)
-    x, strength = jnp.zeros((2, 3)), jnp.zeros(())
+    model, objective = ae.OneLayer(4, activation), ae.get_objective(objective)
+    x, coefficients = jnp.zeros((2, 3)), dict.fromkeys(objective.coefficients, jnp.zeros(()))
     params = ae.Params(jnp.zeros((4, 3)), jnp.zeros(4))
-    parts = jax.eval_shape(lambda p: objective(p, x, x, strength)[1], params)
+    parts = jax.eval_shape(lambda p: objective(model, p, x, x, coefficients)[1], params)
     return tuple(sorted({"loss", *parts}))
 
 
-def result(spec: GridSpec, fraction: np.ndarray) -> GridResult:
-    """A trained grid `[1, G, ...]` of `UNITS` units whose final fractions are given."""
-    shape = (1, len(spec.strengths))
-    fraction = fraction[None].astype(float)
+def trained(spec: GridSpec, fraction: np.ndarray) -> SeedGrid:
+    """A trained grid `[G, ...]` of `UNITS` units whose final fractions are given."""
+    shape, fraction = (len(spec.strengths),), fraction.astype(float)
     history = np.linspace(0.5, fraction, EPOCHS + 1, axis=-1)
 
     def metrics(active) -> Metrics:
@@ -65,24 +62,22 @@ def result(spec: GridSpec, fraction: np.ndarray) -> GridResult:
     side = {"digits": 64, "photos": 192}[spec.dataset]
     names = loss_names(spec.objective, spec.activation)
     losses = {name: np.full((*shape, EPOCHS), LOSSES.get(name, 1.0)) for name in names}
-    return GridResult(
+    return SeedGrid(
         params=ae.Params(np.full((*shape, UNITS, side), side**-0.5), units - 0.5),
-        metrics=metrics(fraction),
-        units=UnitStatistics(units, units - 0.5, np.ones_like(units), 3 - fraction),
-        history=metrics(history),
-        pressure=BiasPressure(0 * history, np.full(history.shape, 0.25)),
         losses=losses,
-        flagged_epoch=np.full(shape, -1),
-        guard=0.0,
+        history=metrics(history),
+        theorem1=Theorem1Ratio(0 * history, np.full(history.shape, 0.25)),
+        final=metrics(fraction),
+        units=UnitStatistics(units, units - 0.5, np.ones_like(units), 3 - fraction),
+        heldout=metrics(fraction),
+        diverged_epoch=np.full(shape, -1, np.int32),
     )
 
 
 def fake(spec: GridSpec, fraction: np.ndarray | None = None) -> xr.Dataset:
     """A run as the trainer stores it, for a grid whose final fractions are given."""
     fraction = curve(spec) if fraction is None else np.asarray(fraction)
-    trained = result(spec, fraction)
-    short = spec._replace(epochs=EPOCHS)
-    run = labelled(short, trained, trained.metrics)
+    run = labelled(spec._replace(epochs=EPOCHS), trained(spec, fraction))
     if spec != spec.baseline:
         run["matched_activation_fraction"] = ("strength", fraction + 0.1)
     provenance = {

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from aesparse.training.constraints import get_constraint
+from aesparse.models.constraints import as_constraint
 from scipy.stats import norm
 
 from aesparse import __main__
@@ -308,11 +308,11 @@ def test_data_off_centre_is_seen_in_the_steps_and_in_the_conclusion(X):
     whole = found.fall_by_pull + found.fall_by_push  # a plain step at λ = 1
     with jax.enable_x64(True):
         params = init_params(jax.random.key(0), 6, 4, dtype=np.dtype(float))
-        params = get_constraint("unit").project(params)
+        params = as_constraint("unit").project(params)
         objective, model, x = get_objective("sae"), OneLayer.of(params, SIGMOID), jnp.asarray(off)
         ones = {"strength": jnp.ones(())}
         gradient = jax.grad(lambda p: objective(model, p, x, 0 * x, ones)[0])(params)
-        tangent = get_constraint("unit").tangent(params, gradient)
+        tangent = as_constraint("unit").tangent(params, gradient)
         fall = tangent.bias + tangent.weight @ jnp.asarray(off.mean(axis=0))
     np.testing.assert_allclose(whole, fall, rtol=1e-9)
     assert not np.allclose(whole, found.pull + found.push)

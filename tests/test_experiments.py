@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import jax
 import numpy as np
 import pytest
 import stored_runs
@@ -300,19 +299,19 @@ def test_other_data_and_moved_biases_are_measured_on_the_trained_models(digits, 
     grids = []
 
     def recording(*args, **options):
-        grids.append(fit_grid(*args, **options))
+        grids.append(fit(*args, **options))
         return grids[-1]
 
-    fit_grid = ae.fit_grid
-    monkeypatch.setattr(ae, "fit_grid", recording)
+    fit = ae.fit
+    monkeypatch.setattr(ae, "fit", recording)
     baseline = train.train(one_run("ae"), digits, ignore)
     run = train.train(one_run("dae"), digits, ignore, baseline)
-    start, end = (jax.tree.map(np.asarray, grid.params) for grid in grids)
+    start, end = (grid.params for grid in grids)
     pixels = digits.train.astype(float)
     mean, spread = pixels.mean(axis=0), pixels.std(axis=0) + one_run("ae").epsilon
     X, heldout = ((rows.astype(float) - mean) / spread for rows in (digits.train, digits.heldout))
-    pulled = (X @ start.weight[0, 0].T + start.bias[0, 0]).mean(axis=0)
-    for g, (weight, bias) in enumerate(zip(end.weight[0], end.bias[0], strict=True)):
+    pulled = (X @ start.weight[0].T + start.bias[0]).mean(axis=0)
+    for g, (weight, bias) in enumerate(zip(end.weight[:, 0], end.bias[:, 0], strict=True)):
         centred = X @ weight.T - (X @ weight.T).mean(axis=0)
         matched = np.mean(centred + pulled > 0)
         np.testing.assert_allclose(run.matched_activation_fraction[g], matched, atol=1e-3)

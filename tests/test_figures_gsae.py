@@ -9,8 +9,7 @@ from commands import has_numbers
 from aesparse.data import Dataset
 from aesparse.losses.objectives import composed
 from aesparse.losses.reconstruction import half_squared_error
-from aesparse.models.activations import get_activation
-from aesparse.models.one_layer import Params
+from aesparse.models.one_layer import OneLayer, Params
 from experiments.figures.arpit import sparse_coding
 from experiments.figures.gsae import gsae_fig1, gsae_pca, gsae_penalties
 from experiments.pipeline.plan import Plan
@@ -102,15 +101,15 @@ def test_rows_of_the_same_moments_have_the_same_loss(x64):
     X = small(samples=200).train.astype(float)
     rows = gsae_pca.same_moments(X)
     assert rows.shape == (17, 16)
-    identity = get_activation("identity")
-    objective = composed(identity, error=half_squared_error(identity))
+    objective = composed(error=half_squared_error())
     rng = np.random.default_rng(1)
     weight, bias, decoder_bias, decoder = (
         jnp.asarray(rng.normal(size=shape)) for shape in ((3, 16), (3,), (16,), (16, 3))
     )
     params = Params(weight, bias, decoder_bias, decoder)
+    model = OneLayer.of(params, "identity")
     one, two = (
-        float(objective(params, jnp.asarray(Z), jnp.asarray(Z), jnp.zeros(0))[0])
+        float(objective(model, params, jnp.asarray(Z), jnp.asarray(Z), {})[0])
         for Z in (X - X.mean(axis=0), rows)
     )
     np.testing.assert_allclose(one, two, rtol=1e-12)
@@ -168,7 +167,7 @@ def test_penalties_end_to_end():
 
 
 def test_kl_at_given_means_is_kl():
-    from aesparse.losses.penalties import kl_sparsity
+    from aesparse.losses.sparsity import kl_sparsity
 
     means = np.array([0.2, 0.5], np.float32)
     expected = sum(0.1 * np.log(0.1 / t) + 0.9 * np.log(0.9 / (1 - t)) for t in means)

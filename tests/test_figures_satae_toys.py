@@ -9,7 +9,8 @@ from commands import has_numbers
 from scipy.integrate import quad
 
 from aesparse.models.activations import get_activation
-from aesparse.models.one_layer import Params, forward
+from aesparse.models.forward import one_layer_forward
+from aesparse.models.one_layer import Params
 from experiments.figures.satae import satae_fig1, satae_fig2, satae_fig3, satae_fig6
 from experiments.figures.satae.common import plane
 from experiments.figures.satae.common.low_energy import decide_s3
@@ -69,7 +70,7 @@ def test_another_penalty_than_l1_is_distinguished(monkeypatch):
 def test_l1_is_summed_over_units_and_averaged_over_samples(rng):
     w, x = rng.normal(size=(4, 3)).astype("f"), rng.normal(size=(5, 3)).astype("f")
     params = Params(jnp.asarray(w), jnp.zeros(4))
-    found = satae_fig1.l1(forward(params, jnp.asarray(x), get_activation("shrink")), None)
+    found = satae_fig1.l1(one_layer_forward(params, jnp.asarray(x), "shrink"), None)
     np.testing.assert_allclose(found, np.maximum(np.abs(x @ w.T) - 0.5, 0).sum() / 5, rtol=1e-5)
 
 

@@ -1,11 +1,13 @@
 """SATAE Figures 4 and 5: paths over α, the scaled identity, and what their numbers decide."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
 from commands import has_numbers, numbers
 
+import aesparse as ae
 from aesparse.data import Dataset
 from aesparse.errors import InputError
 from experiments.figures.satae import satae_fig4, satae_fig5
@@ -118,10 +120,10 @@ def test_participation_is_that_of_the_decoder_columns(run):
 @pytest.mark.long
 def test_flat_share_and_penalty_are_those_of_a_scalar_loop():
     study, X = small(), paths.normalized(patches().train, binary=False)
-    stage = next(paths.trainer(study, X)(0.01))
-    weight, bias = (np.asarray(leaf)[1, 0] for leaf in stage.params[:2])
+    stage = next(paths.train_at(study, X, 0.01))
+    weight, bias = (leaf[1, 0] for leaf in stage.params[:2])
     a = [row @ x + b for x in X for row, b in zip(weight, bias, strict=True)]
-    found = paths.stage_statistics(study, stage, X)
+    found = paths.stage_statistics(stage, X)
     assert found["flat"][1, 0] == pytest.approx(sum(abs(z) >= 1 for z in a) / len(a))
     penalty = sum(max(1 - abs(z), 0) for z in a) / len(X)
     assert found["saturation"][1, 0] == pytest.approx(penalty, rel=1e-5)
@@ -129,15 +131,15 @@ def test_flat_share_and_penalty_are_those_of_a_scalar_loop():
 
 def test_another_stage_and_another_rate_compile_nothing():
     X = paths.normalized(patches().train, binary=False)
-    train, compiled = paths.trainer(small(alphas=(0.0, 0.3, 0.77)), X), []
-    assert len(list(train(0.01))) == 3
+    study, compiled = small(alphas=(0.0, 0.3, 0.77)), []
+    assert len(list(paths.train_at(study, X, 0.01))) == 3
 
     def listen(event: str, seconds: float, **about) -> None:
         if event.endswith("backend_compile_duration"):
             compiled.append(event)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
-    assert len(list(train(0.0123))) == 3
+    assert len(list(paths.train_at(study, X, 0.0123))) == 3
     assert compiled == []
     jax.jit(lambda v: v * 3.25)(1.0)
     assert compiled  # the listener hears
@@ -147,11 +149,45 @@ def test_another_stage_and_another_rate_compile_nothing():
 def test_shrink_has_its_own_decoder_with_unit_columns():
     shrink = {"nonlinearity": "shrink", "width": 0.5, "constraint": "unit-columns", "control": 0}
     X = paths.normalized(patches().train, binary=False)
-    *_, last = paths.trainer(small(**shrink, batch_size=4, seeds=1), X)(0.01)
+    *_, last = paths.train_at(small(**shrink, batch_size=4, seeds=1), X, 0.01)
     params = last.params
     lengths = np.linalg.norm(np.asarray(params.decoder), axis=-2)
     np.testing.assert_allclose(lengths, 1, rtol=1e-5)  # after the 10th update of an epoch
     assert (np.abs(np.linalg.norm(np.asarray(params.weight), axis=-1) - 1) > 1e-3).any()
+
+
+@pytest.mark.long
+def test_every_stage_begins_where_the_one_before_ended():
+    """One epoch of one batch of all samples: each stage is a gradient step by hand."""
+    X = paths.normalized(patches().train, binary=False)
+    model = ae.OneLayer(3, "saturated-linear", decoder_bias=True)
+    results = paths.stages(
+        X,
+        model,
+        path=[[0.0], [0.5]],
+        seeds=(0,),
+        optimizer=ae.sgd(0.01, momentum=0.0),
+        epochs=1,
+        batch_size=len(X),
+    )
+    first, second = (ae.Params(*(p[0, 0] for p in r.params[:3])) for r in results)
+
+    def loss(params, alpha):
+        a = X @ params.weight.T + params.bias
+        y = jnp.clip(a, -1, 1) @ params.weight + params.decoder_bias
+        penalty = jnp.maximum(1 - jnp.abs(a), 0).sum(axis=1)
+        return jnp.mean(((X - y) ** 2).sum(axis=1) / 2 + alpha * penalty)
+
+    slope = jax.grad(loss)(ae.Params(*map(jnp.asarray, first[:3])), 0.5)
+    for before, after, gradient in zip(first[:3], second[:3], slope[:3], strict=True):
+        np.testing.assert_allclose(after, before - 0.01 * gradient, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("path", [[[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.5], [0.1, 0.4]]])
+def test_a_path_whose_strengths_do_not_grow_is_refused(path):
+    X = paths.normalized(patches().train, binary=False)
+    with pytest.raises(InputError, match="grow"):
+        paths.stages(X, ae.OneLayer(3, "saturated-linear"), path=path, seeds=(0,))
 
 
 def test_the_rate_is_the_largest_at_which_no_model_diverges():

@@ -1,6 +1,5 @@
 """Plans: operations and memory against counts done by hand, layouts, refusals."""
 
-import jax
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -8,17 +7,16 @@ from typer.testing import CliRunner
 from aesparse.__main__ import app
 from aesparse.errors import InputError
 from aesparse.losses.generalized_sparse import generalized_sparse
-from aesparse.losses.objectives import get_objective
-from aesparse.models.activations import get_activation
+from aesparse.models.one_layer import OneLayer
 from aesparse.tables import duration
-from aesparse.training.grid import fit_grid
-from aesparse.training.planning import estimate, plan_rows
+from aesparse.training.cost import estimate, plan_rows
+from aesparse.training.fit import fit
 
-SIZES = {"inputs": 200, "hidden": 300, "samples": 1000, "rate": 1e9, "memory": 2**30}
+SIZES = {"inputs": 200, "samples": 1000, "models": 7, "rate": 1e9, "memory": 2**30}
 
 
-def plan(**options):
-    return estimate(get_objective("ae", get_activation("relu")), **{**SIZES, "cells": 7} | options)
+def plan(hidden=300, **options):
+    return estimate(OneLayer(hidden), "ae", **{**SIZES, **options})
 
 
 def test_operations_memory_and_time_against_counts():
@@ -35,46 +33,41 @@ def test_operations_memory_and_time_against_counts():
 
 
 def test_an_objective_of_several_coefficients_is_planned():
-    objective = generalized_sparse(get_activation("sigmoid"))
-    found = estimate(objective, **SIZES, cells=7, devices=1)
+    model = OneLayer(300, "sigmoid")
+    found = estimate(model, generalized_sparse(), **SIZES, devices=1)
     assert found.operations > plan(devices=1).operations
 
 
 @pytest.mark.long
-def test_cells_are_laid_out_over_devices_and_rounds():
-    spread = plan(cells=100, devices=8)
-    assert (spread.cells_per_device, spread.rounds) == (13, 1)
-    assert spread.seconds == pytest.approx(plan(cells=13, devices=1).seconds)
-    tight = plan(cells=100, devices=1, memory=80 * 2**20)
+def test_models_are_laid_out_over_devices_and_rounds():
+    spread = plan(models=100, devices=8)
+    assert (spread.models_per_device, spread.rounds) == (13, 1)
+    assert spread.seconds == pytest.approx(plan(models=13, devices=1).seconds)
+    tight = plan(models=100, devices=1, memory=80 * 2**20)
     assert tight.rounds > 1
     assert tight.state + tight.working <= tight.available
-    assert tight.cells_per_device * tight.rounds >= 100
-    layout = dict(plan_rows(tight))["layout (devices × cells)"]
-    assert f"{tight.rounds} rounds (cells_per_program={tight.cells_per_device})" in layout
-    one_after_another = tight.operations * 1000 * tight.cells_per_device * tight.rounds / 1e9
+    assert tight.models_per_device * tight.rounds >= 100
+    layout = dict(plan_rows(tight))["layout (devices × models)"]
+    assert f"{tight.rounds} rounds (models_per_program={tight.models_per_device})" in layout
+    one_after_another = tight.operations * 1000 * tight.models_per_device * tight.rounds / 1e9
     assert tight.seconds == pytest.approx(one_after_another)
 
 
-def test_without_a_rate_this_machine_is_measured(monkeypatch):
-    monkeypatch.setattr("aesparse.training.planning.updates_per_second", lambda *a, **k: 50.0)
-    found = plan(rate=None)
-    assert found.measured
-    assert found.rate == pytest.approx(50 * found.operations)
-    assert plan().measured is False
-
-
-def test_a_measured_rate_is_a_finite_number():
-    assert 0 < plan(rate=None).rate < np.inf
+def test_without_a_rate_this_machine_is_measured():
+    measured = plan(rate=None)
+    assert measured.measured
+    assert 0 < measured.rate < np.inf
+    assert not plan().measured
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cells": 0}, "cells is 0; expected an integer of at least 1"),
+        ({"models": 0}, "models is 0; expected an integer of at least 1"),
         ({"devices": 0}, "devices is 0; expected an integer of at least 1"),
         ({"batch_size": 60_000}, "batch size 60000 is larger than the data"),
         ({"rate": -1.0}, "rate is -1.0; expected a finite number > 0"),
-        ({"memory": 1e5}, "One cell needs"),
+        ({"memory": 1e5}, "One model needs"),
     ],
 )
 def test_bad_plans_are_refused(options, message):
@@ -83,11 +76,11 @@ def test_bad_plans_are_refused(options, message):
 
 
 def test_command_plan_prints_a_table():
-    small = ["--inputs", "64", "--hidden", "32", "--samples", "500", "--cells", "100000"]
+    small = ["--inputs", "64", "--hidden", "32", "--samples", "500", "--models", "100000"]
     shown = CliRunner().invoke(app, ["plan", *small, "--devices", "16", "--rate", "100"])
     assert shown.exit_code == 0, shown.output
     assert "100,000, 500 updates each" in shown.output
-    assert "16 × 6250 cells at once" in shown.output
+    assert "16 × 6250 models at once" in shown.output
     assert "100 GFLOP/s, as given" in shown.output
 
 
@@ -103,22 +96,17 @@ def test_the_peak_counts_models_data_and_the_checks_copy():
     sizes = {"inputs": 784, "hidden": 1000, "samples": 1000, "memory": 2**34, "devices": 1}
     weights = 4 * (784 * 1000 + 1000)
     for models in (1, 20):
-        planned = plan(**sizes, cells=models)
+        planned = plan(**sizes, models=models)
         peak = planned.state + planned.working
         assert peak >= 4 * models * weights + 4 * 1000 * 784
         assert peak <= 8 * models * weights + 3e8
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"hidden": 10**12}, r"One model of 784 inputs .* expected at most \d+ hidden units"),
-        ({"strengths": np.linspace(0, 1, 10**7)}, r"train at most \d+ in one call"),
-        ({"hidden": 200_000, "strengths": np.zeros(300)}, "train at most|give cells_per_program="),
-    ],
+    ("hidden", "strengths"),
+    [(10**12, [0.0]), (1000, np.linspace(0, 1, 10**6)), (200_000, np.zeros(300))],
 )
-def test_grids_that_cannot_fit_are_refused(options, message):
-    objective = get_objective("ae", get_activation("relu"))
-    defaults = {"objective": objective, "strengths": [0.0]}
-    with pytest.raises(InputError, match=message):
-        fit_grid(jax.random.key(0), np.ones((100, 784), np.float32), **{**defaults, **options})
+def test_grids_that_cannot_fit_are_refused(hidden, strengths):
+    X = np.ones((100, 784), np.float32)
+    with pytest.raises(InputError, match="at most"):
+        fit(X, OneLayer(hidden), "cae", sweep={"strength": strengths})

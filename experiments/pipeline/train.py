@@ -16,7 +16,7 @@ from experiments.pipeline.provenance import provenance
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.stored import signed_bytes
 
-__all__ = ["SeedGrid", "flagged_epoch", "labelled", "train", "train_together"]
+__all__ = ["SeedGrid", "failed", "flagged_epoch", "labelled", "train", "train_together"]
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _BINS = 50
@@ -197,9 +197,15 @@ def flagged_epoch(grid: SeedGrid) -> np.ndarray:
     bad = np.array(diverged(grid.history) | collapsed(grid.history))
     not_finite = grid.diverged_epoch >= 0
     bad[not_finite, grid.diverged_epoch[not_finite]] = True
-    ends = np.asarray(diverged(grid.final) | collapsed(grid.final)) | not_finite
     first = np.where(bad.any(axis=-1), bad.argmax(axis=-1), bad.shape[-1] - 1)
-    return np.where(ends, first, -1).astype(np.int32)
+    return np.where(failed(grid.final, grid.diverged_epoch), first, -1).astype(np.int32)
+
+
+def failed(final, diverged_epoch: np.ndarray) -> np.ndarray:
+    """Which models ended diverged or collapsed, by their `metrics.Metrics`; arrays of one shape."""
+    from aesparse.metrics import collapsed, diverged
+
+    return np.asarray(diverged(final) | collapsed(final)) | (diverged_epoch >= 0)
 
 
 def labelled(spec: GridSpec, grid: SeedGrid):

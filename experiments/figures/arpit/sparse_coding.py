@@ -104,21 +104,21 @@ def _train(study: Study, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     import aesparse as ae
     from aesparse.losses.objectives import composed
-    from aesparse.losses.penalties import mean_activation
+    from aesparse.losses.sparsity import mean_activation
 
-    relu = ae.activations.get_activation("relu")
-    result = ae.fit_grid(
-        jax.random.key(0),
+    result = ae.fit(
         X.astype(np.float32),
-        objective=composed(relu, terms=(("codes", mean_activation(total)),)),
-        strengths=study.option("strengths"),
-        seeds=tuple(map(int, study.option("seeds"))),
-        hidden=int(study.option("hidden")),
+        ae.OneLayer(int(study.option("hidden"))),
+        composed(terms={"codes": mean_activation(total)}),
+        sweep={
+            "seed": [int(seed) for seed in study.option("seeds")],
+            "codes": study.option("strengths"),
+        },
+        optimizer=ae.sgd(study.option("learning_rate"), study.option("momentum")),
         constraint="unit",
+        key=jax.random.key(0),
         epochs=int(study.option("epochs")),
         batch_size=int(study.option("batch_size")),
-        learning_rate=float(study.option("learning_rate")),
-        momentum=float(study.option("momentum")),
         history_samples=200,
     )
     weights, biases = (np.asarray(leaf, float) for leaf in result.params[:2])

@@ -49,11 +49,12 @@ def _model(study: Study, inputs: int):
     import flax.linen as nn
 
     from aesparse.models.activations import get_activation
+    from aesparse.models.flax import FlaxModel
 
     act = get_activation(study.option("activation"))
     first, code = study.option("layers")
     encoder = nn.Sequential([nn.Dense(first), act, nn.Dense(code), act])
-    return encoder, nn.Sequential([nn.Dense(first), act, nn.Dense(inputs)]), act
+    return FlaxModel(encoder, nn.Sequential([nn.Dense(first), act, nn.Dense(inputs)]))
 
 
 def compute(study: Study, dataset):
@@ -61,56 +62,55 @@ def compute(study: Study, dataset):
     import jax
     import xarray as xr
 
-    from aesparse import data
-    from aesparse.models import deep
+    import aesparse as ae
+    from aesparse.losses.probed import contractive_probed
 
-    scaler = data.standardize(dataset.train, DATA[study.dataset].epsilon)
+    scaler = ae.data.standardize(dataset.train, DATA[study.dataset].epsilon)
     X, heldout = scaler(dataset.train), scaler(dataset.heldout)
-    encoder, decoder, act = _model(study, X.shape[1])
-    model, init = deep.from_flax(encoder, decoder, X.shape[1])
-    grid = deep.fit_deep(
-        jax.random.key(0),
+    result = ae.fit(
         X,
-        objective=deep.regularized(model, deep.contractive_probed(model.encode)),
-        init=init,
-        strengths=study.option("strengths"),
-        seeds=range(study.option("seeds")),
+        _model(study, X.shape[1]),
+        ae.objectives.regularized(contractive_probed()),
+        sweep={"seed": range(study.option("seeds")), "strength": study.option("strengths")},
+        optimizer=ae.sgd(study.option("learning_rate")),
+        key=jax.random.key(0),
         epochs=study.option("epochs"),
         batch_size=study.option("batch_size"),
-        learning_rate=study.option("learning_rate"),
     )
-    layers = deep.captured(encoder, ["layers_0", "layers_2"])
-    measured = _measured(study, model, layers, act, grid.params, heldout)
-    axes = ("seed", "strength")
-    return xr.Dataset(
-        {name: ((*axes, "layer")[: v.ndim], np.asarray(v)) for name, v in measured.items()}
-    )
+    measured = result.measure(heldout, _measurement(study))
+    axes = ("seed", "strength", "layer")
+    return xr.Dataset({name: (axes[: v.ndim], v) for name, v in measured.items()})
 
 
-def _measured(study: Study, model, layers, act, params, x) -> dict:
-    """Error, penalty, its estimate and the layers' activation fractions of every model."""
+def _measurement(study: Study):
+    """Error, penalty, its estimate and the layers' activation fractions of a model."""
     import jax
     import jax.numpy as jnp
 
-    from aesparse.models import deep
+    from aesparse.losses.penalties import contractive_generic
+    from aesparse.losses.probed import contractive_estimate
+    from aesparse.models.activations import get_activation
+    from aesparse.models.flax import captured
+    from aesparse.models.forward import forward
 
-    probes = jax.random.rademacher(
-        jax.random.key(1), (study.option("probes"), *x.shape), jnp.float32
-    )
+    act = get_activation(study.option("activation"))
 
-    def one(params, x, probes):
-        value, error = deep.contractive_estimate(model.encode, params, x, probes)
-        active = [jnp.mean(act(a) > act.threshold) for a in layers(params, x)]
+    def measured(trained, x):
+        model, params = trained.model, trained.params
+        shape = (study.option("probes"), *x.shape)
+        probes = jax.random.rademacher(jax.random.key(1), shape, x.dtype)
+        value, error = contractive_estimate(model.encode, params, x, probes)
+        clean = forward(model, params, x)
+        layers = captured(model.encoder, ["layers_0", "layers_2"])(params, x)
         return {
-            "reconstruction": jnp.mean(jnp.sum((x - model.reconstruct(params, x)) ** 2, axis=-1)),
-            "penalty": deep.contractive(model.encode)(params, x, x),
+            "reconstruction": jnp.mean(jnp.sum((x - clean.reconstruction) ** 2, axis=-1)),
+            "penalty": contractive_generic(clean, None),
             "estimate": value,
             "standard_error": error,
-            "active": jnp.stack(active),
+            "active": jnp.stack([jnp.mean(act(a) > act.threshold) for a in layers]),
         }
 
-    over = jax.vmap(jax.vmap(one, (0, None, None)), (0, None, None))
-    return jax.jit(over)(params, jnp.asarray(x), probes)
+    return measured
 
 
 def draw(runs, plan: Plan):

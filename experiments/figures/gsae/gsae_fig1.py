@@ -78,53 +78,46 @@ def compute(study: Study, dataset):
     return xr.Dataset(found, {"model": list(MODELS), "side": list(SIDES)})
 
 
-def _objectives(study: Study) -> dict:
-    from aesparse.losses.generalized_sparse import generalized_sparse
-    from aesparse.models.activations import get_activation
-
-    # With β = 0 sigmoid means come near 1, where KL has its pole: hence its tangents.
-    sigmoid, identity = get_activation("sigmoid"), get_activation("identity")
-    rho = study.option("rho")
-    return {
-        "sigmoid": generalized_sparse(sigmoid, "kl", rho=rho, extend=True),
-        "linear": generalized_sparse(identity, "l2", rho=rho),
-    }
-
-
 def _train(study: Study, X: np.ndarray) -> tuple[dict, dict]:
     """Parameters by name, and how they were reached; the three start from the same draw."""
     import jax
 
-    penalized = (study.option("decay"), study.option("beta"))
-    objectives = _objectives(study)
-    nonlinear = _minimize(study, X, objectives["sigmoid"], [penalized, (0.0, 0.0)])
-    linear = _minimize(study, X, objectives["linear"], [penalized])
+    from aesparse.losses.generalized_sparse import generalized_sparse
+
+    # With β = 0 sigmoid means come near 1, where KL has its pole: hence its tangents.
+    rho, penalized = study.option("rho"), (study.option("decay"), study.option("beta"))
+    sigmoid = generalized_sparse("sigmoid", "kl", rho=rho, extend=True)
+    identity = generalized_sparse("identity", "l2", rho=rho)
+    nonlinear = _minimize(study, X, "sigmoid", sigmoid, [penalized, (0.0, 0.0)])
+    linear = _minimize(study, X, "identity", identity, [penalized])
     places = {"sparse": (nonlinear, 0), "sparse linear": (linear, 0), "plain": (nonlinear, 1)}
     params = {
         name: jax.tree.map(lambda leaf, i=i: leaf[i], result.params)
         for name, (result, i) in places.items()
     }
+    stored = {"value": "loss", "gradient_norm": "gradient_norm", "iterations": "iterations"}
     reached = {
-        name: ("model", np.array([float(getattr(r, name)[i]) for r, i in places.values()]))
-        for name in ("value", "gradient_norm", "iterations")
+        name: ("model", np.array([float(r.losses[loss][i, -1]) for r, i in places.values()]))
+        for name, loss in stored.items()
     }
     return params, reached | _gradient_errors(study, params["sparse"], X)
 
 
-def _minimize(study: Study, X: np.ndarray, objective, strengths: list):
+def _minimize(study: Study, X: np.ndarray, activation: str, objective, coefficients: list):
+    """A model for each (λ, β), all from the same draw."""
     import jax
 
-    from aesparse.models.one_layer import init_params
-    from aesparse.training.fullbatch import fit_full_batch
+    import aesparse as ae
 
-    key, hidden = jax.random.fold_in(jax.random.key(0), study.seed), int(study.option("hidden"))
-    start = init_params(key, X.shape[1], hidden, tied=False, decoder_bias=True)
-    return fit_full_batch(
-        jax.tree.map(lambda leaf: np.stack([leaf] * len(strengths)), start),
+    model = ae.OneLayer(int(study.option("hidden")), activation, tied=False, decoder_bias=True)
+    start = model.init(jax.random.fold_in(jax.random.key(0), study.seed), X.shape[1])
+    return ae.fit(
         X,
-        objective=objective,
-        strengths=np.array(strengths, X.dtype),
-        max_iterations=int(study.option("iterations")),
+        model,
+        objective,
+        sweep={("weights", "sparsity"): coefficients},
+        optimizer=ae.lbfgs(int(study.option("iterations"))),
+        start=jax.tree.map(lambda leaf: np.stack([leaf] * len(coefficients)), start),
     )
 
 
@@ -138,27 +131,30 @@ def _gradient_errors(study: Study, params, X: np.ndarray) -> dict:
         modified_backpropagation,
         sparsity_function,
     )
-    from aesparse.models.activations import get_activation
+    from aesparse.models.one_layer import OneLayer
 
-    sigmoid, rho = get_activation("sigmoid"), study.option("rho")
-    objective = generalized_sparse(sigmoid, "kl", rho=rho)
+    rho, model = study.option("rho"), OneLayer.of(params, "sigmoid")
+    objective = generalized_sparse("sigmoid", "kl", rho=rho)
     with jax.enable_x64(True):
         params = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, np.float64)), params)
         x = jnp.asarray(X[: int(study.option("checked"))].astype(np.float64))
-        strength = jnp.array([study.option("decay"), study.option("beta")])
-        wanted = jax.grad(lambda p: objective(p, x, x, strength)[0])(params)
+        coefficients = {
+            "weights": jnp.array(study.option("decay")),
+            "sparsity": jnp.array(study.option("beta")),
+        }
+        wanted = jax.grad(lambda p: objective(model, p, x, x, coefficients)[0])(params)
 
         def error(outputs: int | None) -> float:
-            found = modified_backpropagation(
+            computed = modified_backpropagation(
                 params,
                 x,
-                activation=sigmoid,
+                activation=model.activation,
                 phi=sparsity_function("kl", rho),
-                strength=strength,
+                coefficients=coefficients,
                 outputs=outputs,
             )
             ratios = jax.tree.map(
-                lambda a, b: jnp.linalg.norm(a - b) / jnp.linalg.norm(b), found, wanted
+                lambda a, b: jnp.linalg.norm(a - b) / jnp.linalg.norm(b), computed, wanted
             )
             return max(map(float, jax.tree.leaves(ratios)))
 

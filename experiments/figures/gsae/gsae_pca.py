@@ -112,29 +112,19 @@ def _path(study: Study, Z: np.ndarray, tied: bool) -> tuple[list, float]:
     """Parameters and iterations at the marks; the search starts anew at each of them."""
     import jax
 
-    from aesparse.losses.objectives import composed
+    import aesparse as ae
     from aesparse.losses.reconstruction import half_squared_error
-    from aesparse.models.activations import get_activation
-    from aesparse.models.one_layer import init_params
-    from aesparse.training.fullbatch import fit_full_batch
 
-    identity = get_activation("identity")
-    objective = composed(identity, error=half_squared_error(identity))
-    key = jax.random.fold_in(jax.random.key(0), study.seed)
-    start = init_params(key, Z.shape[1], int(study.option("hidden")), tied=tied, dtype=Z.dtype)
-    params = jax.tree.map(lambda leaf: leaf[None], start)
+    objective = ae.objectives.composed(error=half_squared_error())
+    model = ae.OneLayer(int(study.option("hidden")), "identity", tied=tied)
+    params = model.init(jax.random.fold_in(jax.random.key(0), study.seed), Z.shape[1])
     points, done, value = [], 0, np.nan
     for count in np.diff(study.option("iterations"), prepend=0).astype(int):
-        found = fit_full_batch(
-            params,
-            Z,
-            objective=objective,
-            strengths=np.zeros((1, 0)),
-            max_iterations=int(count),
-            tolerance=study.option("gradient"),
-        )
-        params, done, value = found.params, done + int(found.iterations[0]), float(found.value[0])
-        points.append((jax.tree.map(lambda leaf: np.asarray(leaf[0]), params), done))
+        search = ae.lbfgs(int(count), study.option("gradient"))
+        result = ae.fit(Z, model, objective, optimizer=search, start=params)
+        params, value = result.params, float(result.losses["loss"][-1])
+        done += int(result.losses["iterations"][-1])
+        points.append((params, done))
     return points, value
 
 

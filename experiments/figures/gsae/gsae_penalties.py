@@ -52,8 +52,8 @@ def runs(plan: Plan) -> list[Study]:
     ]
 
 
-def _strengths(study: Study) -> np.ndarray:
-    """(λ, β_KL, β_ℓ1, β_ℓ2) of every cell, one β at a time; [P·B, 4], the penalties in turn."""
+def _coefficients(study: Study) -> np.ndarray:
+    """(λ, β_KL, β_ℓ1, β_ℓ2) of every model, one β at a time; [P·B, 4], the penalties in turn."""
     rows = []
     for i in range(len(PENALTIES)):
         for beta in study.option("betas"):
@@ -64,17 +64,17 @@ def _strengths(study: Study) -> np.ndarray:
 def _objective(study: Study):
     from aesparse.losses.generalized_sparse import half_weight_norm, sparsity_function
     from aesparse.losses.objectives import composed
-    from aesparse.losses.penalties import kl_sparsity, mean_activation
     from aesparse.losses.reconstruction import half_squared_error
-    from aesparse.models.activations import get_activation
+    from aesparse.losses.sparsity import kl_sparsity, mean_activation
 
-    rho, unit = study.option("rho"), get_activation(study.option("unit"))
+    rho = study.option("rho")
     # KL with its tangents: the linear and the Taylor unit's means leave (0, 1), and at a small
     # coefficient a sigmoid unit's can reach 1 in rounding.
     means = [mean_activation(sparsity_function(name, rho)) for name in PENALTIES[1:]]
     terms = zip(PENALTIES, (kl_sparsity(rho), *means), strict=True)
     return composed(
-        unit, error=half_squared_error(unit), terms=(("weights", half_weight_norm), *terms)
+        error=half_squared_error(study.option("unit")),
+        terms=(("weights", half_weight_norm), *terms),
     )
 
 
@@ -82,10 +82,13 @@ def compute(study: Study, dataset):
     """Minimizes J for every penalty and β; what is measured is over all samples."""
     import xarray as xr
 
-    X, objective = dataset.train, _objective(study)
-    result = _minimize(study, X, objective)
-    measured = _measured(study, objective, result.params, X)
-    measured |= {"gradient_norm": np.asarray(result.gradient_norm), "value": result.value}
+    X = dataset.train
+    result = _minimize(study, X)
+    measured = result.measure(X, _measurement(study))
+    measured |= {
+        "gradient_norm": result.losses["gradient_norm"][:, -1],
+        "value": result.losses["loss"][:, -1],
+    }
     betas = np.array(study.option("betas"))
     shape = (len(PENALTIES), len(betas))
     found = {
@@ -101,61 +104,62 @@ def compute(study: Study, dataset):
     return xr.Dataset(found, {"penalty": list(PENALTIES), "beta": betas})
 
 
-def _minimize(study: Study, X: np.ndarray, objective):
-    """All cells from the same draw."""
+def _minimize(study: Study, X: np.ndarray):
+    """All models from the same draw."""
     import jax
 
-    from aesparse.models.one_layer import init_params
-    from aesparse.training.fullbatch import fit_full_batch
+    import aesparse as ae
 
-    key, hidden = jax.random.fold_in(jax.random.key(0), study.seed), int(study.option("hidden"))
-    start = init_params(key, X.shape[1], hidden, tied=False, decoder_bias=True)
-    strengths = _strengths(study)
-    return fit_full_batch(
-        jax.tree.map(lambda leaf: np.stack([leaf] * len(strengths)), start),
+    model = ae.OneLayer(
+        int(study.option("hidden")), study.option("unit"), tied=False, decoder_bias=True
+    )
+    start = model.init(jax.random.fold_in(jax.random.key(0), study.seed), X.shape[1])
+    coefficients = _coefficients(study)
+    return ae.fit(
         X,
-        objective=objective,
-        strengths=strengths,
-        max_iterations=int(study.option("iterations")),
+        model,
+        _objective(study),
+        sweep={("weights", *PENALTIES): coefficients},
+        optimizer=ae.lbfgs(int(study.option("iterations"))),
+        start=jax.tree.map(lambda leaf: np.stack([leaf] * len(coefficients)), start),
     )
 
 
-def _measured(study: Study, objective, params, X: np.ndarray) -> dict[str, np.ndarray]:
-    """Per cell [G]: the mean activation, the error, KL at minibatch means and at full means."""
+def _measurement(study: Study):
+    """The mean activation, the error, KL at minibatch means and at full means."""
     import jax
     import jax.numpy as jnp
 
-    from aesparse.losses.penalties import kl_sparsity, mean_activations
     from aesparse.losses.reconstruction import reconstruction_error
+    from aesparse.losses.sparsity import kl_sparsity, mean_activations
 
     size, penalty = int(study.option("batch_size")), kl_sparsity(study.option("rho"))
-    unit = objective.activation
 
-    def one(model, X, batches):
-        means = jax.vmap(lambda batch: mean_activations(model, batch, unit))(batches)
+    def measured(trained, X):
+        model, params, error = trained.model, trained.params, trained.objective.error
+        batches = X[: len(X) // size * size].reshape(-1, size, X.shape[1])
+        means = jax.vmap(lambda batch: mean_activations(model, params, batch))(batches)
         whole = jnp.mean(means, axis=0)
         return {
             "mean": jnp.mean(whole),
-            "reconstruction": reconstruction_error(model, X, X, unit, objective.error),
+            "reconstruction": reconstruction_error(model, params, X, X, error),
             "kl_of_batches": jnp.mean(jax.vmap(lambda m: penalty_at(penalty, m))(means)),
             "kl_of_all": penalty_at(penalty, whole),
         }
 
-    batches = X[: len(X) // size * size].reshape(-1, size, X.shape[1])
-    each = jax.jit(jax.vmap(one, in_axes=(0, None, None)))
-    return each(params, jnp.asarray(X), jnp.asarray(batches))
+    return measured
 
 
 def penalty_at(penalty, means):
     """The penalty of given mean activations [m]: linear units without weights, biases alone."""
     import jax.numpy as jnp
 
-    from aesparse.models.activations import get_activation
-    from aesparse.models.one_layer import Params, forward
+    from aesparse.models.forward import one_layer_forward
+    from aesparse.models.one_layer import Params
 
-    model = Params(jnp.zeros((len(means), 1), means.dtype), means)
+    params = Params(jnp.zeros((len(means), 1), means.dtype), means)
     x = jnp.zeros((1, 1), means.dtype)
-    return penalty(forward(model, x, get_activation("identity")), None)
+    return penalty(one_layer_forward(params, x, "identity"), None)
 
 
 def _over_seeds(runs: Mapping, unit: str, quantity: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
 from experiments.pipeline.stored import signed_bytes
+from experiments.pipeline.train import failed
 
 CLAIMS = {"L3": "masking widens filters"}
 SCALES = ("quick", "reduced")
@@ -41,30 +42,26 @@ def runs(plan: Plan) -> list[Study]:
 
 
 def compute(study: Study, dataset):
-    """Trains the cells of a kind of noise; widths of all units and a few maximizing inputs."""
+    """Trains the models of a kind of noise; widths of all units and a few maximizing inputs."""
     import jax.numpy as jnp
     import xarray as xr
 
-    from aesparse.losses import corruption
     from aesparse.losses.objectives import composed
-    from aesparse.losses.reconstruction import cross_entropy
     from aesparse.metrics import participation_ratio
-    from aesparse.models.activations import get_activation
 
-    noise = {"masking": corruption.masking, "gaussian": corruption.gaussian}[study.option("noise")]
-    objective = composed(get_activation("sigmoid"), error=cross_entropy, corrupt=noise)
+    objective = composed(error="cross-entropy", corrupt=study.option("noise"))
     levels, seeds = study.option("levels"), study.option("seeds")
-    result = train(study, dataset.train, objective, levels, seeds=seeds)
-    weight = np.asarray(result.params.weight)  # [S, G, m, n]
-    lost = result.flagged_epoch >= 0
-    width = np.where(lost[..., None], np.nan, participation_ratio(jnp.asarray(weight)))
-    cells = ("seed", "level")
+    result = train(study, dataset.train, "sigmoid", objective, levels, seeds=seeds)
+    weight = result.params.weight  # [S, G, m, n]
+    bad = failed(result.final, result.diverged_epoch)
+    width = np.where(bad[..., None], np.nan, participation_ratio(jnp.asarray(weight)))
+    grid = ("seed", "level")
     return xr.Dataset(
         {
-            "width": ((*cells, "unit"), width.astype(np.float32)),
-            "dark": (cells, dark_share(weight, dataset.train).astype(np.float32)),
-            "reconstruction": (cells, np.asarray(result.metrics.reconstruction)),
-            "flagged": (cells, lost.astype(np.int8)),
+            "width": ((*grid, "unit"), width.astype(np.float32)),
+            "dark": (grid, dark_share(weight, dataset.train).astype(np.float32)),
+            "reconstruction": (grid, result.final.reconstruction),
+            "flagged": (grid, bad.astype(np.int8)),
             "tile": (
                 ("level", "shown", "input"),
                 signed_bytes(weight[0, :, : study.option("tiles")]),

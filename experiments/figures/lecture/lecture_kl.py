@@ -41,7 +41,7 @@ def _curves(rhos: tuple[float, ...]) -> dict:
     import jax.numpy as jnp
     from scipy.optimize import minimize_scalar
 
-    from aesparse.losses.penalties import kl_divergence
+    from aesparse.losses.sparsity import kl_divergence
 
     t = jnp.linspace(0.005, 0.995, 199)
     found = [
@@ -93,17 +93,18 @@ def _gradients(study: Study) -> dict:
     """Largest differences, over the largest entry, of the slides' gradients from autodiff's."""
     import jax
 
-    from aesparse.losses.penalties import kl_sparsity, mean_activations
-    from aesparse.models.activations import get_activation
-    from aesparse.models.one_layer import forward
+    from aesparse.losses.sparsity import kl_sparsity, mean_activations
+    from aesparse.models.forward import forward
+    from aesparse.models.one_layer import OneLayer
 
-    (params, X), sigmoid = _model(study), get_activation("sigmoid")
-    means = np.asarray(mean_activations(params, X, sigmoid))
-    of_means = jax.jacrev(lambda p: mean_activations(p, X, sigmoid))(params).weight
+    params, X = _model(study)
+    model = OneLayer.of(params, "sigmoid")
+    means = np.asarray(mean_activations(model, params, X))
+    of_means = jax.jacrev(lambda p: mean_activations(model, p, X))(params).weight
     own_row = np.stack([of_means[j, j] for j in range(len(means))])
     inner = slide_mean_gradient(*map(np.asarray, (params.weight, params.bias, X)))
     outer = slide_slope(DRAWN, means)[:, None] * inner
-    whole = jax.grad(lambda p: kl_sparsity(DRAWN)(forward(p, X, sigmoid), None))(params).weight
+    whole = jax.grad(lambda p: kl_sparsity(DRAWN)(forward(model, p, X), None))(params).weight
     return {"inner": _difference(own_row, inner), "outer": _difference(whole, outer)}
 
 

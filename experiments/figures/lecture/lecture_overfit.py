@@ -10,6 +10,7 @@ from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
+from experiments.pipeline.train import failed
 
 CLAIMS = {"L5": "weight decay, tied weights and CAE reduce over-fitting"}
 SCALES = ("quick", "reduced")
@@ -61,23 +62,29 @@ def compute(study: Study, dataset):
     import xarray as xr
 
     from aesparse.losses.objectives import composed
-    from aesparse.losses.penalties import contractive
-    from aesparse.models.activations import get_activation
-    from aesparse.training.grid import measure_grid
 
     kind, half, seeds = map(study.option, ("kind", "half", "seeds"))
-    penalty = contractive if kind == "contractive" else all_parameters
-    objective = composed(get_activation("sigmoid"), terms=((kind, penalty),))
-    strengths = study.option("strengths")
-    result = train(study, dataset.train, objective, strengths, seeds=seeds, tied=kind == "tied")
+    objective = composed(terms={kind: "cae" if kind == "contractive" else all_parameters})
+    result = train(
+        study,
+        dataset.train,
+        "sigmoid",
+        objective,
+        study.option("strengths"),
+        seeds=seeds,
+        tied=kind == "tied",
+    )
     parts = {"chosen_on": dataset.heldout[:half], "heldout": dataset.heldout[half : 2 * half]}
-    errors = {"train": result.metrics.reconstruction} | {
-        name: measure_grid(result.params, X, objective)[1].reconstruction
-        for name, X in parts.items()
+    errors = {"train": result.final.reconstruction} | {
+        name: result.measure(X).reconstruction for name, X in parts.items()
     }
-    lost = result.flagged_epoch >= 0
-    kept = {name: np.where(lost, np.nan, np.asarray(error)) for name, error in errors.items()}
-    return xr.Dataset({name: (("seed", "strength"), error) for name, error in kept.items()})
+    bad = failed(result.final, result.diverged_epoch)
+    return xr.Dataset(
+        {
+            name: (("seed", "strength"), np.where(bad, np.nan, error))
+            for name, error in errors.items()
+        }
+    )
 
 
 def _by_kind(runs) -> dict[str, tuple[np.ndarray, object]]:

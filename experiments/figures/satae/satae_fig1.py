@@ -104,19 +104,22 @@ def section_3_2(study: Study) -> dict[str, np.ndarray]:
 
     from aesparse.losses.objectives import composed, saturating
     from aesparse.losses.reconstruction import half_squared_error
-    from aesparse.models.activations import get_activation, shrink
+    from aesparse.models.activations import shrink
+    from aesparse.models.one_layer import OneLayer
 
-    unit = shrink(study.option("width"))
-    half = half_squared_error(get_activation("identity"))
-    objectives = (saturating(unit), composed(unit, error=half, terms=(("l1", l1),)))
+    hidden, unit = int(study.option("hidden")), shrink(study.option("width"))
+    model = OneLayer(hidden, unit, tied=False, decoder_bias=True)
+    objectives = saturating(), composed(error=half_squared_error(), terms={"l1": l1})
     X = _mixtures(int(study.option("samples")), int(study.option("inputs")))
-    trained = [_train(study, X, objective) for objective in objectives]
+    trained = [_train(study, X, model, objective) for objective in objectives]
     apart, effect = _largest(trained[0], trained[1], 1), _largest(trained[0], trained[0], 0)
     strength = jax.numpy.asarray(study.option("strengths")[1])
 
     def gradients(objective):
+        coefficients = dict.fromkeys(objective.coefficients, strength)
+
         def one(params):
-            return jax.grad(lambda p: objective(p, X, X, strength)[0])(params)
+            return jax.grad(lambda p: objective(model, p, X, X, coefficients)[0])(params)
 
         return jax.vmap(jax.vmap(one))(trained[0])
 
@@ -133,33 +136,34 @@ def _mixtures(samples: int, inputs: int):
     return jnp.asarray(sources @ draws.normal(size=(inputs, inputs)) / 2)
 
 
-def _train(study: Study, X, objective):
+def _train(study: Study, X, model, objective):
+    """Parameters `[S, G, ...]` of seeds × strengths."""
     import jax
 
     import aesparse as ae
 
-    return ae.fit_grid(
-        jax.random.key(0),
+    (coefficient,) = objective.coefficients
+    return ae.fit(
         X,
-        objective=objective,
-        strengths=study.option("strengths"),
-        seeds=[int(s) for s in study.option("seeds")],
-        hidden=int(study.option("hidden")),
+        model,
+        objective,
+        sweep={
+            "seed": [int(seed) for seed in study.option("seeds")],
+            coefficient: study.option("strengths"),
+        },
+        optimizer=ae.sgd(study.option("rate"), momentum=0.0),
         constraint="unit-columns",
-        tied=False,
-        decoder_bias=True,
+        key=jax.random.key(0),
         epochs=int(study.option("epochs")),
         batch_size=int(study.option("batch")),
-        learning_rate=study.option("rate"),
-        momentum=0.0,
     ).params
 
 
-def _largest(a, b, cell: int) -> np.ndarray:
-    """‖a − b‖ over ‖a‖, a at the penalized strength and b at `cell`: worst leaf; [S]."""
+def _largest(a, b, place: int) -> np.ndarray:
+    """‖a − b‖ over ‖a‖, a at the penalized strength, b at the `place`-th: worst leaf; [S]."""
     parts = []
     for one, other in zip(a, b, strict=True):
-        p, q = np.asarray(one)[:, 1], np.asarray(other)[:, cell]
+        p, q = np.asarray(one)[:, 1], np.asarray(other)[:, place]
         axes = tuple(range(1, p.ndim))
         parts.append(np.sqrt(((p - q) ** 2).sum(axes) / (p**2).sum(axes)))
     return np.max(parts, axis=0)
@@ -172,19 +176,19 @@ def _section_5_2() -> dict:
 
     from aesparse.losses.penalties import contractive
     from aesparse.losses.saturation import saturation
-    from aesparse.models.activations import get_activation
-    from aesparse.models.one_layer import Params, forward, preactivation
+    from aesparse.models.forward import forward
+    from aesparse.models.one_layer import OneLayer, Params, preactivation
 
-    draws, s = np.random.default_rng(1), get_activation("saturated-linear")
+    draws = np.random.default_rng(1)
     params = Params(
         jnp.asarray(draws.normal(size=(50, 20)) / 4), jnp.asarray(draws.normal(size=50))
     )
     X = jnp.asarray(draws.normal(size=(2000, 20)))
-    a = np.asarray(preactivation(params, X))
+    model, a = OneLayer.of(params, "saturated-linear"), np.asarray(preactivation(params, X))
 
     def slopes(penalty):  # of one sample in its bias, hence in its a
         def one(x):
-            return jax.grad(lambda p: penalty(forward(p, x[None], s), None))(params).bias
+            return jax.grad(lambda p: penalty(forward(model, p, x[None]), None))(params).bias
 
         return np.abs(jax.vmap(one)(X))
 
@@ -192,7 +196,7 @@ def _section_5_2() -> dict:
     found = slopes(saturation)
     return {
         "cae_slope": slopes(contractive).max(),
-        "cae_value": float(contractive(forward(params, X, s), None)),
+        "cae_value": float(contractive(forward(model, params, X), None)),
         "inside_slope": np.abs(found[inside] - 1).max(),
         "outside_slope": found[saturated].max(),
         "preactivations": a.size,

@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments.figures.lecture.common.training import train
 from experiments.pipeline.spec import Study
+from experiments.pipeline.train import failed
 
 __all__ = ["fit_encoders", "labels", "probe"]
 
@@ -64,37 +65,25 @@ def fit_encoders(study: Study, train: np.ndarray) -> list[Callable | None]:
 def _trained_codes(study: Study, X: np.ndarray) -> list[Callable | None]:
     """Encoders of models trained on unlabelled samples, all strengths in one program.
 
-    None for a model that diverged or died.
+    None for a model that diverged or collapsed.
     """
-    import jax
-
-    from aesparse.models.one_layer import encode
-
-    objective = _objective(study.option("code"), study.option("units"))
-    result = train(study, X, objective, study.option("strengths"))
-    encoder = jax.jit(lambda params, x: encode(params, x, objective.activation))
-
-    def code(cell: int) -> Callable:
-        params = jax.tree.map(lambda leaf: leaf[0, cell], result.params)
-        return lambda X: np.concatenate(
-            [encoder(params, X[i : i + 5000]) for i in range(0, len(X), 5000)]
+    strengths, objective = study.option("strengths"), _objective(study.option("code"))
+    result = train(study, X, study.option("units"), objective, strengths)
+    (coefficient,) = objective.coefficients
+    return [
+        None if bad else result.select(seed=0, **{coefficient: strength}).encode
+        for strength, bad in zip(
+            strengths, failed(result.final, result.diverged_epoch)[0], strict=True
         )
-
-    lost = result.flagged_epoch[0] >= 0
-    return [None if lost[cell] else code(cell) for cell in range(len(lost))]
+    ]
 
 
-def _objective(code: str, units: str):
-    """Cross-entropy with masked inputs, or with a penalty."""
-    from aesparse.losses.corruption import masking
+def _objective(code: str):
+    """Cross-entropy with masked inputs, or with a penalty; one coefficient."""
     from aesparse.losses.objectives import composed
-    from aesparse.losses.penalties import contractive, kl_sparsity
-    from aesparse.losses.reconstruction import cross_entropy
     from aesparse.losses.saturation import saturation
-    from aesparse.models.activations import get_activation
 
-    activation = get_activation(units)
     if code in ("ae", "dae"):
-        return composed(activation, error=cross_entropy, corrupt=masking)
-    penalty = {"cae": contractive, "sae": kl_sparsity(0.05), "satae": saturation}[code]
-    return composed(activation, error=cross_entropy, terms=((code, penalty),))
+        return composed(error="cross-entropy", corrupt="masking")
+    penalty = {"cae": "cae", "sae": "sae-kl", "satae": saturation}[code]
+    return composed(error="cross-entropy", terms={code: penalty})

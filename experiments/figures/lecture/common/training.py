@@ -21,26 +21,30 @@ def options(hidden: int, epochs: int, batch_size: int, learning_rate: float) -> 
 def train(
     study: Study,
     X: np.ndarray,
+    activation: str,
     objective,
-    strengths: Sequence[float],
+    values: Sequence[float],
     *,
     seeds: int = 1,
     tied: bool = True,
 ):
-    """`fit_grid` by a study's options: free rows, a decoder bias, all cells in one program."""
+    """Trains seeds × `values` of the objective's coefficient, in one program, by study's options.
+
+    Unconstrained rows and a decoder bias. Returns an `aesparse.Result`.
+    """
     import jax
 
-    from aesparse.training.grid import fit_grid
+    import aesparse as ae
 
-    return fit_grid(
-        jax.random.key(0),
+    (coefficient,) = objective.coefficients
+    return ae.fit(
         X,
-        objective=objective,
-        strengths=strengths,
-        seeds=range(seeds),
-        constraint="free",
-        tied=tied,
-        decoder_bias=True,
+        ae.OneLayer(study.option("hidden"), activation, tied=tied, decoder_bias=True),
+        objective,
+        sweep={"seed": range(seeds), coefficient: values},
+        optimizer=ae.sgd(study.option("learning_rate"), study.option("momentum")),
+        key=jax.random.key(0),
+        epochs=study.option("epochs"),
+        batch_size=study.option("batch_size"),
         history_samples=min(_SUBSET, len(X)),
-        **{name: study.option(name) for name in _NAMES},
     )

@@ -1,10 +1,11 @@
-"""Saturating auto-encoders along growing penalties, and what is kept of them (SATAE section 4).
+"""Saturating auto-encoders along growing penalties, and what is stored of them (SATAE section 4).
 
 Shapes: S seeds, m hidden units, n inputs; a path's study says its options by name.
 """
 
 import contextlib
 import functools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -17,8 +18,10 @@ __all__ = [
     "identity_numbers",
     "normalized",
     "scaled_identity",
+    "stage_statistics",
+    "stages",
     "tracked",
-    "trainer",
+    "train_at",
 ]
 
 
@@ -53,27 +56,68 @@ def identity_numbers(X: np.ndarray):
     import xarray as xr
 
     from aesparse.losses.objectives import saturating
-    from aesparse.models.activations import get_activation
+    from aesparse.models.one_layer import OneLayer
 
-    params, loss = scaled_identity(X), jax.jit(saturating(get_activation("saturated-linear")))
+    params = scaled_identity(X)
+    loss = jax.jit(functools.partial(saturating(), OneLayer.of(params, "saturated-linear")))
     blocks = np.array_split(X, -(-len(X) // 2_000))
-    parts = [loss(params, block, block, np.float32(1))[1] for block in blocks]
-    found = {
+    one = {"strength": np.float32(1)}
+    parts = [loss(params, block, block, one)[1] for block in blocks]
+    means = {
         name: np.average([float(p[name]) for p in parts], weights=list(map(len, blocks)))
         for name in ("reconstruction", "saturation")
     }
-    return xr.Dataset(found | {"units": len(params.weight), "half_gap": float(np.ptp(X)) / 2})
+    return xr.Dataset(means | {"units": len(params.weight), "half_gap": float(np.ptp(X)) / 2})
 
 
-class _LostError(Exception):
-    """A learning rate at which a model is lost."""
+class _FailedError(Exception):
+    """A learning rate at which a model diverges or collapses."""
 
 
-def _stop_if_lost(epoch: int, metrics) -> None:
-    from aesparse.metrics import flagged
+def _stop_if_failed(epoch: int, metrics) -> None:
+    from aesparse.metrics import collapsed, diverged
 
-    if np.asarray(flagged(metrics)).any():
-        raise _LostError(f"a model is lost after {epoch} epochs")
+    if np.asarray(diverged(metrics) | collapsed(metrics)).any():
+        raise _FailedError(f"a model diverged or collapsed by epoch {epoch}")
+
+
+def stages(X: np.ndarray, model, *, path, seeds: Sequence[int], **options) -> Iterator:
+    """Trains saturating models stage after stage, each from where the one before ended.
+
+    A strong penalty from the start may leave units where no gradient reaches them (section 4).
+    `path` has the α of every stage and model, `[K, G]`; the result of each stage is a
+    `aesparse.Result` over seed and strength, `[S, G]`, with batches and noise of its own.
+    `options` are further ones of `aesparse.fit`. `InputError` unless the strengths grow: none may
+    fall from a stage to the next, and one at least must rise.
+    """
+    path = np.array(path, float)
+    steps = np.diff(path, axis=0)
+    bad = np.flatnonzero((steps < 0).any(axis=1) | ~(steps > 0).any(axis=1))
+    if len(bad):
+        raise InputError(
+            f"The path goes from {path[bad[0]]} to {path[bad[0] + 1]}; expected strengths that "
+            "grow from stage to stage. Sort them and leave out repetitions."
+        )
+    return _stages(X, model, path, list(seeds), options)
+
+
+def _stages(X: np.ndarray, model, path: np.ndarray, seeds: list[int], options: dict) -> Iterator:
+    import jax
+
+    import aesparse as ae
+
+    result = None
+    for i, strengths in enumerate(path):
+        result = ae.fit(
+            X,
+            model,
+            "satae",
+            sweep={"seed": seeds, "strength": strengths},
+            start=result,
+            key=jax.random.fold_in(jax.random.key(0), i),
+            **options,
+        )
+        yield result
 
 
 def follow(study: Study, X: np.ndarray):
@@ -84,114 +128,98 @@ def follow(study: Study, X: np.ndarray):
     """
     import xarray as xr
 
-    rate, stages = _at_largest_rate(study, trainer(study, X))
-    measured = [stage_statistics(study, stage, X) for stage in stages]
+    rate, results = _at_largest_rate(study, X)
+    measured = [stage_statistics(result, X) for result in results]
     run = xr.Dataset(
         {
             name: (("seed", "arm", "stage"), np.stack([m[name] for m in measured], axis=-1))
             for name in measured[0]
         }
     )
-    return run.assign(_pictures(study, stages) | {"rate": rate, "inputs": X.shape[1]})
+    return run.assign(_pictures(study, results) | {"rate": rate, "inputs": X.shape[1]})
 
 
-def _at_largest_rate(study: Study, train):
-    """The largest rate at which no model of the path is lost, and its stages."""
+def _at_largest_rate(study: Study, X: np.ndarray) -> tuple[float, list]:
+    """The largest rate at which no model of the path fails, and the results of its stages."""
     for rate in study.option("rates"):
-        with contextlib.suppress(_LostError):
-            return rate, list(train(rate))
+        with contextlib.suppress(_FailedError):
+            return rate, list(train_at(study, X, rate, on_epoch=_stop_if_failed))
     raise InputError(
         f"The models on '{study.dataset}' diverge at every learning rate of "
         f"{study.option('rates')}; give the figure's own command a smaller --learning-rate."
     )
 
 
-def trainer(study: Study, X: np.ndarray):
-    """`train(rate)` yields the stages; one compiled program for all stages and rates."""
-    import jax
+def train_at(study: Study, X: np.ndarray, rate: float, **options) -> Iterator:
+    """The study's `stages` at one learning rate; all stages and rates share a program."""
+    import aesparse as ae
+    from aesparse.models.activations import shrink
 
-    from aesparse.losses.objectives import saturating
-    from aesparse.training.continuation import fit_path
-
-    objective = saturating(_activation(study))
-    same = {n: study.option(n) for n in ("hidden", "epochs", "batch_size", "constraint")}
-
-    def train(rate: float):
-        return fit_path(
-            jax.random.key(0),
-            X,
-            objective=objective,
-            path=[[alpha] + [0.0] * study.option("control") for alpha in study.option("alphas")],
-            seeds=range(study.option("seeds")),
-            tied=study.option("constraint") == "free",
-            decoder_bias=True,
-            learning_rate=rate,
-            momentum=0.0,
-            history_samples=min(500, len(X)),
-            on_epoch=_stop_if_lost,
-            **same,
-        )
-
-    return train
+    width, constraint = study.option("width"), study.option("constraint")
+    model = ae.OneLayer(
+        study.option("hidden"),
+        shrink(width) if width else study.option("nonlinearity"),
+        tied=constraint == "free",
+        decoder_bias=True,
+    )
+    return stages(
+        X,
+        model,
+        path=[[alpha] + [0.0] * study.option("control") for alpha in study.option("alphas")],
+        seeds=range(study.option("seeds")),
+        optimizer=ae.sgd(rate, momentum=0.0),
+        constraint=constraint,
+        epochs=study.option("epochs"),
+        batch_size=study.option("batch_size"),
+        history_samples=min(500, len(X)),
+        **options,
+    )
 
 
-def _activation(study: Study):
-    from aesparse.models.activations import get_activation, shrink
-
-    width = study.option("width")
-    return shrink(width) if width else get_activation(study.option("nonlinearity"))
-
-
-@functools.cache
-def _measure(activation):
+def _of_a_stage(trained, x) -> dict:
     """Mean participation ratio of the decoder's columns, share of flat pre-activations, penalty.
 
     A pre-activation is flat where the activation's slope is 0: a silent shrink unit, a
     saturated-linear one at or beyond ±1.
     """
-    import jax
     import jax.numpy as jnp
 
     from aesparse.losses.saturation import saturation
     from aesparse.metrics import participation_ratio
-    from aesparse.models.one_layer import decoder_matrix, forward, preactivation
+    from aesparse.models.forward import forward
+    from aesparse.models.one_layer import decoder_matrix
 
-    def one(params, x):
-        return {
-            "participation": jnp.mean(participation_ratio(decoder_matrix(params).T)),
-            "flat": jnp.mean(activation.slope(preactivation(params, x)) == 0),
-            "saturation": saturation(forward(params, x, activation), None),
-        }
-
-    cells = jax.vmap(jax.vmap(one, in_axes=(0, None)), in_axes=(0, None))
-    return jax.jit(cells)
+    clean = forward(trained.model, trained.params, x)
+    return {
+        "participation": jnp.mean(participation_ratio(decoder_matrix(trained.params).T)),
+        "flat": jnp.mean(clean.activation.slope(clean.preactivation) == 0),
+        "saturation": saturation(clean, None),
+    }
 
 
-def stage_statistics(study: Study, stage, X: np.ndarray) -> dict[str, np.ndarray]:
-    """What is kept of a stage, per seed for the path and its control; means over units."""
-    found = _measure(_activation(study))(stage.params, X)
-    found |= {n: getattr(stage.metrics, n) for n in ("reconstruction", "row_length_mean")}
-    return {name: np.asarray(values, np.float32) for name, values in found.items()}
+def stage_statistics(result, X: np.ndarray) -> dict[str, np.ndarray]:
+    """What is stored of a stage, per seed for the path and its control; means over units."""
+    measured = result.measure(X, _of_a_stage)
+    measured |= {n: getattr(result.final, n) for n in ("reconstruction", "row_length_mean")}
+    return {name: np.asarray(values, np.float32) for name, values in measured.items()}
 
 
-def _pictures(study: Study, stages: list) -> dict:
+def _pictures(study: Study, results: list) -> dict:
     """Decoder columns of seed 0 as signed bytes: some at two α, tracked ones at all α."""
     import jax
-    import jax.numpy as jnp
 
     from aesparse.models.one_layer import decoder_matrix
 
-    def columns(stage) -> np.ndarray:
-        first = jax.tree.map(lambda leaf: jnp.asarray(leaf)[0, 0], stage.params)
-        return np.asarray(decoder_matrix(first)).T
+    def columns(result) -> np.ndarray:
+        return decoder_matrix(jax.tree.map(lambda leaf: leaf[0, 0], result.params)).T
 
     at = [study.option("alphas").index(alpha) for alpha in study.option("shown")]
-    tiles = np.stack([columns(stages[i])[: study.option("tiles")] for i in at])
-    found = {"tile": (("alpha", "shown", "input"), signed_bytes(tiles))}
+    tiles = np.stack([columns(results[i])[: study.option("tiles")] for i in at])
+    pictures = {"tile": (("alpha", "shown", "input"), signed_bytes(tiles))}
     if study.option("tracked"):
-        along = np.stack([columns(stage) for stage in stages])
-        found["tracked"] = (("unit", "stage", "input"), signed_bytes(tracked(along)))
-    return found
+        along = np.stack([columns(result) for result in results])
+        pictures["tracked"] = (("unit", "stage", "input"), signed_bytes(tracked(along)))
+    return pictures
 
 
 def tracked(along: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ Shapes: S initializations, P points.
 
 import numpy as np
 
+from experiments.figures.satae.common.paths import stages
 from experiments.pipeline.spec import Study
 
 __all__ = ["FINE", "SIDE", "WIDTH", "area_below", "curve", "energy", "path", "square", "toy"]
@@ -83,27 +84,20 @@ def area_below(energies: np.ndarray, level: np.ndarray) -> np.ndarray:
 
 def train_path(study: Study, activation) -> list:
     """Parameters `[S, 2, ...]` after each α, the minimum at one α starting the next (section 4)."""
-    import jax
-
     import aesparse as ae
-    from aesparse.losses.objectives import saturating
 
-    stages = ae.fit_path(
-        jax.random.key(0),
+    hidden = int(study.option("hidden"))
+    results = stages(
         curve(int(study.option("samples"))),
-        objective=saturating(activation),
+        ae.OneLayer(hidden, activation, tied=False, decoder_bias=True),
         path=[(0.0, alpha) for alpha in study.option("alphas")],
-        seeds=[int(s) for s in study.option("seeds")],
-        hidden=int(study.option("hidden")),
+        seeds=[int(seed) for seed in study.option("seeds")],
+        optimizer=ae.sgd(study.option("rate"), momentum=0.0),
         constraint=study.option("constraint"),
-        tied=False,
-        decoder_bias=True,
         epochs=int(study.option("epochs")),
         batch_size=int(study.option("batch")),
-        learning_rate=study.option("rate"),
-        momentum=0.0,
     )
-    return [stage.params for stage in stages]
+    return [result.params for result in results]
 
 
 def energy(params, x: np.ndarray, activation) -> np.ndarray:
