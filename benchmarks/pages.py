@@ -223,7 +223,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "tangent": tangent,
         "assumptions": assumptions,
     },
-    "docs/guide.md": {"audit pairs": audit_pairs},
+    "docs/audit.md": {"audit pairs": audit_pairs},
 }
 
 

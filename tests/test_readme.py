@@ -34,6 +34,8 @@ from experiments.theorems.page import theorem_page
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+AUDIT = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+FIGURES = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
 PAGES = {
     p.relative_to(ROOT): p.read_text(encoding="utf-8")
     for p in [ROOT / "README.md", *ROOT.glob("docs/*.md")]
@@ -50,9 +52,9 @@ def execute(example):
     return names
 
 
-def example_with(word):
-    """The guide's one Python example in which a word occurs."""
-    (example,) = (block for block in blocks("python", GUIDE) if word in block)
+def example_with(word, text):
+    """A page's one Python example in which a word occurs."""
+    (example,) = (block for block in blocks("python", text) if word in block)
     return example
 
 
@@ -62,30 +64,84 @@ def test_the_readme_is_short_and_its_example_has_ten_statements():
     assert len(ast.parse(example).body) <= 10
 
 
-@pytest.mark.parametrize("text", [README, GUIDE], ids=["README", "guide"])
-def test_the_fraction_of_the_grid_falls_as_the_strength_grows(text):
-    (example,) = (block for block in blocks("python", text) if "swish" in block)
-    fraction = np.asarray(execute(example)["grid"].metrics.activation_fraction)
-    assert fraction.shape == (2, 3)
-    assert (np.diff(fraction, axis=1) < 0).all()
+def test_the_fraction_falls_as_the_strength_grows():
+    (example,) = blocks("python", README)
+    fraction = execute(example)["result"].final.activation_fraction
+    assert fraction.shape == (3, 2)
+    assert (np.diff(fraction, axis=0) < 0).all()
+
+
+@pytest.fixture(scope="module")
+def guide(tmp_path_factory):
+    """What the guide's examples define, executed one after the other in a folder of their own."""
+    module = types.ModuleType("guide")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "guide", module)  # dataclasses look for theirs
+        patch.chdir(tmp_path_factory.mktemp("guide"))
+        for example in blocks("python", GUIDE):
+            exec(compile(example, "the guide", "exec"), module.__dict__)
+    return module
+
+
+@pytest.mark.long
+def test_the_guides_grid_and_its_selections(guide):
+    fraction = guide.result.final.activation_fraction
+    assert guide.result.sizes == {"strength": 3, "learning_rate": 2, "seed": 2}
+    assert (np.diff(fraction, axis=0) < 0).all()
+    assert guide.zipped.sizes == {"strength": 3}
+    assert guide.zipped.coordinates["learning_rate"].tolist() == [0.003, 0.002, 0.001]
+    params = guide.result.params
+    np.testing.assert_array_equal(guide.same.params.weight, params.weight[1, 1, 0])
+    rows = guide.scaler(guide.digits.heldout)
+    code = np.maximum(rows @ params.weight[1, 1, 0].T + params.bias[1, 1, 0], 0)
+    np.testing.assert_allclose(guide.codes, code, rtol=1e-4, atol=1e-4)
+    heldout = np.mean(code > 0)
+    assert abs(guide.heldout.activation_fraction[1, 1, 0] - heldout) < 1e-3
+    np.testing.assert_array_equal(guide.dataset.activation_fraction, fraction)
+
+
+@pytest.mark.long
+def test_the_guides_own_functions_train(guide):
+    assert (np.diff(guide.composed.losses["beta"][:, -1]) < 0).all()
+    np.testing.assert_allclose(guide.top_k.final.activation_fraction, 4 / 32, rtol=1e-3)
+    assert (np.diff(guide.deep.losses["penalty"][:, -1]) < 0).all()
+    assert guide.positive.params.weight.min() == 0
+    lengths = np.linalg.norm(guide.on_sphere.params.weight, axis=-1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-5)
+    assert guide.measured.history["largest"].shape == (2, 2)
+    assert (guide.measured.final["largest"] > 0).all()
+
+
+@pytest.mark.long
+def test_the_guides_paths_minima_and_parts(guide):
+    for earlier, later in itertools.pairwise(guide.stages):
+        assert later.shape == (2,)
+        # Each stage goes on from the one before: its first measurement is that one's last.
+        last = earlier.history.reconstruction[:, -1]
+        np.testing.assert_allclose(later.history.reconstruction[:, 0], last, rtol=1e-5)
+    norms = guide.minimum.history.reconstruction, guide.minimum.losses["gradient_norm"]
+    assert (norms[0][:, -1] < norms[0][:, 0]).any()
+    assert (norms[1] < 0.1).all()
+    assert guide.large.params is None
+    assert guide.large.shape == (3, 3)
 
 
 @pytest.mark.long
 def test_the_audit_of_an_own_function_answers_in_its_first_line(capsys):
-    execute(example_with("ae.audit"))
+    execute(example_with("ae.audit", AUDIT))
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].startswith("conclusion")
     assert len(shown) > 10
 
 
-def test_the_search_breaks_the_statement_of_the_guide():
-    assert execute(example_with("ae.falsify"))["result"].violated
+def test_the_search_breaks_the_statement_of_the_page():
+    assert execute(example_with("ae.falsify", AUDIT))["result"].violated
 
 
 def test_a_figure_of_ones_own_is_one_file(monkeypatch, tmp_path):
-    """The guide's module, put among the figures, is listed, drawn and decided."""
+    """The page's module, put among the figures, is listed, drawn and decided."""
     module = types.ModuleType("experiments.figures.my_figure")
-    exec(compile(example_with("CLAIMS"), "the example", "exec"), module.__dict__)
+    exec(compile(example_with("CLAIMS", FIGURES), "the example", "exec"), module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(registry, "figure_modules", lambda: {"my-figure": module.__name__})
     plan = Plan.checked("quick", None, None)
@@ -101,17 +157,10 @@ def test_a_figure_of_ones_own_is_one_file(monkeypatch, tmp_path):
     assert {v["verdict"] for v in verdicts} == {"demonstration (holds)"}
 
 
-@pytest.mark.long
-def test_the_deep_example_contracts_with_the_strength():
-    penalty = np.asarray(execute(example_with("fit_deep"))["grid"].losses["penalty"])[0, :, -1]
-    assert (np.diff(penalty) < 0).all()
-
-
 def test_every_python_example_is_executed_by_a_test():
-    words = ("swish", "ae.audit", "ae.falsify", "CLAIMS", "fit_deep")
+    whole = {README: 1, GUIDE: len(blocks("python", GUIDE)), AUDIT: 2, FIGURES: 1}
     for path, text in PAGES.items():
-        for example in blocks("python", text):
-            assert any(word in example for word in words), (path, example)
+        assert len(blocks("python", text)) == whole.get(text, 0), path
 
 
 def commands():
@@ -169,8 +218,8 @@ def test_links_and_pictures_lead_somewhere(page):
         assert (ROOT / path).exists()
 
 
-def test_every_figure_is_listed_in_the_guide():
-    section = GUIDE.split("| command | what it shows |")[1].split("\n\n")[0]
+def test_every_figure_is_listed():
+    section = FIGURES.split("| command | what it shows |")[1].split("\n\n")[0]
     listed = set(re.findall(r"`([a-z][\w-]+)`", section))
     listed |= {f"arpit-fig{i}" for i in range(1, 6)} & set(figure_names())  # "fig1 to fig5"
     assert listed == set(figure_names())
