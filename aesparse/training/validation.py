@@ -124,7 +124,7 @@ def check_sizes(sizes: Mapping[str, int], samples: int, *, every: int = 1) -> No
         )
 
 
-def parameter_shapes(model: Model, X: Array) -> PyTree:
+def parameter_shapes(model: Model, X: Array | jax.ShapeDtypeStruct) -> PyTree:
     """Shapes of one model's parameters for data `[N, n]`, in its precision.
 
     `InputError` for what is no model, and for parameters that are not floating point.
@@ -134,9 +134,10 @@ def parameter_shapes(model: Model, X: Array) -> PyTree:
             f"The model is {shortened(model)}; expected one such as OneLayer(hidden=100), or an "
             "object of your own with init(key, n), encode(params, x) and decode(params, h)."
         )
+    key = jax.random.key(0)
     try:
         hash(model)
-        shapes = jax.eval_shape(lambda key: model.init(key, X.shape[1]), jax.random.key(0))
+        shapes = jax.eval_shape(lambda key: model.init(key, X.shape[1]), key)
         leaves = jax.tree.leaves(shapes)
     except InputError:
         raise
