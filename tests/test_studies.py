@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+import stored_runs
 import xarray as xr
 
 from aesparse.errors import InputError
@@ -18,6 +19,7 @@ from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES
 from experiments.pipeline.spec import Study
 from experiments.pipeline.store import RunStore
+from experiments.pipeline.train import flagged_epoch
 from experiments.pipeline.verdicts import decided
 
 COMPUTED: list[int] = []
@@ -154,3 +156,18 @@ def test_a_montage_shows_zero_grey_and_each_tile_at_its_own_scale():
     assert picture[0, 4, 0] == 255
     assert (picture[3:, :2] == 128).all()
     assert (picture[2] == 255).all()
+
+
+def test_a_model_that_ends_diverged_or_collapsed_has_the_first_epoch_at_which_it_was():
+    spec = Plan("quick", 1).specs("digits", "sae", "relu", "unit")[0]
+    spec = spec._replace(strengths=(0.1, 0.2, 0.3, 0.4, 0.5))
+    grid = stored_runs.trained(spec, np.full(5, 0.4))
+    dead, error = grid.history.dead_fraction.copy(), grid.history.reconstruction.copy()
+    dead[1, 2:] = 1.0  # collapsed from epoch 2 to the end
+    dead[2, 1:3] = 1.0  # for two epochs only
+    error[3, 4:] = np.inf  # the measurement sees it an epoch after the loss
+    history = grid.history._replace(dead_fraction=dead, reconstruction=error)
+    final = grid.final._replace(dead_fraction=dead[:, -1], reconstruction=error[:, -1])
+    diverged = np.array([-1, -1, -1, 3, 5], np.int32)
+    grid = grid._replace(history=history, final=final, diverged_epoch=diverged)
+    assert flagged_epoch(grid).tolist() == [-1, 2, -1, 3, 5]
