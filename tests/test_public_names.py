@@ -51,10 +51,10 @@ def test_no_test_names_what_is_private(path):
 @pytest.mark.parametrize(
     ("code", "name"),
     [
-        ("from aesparse.training.grid import _first", "aesparse.training.grid._first"),
+        ("from aesparse.training.fit import _first", "aesparse.training.fit._first"),
         ("from experiments import _hidden as shown", "experiments._hidden"),
         ("import aesparse._files", "aesparse._files"),
-        ("import aesparse as ae\nae.grid._first()", "_first"),
+        ("import aesparse as ae\nae.training._first()", "_first"),
         ("from aesparse import guard\nguard._LIMIT.x", "_LIMIT"),
         ("from aesparse import guard\nmonkeypatch.setattr(guard, '_LIMIT', 3)", "_LIMIT"),
         ("monkeypatch.setattr('aesparse.losses._X', 3)", "aesparse.losses._X"),
