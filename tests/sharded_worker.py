@@ -17,16 +17,15 @@ class StoppedError(Exception):
 
 def fit(devices, **options):
     """The grid of these tests."""
-    return ae.fit_grid(
-        jax.random.key(3),
+    return ae.fit(
         np.random.default_rng(0).normal(size=(200, 7)).astype(np.float32),
-        objective=ae.objectives.denoising(ae.activations.get_activation("relu")),
-        strengths=[0.0, 0.1, 0.3, 0.6, 1.0],
-        seeds=[0, 4],
-        hidden=9,
+        ae.OneLayer(9),
+        "dae",
+        sweep={"seed": [0, 4], "strength": [0.0, 0.1, 0.3, 0.6, 1.0], "learning_rate": 0.01},
+        constraint="unit",
+        key=jax.random.key(3),
         epochs=4,
         batch_size=20,
-        learning_rate=0.01,
         devices=devices,
         **options,
     )
@@ -34,14 +33,17 @@ def fit(devices, **options):
 
 def stored(result) -> dict:
     """Every array of a result by its name."""
-    leaves = jax.tree_util.tree_leaves_with_path(result)
-    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+    names = ("params", "losses", "history", "final", "diverged_epoch", "history_epochs")
+    leaves = jax.tree_util.tree_leaves_with_path({name: getattr(result, name) for name in names})
+    named = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    assert all(isinstance(leaf, np.ndarray) for leaf in named.values())
+    return named
 
 
 def interrupted(checkpoints):
     """The same on all devices, stopped after an epoch and begun again."""
 
-    def stop(epoch, metrics):
+    def stop(epoch, measured):
         if epoch == 2:
             raise StoppedError
 
@@ -57,7 +59,7 @@ def main(out, *distributed):
         address, processes, number = distributed
         jax.distributed.initialize(address, int(processes), int(number))
     seen = []
-    result = fit(None, on_epoch=lambda _, m: seen.append(np.asarray(m.activation_fraction)))
+    result = fit(None, on_epoch=lambda _, m: seen.append(m.activation_fraction))
     everywhere = stored(result)
     if not distributed:
         again = stored(interrupted(ae.Checkpoints(f"{out}-checkpoints", "this", every_seconds=0)))

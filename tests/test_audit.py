@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from aesparse.models.constraints import as_constraint
 from scipy.stats import norm
 
 from aesparse import __main__
@@ -17,6 +16,7 @@ from aesparse.losses import penalties
 from aesparse.losses.objectives import get_objective
 from aesparse.losses.penalties import PENALTIES, get_penalty
 from aesparse.models.activations import Activation, get_activation
+from aesparse.models.constraints import as_constraint
 from aesparse.models.one_layer import OneLayer, Params, init_params
 from aesparse.theory import audit
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES

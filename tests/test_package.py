@@ -1,6 +1,6 @@
-"""The shape of the package: one direction of imports, and nothing heavy at start-up."""
+"""The package as a user meets it: its names, its commands, and nothing heavy at start-up."""
 
-import ast
+import importlib
 import json
 import os
 import subprocess
@@ -12,25 +12,13 @@ import pytest
 import aesparse
 
 PACKAGE = Path(aesparse.__file__).parent
-MODULES = sorted({p.stem for p in PACKAGE.glob("*.py")} - {"__init__", "__main__"})
-# What trains; the theory is about models and does without.
-TRAINER = {
-    "blocks", "checkpoints", "continuation", "deep", "draws", "fullbatch", "grid", "guard",
-    "program", "recording", "sharding", "training", "verification",
-}  # fmt: skip
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for path in PACKAGE.rglob("*.py")
+    if not path.stem.startswith("__")
+)
+PACKAGES = sorted(f"aesparse.{path.parent.name}" for path in PACKAGE.glob("*/__init__.py"))
 HEAVY = {"matplotlib", "sklearn", "xarray", "tensorflow_datasets", "flax", "typer", "tqdm"}
-
-
-def imported(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "aesparse":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module)
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return {name.removeprefix("aesparse.") for name in found}
 
 
 def command(name, *words, without=(), before="pass", **environment):
@@ -74,28 +62,30 @@ def test_files_are_utf_8_whatever_the_locale(tmp_path):
     assert "s(−∞) = 0" in json.loads(file.read_text(encoding="utf-8"))["conditions"]
 
 
-def test_theory_uses_the_models_and_never_the_trainer():
-    assert set(MODULES) >= TRAINER
-    for path in (PACKAGE / "theory").glob("*.py"):
-        ours = {name.split(".")[0] for name in imported(path)}
-        assert not ours & {*TRAINER, "experiments"}, path.name
-    for name in MODULES:
-        assert not any(n.startswith("theory") for n in imported(PACKAGE / f"{name}.py")), name
-
-
 def test_importing_the_package_imports_nothing_heavy():
     code = f"import sys, aesparse; print(sorted({HEAVY!r} & sys.modules.keys()))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
 
 
-def test_everything_public_exists_and_has_a_docstring():
-    for name in MODULES:
-        module = getattr(aesparse, name, None) or __import__(f"aesparse.{name}", fromlist=["*"])
-        for public in module.__all__:
-            value = getattr(module, public)
-            if callable(value) and not hasattr(value, "__origin__"):
-                assert value.__doc__, f"{name}.{public}"
+@pytest.mark.parametrize("name", MODULES)
+def test_everything_public_exists_and_has_a_docstring(name):
+    module = importlib.import_module(name)
+    assert module.__doc__
+    assert len(set(module.__all__)) == len(module.__all__)
+    for public in module.__all__:
+        value = getattr(module, public)
+        if callable(value) and not hasattr(value, "__origin__"):
+            assert value.__doc__, f"{name}.{public}"
+
+
+def test_the_packages_names_exist_once():
+    for package in (aesparse, *map(importlib.import_module, PACKAGES)):
+        names = getattr(package, "__all__", [])
+        assert len(set(names)) == len(names)
+        for name in names:
+            assert getattr(package, name) is not None
+    assert {"fit", "OneLayer", "FlaxModel", "Result", "TrainedModel"} <= set(aesparse.__all__)
 
 
 def test_a_device_that_is_not_there_is_named_in_one_sentence():

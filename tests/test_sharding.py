@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import sharded_worker
 
-from aesparse.training.sharding import Cells
+from aesparse.training.sharding import Points, padded
 
 WORKER = Path(sharded_worker.__file__)
-# Cells on other devices are multiplied in batches of another size, which rounds differently;
+# Models on other devices are multiplied in batches of another size, which rounds differently;
 # over 40 updates that stays below this share of the largest entry.
 ROUNDING = 2e-5
 
@@ -37,19 +37,16 @@ def compare(alone: dict, path: Path, devices: int) -> None:
     for name, one in alone.items():
         every = stored[name]
         assert one.shape == every.shape
-        if name == ".guard":  # the largest over other sets of cells
-            continue
         scale = max(np.abs(one).max(), 1e-6)
         assert np.abs(one - every).max() <= ROUNDING * scale, name
-    assert stored[".metrics.activation_fraction"].shape == (2, 5)
-    assert stored["epochs"].shape == (4, 2, 5)
-    np.testing.assert_array_equal(
-        stored["epochs"][-1], stored[".history.activation_fraction"][..., -1]
-    )
+    assert stored["final.activation_fraction"].shape == (2, 5)
+    assert stored["epochs"].shape == (4, 10)
+    history = stored["history.activation_fraction"]
+    np.testing.assert_array_equal(stored["epochs"].T.reshape(2, 5, 4), history[..., 1:])
 
 
 @pytest.mark.long
-def test_ten_cells_on_eight_devices_of_one_process(tmp_path, alone):
+def test_ten_models_on_eight_devices_of_one_process(tmp_path, alone):
     """And, interrupted and repeated there, the same bits; the worker asserts it."""
     command = [sys.executable, str(WORKER), str(tmp_path / "out.npz")]
     subprocess.run(command, env=environment(8), check=True, timeout=300)
@@ -81,9 +78,12 @@ def test_two_processes_on_loopback(tmp_path, alone):
         compare(alone, tmp_path / f"{i}.npz", devices=4)
 
 
-@pytest.mark.parametrize(("cells", "devices", "expected"), [(1, 2, 2), (5, 4, 8), (8, 4, 8)])
-def test_cells_are_padded_with_the_last(cells, devices, expected):
-    given = Cells(np.arange(cells), np.linspace(0.5, 1, cells), np.linspace(1, 2, cells))
-    rows = [*range(cells), *[cells - 1] * (expected - cells)]
-    for padded, leaf in zip(given.padded(devices), given, strict=True):
-        np.testing.assert_array_equal(padded, leaf[rows])
+@pytest.mark.parametrize(("models", "devices", "expected"), [(1, 2, 2), (5, 4, 8), (8, 4, 8)])
+def test_models_are_padded_with_the_last(models, devices, expected):
+    points = Points(np.arange(models), {"strength": np.linspace(0.5, 1, models)})
+    rows = [*range(models), *[models - 1] * (expected - models)]
+    filled = padded(points, devices)
+    np.testing.assert_array_equal(filled.seed, points.seed[rows])
+    np.testing.assert_array_equal(
+        filled.coefficients["strength"], points.coefficients["strength"][rows]
+    )

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, PRNGKeyArray, PyTree
 
+from aesparse.errors import InputError
 from aesparse.losses.base import Objective
 from aesparse.losses.objectives import as_objective
 from aesparse.models.base import Model
@@ -158,6 +159,11 @@ def fit(
         check_full_batch(recipe, shapes, X, largest)
     check_bounds(objective, X)
     if isinstance(start, Result):
+        if start.params is None:
+            raise InputError(
+                "The result to start from holds no parameters; expected one that was trained with "
+                "keep_params=True."
+            )
         start = start.params
     if start is not None:
         start = checked_start(start, shapes, swept.shape, recipe)

@@ -2,12 +2,16 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
 from jaxtyping import PyTree
 
+from aesparse.metrics import Trained
+from aesparse.training.optimizers import Lbfgs
 from aesparse.training.step import TrainState, make_step
 from aesparse.training.task import Part, Task
 
@@ -21,7 +25,7 @@ def training_settings(task: Task, part: Part) -> dict:
     """Everything that decides a training's numbers but its length, as JSON values by name.
 
     Arrays of data and parameters stand as SHA-256 checksums, and so does the trace of one update
-    (model, objective, optimizer, constraint), with their constants.
+    and measurement (model, objective, optimizer, constraint), with their constants.
     """
     recipe, X, points = task.recipe, task.X, part.points
     start = jax.tree.leaves(part.begin)
@@ -53,7 +57,7 @@ def _checksum(*arrays) -> str:
 
 
 def _trace(task: Task) -> list:
-    """What the start and one update of one model compute, as bytes, and their constants."""
+    """What start, update and measurement of one model compute, as bytes, and their constants."""
     recipe, X = task.recipe, task.X
     number = jax.ShapeDtypeStruct((), X.dtype)
     batch = jax.ShapeDtypeStruct((recipe.batch_size, X.shape[1]), X.dtype)
@@ -62,14 +66,36 @@ def _trace(task: Task) -> list:
         params = jax.tree.map(lambda p: p.astype(X.dtype), recipe.model.init(key, X.shape[1]))
         return TrainState(params, recipe.optimizer.init(params))
 
+    def measure(params, x, coefficients, key) -> PyTree:
+        seen = Trained(recipe.model, recipe.objective, params, coefficients, key)
+        return recipe.measurement(seen, x)
+
     state = jax.eval_shape(start, task.key)
     coefficients = dict.fromkeys(recipe.objective.coefficients, number)
+    if isinstance(recipe.optimizer, Lbfgs):  # whose steps are those of its line search
+        gradient = jax.grad(recipe.loss, has_aux=True)
+        update = jax.make_jaxpr(gradient)(state.params, batch, batch, coefficients)
+    else:
+        update = jax.make_jaxpr(make_step(recipe))(state, batch, batch, coefficients, jnp.int32(0))
     traces = (
         jax.make_jaxpr(start)(task.key),
-        jax.make_jaxpr(make_step(recipe))(state, batch, batch, coefficients, jnp.int32(0)),
+        update,
+        jax.make_jaxpr(measure)(state.params, task.subset, coefficients, task.key),
     )
     texts = [_ADDRESS.sub("", str(trace.jaxpr)).encode() for trace in traces]
     return [
         *(np.frombuffer(text, np.uint8) for text in texts),
-        *(constant for trace in traces for constant in trace.consts),
+        *(constant for trace in traces for constant in _constants(trace)),
     ]
+
+
+def _constants(trace) -> Iterator:
+    """Those of a trace and of the functions that are called in it, compiled ones too."""
+    yield from trace.consts
+    for equation in trace.jaxpr.eqns:
+        for value in equation.params.values():
+            for inner in value if isinstance(value, tuple | list) else (value,):
+                if isinstance(inner, ClosedJaxpr):
+                    yield from _constants(inner)
+                elif isinstance(inner, Jaxpr):
+                    yield from _constants(ClosedJaxpr(inner, ()))

@@ -124,7 +124,7 @@ def check_sizes(sizes: Mapping[str, int], samples: int, *, every: int = 1) -> No
         )
 
 
-def parameter_shapes(model: Model, X: Array) -> PyTree:
+def parameter_shapes(model: Model, X: Array | jax.ShapeDtypeStruct) -> PyTree:
     """Shapes of one model's parameters for data `[N, n]`, in its precision.
 
     `InputError` for what is no model, and for parameters that are not floating point.
@@ -134,11 +134,11 @@ def parameter_shapes(model: Model, X: Array) -> PyTree:
             f"The model is {shortened(model)}; expected one such as OneLayer(hidden=100), or an "
             "object of your own with init(key, n), encode(params, x) and decode(params, h)."
         )
+    key = jax.random.key(0)
     try:
         hash(model)
-        shapes = jax.eval_shape(lambda key: model.init(key, X.shape[1]), jax.random.key(0))
+        shapes = jax.eval_shape(lambda key: model.init(key, X.shape[1]), key)
         leaves = jax.tree.leaves(shapes)
-        floating = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
     except InputError:
         raise
     except Exception as error:  # whatever the user's function raises is the cause to show
@@ -147,7 +147,7 @@ def parameter_shapes(model: Model, X: Array) -> PyTree:
             "of parameters, from a model that can be hashed, such as a frozen dataclass."
         ) from None
     narrow = [leaf.dtype for leaf in leaves if str(leaf.dtype) not in guard.LIMITS]
-    if not leaves or not floating or narrow:
+    if not leaves or narrow:
         raise InputError(
             f"The model's init gives parameters of {sorted({str(v.dtype) for v in leaves})}; "
             f"expected some, of {' or '.join(guard.LIMITS)}."
@@ -162,8 +162,7 @@ def check_recipe(recipe: Recipe, shapes: PyTree, X: Array, names: Sequence[str])
     """
     if isinstance(recipe.model, OneLayer):
         recipe.model.activation.check()
-    number = jax.ShapeDtypeStruct((), X.dtype)
-    coefficients = dict.fromkeys(names, number)
+    coefficients = dict.fromkeys(names, jax.ShapeDtypeStruct((), X.dtype))
     batch = jax.ShapeDtypeStruct((recipe.batch_size, X.shape[1]), X.dtype)
     arguments = (shapes, batch, batch, coefficients)
     loss = _traced("objective", lambda *a: checked_pair(recipe.loss(*a))[0], *arguments)
@@ -222,13 +221,11 @@ def checked_pair(returned: object) -> tuple:
             "mapping from names to its parts, such as {}."
         )
     for name, part in returned[1].items():
-        if not isinstance(name, str) or jnp.shape(part) != ():
+        if not isinstance(name, str) or name == "loss" or jnp.shape(part) != ():
             raise InputError(
                 f"The objective returned a part {shortened(name)} of shape {jnp.shape(part)}; "
-                "expected one number for each name. Average over samples."
+                "expected one number for each name but 'loss', which the whole is called."
             )
-    if "loss" in returned[1]:
-        raise InputError("A part of the objective is called 'loss', as the whole is; rename it.")
     return returned
 
 
