@@ -47,7 +47,19 @@ _NOISE = 2  # the random stream of a seed's key for measurements, after start an
 
 
 class Trained(NamedTuple):
-    """What a measurement is given: one model and how it is trained."""
+    """What a measurement is given: one model and how it is trained.
+
+    >>> from aesparse.losses.objectives import get_objective
+    >>> from aesparse.models.one_layer import OneLayer
+    >>> params, key = Params(jnp.eye(2), jnp.zeros(2)), jax.random.key(0)
+    >>> trained = Trained(OneLayer(2), get_objective("ae"), params, {}, key)
+    >>> x = jnp.array([[1.0, -1.0], [3.0, -3.0]])
+    >>> units = unit_statistics(trained, x)
+    >>> units.active.tolist(), units.mean.tolist(), units.variance.tolist()
+    ([1.0, 0.0], [2.0, -2.0], [1.0, 1.0])
+    >>> float(activation_statistics(trained, x).activation_fraction)
+    0.5
+    """
 
     model: Model
     objective: Objective
@@ -219,6 +231,9 @@ def participation_ratio(rows: Float[Array, "... n"]) -> Float[Array, "..."]:
     """(Σ w²)² / (n Σ w⁴), the share of inputs a filter spreads over: 1/n (one) to 1 (all).
 
     NaN for a filter of zeros.
+
+    >>> participation_ratio(jnp.array([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])).tolist()
+    [0.25, 1.0]
     """
     squared = rows**2
     return jnp.sum(squared, -1) ** 2 / (rows.shape[-1] * jnp.sum(squared**2, -1))
@@ -230,5 +245,10 @@ def diverged(statistics: Metrics | CodeStatistics) -> Array:
 
 
 def collapsed(statistics: Metrics | CodeStatistics) -> Array:
-    """True where at least `DEAD_LIMIT` of a model's units are dead; arrays of any equal shape."""
+    """True where at least `DEAD_LIMIT` of a model's units are dead; arrays of any equal shape.
+
+    >>> statistics = CodeStatistics(*jnp.array([0.0, 1.0, 0.0, 0.0, 3.0]))
+    >>> bool(collapsed(statistics)), bool(diverged(statistics))
+    (True, False)
+    """
     return jnp.asarray(statistics.dead_fraction) >= DEAD_LIMIT - _ROUNDING

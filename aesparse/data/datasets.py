@@ -82,6 +82,10 @@ def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
 
     `X` may hold integers; the rows that the result is applied to are floating point.
     `InputError` for defective data, ε < 0, and columns that are constant up to rounding at ε = 0.
+
+    >>> X = np.array([[0.0, 2.0], [4.0, 6.0]])
+    >>> standardize(X)(X).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
     """
     X = check_matrix(X)
     real = isinstance(epsilon, numbers.Real) and not isinstance(epsilon, bool)
@@ -102,7 +106,13 @@ def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
 
 
 def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
-    """PCA whitening to `rank` components (all that the data has by default): E[xxᵀ] = I."""
+    """PCA whitening to `rank` components (all that the data has by default): E[xxᵀ] = I.
+
+    >>> X = np.random.default_rng(0).normal(size=(100, 3)) + 1
+    >>> Z = whiten(X, rank=2)(X)
+    >>> np.allclose(Z.T @ Z / len(Z), np.eye(2))
+    True
+    """
     X = check_matrix(X)
     if rank is not None:
         check_counts({"rank": rank})
@@ -127,7 +137,11 @@ def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
 def random_crops(
     images: UInt8[np.ndarray, "K H W C"], count: int, size: int, seed: int
 ) -> UInt8[np.ndarray, "count size size C"]:
-    """`count` random size×size crops, image and position drawn uniformly with `seed`."""
+    """`count` random size×size crops, image and position drawn uniformly with `seed`.
+
+    >>> random_crops(np.zeros((2, 9, 9, 3), np.uint8), count=5, size=4, seed=0).shape
+    (5, 4, 4, 3)
+    """
     k, height, width, _ = images.shape
     if size > min(height, width):
         raise InputError(
@@ -224,6 +238,9 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
     `mnist-labelled` all 60,000 training digits, the 10,000 test digits and labels. `samples` is
     how many training rows: the first ones, or, of crops, that many drawn. Raises `InputError` for
     unknown names and defective files.
+
+    >>> load("digits").train.shape
+    (1438, 64)
     """
     if samples is not None:
         check_counts({"samples": samples})

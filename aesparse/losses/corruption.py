@@ -19,7 +19,11 @@ __all__ = ["CORRUPTIONS", "LEVELS", "as_corruption", "gaussian", "masking"]
 def gaussian(
     x: Float[Array, "*B n"], eps: Float[Array, "*B n"], variance: ArrayLike
 ) -> Float[Array, "*B n"]:
-    """x + σ ε, additive Gaussian noise of variance σ² (Arpit section 3)."""
+    """x + σ ε, additive Gaussian noise of variance σ² (Arpit section 3).
+
+    >>> gaussian(jnp.array([1.0, 2.0]), jnp.array([0.5, -1.0]), jnp.array(4.0)).tolist()
+    [2.0, 0.0]
+    """
     return x + jnp.sqrt(variance) * eps
 
 
@@ -30,6 +34,9 @@ def masking(
 
     An input is dropped where ε falls below the normal quantile of q. On standardized data a
     zero is the mean, not black.
+
+    >>> masking(jnp.array([1.0, 2.0]), jnp.array([0.5, -1.0]), jnp.array(0.5)).tolist()
+    [1.0, 0.0]
     """
     return jnp.where(eps > ndtri(probability), x, 0.0)
 

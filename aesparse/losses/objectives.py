@@ -187,7 +187,11 @@ def higher_order_contractive(
 
 
 def sparse(*, pole: float = penalties.POLE) -> Objective:
-    """SAE with ρ = 0 (Arpit eq. 13); the parts have the share of units beyond `pole`."""
+    """SAE with ρ = 0 (Arpit eq. 13); the parts have the share of units beyond `pole`.
+
+    >>> sparse(pole=0.9).coefficients
+    ('strength',)
+    """
     report = {"tangent_share": tangent_share(high=pole)}
     return regularized(penalties.log_sparsity(pole), report)
 
@@ -258,6 +262,9 @@ def as_objective(value: object, names: Sequence[str] = ()) -> Objective:
 
     The function is `fn(model, params, x, eps, coefficients) -> (loss, parts)`. `InputError` for
     anything else.
+
+    >>> as_objective("dae") == denoising()
+    True
     """
     if isinstance(value, Objective):
         return value

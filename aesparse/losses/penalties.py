@@ -84,7 +84,15 @@ def _mean_slope_power(forward: Forward, q: int) -> Float[Array, " m"]:
 
 
 def contractive(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """E‖∂h/∂x‖_F² = E Σ_j s'_j² ‖W_j‖², the CAE penalty of one layer (Arpit eqs. 8, 9)."""
+    """E‖∂h/∂x‖_F² = E Σ_j s'_j² ‖W_j‖², the CAE penalty of one layer (Arpit eqs. 8, 9).
+
+    >>> from aesparse.models.forward import forward
+    >>> from aesparse.models.one_layer import OneLayer
+    >>> model = OneLayer(3, "sigmoid")
+    >>> clean = forward(model, model.init(jax.random.key(0), 5), jnp.ones((4, 5)))
+    >>> bool(jnp.allclose(contractive(clean, None), contractive_generic(clean, None)))
+    True
+    """
     del eps
     return jnp.sum(_mean_slope_power(forward, 2) * row_sums(forward.params.weight**2))
 
@@ -213,7 +221,11 @@ PENALTIES: dict[str, Penalty] = {
 
 
 def get_penalty(name: str) -> Penalty:
-    """The built-in penalty called `name`; `InputError` with near matches otherwise."""
+    """The built-in penalty called `name`; `InputError` with near matches otherwise.
+
+    >>> get_penalty("cae") is contractive
+    True
+    """
     if name not in PENALTIES:
         raise unknown_name("penalty", name, PENALTIES)
     return PENALTIES[name]

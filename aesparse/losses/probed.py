@@ -26,6 +26,12 @@ def contractive_estimate(
     `encode(params, x)` returns a code of any shape `[B, ...]`. The probes' entries have mean 0 and
     variance 1 and are independent: random signs, which have the smaller error, or normal. The
     error is that of the estimate for this very batch; NaN for K = 1.
+
+    >>> signs = jnp.where(jax.random.normal(jax.random.key(0), (1, 2, 3)) > 0, 1.0, -1.0)
+    >>> scales = jnp.diag(jnp.array([1.0, 2.0, 3.0]))  # ‖∂h/∂x‖² = 1 + 4 + 9
+    >>> estimate, _ = contractive_estimate(lambda w, x: x @ w, scales, jnp.ones((2, 3)), signs)
+    >>> float(estimate)
+    14.0
     """
     _, push = jax.linearize(functools.partial(encode, params), x)
     pushed = jax.vmap(push)(probes)

@@ -32,6 +32,10 @@ class ErrorFunction:
     """ℓ(x, z) of a target `x [..., n]` and the decoder's linear output `z`, summed over inputs.
 
     An output nonlinearity is part of it. `bounds` are those of the data it is defined for.
+
+    >>> absolute = ErrorFunction(lambda x, z: jnp.sum(jnp.abs(x - z), axis=-1))
+    >>> absolute(jnp.ones((2, 3)), jnp.zeros((2, 3))).tolist()
+    [3.0, 3.0]
     """
 
     fn: Callable[[Array, Array], Array]
@@ -61,7 +65,11 @@ ERRORS = {"squared": squared_error, "cross-entropy": cross_entropy}
 
 
 def half_squared_error(output: Activation | Callable | str = "identity") -> ErrorFunction:
-    """½‖x − f(z)‖² with the output function f (GSAE appendix A; SATAE eq. 2 with f(z) = z)."""
+    """½‖x − f(z)‖² with the output function f (GSAE appendix A; SATAE eq. 2 with f(z) = z).
+
+    >>> half_squared_error("sigmoid")(jnp.zeros((1, 2)), jnp.zeros((1, 2))).tolist()
+    [0.25]
+    """
     return _half_squared_error(as_activation(output))
 
 

@@ -55,6 +55,10 @@ def flat_parts(activation: Activation) -> tuple[tuple[float, float], ...]:
     are parts shorter than `SHORTEST`, hence isolated extrema ("regions of negligible extent",
     SATAE section 5.1), and parts into which the slope only fades below rounding (tanh at 20).
     Empty where f has none.
+
+    >>> from aesparse.models.activations import shrink
+    >>> [(round(low, 6), round(high, 6)) for low, high in flat_parts(shrink(0.5))]
+    [(-0.5, 0.5)]
     """
     slope = functools.partial(_on_host, jax.jit(activation.slope))
     grid = np.arange(-WINDOW, WINDOW + SHORTEST / 2, SHORTEST)
@@ -94,6 +98,10 @@ def complement(activation: Activation) -> _Elementwise:
     saturated linear max(1 − |z|, 0). (SATAE section 3.2 prints |z| for shrink outside [−λ, λ];
     its eq. 1 and its equality with |shrink(z)| give |z| − λ.) Raises `InputError` for an
     activation without a flat part, and for one that is flat everywhere.
+
+    >>> from aesparse.models.activations import shrink
+    >>> complement(shrink(0.5))(jnp.array([-2.0, 0.0, 1.0])).tolist()
+    [1.5, 0.0, 0.5]
     """
     parts = flat_parts(activation)
     if not parts:
@@ -153,6 +161,11 @@ def multiscale_complement(activation: Activation, *, scale: float | int = 1.0) -
     The convolution is taken once on a grid of at least 128 cells per unit and per s, with the
     kernel integrated exactly on each cell and the variation of f on it; between grid points M⁺
     and M⁻ are linear, beyond ±20 constant. Raises `InputError` unless 0.001 <= `scale` <= 1000.
+
+    >>> from aesparse.models.activations import get_activation
+    >>> f_c = multiscale_complement(get_activation("tanh"))
+    >>> bool(f_c(jnp.array(0.0)) > f_c(jnp.array(2.0)) > 0)
+    True
     """
     if not _SCALES[0] <= scale <= _SCALES[1]:
         raise InputError(

@@ -38,7 +38,14 @@ def mean_activations(model: Model, params: PyTree, x: Float[Array, "B n"]) -> Fl
 
 @functools.lru_cache(maxsize=64)
 def mean_activation(f: Callable[[Float[Array, ""]], Float[Array, ""]]) -> Penalty:
-    """The mean-activation family Σ_j f(E[h_j]) for an increasing f (Arpit Corollary 1)."""
+    """The mean-activation family Σ_j f(E[h_j]) for an increasing f (Arpit Corollary 1).
+
+    >>> from aesparse.models.forward import forward
+    >>> from aesparse.models.one_layer import OneLayer, Params
+    >>> params, x = Params(jnp.eye(2), jnp.zeros(2)), jnp.array([[1.0, -2.0], [3.0, -2.0]])
+    >>> float(mean_activation(jnp.square)(forward(OneLayer(2), params, x), None))
+    4.0
+    """
 
     def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
         del eps
@@ -88,7 +95,11 @@ def kl_sparsity(rho: float) -> Penalty:
 
 
 def kl_divergence(rho: float | Float[Array, ""], t: Float[Array, "..."]) -> Float[Array, "..."]:
-    """KL(ρ ‖ t) between two coins, for t in (0, 1) (Arpit eq. 12), elementwise in t."""
+    """KL(ρ ‖ t) between two coins, for t in (0, 1) (Arpit eq. 12), elementwise in t.
+
+    >>> round(float(kl_divergence(0.05, jnp.array(0.5))), 4)
+    0.4946
+    """
     entropy = xlogy(rho, rho) + xlogy(1 - rho, 1 - rho)
     return entropy - xlogy(rho, t) - (1 - rho) * jnp.log1p(-t)
 

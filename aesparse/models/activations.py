@@ -26,6 +26,10 @@ class Activation:
 
     Calling it applies `fn` elementwise to an array of any shape, so a user's own function
     may be written for one number.
+
+    >>> square = Activation(lambda a: a**2, threshold=0.1)
+    >>> square(jnp.array([-1.0, 2.0])).tolist(), square.slope(jnp.array([-1.0, 2.0])).tolist()
+    ([1.0, 4.0], [-2.0, 4.0])
     """
 
     fn: Callable[[Float[Array, ""]], Float[Array, ""]]
@@ -91,7 +95,11 @@ class Activation:
 
 @functools.cache
 def shrink(width: float) -> Activation:
-    """sign(a)·max(|a| − λ, 0) with λ = `width` > 0 (SATAE section 3.2): flat on [−λ, λ]."""
+    """sign(a)·max(|a| − λ, 0) with λ = `width` > 0 (SATAE section 3.2): flat on [−λ, λ].
+
+    >>> shrink(0.5)(jnp.array([-2.0, 0.25, 2.0])).tolist()
+    [-1.5, 0.0, 1.5]
+    """
     if not width > 0:
         raise InputError(f"The width of shrink is {width}; expected a number > 0.")
 
@@ -130,7 +138,11 @@ ACTIVATIONS = {
 
 
 def get_activation(name: str) -> Activation:
-    """The built-in activation called `name`; `InputError` with near matches otherwise."""
+    """The built-in activation called `name`; `InputError` with near matches otherwise.
+
+    >>> get_activation("softplus").threshold
+    0.1
+    """
     if name not in ACTIVATIONS:
         raise unknown_name("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]

@@ -26,6 +26,13 @@ class Constraint(NamedTuple):
     at `params`; `project(params)` maps parameters back after every `every`-th update of an epoch.
     `step(params, direction, rate)`, where there is one, is both in fewer passes over the weights:
     the tangent direction, and the parameters after −rate times it, projected. It serves `sgd`.
+
+    >>> nonnegative = Constraint(
+    ...     tangent=lambda params, direction: direction,
+    ...     project=lambda params: jax.tree.map(jax.nn.relu, params),
+    ... )
+    >>> nonnegative.project(jnp.array([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
     """
 
     tangent: Callable[[PyTree, PyTree], PyTree]

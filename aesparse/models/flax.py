@@ -64,6 +64,13 @@ def captured(encoder: Any, layers: Sequence[str]) -> Callable[[PyTree, Array], t
 
     For dense layers these are pre-activations. `layers` are flax's names ("Dense_0", or
     "block/Dense_0" inside another module); `InputError` for a name that the encoder lacks.
+
+    >>> import flax.linen as nn
+    >>> encoder = nn.Sequential([nn.Dense(4), nn.relu, nn.Dense(3)])
+    >>> params = FlaxModel(encoder, nn.Dense(5)).init(jax.random.key(0), 5)
+    >>> outputs = captured(encoder, ["layers_0", "layers_2"])
+    >>> [a.shape for a in outputs(params, jnp.ones((2, 5)))]
+    [(2, 4), (2, 3)]
     """
 
     def outputs(params: PyTree, x: Float[Array, "B n"]) -> tuple[Array, ...]:

@@ -45,6 +45,12 @@ def forward(model: Model, params: PyTree, x: Float[Array, "B n"]) -> Forward:
     """The pass of one model over the batch `x`, as penalties see it.
 
     `InputError` unless the reconstruction has the shape of x.
+
+    >>> import jax.numpy as jnp
+    >>> x, params = jnp.array([[1.0, -2.0]]), Params(jnp.eye(2), jnp.zeros(2))
+    >>> clean = forward(OneLayer(2), params, x)
+    >>> clean.preactivation.tolist(), clean.code.tolist()
+    ([[1.0, -2.0]], [[1.0, 0.0]])
     """
     if isinstance(model, OneLayer):
         a = model.preactivation(params, x)

@@ -26,6 +26,11 @@ class Claim(NamedTuple):
 
 
 def hypotheses_hold(claim: Claim, tolerance: float = TOLERANCE) -> Bool[Array, ""]:
-    """Whether every hypothesis holds within the tolerance."""
+    """Whether every hypothesis holds within the tolerance.
+
+    >>> side = jnp.zeros(1)
+    >>> bool(hypotheses_hold(Claim({"E[x] = 0": jnp.array(0.2)}, side, side, side)))
+    False
+    """
     residuals = [jnp.asarray(r) for r in claim.hypotheses.values()]
     return jnp.all(jnp.array(residuals) <= tolerance)

@@ -194,7 +194,14 @@ def corollary1(
 def corollary2(
     params: Params, X: Float[Array, "N n"], s: Activation, q: int = 2, p: int = 2
 ) -> Claim:
-    """T4: ∂/∂b_j E Σ s'^q ‖W_j‖^p >= 0 for s non-decreasing and convex (Corollary 2)."""
+    """T4: ∂/∂b_j E Σ s'^q ‖W_j‖^p >= 0 for s non-decreasing and convex (Corollary 2).
+
+    >>> from aesparse.models.activations import get_activation
+    >>> with jax.enable_x64(True):
+    ...     params, X = OneLayer(3).init(jax.random.key(0), 4), jnp.eye(4)
+    ...     print(jnp.all(corollary2(params, X, get_activation("softplus")).margin >= 0))
+    True
+    """
     left = bias_gradient(lambda v: penalties.slope(q, p)(one_layer_forward(v, X, s), None), params)
     return Claim(_non_decreasing_and_convex(s), left, jnp.zeros_like(left), left)
 

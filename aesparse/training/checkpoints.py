@@ -47,11 +47,15 @@ class Checkpoints:
     attempts that led to it: their last epoch, what they said about themselves, their seconds.
     `on_resume(history)` is called before a training goes on from one. `InputError` for arguments
     of the wrong kind.
+
+    >>> import tempfile
+    >>> Checkpoints(tempfile.mkdtemp(), "digits, dae", every_seconds=600).due
+    False
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         identity: str,
         *,
         every_seconds: float | int = 60,

@@ -105,6 +105,9 @@ def sgd(learning_rate: float = 0.001, momentum: float = 0.9) -> Sgd:
 
     Both numbers can be swept by their names. `InputError` unless the rate is a finite number > 0
     and the momentum lies in [0, 1).
+
+    >>> sgd(momentum=0.5)
+    Sgd(learning_rate=0.001, momentum=0.5)
     """
     check_hyperparameters({"learning_rate": learning_rate, "momentum": momentum})
     return Sgd(float(learning_rate), float(momentum))
@@ -141,6 +144,9 @@ def lbfgs(max_iterations: int = 400, tolerance: float | int = 1e-5, memory_size:
     losses have one epoch: "loss", "gradient_norm" and "iterations" where each model ended.
     The same call with fewer iterations gives an earlier point of the same path.
     `InputError` for counts below 1 and a negative tolerance.
+
+    >>> lbfgs(max_iterations=100)
+    Lbfgs(max_iterations=100, tolerance=1e-05, memory_size=10)
     """
     check_counts({"max_iterations": max_iterations, "memory_size": memory_size})
     real = isinstance(tolerance, numbers.Real) and not isinstance(tolerance, bool)
@@ -166,6 +172,10 @@ def hyperparameters(optimizer: Optimizer, params: PyTree) -> dict[str, float]:
 
     Those that follow a schedule are not among them. `InputError` where the optimizer cannot be
     started, or two of its parts have hyperparameters of one name.
+
+    >>> optimizer = optax.inject_hyperparams(optax.rmsprop)(0.01)
+    >>> sorted(hyperparameters(optimizer, {"w": jnp.zeros(3)}))
+    ['decay', 'eps', 'initial_scale', 'learning_rate']
     """
 
     def values() -> list[dict[str, Array]]:

@@ -35,7 +35,21 @@ _CLOSE = 1e-6  # relative; a float32 coordinate matches the number it was rounde
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """A trained grid: one model for every point of the product of `axes`."""
+    """A trained grid: one model for every point of the product of `axes`.
+
+    >>> from aesparse import OneLayer, fit
+    >>> X = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    >>> result = fit(X, OneLayer(5), "cae", epochs=2,
+    ...     sweep={"strength": [0, 0.1], "seed": range(3)})
+    >>> result.losses["loss"].shape, result.params.weight.shape
+    ((2, 3, 2), (2, 3, 5, 8))
+    >>> result.select(strength=0.1).sizes
+    {'seed': 3}
+    >>> result.select(strength=0.1, seed=2).encode(X).shape
+    (200, 5)
+    >>> dict(result.to_xarray().activation_fraction.sizes)
+    {'strength': 2, 'seed': 3}
+    """
 
     axes: tuple[Axis, ...]
     fixed: Mapping[str, float | int]  # names without an axis: coefficients, optimizer's, seed

@@ -32,6 +32,16 @@ class TrainedModel:
 
     `objective` and `key`, the random key of the model's seed, are for measurements; a model read
     from a file has neither.
+
+    >>> import tempfile
+    >>> from aesparse import OneLayer, Params
+    >>> model = TrainedModel(OneLayer(2), Params(np.eye(2), np.zeros(2)), {"strength": 0.1})
+    >>> model.encode(np.array([[1.0, -1.0]])).tolist()
+    [[1.0, 0.0]]
+    >>> path = f"{tempfile.mkdtemp()}/model.npz"
+    >>> model.save(path)
+    >>> TrainedModel.load(path).coordinates
+    {'strength': 0.1}
     """
 
     model: Model
