@@ -173,18 +173,17 @@ def _bounds() -> Row:
     problems = jax.vmap(centred)(draw_many(jax.random.key(2), _SIZE, PROBLEMS))
     params = problems.params._replace(bias=problems.params.bias - 4)
     bounds = jax.jit(jax.vmap(lambda p, X: sparsity.theorem2_bounds(p, X, s)))(params, problems.X)
-    below = np.asarray(bounds["cantelli"]) > 0
+    low, middle, high = (bounds[name] for name in ("chebyshev", "cantelli", "measured"))
+    below = np.asarray(middle) > 0
     means = {name: float(np.asarray(v)[below].mean()) for name, v in bounds.items()}
-    ordered = (bounds["chebyshev"] <= bounds["cantelli"]) & (
-        bounds["cantelli"] <= bounds["measured"]
-    )
+    ordered = (low <= middle) & (middle <= high)
     return _row(
         "T5",
         f"ReLU: Pr(h_j <= δ_min) of the {below.sum():,} units with E[a_j] < a_min among "
         f"{PROBLEMS:,} problems",
         bool(np.asarray(ordered | ~below).all()),
-        "means: bounds by Cantelli {cantelli:.3f} and Chebyshev {chebyshev:.3f}, measured "
-        "{measured:.3f}, for Gaussian a_j {gaussian:.3f}".format(**means),
+        "means: bounds by Cantelli {cantelli:.3f} and Chebyshev {chebyshev:.3f}, "
+        "measured {measured:.3f}, for Gaussian a_j {gaussian:.3f}".format(**means),
         **means,
     )
 
@@ -284,10 +283,7 @@ def _activations() -> Iterator[Row]:
     tables["maxout, 3 pieces"] = maxout.table(3)
     for name, table in tables.items():
         holds = {key: residual <= TOLERANCE for key, residual in table.items()}
-        conditions = [
-            key if holds[key] else f"not {key} (by {residual:.2g})"
-            for key, residual in table.items()
-        ]
+        conditions = [k if holds[k] else f"not {k} (by {by:.2g})" for k, by in table.items()]
         monotone, convex, _, saturates = holds.values()
         covered = [str(i + 1) for i, ok in enumerate((monotone, monotone and convex)) if ok]
         concludes = f"Corollary {' and '.join(covered)}" if covered else "no corollary"

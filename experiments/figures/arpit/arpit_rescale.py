@@ -72,7 +72,7 @@ def explain(runs, verdict: Verdict) -> list[str]:
 
 def feedback(spec: GridSpec, objective: str, active: float) -> float:
     """What the penalty's gradient adds to a row's turn, at σ² = 1 and a share of active units."""
-    from aesparse.training.step import radial_feedback
+    from aesparse.training.optimizers import radial_feedback
 
     pull = RADIAL[objective] * active
     return radial_feedback(pull, learning_rate=spec.learning_rate, momentum=spec.momentum)

@@ -54,10 +54,9 @@ def runs(plan: Plan) -> list[Study]:
 
 def _coefficients(study: Study) -> np.ndarray:
     """(λ, β_KL, β_ℓ1, β_ℓ2) of every model, one β at a time; [P·B, 4], the penalties in turn."""
-    rows = []
-    for i in range(len(PENALTIES)):
-        for beta in study.option("betas"):
-            rows.append([study.option("decay"), *np.where(np.arange(3) == i, beta, 0.0)])
+    decay, betas = study.option("decay"), study.option("betas")
+    each = [(i, beta) for i in range(len(PENALTIES)) for beta in betas]
+    rows = [[decay, *np.where(np.arange(3) == i, beta, 0.0)] for i, beta in each]
     return np.array(rows, np.float32)
 
 
@@ -97,10 +96,8 @@ def compute(study: Study, dataset):
     }
     if study.seed == 0:
         rows = np.asarray(result.params.weight).reshape(*shape, -1, X.shape[1])
-        found["filters"] = (
-            ("penalty", "filter", "input"),
-            signed_bytes(np.nan_to_num(rows[:, -1, :_TILES])),
-        )
+        tiles = signed_bytes(np.nan_to_num(rows[:, -1, :_TILES]))
+        found["filters"] = (("penalty", "filter", "input"), tiles)
     return xr.Dataset(found, {"penalty": list(PENALTIES), "beta": betas})
 
 
@@ -110,9 +107,8 @@ def _minimize(study: Study, X: np.ndarray):
 
     import aesparse as ae
 
-    model = ae.OneLayer(
-        int(study.option("hidden")), study.option("unit"), tied=False, decoder_bias=True
-    )
+    hidden, unit = int(study.option("hidden")), study.option("unit")
+    model = ae.OneLayer(hidden, unit, tied=False, decoder_bias=True)
     start = model.init(jax.random.fold_in(jax.random.key(0), study.seed), X.shape[1])
     coefficients = _coefficients(study)
     return ae.fit(
