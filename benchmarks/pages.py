@@ -89,6 +89,20 @@ def step_sizes() -> str:
     return markdown(("inputs", "objective", *(f"{n} model{'s' * (n > 1)}" for n in counts)), cells)
 
 
+def reproducibility() -> str:
+    """Per variant of a training: bits, and the largest difference of a model's parameters."""
+    stored = read("reproducibility")
+    rows = []
+    for variant in dict.fromkeys(row["variant"] for row in stored):
+        each = [row for row in stored if row["variant"] == variant]
+        differing = [row["objective"] for row in each if not row["bits_equal"]]
+        largest = max(each, key=lambda row: row["difference"])
+        apart = f"up to {largest['difference']:.1e} ({largest['objective']})" if differing else "0"
+        bits = "all equal" if not differing else f"differ for {', '.join(differing)}"
+        rows.append((variant, bits, apart))
+    return markdown(("trained as", "bits", "largest ‖Δparams‖/‖params‖ of a model"), rows)
+
+
 def memory() -> str:
     """Planned and measured bytes of grids, and history costs by number of epochs."""
     stored = read("memory")
@@ -223,6 +237,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "tangent": tangent,
         "assumptions": assumptions,
     },
+    "docs/guide.md": {"reproducibility": reproducibility},
     "docs/audit.md": {"audit pairs": audit_pairs},
 }
 
