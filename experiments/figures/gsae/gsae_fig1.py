@@ -7,6 +7,7 @@ import numpy as np
 from experiments.drawing import filters
 from experiments.evidence import claims, criteria
 from experiments.evidence.criteria import Criterion
+from experiments.figures.gsae.common import minimize
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title
@@ -88,8 +89,8 @@ def _train(study: Study, X: np.ndarray) -> tuple[dict, dict]:
     rho, penalized = study.option("rho"), (study.option("decay"), study.option("beta"))
     sigmoid = generalized_sparse("sigmoid", "kl", rho=rho, extend=True)
     identity = generalized_sparse("identity", "l2", rho=rho)
-    nonlinear = _minimize(study, X, "sigmoid", sigmoid, [penalized, (0.0, 0.0)])
-    linear = _minimize(study, X, "identity", identity, [penalized])
+    nonlinear = minimize(study, X, "sigmoid", sigmoid, [penalized, (0.0, 0.0)])
+    linear = minimize(study, X, "identity", identity, [penalized])
     places = {"sparse": (nonlinear, 0), "sparse linear": (linear, 0), "plain": (nonlinear, 1)}
     params = {
         name: jax.tree.map(lambda leaf, i=i: leaf[i], result.params)
@@ -101,24 +102,6 @@ def _train(study: Study, X: np.ndarray) -> tuple[dict, dict]:
         for name, loss in stored.items()
     }
     return params, reached | _gradient_errors(study, params["sparse"], X)
-
-
-def _minimize(study: Study, X: np.ndarray, activation: str, objective, coefficients: list):
-    """A model for each (λ, β), all from the same draw."""
-    import jax
-
-    import aesparse as ae
-
-    model = ae.OneLayer(int(study.option("hidden")), activation, tied=False, decoder_bias=True)
-    start = model.init(jax.random.fold_in(jax.random.key(0), study.seed), X.shape[1])
-    return ae.fit(
-        X,
-        model,
-        objective,
-        sweep={("weights", "sparsity"): coefficients},
-        optimizer=ae.lbfgs(int(study.option("iterations"))),
-        start=jax.tree.map(lambda leaf: np.stack([leaf] * len(coefficients)), start),
-    )
 
 
 def _gradient_errors(study: Study, params, X: np.ndarray) -> dict:

@@ -8,6 +8,7 @@ import numpy as np
 from experiments.drawing import filters
 from experiments.evidence import claims, criteria, curves
 from experiments.evidence.curves import MONOTONE
+from experiments.figures.gsae.common import minimize
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title
@@ -82,7 +83,7 @@ def compute(study: Study, dataset):
     import xarray as xr
 
     X = dataset.train
-    result = _minimize(study, X)
+    result = minimize(study, X, study.option("unit"), _objective(study), _coefficients(study))
     measured = result.measure(X, _measurement(study))
     measured |= {
         "gradient_norm": result.losses["gradient_norm"][:, -1],
@@ -99,26 +100,6 @@ def compute(study: Study, dataset):
         tiles = signed_bytes(np.nan_to_num(rows[:, -1, :_TILES]))
         found["filters"] = (("penalty", "filter", "input"), tiles)
     return xr.Dataset(found, {"penalty": list(PENALTIES), "beta": betas})
-
-
-def _minimize(study: Study, X: np.ndarray):
-    """All models from the same draw."""
-    import jax
-
-    import aesparse as ae
-
-    hidden, unit = int(study.option("hidden")), study.option("unit")
-    model = ae.OneLayer(hidden, unit, tied=False, decoder_bias=True)
-    start = model.init(jax.random.fold_in(jax.random.key(0), study.seed), X.shape[1])
-    coefficients = _coefficients(study)
-    return ae.fit(
-        X,
-        model,
-        _objective(study),
-        sweep={("weights", *PENALTIES): coefficients},
-        optimizer=ae.lbfgs(int(study.option("iterations"))),
-        start=jax.tree.map(lambda leaf: np.stack([leaf] * len(coefficients)), start),
-    )
 
 
 def _measurement(study: Study):

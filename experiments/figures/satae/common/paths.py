@@ -207,11 +207,13 @@ def stage_statistics(result, X: np.ndarray) -> dict[str, np.ndarray]:
 def _pictures(study: Study, results: list) -> dict:
     """Decoder columns of seed 0 as signed bytes: some at two α, tracked ones at all α."""
     import jax
+    import jax.numpy as jnp
 
     from aesparse.models.one_layer import decoder_matrix
 
     def columns(result) -> np.ndarray:
-        return decoder_matrix(jax.tree.map(lambda leaf: leaf[0, 0], result.params)).T
+        first = jax.tree.map(lambda leaf: jnp.asarray(leaf[0, 0]), result.params)
+        return np.asarray(decoder_matrix(first)).T
 
     at = [study.option("alphas").index(alpha) for alpha in study.option("shown")]
     tiles = np.stack([columns(results[i])[: study.option("tiles")] for i in at])
