@@ -178,6 +178,9 @@ def hyperparameters(optimizer: Optimizer, params: PyTree) -> dict[str, float]:
     ['decay', 'eps', 'initial_scale', 'learning_rate']
     """
 
+    if isinstance(optimizer, Sgd):
+        return dataclasses.asdict(optimizer)  # nothing to compile
+
     def values() -> list[dict[str, Array]]:
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), params)
         return [_numbers(state) for state in _injected(optimizer.init(zeros))]
