@@ -18,7 +18,7 @@ from small_fit import data, same_bits
 import aesparse as ae
 from aesparse.errors import InputError
 from aesparse.losses.objectives import Objective, get_objective
-from aesparse.metrics import activation_statistics, theorem1_ratio
+from aesparse.metrics import theorem1_ratio
 from aesparse.models.one_layer import OneLayer
 from aesparse.training.checkpoints import Checkpoints
 
@@ -408,7 +408,7 @@ OTHER_MINIMA = {
     "objective": ({"objective": "cae"}, "update"),
     "tolerance": ({"tolerance": 1e-3}, "tolerance"),
     "memory": ({"optimizer": ae.lbfgs(120, 0.0, memory_size=5)}, "update"),
-    "measurement": ({"measure": {"usual": activation_statistics}}, "update"),
+    "measurement": ({"measure": theorem1_ratio}, "update"),
 }
 
 

@@ -60,7 +60,9 @@ def check_full_batch(
         )
     few = X[:10]
     rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape).astype(leaf.dtype), shapes)
+    params = jax.tree.map(
+        lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape), leaf.dtype), shapes
+    )
     losses = [
         recipe.loss(params, few, level * jnp.ones_like(few), coefficients)[0]
         for level in (-9, 6)  # so far apart that masking drops all inputs, and none
