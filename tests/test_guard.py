@@ -65,6 +65,14 @@ def start(change):
     return fault
 
 
+def rate_off_by_one_percent(right):
+    def spoiled(params, hyperparameters):
+        rate = 1.01 * hyperparameters["learning_rate"]
+        return right.start(params, {**hyperparameters, "learning_rate": rate})
+
+    return right._replace(start=spoiled)
+
+
 def halved_fraction(right):
     def spoiled(*arguments):
         measured = right.measure(*arguments)
@@ -104,6 +112,7 @@ FAULTS = {
     "a start off by 9e-5": start(scaled),
     "equal starting rows": start(equal_rows),
     "one entry of the start off": start(one_entry_off),
+    "another learning rate": rate_off_by_one_percent,
     "a halved fraction": halved_fraction,
     "a loss off by 1e-3": larger_loss,
 }

@@ -35,11 +35,12 @@ def train_part(task: Task, part: Part) -> Outcome:
     )
     subset = arguments.X[: task.record_rows]
     params = program.init(*arguments) if part.begin is None else on_devices(part.begin)
-    state = program.start(params, on_devices(part.hyperparameters))
+    hyperparameters = on_devices(part.hyperparameters)
+    state = program.start(params, hyperparameters)
     difference = math.nan
     if task.check_compiled:
-        started = part.begin is None
-        difference = verify(program, state, arguments, started=started, subset=subset)
+        drawn = part.begin is None
+        difference = verify(program, state, arguments, hyperparameters, drawn=drawn, subset=subset)
 
     def epoch(state: PyTree, number: int) -> tuple[PyTree, dict[str, Array]]:
         keys, X, points = arguments

@@ -82,13 +82,13 @@ def measuring(model: Model, objective: Objective, measurement: Callable, mesh: M
 
 
 def measured_op_by_op(recipe: Recipe, params, keys, points: Points, X) -> PyTree:
-    """The same for models on the host, every operation by itself."""
-    each = []
-    for k, seed in enumerate(points.seed):
-        one, coefficients = jax.tree.map(
-            lambda leaf, k=k: jnp.asarray(leaf[k]), (params, points.coefficients)
+    """The same for models on the host, every operation by itself, of all models at once."""
+
+    def each(params, coefficients, key):
+        return recipe.measurement(
+            Trained(recipe.model, recipe.objective, params, coefficients, key), X
         )
-        trained = Trained(recipe.model, recipe.objective, one, coefficients, keys[int(seed)])
-        with jax.disable_jit():
-            each.append(jax.device_get(recipe.measurement(trained, X)))
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
+
+    models = jax.tree.map(jnp.asarray, (params, points.coefficients))
+    with jax.disable_jit():
+        return jax.device_get(jax.vmap(each)(*models, keys[np.asarray(points.seed)]))

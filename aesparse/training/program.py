@@ -46,6 +46,7 @@ class Program(NamedTuple):
     epoch: Callable  # (state, draws, X, points, first, steps) -> state, losses; what trains
     steps: Callable  # (state, draws, X, points, first, steps); the same op by op, on the host
     begin: Callable  # (keys, X, points); what `init` gives op by op, on the host
+    started: Callable  # (params, hyperparameters); what `start` gives op by op, on the host
     measure: Callable  # (params, keys, points, X) -> the measurement of every model
     measured: Callable  # (params, keys, points, X); what `measure` gives op by op, on the host
     finite: Callable  # (params) -> whether all of them are finite, per model
@@ -58,9 +59,14 @@ def grid_program(recipe: Recipe, mesh: Mesh) -> Program:
 
     def start(params, hyperparameters):
         def one(params, values):
-            return TrainState(params, with_hyperparameters(recipe.optimizer.init(params), values))
+            moments = with_hyperparameters(recipe.optimizer.init(params), values)
+            return TrainState(params, moments)
 
         return jax.vmap(one)(params, hyperparameters)
+
+    def started(params, hyperparameters):
+        with jax.disable_jit():
+            return jax.device_get(start(params, hyperparameters))
 
     return Program(
         recipe,
@@ -70,6 +76,7 @@ def grid_program(recipe: Recipe, mesh: Mesh) -> Program:
         epoch=_epoch(recipe, mesh),
         steps=functools.partial(_op_by_op, recipe),
         begin=functools.partial(_initial_op_by_op, recipe),
+        started=started,
         measure=measuring(recipe.model, recipe.objective, recipe.measurement, mesh),
         measured=functools.partial(measured_op_by_op, recipe),
         finite=over_models(jax.vmap(_all_finite), mesh, (MODELS,)),

@@ -39,23 +39,23 @@ def verify(
     program: Program,
     state: TrainState,
     arguments: Arguments,
+    hyperparameters: Mapping[str, Array],
     *,
-    started: bool = False,
+    drawn: bool = False,
     subset: Float[Array, "H n"] | None = None,
 ) -> float:
     """Checks a step from `state` and two steps from a disturbed one, once per program and shapes.
 
-    Likewise the parameters of `state` if it was `started` by the program, and, with a `subset` of
-    the data, what the program measures on it. Returns the largest relative difference of a step.
+    Likewise `state` itself, with parameters `drawn` by the program or given, and, with a `subset`
+    of the data, what the program measures on it. Returns the largest relative difference of a step.
     Raises `guard.NumericsError` where the program disagrees, on two different batches if rounding
     may have switched a unit on one.
     """
     leaves = jax.tree.leaves((state, arguments, subset))
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
-    signature = (shapes, started, jax.config.jax_default_matmul_precision)
+    signature = (shapes, drawn, jax.config.jax_default_matmul_precision)
     if signature not in program.checked:
-        if started:
-            _check_start(program, state, arguments)
+        _check_start(program, state, arguments, hyperparameters, drawn=drawn)
         early, moved = _judged(program, state, arguments, 0, 1)
         later, _ = _judged(program, _disturbed(moved), arguments, _later(program, arguments), 2)
         if subset is not None:
@@ -70,10 +70,18 @@ def _later(program: Program, arguments: Arguments) -> int:
     return max(0, min(program.recipe.constraint.every, updates) - 2)
 
 
-def _check_start(program: Program, state: TrainState, arguments: Arguments) -> None:
-    arguments, params = first_shard((arguments, state.params))
-    begun = {"params": program.begin(*arguments)}
-    apart = guard.differences({"params": params}, begun)
+def _check_start(
+    program: Program,
+    state: TrainState,
+    arguments: Arguments,
+    hyperparameters: Mapping[str, Array],
+    *,
+    drawn: bool,
+) -> None:
+    arguments, state, hyperparameters = first_shard((arguments, state, hyperparameters))
+    params = program.begin(*arguments) if drawn else jax.device_get(state.params)
+    begun = program.started(params, hyperparameters)
+    apart = guard.differences(state._asdict(), begun._asdict())
     guard.judge(apart, guard.limit(str(arguments.X.dtype)))
 
 
@@ -84,12 +92,18 @@ def _check_measurement(
     keys, _, points = arguments
     measured = program.measure(params, keys, points, X)
     params, keys, points, X, measured = first_shard((params, keys, points, X, measured))
-    few = slice(None, _MEASURED_MODELS)
-    params, points, measured = jax.device_get(
-        jax.tree.map(lambda leaf: leaf[few], (params, points, measured))
+    # Always as many models, so that operations compiled once serve grids of every size.
+    rows = np.minimum(np.arange(_MEASURED_MODELS), len(points.seed) - 1)
+    params, points, measured = jax.tree.map(
+        lambda leaf: np.asarray(leaf)[rows], jax.device_get((params, points, measured))
     )
+    both, twice = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves), (params, points), (_nudged(params), points)
+    )
+    computed = program.measured(both, keys, twice, X)
     reference, nearby = (
-        program.measured(near, keys, points, X) for near in (params, _nudged(params))
+        jax.tree.map(lambda leaf, half=half: leaf[half], computed)
+        for half in (slice(_MEASURED_MODELS), slice(_MEASURED_MODELS, None))
     )
     leaves = zip(*map(jax.tree.leaves, (measured, reference, nearby)), strict=True)
     for (path, _), (got, want, near) in zip(
