@@ -1,4 +1,4 @@
-"""Checks of numbers and keys that users give, and how a value is shown in a message."""
+"""Checks of numbers, flags and keys that users give, and how a value is shown in a message."""
 
 import operator
 from collections.abc import Mapping
@@ -10,7 +10,14 @@ from jaxtyping import PRNGKeyArray
 
 from aesparse.errors import InputError
 
-__all__ = ["GENERATOR", "check_counts", "checked_key", "checked_numbers", "shortened"]
+__all__ = [
+    "GENERATOR",
+    "check_counts",
+    "check_flags",
+    "checked_key",
+    "checked_numbers",
+    "shortened",
+]
 
 GENERATOR = "threefry2x32"  # its numbers do not depend on how many are drawn at once
 
@@ -66,3 +73,13 @@ def checked_key(key: object) -> PRNGKeyArray:
             f"one; expected a key such as jax.random.key(0, impl='{GENERATOR}')."
         )
     return key
+
+
+def check_flags(flags: Mapping[str, object], functions: Mapping[str, object]) -> None:
+    """Flags are True or False, functions are None or can be called; `InputError` otherwise."""
+    for name, value in flags.items():
+        if not isinstance(value, bool | np.bool_):
+            raise InputError(f"{name} is {shortened(value)}; expected True or False.")
+    for name, value in functions.items():
+        if value is not None and not callable(value):
+            raise InputError(f"{name} is {shortened(value)}; expected a function, or None.")

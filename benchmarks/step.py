@@ -95,7 +95,7 @@ def started(
     points, rates = (
         place(padded(v, program.mesh.size), program.mesh, MODELS) for v in (points, rates)
     )
-    return program.start(program.init(keys, X, points), rates), points
+    return program.starting.state(program.starting.init(keys, X, points.seed), rates), points
 
 
 def ours(

@@ -1,5 +1,7 @@
 """The numerics guard against planted faults: each is named, none trains."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,9 +60,15 @@ def momentum(value):
     return fault
 
 
+def otherwise(right, **functions):
+    """The program with other functions to start from, which nobody has checked."""
+    return right._replace(starting=right.starting._replace(checked=set(), **functions))
+
+
 def start(change):
     def fault(right):
-        return right._replace(init=lambda *arguments: change(right.init(*arguments)))
+        init = right.starting.init
+        return otherwise(right, init=lambda *arguments: change(init(*arguments)))
 
     return fault
 
@@ -68,17 +76,21 @@ def start(change):
 def rate_off_by_one_percent(right):
     def spoiled(params, hyperparameters):
         rate = 1.01 * hyperparameters["learning_rate"]
-        return right.start(params, {**hyperparameters, "learning_rate": rate})
+        return state(params, {**hyperparameters, "learning_rate": rate})
 
-    return right._replace(start=spoiled)
+    state = right.starting.state
+    return otherwise(right, state=spoiled)
 
 
 def halved_fraction(right):
+    (part,) = right.measure.parts
+
     def spoiled(*arguments):
-        measured = right.measure(*arguments)
+        measured = part.compiled(*arguments)
         return measured._replace(activation_fraction=measured.activation_fraction / 2)
 
-    return right._replace(measure=spoiled)
+    parts = (part._replace(compiled=spoiled, checked=set()),)
+    return right._replace(measure=dataclasses.replace(right.measure, parts=parts))
 
 
 def larger_loss(right):

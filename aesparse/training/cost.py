@@ -177,7 +177,7 @@ class _Plan(NamedTuple):
             name: shape((models,), self.data.dtype)
             for name in hyperparameters(self.recipe.optimizer, self.shapes)
         }
-        state = jax.eval_shape(self.program().start, params, tunable)
+        state = jax.eval_shape(self.program().starting.state, params, tunable)
         return state, draws, self.data, points, keys
 
     def epoch(self, models: int):
@@ -201,11 +201,12 @@ class _Plan(NamedTuple):
         # first device's models.
         epoch = _temporary(self.epoch(models))
         measured = (
-            _temporary(program.measure.lower(state.params, keys, points, rows).compile())
+            _temporary(part.compiled.lower(state.params, keys, part.needs(points), rows).compile())
             for rows in (subset, X)
+            for part in program.measure.parts
         )
         moments = [
-            _temporary(program.init.lower(keys, X, points).compile()) - params,
+            _temporary(program.starting.init.lower(keys, X, points.seed).compile()) - params,
             held + epoch + (held / devices if on_host else 0),
             *(params + used for used in measured),
         ]
@@ -227,8 +228,8 @@ class _Plan(NamedTuple):
         values = {
             name: np.full(len(points.seed), value, X.dtype) for name, value in tunable.items()
         }
-        params = program.init(keys, X, points)
-        state, steps = program.start(params, place(values, mesh, MODELS)), 1
+        params = program.starting.init(keys, X, points.seed)
+        state, steps = program.starting.state(params, place(values, mesh, MODELS)), 1
         draws = shuffled(keys, 1, len(X))
         while True:
             begin = time.perf_counter()

@@ -15,7 +15,7 @@ from aesparse.losses.base import Objective
 from aesparse.losses.objectives import as_objective
 from aesparse.models.base import Model
 from aesparse.models.constraints import Constraint, as_constraint
-from aesparse.options import checked_key
+from aesparse.options import check_flags, checked_key
 from aesparse.training.checkpoints import Checkpoints, check_checkpoints
 from aesparse.training.full_batch import check_full_batch, minimize_part
 from aesparse.training.growth import warn_of_growth
@@ -31,7 +31,6 @@ from aesparse.training.task import Outcome, Task
 from aesparse.training.validation import (
     check_bounds,
     check_devices,
-    check_flags,
     check_levels,
     check_precision,
     check_recipe,

@@ -117,7 +117,10 @@ def minimize_part(task: Task, part: Part) -> Outcome:
     on_hosts, on_devices = transfers(len(part.points.seed), mesh)
     keys, X = (place(v, mesh, SHARED) for v in (part.keys, task.X))
     points, subset = on_devices(part.points), X[: task.record_rows]
-    params = program.init(keys, X, points) if part.begin is None else on_devices(part.begin)
+    if part.begin is None:
+        params = program.starting.init(keys, X, points.seed)
+    else:
+        params = on_devices(part.begin)
     first = state = begin(params, X, points)
     history = [on_hosts(program.measure(params, keys, points, subset))]
     settings = None

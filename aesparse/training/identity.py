@@ -1,5 +1,6 @@
 """What a training is, in values that can be stored with its checkpoints and compared."""
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from jaxtyping import PyTree
 
 from aesparse.metrics import Trained
+from aesparse.options import GENERATOR
 from aesparse.training.optimizers import Lbfgs
-from aesparse.training.step import TrainState, make_step
+from aesparse.training.step import Recipe, TrainState, make_step
 from aesparse.training.task import Part, Task
 
 __all__ = ["training_settings"]
@@ -28,13 +30,14 @@ def training_settings(task: Task, part: Part) -> dict:
     and measurement (model, objective, optimizer, constraint), with their constants.
     """
     recipe, X, points = task.recipe, task.X, part.points
-    start = jax.tree.leaves(part.begin)
+    start, data = jax.tree.leaves(part.begin), jax.ShapeDtypeStruct(X.shape, X.dtype)
+    trace = _trace(recipe, data, len(task.subset))
     return {
         "X": f"{X.dtype} {X.shape}, SHA-256 {_checksum(X)}",
         "key": np.asarray(jax.random.key_data(part.keys)).tolist(),
         "generator": str(jax.random.key_impl(task.key)),
         **{name: str(getattr(jax.config, name)) for name in _SETTINGS},
-        "update": f"trace with SHA-256 {_checksum(*_trace(task))}",
+        "update": f"trace with SHA-256 {_checksum(*trace)}",
         "seed": points.seed.tolist(),
         **{name: values.tolist() for name, values in points.coefficients.items()},
         **{name: values.tolist() for name, values in part.hyperparameters.items()},
@@ -56,37 +59,43 @@ def _checksum(*arrays) -> str:
     return digest.hexdigest()[:16]
 
 
-def _trace(task: Task) -> list:
-    """What start, update and measurement of one model compute, as bytes, and their constants."""
-    recipe, X = task.recipe, task.X
-    number = jax.ShapeDtypeStruct((), X.dtype)
-    batch = jax.ShapeDtypeStruct((recipe.batch_size, X.shape[1]), X.dtype)
+@functools.lru_cache(maxsize=24)
+def _trace(recipe: Recipe, data: jax.ShapeDtypeStruct, rows: int) -> tuple:
+    """What start, update and measurement of one model compute, as bytes, and their constants.
+
+    Hyperparameters are not among them.
+    """
+    number = jax.ShapeDtypeStruct((), data.dtype)
+    batch = jax.ShapeDtypeStruct((recipe.batch_size, *data.shape[1:]), data.dtype)
+    subset = jax.ShapeDtypeStruct((rows, *data.shape[1:]), data.dtype)
+    key = jax.random.key(0, impl=GENERATOR)
 
     def start(key) -> PyTree:
-        params = jax.tree.map(lambda p: p.astype(X.dtype), recipe.model.init(key, X.shape[1]))
-        return TrainState(params, recipe.optimizer.init(params))
+        params = recipe.model.init(key, data.shape[1])
+        return jax.tree.map(lambda p: p.astype(data.dtype), params)
 
     def measure(params, x, coefficients, key) -> PyTree:
         seen = Trained(recipe.model, recipe.objective, params, coefficients, key)
         return recipe.measurement(seen, x)
 
-    state = jax.eval_shape(start, task.key)
+    params = jax.eval_shape(start, key)
+    state = TrainState(params, jax.eval_shape(recipe.optimizer.init, params))
     coefficients = dict.fromkeys(recipe.objective.coefficients, number)
     if isinstance(recipe.optimizer, Lbfgs):  # whose steps are those of its line search
         gradient = jax.grad(recipe.loss, has_aux=True)
-        update = jax.make_jaxpr(gradient)(state.params, batch, batch, coefficients)
+        update = jax.make_jaxpr(gradient)(params, batch, batch, coefficients)
     else:
         update = jax.make_jaxpr(make_step(recipe))(state, batch, batch, coefficients, jnp.int32(0))
     traces = (
-        jax.make_jaxpr(start)(task.key),
+        jax.make_jaxpr(start)(key),
         update,
-        jax.make_jaxpr(measure)(state.params, task.subset, coefficients, task.key),
+        jax.make_jaxpr(measure)(params, subset, coefficients, key),
     )
     texts = [_ADDRESS.sub("", str(trace.jaxpr)).encode() for trace in traces]
-    return [
+    return (
         *(np.frombuffer(text, np.uint8) for text in texts),
         *(constant for trace in traces for constant in _constants(trace)),
-    ]
+    )
 
 
 def _constants(trace) -> Iterator:

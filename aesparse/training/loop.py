@@ -34,9 +34,12 @@ def train_part(task: Task, part: Part) -> Outcome:
         *(place(v, mesh, SHARED) for v in (part.keys, task.X)), on_devices(part.points)
     )
     subset = arguments.X[: task.record_rows]
-    params = program.init(*arguments) if part.begin is None else on_devices(part.begin)
+    if part.begin is None:
+        params = program.starting.init(arguments.keys, arguments.X, arguments.points.seed)
+    else:
+        params = on_devices(part.begin)
     hyperparameters = on_devices(part.hyperparameters)
-    state = program.start(params, hyperparameters)
+    state = program.starting.state(params, hyperparameters)
     difference = math.nan
     if task.check_compiled:
         drawn = part.begin is None

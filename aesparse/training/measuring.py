@@ -6,6 +6,7 @@ Shapes: C models, S seeds, N samples, n inputs.
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,17 +16,24 @@ from jaxtyping import Array, PyTree
 
 from aesparse.errors import InputError
 from aesparse.losses.base import Objective
-from aesparse.metrics import MEASURE_SAMPLES, Trained, activation_statistics, code_statistics
+from aesparse.losses.objectives import composed
+from aesparse.metrics import (
+    MEASURE_SAMPLES,
+    Trained,
+    activation_statistics,
+    code_statistics,
+    unit_statistics,
+)
 from aesparse.models.base import Model
 from aesparse.models.one_layer import OneLayer
 from aesparse.options import shortened
 from aesparse.training.blocks import measured_blocks, over_blocks
 from aesparse.training.sharding import MODELS, SHARED, Points, over_models
-from aesparse.training.step import Recipe
 
-__all__ = ["as_measurement", "measured_op_by_op", "measuring"]
+__all__ = ["Measuring", "Part", "as_measurement", "measuring"]
 
-_PROGRAMS = 24  # that stay compiled
+_PROGRAMS = 48  # that stay compiled
+_STATISTICS = (activation_statistics, unit_statistics, code_statistics)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,38 +65,81 @@ def as_measurement(measure: object, model: Model) -> Callable:
     return _Measurements(tuple(measure.items())) if isinstance(measure, Mapping) else measure
 
 
+class Part(NamedTuple):
+    """One measurement of every model: compiled, and every operation by itself.
+
+    Both take `(params [C, ...], keys, points, X)`, the latter on the host; `points` have the
+    `coefficients` that the measurement may read.
+    """
+
+    name: str
+    coefficients: tuple[str, ...]
+    compiled: Callable  # block after block
+    op_by_op: Callable  # all models at once
+    checked: set  # what the guard saw, by signature
+
+    def needs(self, points: Points) -> Points:
+        """The points with the coefficients that the measurement may read."""
+        return points._replace(
+            coefficients={name: points.coefficients[name] for name in self.coefficients}
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Measuring:
+    """All measurements of a recipe; the value of the only one, or values by name."""
+
+    parts: tuple[Part, ...]
+    named: bool
+
+    def __call__(self, params: PyTree, keys: Array, points: Points, X: Array) -> PyTree:
+        values = {
+            part.name: part.compiled(params, keys, part.needs(points), X) for part in self.parts
+        }
+        return values if self.named else values[""]
+
+
+def measuring(model: Model, objective: Objective, measurement: Callable, mesh: Mesh) -> Measuring:
+    """The measurements of every model, compiled; equal ones of other objectives are shared."""
+    named = isinstance(measurement, _Measurements)
+    each = measurement.parts if named else (("", measurement),)
+    parts = []
+    for name, one in each:
+        # Statistics read the error alone, so that one program serves all objectives with it.
+        read = composed(error=objective.error) if one in _STATISTICS else objective
+        parts.append(Part(name, read.coefficients, *_programs(model, read, one, mesh)))
+    return Measuring(tuple(parts), named)
+
+
 @functools.lru_cache(maxsize=_PROGRAMS)
-def measuring(model: Model, objective: Objective, measurement: Callable, mesh: Mesh) -> Callable:
-    """`(params, keys, points, X) -> measurement` of every model, compiled, block after block."""
+def _programs(
+    model: Model, objective: Objective, measurement: Callable, mesh: Mesh
+) -> tuple[Callable, Callable, set]:
+    def one(params, coefficients, key, X):
+        return measurement(Trained(model, objective, params, coefficients, key), X)
 
     def all_models(params, keys, points, X):
         models = len(points.seed)
         samples = min(len(X), 2 * MEASURE_SAMPLES)
-        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), params)
-        code = jax.eval_shape(model.encode, one, jax.ShapeDtypeStruct(X.shape[1:], X.dtype))
+        shapes = jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape[1:], p.dtype), params)
+        code = jax.eval_shape(model.encode, shapes, jax.ShapeDtypeStruct(X.shape[1:], X.dtype))
         width = 3 * code.size + 2 * X.shape[1]
         rows = measured_blocks(mesh, width * samples * X.dtype.itemsize, models)
 
         def each(params, point):
-            trained = Trained(model, objective, params, point.coefficients, keys[point.seed])
-            return measurement(trained, X)
+            return one(params, point.coefficients, keys[point.seed], X)
 
         def block(carry, rows):
             return carry, jax.vmap(each)(*jax.tree.map(lambda leaf: leaf[rows], (params, points)))
 
         return over_blocks(block, None, rows, models)
 
-    return over_models(all_models, mesh, (MODELS, SHARED, MODELS, SHARED))
+    def op_by_op(params, keys, points, X):
+        models = jax.tree.map(jnp.asarray, (params, points.coefficients))
+        with jax.disable_jit():
+            values = jax.vmap(one, in_axes=(0, 0, 0, None))(
+                *models, keys[np.asarray(points.seed)], X
+            )
+        return jax.device_get(values)
 
-
-def measured_op_by_op(recipe: Recipe, params, keys, points: Points, X) -> PyTree:
-    """The same for models on the host, every operation by itself, of all models at once."""
-
-    def each(params, coefficients, key):
-        return recipe.measurement(
-            Trained(recipe.model, recipe.objective, params, coefficients, key), X
-        )
-
-    models = jax.tree.map(jnp.asarray, (params, points.coefficients))
-    with jax.disable_jit():
-        return jax.device_get(jax.vmap(each)(*models, keys[np.asarray(points.seed)]))
+    return over_models(all_models, mesh, (MODELS, SHARED, MODELS, SHARED)), op_by_op, set()

@@ -12,21 +12,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array
 
 from aesparse.training.blocks import (
     in_blocks,
     models_at_once,
     steps_ahead,
 )
-from aesparse.training.draws import INIT, Draws, batches_of, compiled_batches, stream
-from aesparse.training.measuring import measured_op_by_op, measuring
+from aesparse.training.draws import Draws, batches_of, compiled_batches
+from aesparse.training.measuring import Measuring, measuring
 from aesparse.training.memory import tree_bytes
-from aesparse.training.optimizers import with_hyperparameters
 from aesparse.training.sharding import MODELS, SHARED, Points, over_models
+from aesparse.training.starting import Starting, all_finite, starting
 from aesparse.training.step import Recipe, TrainState, make_step
 
-__all__ = ["Program", "grid_program", "initial_params"]
+__all__ = ["Program", "grid_program"]
 
 _REFERENCE_MODELS = 4  # of the guard's reference at once
 _PROGRAMS = 24  # that stay compiled; those not used for longest are forgotten
@@ -41,14 +41,10 @@ class Program(NamedTuple):
 
     recipe: Recipe
     mesh: Mesh
-    init: Callable  # (keys, X, points) -> parameters
-    start: Callable  # (params, hyperparameters) -> state
+    starting: Starting  # init: (keys, X, seed) -> parameters; state: (params, hyperparameters)
     epoch: Callable  # (state, draws, X, points, first, steps) -> state, losses; what trains
     steps: Callable  # (state, draws, X, points, first, steps); the same op by op, on the host
-    begin: Callable  # (keys, X, points); what `init` gives op by op, on the host
-    started: Callable  # (params, hyperparameters); what `start` gives op by op, on the host
-    measure: Callable  # (params, keys, points, X) -> the measurement of every model
-    measured: Callable  # (params, keys, points, X); what `measure` gives op by op, on the host
+    measure: Measuring  # (params, keys, points, X) -> the measurement of every model
     finite: Callable  # (params) -> whether all of them are finite, per model
     checked: dict  # what the guard saw, by signature
 
@@ -57,58 +53,16 @@ class Program(NamedTuple):
 def grid_program(recipe: Recipe, mesh: Mesh) -> Program:
     """The functions that train a grid, compiled on first call; see `Program`."""
 
-    def start(params, hyperparameters):
-        def one(params, values):
-            moments = with_hyperparameters(recipe.optimizer.init(params), values)
-            return TrainState(params, moments)
-
-        return jax.vmap(one)(params, hyperparameters)
-
-    def started(params, hyperparameters):
-        with jax.disable_jit():
-            return jax.device_get(start(params, hyperparameters))
-
     return Program(
         recipe,
         mesh,
-        init=_initial(recipe, mesh),
-        start=over_models(start, mesh, (MODELS, MODELS)),
+        starting=starting(recipe.model, recipe.constraint, recipe.optimizer, mesh),
         epoch=_epoch(recipe, mesh),
         steps=functools.partial(_op_by_op, recipe),
-        begin=functools.partial(_initial_op_by_op, recipe),
-        started=started,
         measure=measuring(recipe.model, recipe.objective, recipe.measurement, mesh),
-        measured=functools.partial(measured_op_by_op, recipe),
-        finite=over_models(jax.vmap(_all_finite), mesh, (MODELS,)),
+        finite=all_finite(mesh),
         checked={},
     )
-
-
-def initial_params(recipe: Recipe, key: Key[Array, ""], X: Float[Array, "N n"]) -> PyTree:
-    """One model's parameters on the constraint, in the precision of the data."""
-    params = recipe.model.init(key, X.shape[1])
-    return recipe.constraint.project(jax.tree.map(lambda leaf: leaf.astype(X.dtype), params))
-
-
-def _all_finite(params: PyTree) -> Array:
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
-
-
-def _initial(recipe: Recipe, mesh: Mesh) -> Callable:
-    """Initial parameters of all models; those of one seed start from the same."""
-
-    def init(keys, X, points):
-        each = jax.lax.map(lambda key: initial_params(recipe, key, X), stream(keys, INIT))
-        return jax.tree.map(lambda leaf: leaf[points.seed], each)
-
-    return over_models(init, mesh, (SHARED, SHARED, MODELS))
-
-
-def _initial_op_by_op(recipe: Recipe, keys, X, points: Points) -> PyTree:
-    with jax.disable_jit():
-        of_seeds = [initial_params(recipe, key, X) for key in stream(keys, INIT)]
-    stacked = jax.tree.map(lambda *leaves: np.stack(jax.device_get(leaves)), *of_seeds)
-    return jax.tree.map(lambda leaf: leaf[np.asarray(points.seed)], stacked)
 
 
 def _epoch(recipe: Recipe, mesh: Mesh) -> Callable:

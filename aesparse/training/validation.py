@@ -1,5 +1,6 @@
 """Checks of what a training is given, made before anything is compiled or allocated."""
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,7 +24,6 @@ from aesparse.training.sweep import Sweep
 __all__ = [
     "check_bounds",
     "check_devices",
-    "check_flags",
     "check_levels",
     "check_precision",
     "check_recipe",
@@ -47,16 +47,6 @@ def check_untransformed(*arguments: object) -> None:
             "Many models are trained at once along its own axes: sweep several strengths, "
             "learning rates and seeds."
         )
-
-
-def check_flags(flags: Mapping[str, object], functions: Mapping[str, object]) -> None:
-    """Flags are True or False, functions are None or can be called; `InputError` otherwise."""
-    for name, value in flags.items():
-        if not isinstance(value, bool | np.bool_):
-            raise InputError(f"{name} is {shortened(value)}; expected True or False.")
-    for name, value in functions.items():
-        if value is not None and not callable(value):
-            raise InputError(f"{name} is {shortened(value)}; expected a function, or None.")
 
 
 def check_precision(precision: object) -> None:
@@ -160,6 +150,15 @@ def check_recipe(recipe: Recipe, shapes: PyTree, X: Array, names: Sequence[str])
 
     `InputError` where JAX cannot, and for a loss that is no scalar.
     """
+    leaves, structure = jax.tree.flatten(shapes)
+    _check_shapes(recipe, structure, tuple(leaves), X.shape, X.dtype, tuple(names))
+
+
+@functools.lru_cache(maxsize=24)  # of those that are in order
+def _check_shapes(
+    recipe: Recipe, structure, leaves: tuple, data: tuple[int, ...], dtype, names: tuple[str, ...]
+) -> None:
+    shapes, X = jax.tree.unflatten(structure, leaves), jax.ShapeDtypeStruct(data, dtype)
     if isinstance(recipe.model, OneLayer):
         recipe.model.activation.check()
     coefficients = dict.fromkeys(names, jax.ShapeDtypeStruct((), X.dtype))
@@ -171,13 +170,20 @@ def check_recipe(recipe: Recipe, shapes: PyTree, X: Array, names: Sequence[str])
             f"The objective returned shape {loss.shape} for a batch; expected a scalar. "
             "A penalty must return one number: sum over units and average over samples."
         )
-    _traced("objective", jax.grad(recipe.loss, has_aux=True), *arguments)
+    gradient = ("objective", jax.grad(recipe.loss, has_aux=True), *arguments)
     _traced("constraint", recipe.constraint.project, shapes)
     moments = _traced("optimizer", recipe.optimizer.init, shapes)
-    if not isinstance(recipe.optimizer, Lbfgs):  # which makes no single step
+    if isinstance(recipe.optimizer, Lbfgs):  # which makes no single step
+        _traced(*gradient)
+    else:
         state = TrainState(shapes, moments)
         step = (make_step(recipe), state, batch, batch, coefficients, jnp.int32(0))
-        if _signature(_traced("optimizer or constraint", *step)[0]) != _signature(state):
+        try:
+            moved = _traced("optimizer or constraint", *step)[0]
+        except InputError:
+            _traced(*gradient)  # if the gradient is at fault, it is named instead
+            raise
+        if _signature(moved) != _signature(state):
             raise InputError(
                 "The optimizer or constraint changes the shapes or dtypes of what it is given; "
                 "expected parameters and state like those before the step."

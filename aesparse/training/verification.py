@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from aesparse.training import guard
 from aesparse.training.draws import shuffled
+from aesparse.training.measuring import Part
 from aesparse.training.program import Program
 from aesparse.training.sharding import Points, first_shard
 from aesparse.training.step import TrainState
@@ -59,7 +60,8 @@ def verify(
         early, moved = _judged(program, state, arguments, 0, 1)
         later, _ = _judged(program, _disturbed(moved), arguments, _later(program, arguments), 2)
         if subset is not None:
-            _check_measurement(program, state.params, arguments, subset)
+            for part in program.measure.parts:
+                _check_measurement(part, state.params, arguments, subset)
         program.checked[signature] = max(early, later)
     return program.checked[signature]
 
@@ -78,19 +80,31 @@ def _check_start(
     *,
     drawn: bool,
 ) -> None:
-    arguments, state, hyperparameters = first_shard((arguments, state, hyperparameters))
-    params = program.begin(*arguments) if drawn else jax.device_get(state.params)
-    begun = program.started(params, hyperparameters)
+    starting, (keys, X, points) = program.starting, arguments
+    leaves = jax.tree.leaves((state, keys, hyperparameters))
+    signature = (tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves), drawn)
+    if signature in starting.checked:
+        return
+    keys, X, points, state, hyperparameters = first_shard((keys, X, points, state, hyperparameters))
+    params = jax.device_get(state.params)
+    if drawn:
+        params = starting.init_op_by_op(keys, X, points.seed)
+    begun = starting.state_op_by_op(params, hyperparameters)
     apart = guard.differences(state._asdict(), begun._asdict())
-    guard.judge(apart, guard.limit(str(arguments.X.dtype)))
+    guard.judge(apart, guard.limit(str(X.dtype)))
+    starting.checked.add(signature)
 
 
 def _check_measurement(
-    program: Program, params: PyTree, arguments: Arguments, X: Float[Array, "H n"]
+    part: Part, params: PyTree, arguments: Arguments, X: Float[Array, "H n"]
 ) -> None:
-    """What the program measures for the first models."""
-    keys, _, points = arguments
-    measured = program.measure(params, keys, points, X)
+    """What the program measures for the first models, once per program and shapes."""
+    keys, points = arguments.keys, part.needs(arguments.points)
+    shapes = tuple(leaf.shape for leaf in jax.tree.leaves((params, keys, points, X)))
+    signature = (shapes, str(X.dtype), jax.config.jax_default_matmul_precision)
+    if signature in part.checked:
+        return
+    measured = part.compiled(params, keys, points, X)
     params, keys, points, X, measured = first_shard((params, keys, points, X, measured))
     # Always as many models, so that operations compiled once serve grids of every size.
     rows = np.minimum(np.arange(_MEASURED_MODELS), len(points.seed) - 1)
@@ -100,17 +114,14 @@ def _check_measurement(
     both, twice = jax.tree.map(
         lambda *leaves: np.concatenate(leaves), (params, points), (_nudged(params), points)
     )
-    computed = program.measured(both, keys, twice, X)
-    reference, nearby = (
-        jax.tree.map(lambda leaf, half=half: leaf[half], computed)
-        for half in (slice(_MEASURED_MODELS), slice(_MEASURED_MODELS, None))
-    )
-    leaves = zip(*map(jax.tree.leaves, (measured, reference, nearby)), strict=True)
-    for (path, _), (got, want, near) in zip(
-        jax.tree_util.tree_leaves_with_path(reference), leaves, strict=True
+    computed = part.op_by_op(both, keys, twice, X)
+    for (path, got), each in zip(
+        jax.tree_util.tree_leaves_with_path(measured), jax.tree.leaves(computed), strict=True
     ):
-        name = jax.tree_util.keystr(path, simple=True, separator=".") or "the measurement"
-        _check_measured(name, got, want, near)
+        where = jax.tree_util.keystr(path, simple=True, separator=".")
+        name = ".".join(filter(None, (part.name, where))) or "the measurement"
+        _check_measured(name, got, *np.split(each, 2))
+    part.checked.add(signature)
 
 
 def _nudged(params: PyTree) -> PyTree:
