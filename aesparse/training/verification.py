@@ -111,16 +111,14 @@ def _check_measurement(
     params, points, measured = jax.tree.map(
         lambda leaf: np.asarray(leaf)[rows], jax.device_get((params, points, measured))
     )
-    both, twice = jax.tree.map(
-        lambda *leaves: np.concatenate(leaves), (params, points), (_nudged(params), points)
-    )
-    computed = part.op_by_op(both, keys, twice, X)
-    for (path, got), each in zip(
-        jax.tree_util.tree_leaves_with_path(measured), jax.tree.leaves(computed), strict=True
-    ):
-        where = jax.tree_util.keystr(path, simple=True, separator=".")
-        name = ".".join(filter(None, (part.name, where))) or "the measurement"
-        _check_measured(name, got, *np.split(each, 2))
+    computed = part.op_by_op(params, keys, points, X)
+    apart = _apart(part.name, measured, computed, computed)
+    limit = guard.limit(str(X.dtype), jax.config.jax_default_matmul_precision)
+    largest = max(_MEASURED_LIMIT, limit)
+    if max(values.max() for values in apart.values()) > largest:
+        nearby = part.op_by_op(_nudged(params), keys, points, X)
+        apart = _apart(part.name, measured, computed, nearby)
+    guard.judge(apart, largest)
     part.checked.add(signature)
 
 
@@ -133,18 +131,25 @@ def _nudged(params: PyTree) -> PyTree:
     )
 
 
-def _check_measured(name: str, got: np.ndarray, want: np.ndarray, near: np.ndarray) -> None:
-    """Judges a number by its size, and where it cancels to rounding by what a nudge changes."""
-    a, b, c = (np.float64(v).reshape(len(want), -1) for v in (got, want, near))
-    with np.errstate(invalid="ignore"):
-        apart, size, nudged = (np.linalg.norm(v, axis=-1) for v in (a - b, b, c - b))
-    scale = np.maximum(size, _AMPLIFIED * np.nan_to_num(nudged, posinf=0.0))
-    difference = apart / np.maximum(scale, _SMALLEST)
-    difference = np.where(np.isnan(difference), np.inf, difference)
-    difference = np.where(np.isfinite(b.sum(axis=-1)), difference, 0.0)
-    dtype = str(want.dtype) if str(want.dtype) in guard.LIMITS else "float32"
-    precision = jax.config.jax_default_matmul_precision
-    guard.judge({name: difference[:, None]}, max(_MEASURED_LIMIT, guard.limit(dtype, precision)))
+def _apart(prefix: str, measured: PyTree, computed: PyTree, nearby: PyTree) -> guard.Differences:
+    """Differences of every number, by its size, and where it cancels by what a nudge changes."""
+    differences = {}
+    for (path, got), want, near in zip(
+        jax.tree_util.tree_leaves_with_path(measured),
+        *map(jax.tree.leaves, (computed, nearby)),
+        strict=True,
+    ):
+        a, b, c = (np.float64(v).reshape(len(want), -1) for v in (got, want, near))
+        with np.errstate(invalid="ignore"):
+            apart, size, nudged = (np.linalg.norm(v, axis=-1) for v in (a - b, b, c - b))
+        scale = np.maximum(size, _AMPLIFIED * np.nan_to_num(nudged, posinf=0.0))
+        difference = apart / np.maximum(scale, _SMALLEST)
+        difference = np.where(np.isnan(difference), np.inf, difference)
+        difference = np.where(np.isfinite(b.sum(axis=-1)), difference, 0.0)
+        where = jax.tree_util.keystr(path, simple=True, separator=".")
+        name = ".".join(filter(None, (prefix, where))) or "the measurement"
+        differences[name] = difference[:, None]
+    return differences
 
 
 def _judged(
