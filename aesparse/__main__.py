@@ -74,7 +74,7 @@ def audit_command(
     paths = _paths(out, f"audit-{activation}-{penalty}-{Path(data).stem}".replace(":", "-"))
     pixels = load(data, data_dir=data_dir).train
     X = standardize(pixels, epsilon)(pixels)
-    found = audit(s, r, X, hidden=hidden, largest_strength=largest_strength)
+    audited = audit(s, r, X, hidden=hidden, largest_strength=largest_strength)
     asked = {
         "aesparse": __version__,
         "activation": activation,
@@ -85,14 +85,14 @@ def audit_command(
         "hidden": hidden,
         "largest strength": largest_strength,
     }
-    record = asked | audit_record(found)
+    record = asked | audit_record(audited)
     text = json.dumps(record, indent=1, ensure_ascii=False)
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
-        save(draw_audit(found, f"{activation} with {penalty} on {data}"), png, svg)
+        save(draw_audit(audited, f"{activation} with {penalty} on {data}"), png, svg)
         js.write_text(text + "\n", encoding="utf-8")
     looked_at = f"{data}, standardized with ε = {epsilon:g}, {hidden} fresh units of length 1"
     written = f"\nWritten: {', '.join(map(str, paths))}"
-    typer.echo(text if as_json else f"{found}\nlooked at: {looked_at}\n{written}")
+    typer.echo(text if as_json else f"{audited}\nlooked at: {looked_at}\n{written}")
 
 
 @app.command("plan")

@@ -21,8 +21,8 @@ def prepare() -> None:
     """Call before JAX is used; settings the user made are left as they are.
 
     Programs compiled once are read from the user's cache folder (and checked by the numerics
-    guard like any other). A CPU becomes one device per core: cells trained side by side, each
-    by one core, are faster than cells trained in turn by all cores (see `benchmarks/step.py`).
+    guard like any other). A CPU becomes one device per core: models trained side by side, each
+    by one core, are faster than models trained in turn by all cores (see `benchmarks/step.py`).
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Greek letters shows "?"

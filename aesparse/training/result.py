@@ -238,8 +238,8 @@ def _matches(name: str, values: np.ndarray, value: object) -> np.ndarray:
 def _position(axis: Axis, asked: Mapping[str, object]) -> int:
     """The one place along an axis where all names asked for have their values."""
     by_name = dict(zip(axis.names, axis.values, strict=True))
-    found = np.all([_matches(name, by_name[name], value) for name, value in asked.items()], axis=0)
-    places = np.flatnonzero(found)
+    matching = [_matches(name, by_name[name], value) for name, value in asked.items()]
+    places = np.flatnonzero(np.all(matching, axis=0))
     if len(places) == 1:
         return int(places[0])
     given = ", ".join(f"{name}={value}" for name, value in asked.items())
