@@ -420,7 +420,7 @@ def test_a_bar_takes_what_a_checkpoint_held_for_no_work_done(monkeypatch, tmp_pa
     with Progress([50.0], tmp_path / "log") as progress:
         progress.run("a run", [spec._replace(epochs=50)])
         time.sleep(0.5)
-        progress.epoch(41, SimpleNamespace(activation_fraction=[[0.5]]))
+        progress.epoch(41, {"metrics": SimpleNamespace(activation_fraction=[[0.5]])})
     minutes, seconds = re.findall(r"(\d\d):(\d\d) left", shown.getvalue())[-1]
     assert 60 * int(minutes) + int(seconds) >= 4  # nine epochs, half a second each or more
 
@@ -509,7 +509,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 def test_a_faulty_program_ends_the_command_without_a_traceback(monkeypatch, capsys, tmp_path):
     def faulty(*args):
-        raise ae.guard.NumericsError("Faulty.")
+        raise ae.training.guard.NumericsError("Faulty.")
 
     train_with(monkeypatch, faulty)
     assert "Faulty." in refusal(monkeypatch, capsys, "arpit-fig1", "--out", tmp_path)

@@ -9,7 +9,8 @@ from commands import command
 
 from aesparse.losses.penalties import get_penalty
 from aesparse.models.activations import get_activation
-from aesparse.models.one_layer import Params, forward
+from aesparse.models.forward import one_layer_forward
+from aesparse.models.one_layer import Params
 from experiments.figures.arpit.arpit_rescale import feedback
 from experiments.pipeline.registry import get_figure
 
@@ -57,7 +58,7 @@ def test_a_radial_gradient_speeds_up_a_turn_by_its_feedback(objective):
     @jax.jit
     @jax.grad
     def gradient_of(model):
-        return get_penalty(objective)(forward(model, jnp.array([[1.0, 0.0]]), relu), None)
+        return get_penalty(objective)(one_layer_forward(model, jnp.array([[1.0, 0.0]]), relu), None)
 
     def angle(active):
         """By which a row turns in one step, pulled sideways all the time."""

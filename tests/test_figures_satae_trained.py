@@ -129,6 +129,7 @@ def test_flat_share_and_penalty_are_those_of_a_scalar_loop():
     assert found["saturation"][1, 0] == pytest.approx(penalty, rel=1e-5)
 
 
+@pytest.mark.long
 def test_another_rate_compiles_nothing_but_each_stages_hyperparameters():
     X = paths.normalized(patches().train, binary=False)
     study, compiled = small(alphas=(0.0, 0.3, 0.77)), []

@@ -110,6 +110,7 @@ def test_it_agrees_with_scipy_on_the_sparse_autoencoder(x64):
     ), value, rtol=1e-12)  # fmt: skip
 
 
+@pytest.mark.long
 def test_models_do_not_disturb_each_other(x64):
     both = fit(most=30, tolerance=1e-9)
     for k, decay in enumerate([0.05, 1.0]):

@@ -110,7 +110,7 @@ def test_structured_equals_generic(name, untied, activation, x64):
         p, x, _ = problem(*size, untied=untied)
         params = Params(**{k: jnp.asarray(v) for k, v in p.items()})
         one, two = (
-            jax.value_and_grad(lambda p, x, f=f: f(one_layer_forward(p, x, s), None))(
+            jax.jit(jax.value_and_grad(lambda p, x, f=f: f(one_layer_forward(p, x, s), None)))(
                 params, jnp.asarray(x)
             )
             for f in (structured, generic)

@@ -67,6 +67,7 @@ def test_nothing_needs_to_be_measured():
     same_bits(result.losses, fit().losses)
 
 
+@pytest.mark.long
 def test_several_measurements_by_name_of_any_shape():
     def rows(trained, x):
         return jnp.linalg.norm(trained.params.weight, axis=1)

@@ -53,6 +53,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.long
 def test_seeds_in_one_program_equal_the_same_seeds_one_at_a_time_but_for_rounding(specs, digits):
     baseline = train.train_together([s.baseline for s in specs], digits, ignore)
     together = train.train_together(specs, digits, ignore, baseline)

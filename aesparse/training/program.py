@@ -23,7 +23,7 @@ from aesparse.training.draws import Draws, batches_of, compiled_batches
 from aesparse.training.measuring import Measuring, measuring
 from aesparse.training.memory import tree_bytes
 from aesparse.training.sharding import MODELS, SHARED, Points, over_models
-from aesparse.training.starting import Starting, all_finite, starting
+from aesparse.training.starting import Ingredients, Starting, all_finite, starting
 from aesparse.training.step import Recipe, TrainState, make_step
 
 __all__ = ["Program", "grid_program"]
@@ -56,7 +56,7 @@ def grid_program(recipe: Recipe, mesh: Mesh) -> Program:
     return Program(
         recipe,
         mesh,
-        starting=starting(recipe.model, recipe.constraint, recipe.optimizer, mesh),
+        starting=starting(Ingredients(recipe.model, recipe.constraint, recipe.optimizer), mesh),
         epoch=_epoch(recipe, mesh),
         steps=functools.partial(_op_by_op, recipe),
         measure=measuring(recipe.model, recipe.objective, recipe.measurement, mesh),

@@ -21,7 +21,7 @@ from aesparse.training.optimizers import Optimizer, with_hyperparameters
 from aesparse.training.sharding import MODELS, SHARED, over_models
 from aesparse.training.step import TrainState
 
-__all__ = ["Starting", "all_finite", "starting"]
+__all__ = ["Ingredients", "Starting", "all_finite", "starting"]
 
 
 class Starting(NamedTuple):
@@ -34,9 +34,18 @@ class Starting(NamedTuple):
     checked: set  # what the guard saw, by signature
 
 
+class Ingredients(NamedTuple):
+    """What of a recipe decides how its models start."""
+
+    model: Model
+    constraint: Constraint
+    optimizer: Optimizer
+
+
 @functools.lru_cache(maxsize=24)
-def starting(model: Model, constraint: Constraint, optimizer: Optimizer, mesh: Mesh) -> Starting:
+def starting(recipe: Ingredients, mesh: Mesh) -> Starting:
     """The functions that start a grid; models of one seed start from the same parameters."""
+    model, constraint, optimizer = recipe
 
     def drawn(key, X):
         params = jax.tree.map(lambda leaf: leaf.astype(X.dtype), model.init(key, X.shape[1]))
