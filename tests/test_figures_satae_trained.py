@@ -174,8 +174,8 @@ def test_every_stage_begins_where_the_one_before_ended():
     first, second = (ae.Params(*(p[0, 0] for p in r.params[:3])) for r in results)
 
     def loss(params, alpha):
-        a = X @ params.weight.T + params.bias
-        y = jnp.clip(a, -1, 1) @ params.weight + params.decoder_bias
+        a = X @ params.weight.T + params.bias[None]
+        y = jnp.clip(a, -1, 1) @ params.weight + params.decoder_bias[None]
         penalty = jnp.maximum(1 - jnp.abs(a), 0).sum(axis=1)
         return jnp.mean(((X - y) ** 2).sum(axis=1) / 2 + alpha * penalty)
 

@@ -407,7 +407,7 @@ OTHER_MINIMA = {
     "seed": ({"sweep": {"strength": [0.1, 1.0], "seed": 2}}, "key"),
     "objective": ({"objective": "cae"}, "update"),
     "tolerance": ({"tolerance": 1e-3}, "tolerance"),
-    "memory": ({"optimizer": ae.lbfgs(120, 0.0, memory_size=5)}, "update"),
+    "memory": ({"optimizer": ae.lbfgs(120, 0.0, memory_size=5)}, "memory_size"),
     "measurement": ({"measure": theorem1_ratio}, "update"),
 }
 

@@ -125,7 +125,10 @@ def minimize_part(task: Task, part: Part) -> Outcome:
     history = [on_hosts(program.measure(params, keys, points, subset))]
     settings = None
     if part.checkpoints is not None:
-        settings = training_settings(task, part) | {"tolerance": solver.tolerance}
+        settings = training_settings(task, part) | {
+            "tolerance": solver.tolerance,
+            "memory_size": solver.memory_size,
+        }
         like = jax.eval_shape(on_hosts, state)
         resumed = part.checkpoints.latest(like, before=solver.max_iterations, settings=settings)
         if resumed is not None:
