@@ -534,6 +534,7 @@ def test_paper_scale_is_the_papers_protocol():
     np.testing.assert_allclose(protocol.STRENGTHS[2:], [(k / 10) ** 2 for k in range(1, 11)])
 
 
+@pytest.mark.long
 def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(tmp_path):
     arguments = [sys.executable, "-c", TINY_COMMAND, "arpit-fig3", "--out", str(tmp_path)]
     with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:

@@ -251,6 +251,7 @@ def test_every_compiled_program_is_checked_once(monkeypatch):
     assert len(calls) == 2 * checks
 
 
+@pytest.mark.long
 def test_a_training_at_another_precision_is_judged_by_its_limit(monkeypatch):
     limits = []
 

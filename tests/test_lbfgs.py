@@ -155,6 +155,7 @@ def test_what_is_recorded_is_the_start_and_the_end(x64):
     np.testing.assert_array_equal(measured.reconstruction, result.history.reconstruction[:, -1])
 
 
+@pytest.mark.long
 def test_a_model_that_is_not_finite_stays_where_it_is_and_its_neighbour_goes_on(x64):
     def undefined(forward, eps):
         return jnp.where(forward.params.weight[0, 0] > 5, jnp.nan, half_weight_norm(forward, eps))
@@ -227,6 +228,7 @@ def all_squares(forward, eps):
     return sum(jnp.sum(leaf.at[0].mul(1.0) ** 2) for leaf in forward.params)
 
 
+@pytest.mark.long
 def test_any_model_and_penalty_are_minimized(x64):
     """min E‖x − VUx‖² + λ(‖U‖² + ‖V‖²): a variance v > λ costs 2λ − λ²/v, another v."""
     strengths = [0.05, 3.0]

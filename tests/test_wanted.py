@@ -173,6 +173,7 @@ def test_a_bad_line_of_a_list_is_named(line, tmp_path):
         wanted.read(path)
 
 
+@pytest.mark.long
 def test_a_list_is_trained_in_its_order_into_the_store_and_the_archive(monkeypatch, tmp_path):
     monkeypatch.setitem(SCALES, "quick", TINY)
     entries = [
