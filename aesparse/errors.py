@@ -1,9 +1,10 @@
 """The one error type for bad input, and the sentence for an unknown name."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-__all__ = ["InputError", "first_line", "unknown_name"]
+__all__ = ["InputError", "first_line", "running", "unknown_name"]
 
 
 class InputError(ValueError):
@@ -22,3 +23,24 @@ def first_line(error: BaseException) -> str:
     """A user's error in one line: its type and the beginning of what it says."""
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+
+
+@contextlib.contextmanager
+def running(what: str, expected: str) -> Iterator[None]:
+    """While a user's function runs: whatever it raises is the cause in one `InputError`.
+
+    `what` says what fails and begins the sentence, `expected` ends it. An `InputError` stays.
+
+    >>> try:
+    ...     with running("The penalty fails", "a number."):
+    ...         1 / 0
+    ... except InputError as error:
+    ...     print(error)
+    The penalty fails (ZeroDivisionError: division by zero); expected a number.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{what} ({first_line(error)}); expected {expected}") from None

@@ -28,7 +28,6 @@ __all__ = [
     "check_function",
     "per_example",
     "scalar",
-    "uses_noise",
 ]
 
 Noise = Float[Array, "B n"] | None
@@ -131,20 +130,3 @@ def scalar(value: ArrayLike) -> Array:
             "and average over samples."
         )
     return value
-
-
-def uses_noise(
-    objective: Objective,
-    model: Model,
-    params: PyTree,
-    x: Float[Array, "B n"],
-    coefficients: Mapping[str, ArrayLike],
-) -> bool:
-    """Whether the objective reads its unit noise, from its trace; the arrays may be shapes."""
-
-    def loss(eps, params, x, coefficients):
-        return objective(model, params, x, eps, coefficients)[0]
-
-    batch = jax.ShapeDtypeStruct(x.shape, x.dtype)
-    trace = jax.make_jaxpr(loss)(batch, params, batch, coefficients).jaxpr
-    return any(trace.invars[0] is read for step in trace.eqns for read in step.invars)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aesparse.errors import InputError, first_line, unknown_name
+from aesparse.errors import InputError, running, unknown_name
 from aesparse.options import shortened
 
 __all__ = ["ACTIVATIONS", "Activation", "as_activation", "get_activation", "shrink"]
@@ -59,15 +59,11 @@ class Activation:
         if not math.isfinite(self.threshold):
             raise InputError(f"δ_min is {self.threshold}; expected a finite number.")
         points = jnp.array([-1.5, 0.5, 2.0])
-        try:
+        with running(
+            "The activation fails on one number",
+            "a scalar function R -> R of floating-point numbers that JAX can differentiate.",
+        ):
             alone, slopes = self(points), self.slope(points)
-        except InputError:
-            raise
-        except Exception as error:  # whatever the user's function raises is the cause to show
-            raise InputError(
-                f"The activation fails on one number ({first_line(error)}); expected a scalar "
-                "function R -> R of floating-point numbers that JAX can differentiate."
-            ) from None
         if not bool(jnp.isfinite(alone).all() & jnp.isfinite(slopes).all()):
             raise InputError(
                 f"The activation is {alone} with slopes {slopes} at {points}; expected finite "

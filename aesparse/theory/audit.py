@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, Float
 
 from aesparse.data import check_matrix
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, running
 from aesparse.losses.base import scalar
 from aesparse.losses.growth import growth
 from aesparse.losses.objectives import autoencoder
@@ -140,15 +140,11 @@ def _checked_penalty(penalty: Penalty, at: Sequence[Params], X: Float[Array, "N 
         return jnp.asarray(scalar(penalty(seen, eps)), seen.x.dtype)
 
     both = jax.jit(jax.value_and_grad(lambda p: floating(one_layer_forward(p, X, s), None)))
-    try:
+    with running(
+        "The penalty fails",
+        "penalty(forward, eps) that returns one number and that JAX can trace and differentiate.",
+    ):
         values, gradients = zip(*map(both, at), strict=True)
-    except InputError:
-        raise
-    except Exception as error:  # whatever the user's function raises is the cause to show
-        raise InputError(
-            f"The penalty fails ({first_line(error)}); expected penalty(forward, eps) "
-            "that returns one number and that JAX can trace and differentiate."
-        ) from None
     for p, value, gradient in zip(at, values, gradients, strict=True):
         if not all(bool(jnp.isfinite(v).all()) for v in jax.tree.leaves((value, gradient))):
             level = float(jnp.mean(p.bias))

@@ -21,7 +21,7 @@ from aesparse.losses.base import Objective
 from aesparse.losses.objectives import as_objective
 from aesparse.models.base import Model
 from aesparse.models.constraints import Constraint, as_constraint
-from aesparse.options import shortened
+from aesparse.options import checked_key, shortened
 from aesparse.tables import duration
 from aesparse.training.draws import shuffled
 from aesparse.training.measuring import as_measurement
@@ -169,7 +169,7 @@ class _Plan(NamedTuple):
     def arguments(self, models: int) -> tuple:
         """Shapes of state, draws, data and points of so many models, and of the seeds' keys."""
         shape = jax.ShapeDtypeStruct
-        keys = jax.eval_shape(lambda: jax.random.split(_key(), self.seeds))
+        keys = jax.eval_shape(lambda: jax.random.split(checked_key(None), self.seeds))
         draws = jax.eval_shape(functools.partial(shuffled, samples=self.data.shape[0]), keys, 1)
         points = jax.tree.map(lambda leaf: shape(leaf.shape, leaf.dtype), self.points(models))
         params = jax.tree.map(lambda p: shape((models, *p.shape), p.dtype), self.shapes)
@@ -220,7 +220,7 @@ class _Plan(NamedTuple):
         devices, batch = jax.local_devices(), self.recipe.batch_size
         mesh = model_mesh(devices)
         program = grid_program(self.recipe, mesh)
-        keys = jax.random.split(_key(), 1)
+        keys = jax.random.split(checked_key(None), 1)
         X = jax.random.normal(keys[0], (max(_PROBE_SAMPLES, batch), *self.data.shape[1:]))
         keys, X = (place(v, mesh, SHARED) for v in (keys, X))
         points = place(self.points(models * len(devices)), mesh, MODELS)
@@ -239,10 +239,6 @@ class _Plan(NamedTuple):
             if steps > 1 and seconds > _PROBE_SECONDS / 4:
                 return models * steps / seconds
             steps = max(2, round(steps * min(_PROBE_SECONDS / seconds, 10)))
-
-
-def _key() -> jax.Array:
-    return jax.random.key(0, impl="threefry2x32")
 
 
 def _temporary(compiled) -> int:

@@ -15,8 +15,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, running
 from aesparse.options import check_counts, checked_numbers, shortened
+from aesparse.training.sweep import HYPERPARAMETERS
 
 __all__ = [
     "Lbfgs",
@@ -24,7 +25,6 @@ __all__ = [
     "Sgd",
     "SgdState",
     "as_optimizer",
-    "check_hyperparameters",
     "hyperparameters",
     "lbfgs",
     "momentum_after",
@@ -88,18 +88,6 @@ def momentum_after(state: SgdState, gradient: PyTree) -> PyTree:
     return jax.tree.map(lambda m, g: momentum * m + g, state.trace, gradient)
 
 
-def check_hyperparameters(values: Mapping[str, object]) -> None:
-    """`InputError` unless rates, by their name, are numbers > 0 and momenta lie in [0, 1)."""
-    for name, value in values.items():
-        numbers = np.asarray(checked_numbers(value, f"{name} is"), float)
-        if name == "learning_rate" and not np.all(np.isfinite(numbers) & (numbers > 0)):
-            raise InputError(f"{name} is {shortened(value)}; expected a finite number > 0.")
-        if name == "momentum" and not np.all((numbers >= 0) & (numbers < 1)):
-            raise InputError(f"{name} is {shortened(value)}; expected a number in [0, 1).")
-        if not np.all(np.isfinite(numbers)):
-            raise InputError(f"{name} is {shortened(value)}; expected a finite number.")
-
-
 def sgd(learning_rate: float = 0.001, momentum: float = 0.9) -> Sgd:
     """Stochastic gradient descent with momentum, the papers' optimizer (Arpit section 3).
 
@@ -109,7 +97,10 @@ def sgd(learning_rate: float = 0.001, momentum: float = 0.9) -> Sgd:
     >>> sgd(momentum=0.5)
     Sgd(learning_rate=0.001, momentum=0.5)
     """
-    check_hyperparameters({"learning_rate": learning_rate, "momentum": momentum})
+    for name, value in {"learning_rate": learning_rate, "momentum": momentum}.items():
+        number, (expected, fits) = checked_numbers(value, f"{name} is"), HYPERPARAMETERS[name]
+        if number.ndim or not (np.isfinite(number) and fits(number)):
+            raise InputError(f"{name} is {shortened(value)}; expected one of {expected}.")
     return Sgd(float(learning_rate), float(momentum))
 
 
@@ -177,7 +168,6 @@ def hyperparameters(optimizer: Optimizer, params: PyTree) -> dict[str, float]:
     >>> sorted(hyperparameters(optimizer, {"w": jnp.zeros(3)}))
     ['decay', 'eps', 'initial_scale', 'learning_rate']
     """
-
     if isinstance(optimizer, Sgd):
         return dataclasses.asdict(optimizer)  # nothing to compile
 
@@ -185,15 +175,11 @@ def hyperparameters(optimizer: Optimizer, params: PyTree) -> dict[str, float]:
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), params)
         return [_numbers(state) for state in _injected(optimizer.init(zeros))]
 
-    try:
+    with running(
+        "The optimizer cannot be started for this model",
+        "an optax transformation of its parameters.",
+    ):
         parts = jax.device_get(jax.jit(values)())
-    except InputError:
-        raise
-    except Exception as error:  # whatever the user's optimizer raises is the cause to show
-        raise InputError(
-            f"The optimizer cannot be started for this model ({first_line(error)}); expected an "
-            "optax transformation of its parameters."
-        ) from None
     names = [name for part in parts for name in part]
     if len(set(names)) < len(names):
         raise InputError(

@@ -16,7 +16,7 @@ from jaxtyping import ArrayLike
 from aesparse.errors import InputError, unknown_name
 from aesparse.options import checked_numbers, shortened
 
-__all__ = ["SEED", "Axis", "Sweep", "parse_sweep"]
+__all__ = ["HYPERPARAMETERS", "SEED", "Axis", "Sweep", "parse_sweep"]
 
 SEED = "seed"
 _LARGEST_SEED = 2**31 - 1  # as JAX folds it into a key
@@ -24,7 +24,7 @@ _MOST_VALUES = 10**6  # along one axis, for ranges, which would otherwise be exp
 
 # What each kind of name accepts: words for the message, and the check of finite numbers.
 _COEFFICIENT = "finite numbers >= 0", lambda values: values >= 0
-_HYPERPARAMETERS = {
+HYPERPARAMETERS = {
     "learning_rate": ("finite numbers > 0", lambda values: values > 0),
     "momentum": ("numbers in [0, 1)", lambda values: (values >= 0) & (values < 1)),
 }
@@ -101,7 +101,7 @@ def parse_sweep(
     [0.5, 0.5, 0.5, 1.0, 1.0, 1.0]
     """
     _check_distinct(coefficients, hyperparameters)
-    ranges = {name: _HYPERPARAMETERS.get(name, _OTHER_HYPERPARAMETER) for name in hyperparameters}
+    ranges = {name: HYPERPARAMETERS.get(name, _OTHER_HYPERPARAMETER) for name in hyperparameters}
     ranges |= dict.fromkeys(coefficients, _COEFFICIENT) | {SEED: _SEEDS}
     axes, given = [], {}
     for key, value in _items(sweep):

@@ -16,7 +16,7 @@ from jaxtyping import ArrayLike, PRNGKeyArray, PyTree
 
 from aesparse.data import Affine
 from aesparse.data.matrix import as_array, check_matrix
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, running
 from aesparse.losses.base import Objective
 from aesparse.metrics import Trained
 from aesparse.models import saved
@@ -161,13 +161,11 @@ def _on_rows(function: Callable, x: ArrayLike, what: str) -> np.ndarray:
 
 def _evaluated(what: str, function: Callable, first: Any, rows: jax.Array) -> PyTree:
     """A function of the model's own or the user's as NumPy arrays; one sentence if it fails."""
-    try:
-        with jax.default_matmul_precision("highest"):
-            return jax.tree.map(np.asarray, function(first, rows))
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"The {what} fails on an array of shape {rows.shape} ({first_line(error)}); expected "
-            "rows as in its training (a measurement is a function measurement(trained, x))."
-        ) from error
+    with (
+        running(
+            f"The {what} fails on an array of shape {rows.shape}",
+            "rows as in its training (a measurement is a function measurement(trained, x)).",
+        ),
+        jax.default_matmul_precision("highest"),
+    ):
+        return jax.tree.map(np.asarray, function(first, rows))

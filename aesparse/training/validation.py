@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree
 
 from aesparse.data.matrix import check_matrix
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, running
 from aesparse.losses.base import Objective
 from aesparse.metrics import Trained
-from aesparse.models.base import Model
+from aesparse.models.base import Model, check_model
 from aesparse.models.one_layer import OneLayer
 from aesparse.options import GENERATOR, check_counts, checked_numbers, shortened
 from aesparse.training import guard
@@ -119,23 +119,11 @@ def parameter_shapes(model: Model, X: Array | jax.ShapeDtypeStruct) -> PyTree:
 
     `InputError` for what is no model, and for parameters that are not floating point.
     """
-    if not all(callable(getattr(model, name, None)) for name in ("init", "encode", "decode")):
-        raise InputError(
-            f"The model is {shortened(model)}; expected one such as OneLayer(hidden=100), or an "
-            "object of your own with init(key, n), encode(params, x) and decode(params, h)."
-        )
+    check_model(model)
     key = jax.random.key(0)
-    try:
-        hash(model)
+    with running(f"The model's init(key, {X.shape[1]}) fails", "a pytree of parameters."):
         shapes = jax.eval_shape(lambda key: model.init(key, X.shape[1]), key)
         leaves = jax.tree.leaves(shapes)
-    except InputError:
-        raise
-    except Exception as error:  # whatever the user's function raises is the cause to show
-        raise InputError(
-            f"The model's init(key, {X.shape[1]}) fails ({first_line(error)}); expected a pytree "
-            "of parameters, from a model that can be hashed, such as a frozen dataclass."
-        ) from None
     narrow = [leaf.dtype for leaf in leaves if str(leaf.dtype) not in guard.LIMITS]
     if not leaves or narrow:
         raise InputError(
@@ -206,16 +194,12 @@ def _signature(tree: PyTree) -> tuple:
 
 
 def _traced(what: str, f: Callable, *shapes: PyTree) -> PyTree:
-    try:
+    with running(
+        f"The {what} fails on a batch",
+        "a function that JAX can trace and differentiate. Use jax.numpy for numpy, jnp.where for "
+        "if, and only the arguments that it is called with.",
+    ):
         return jax.eval_shape(f, *shapes)
-    except InputError:
-        raise
-    except Exception as error:  # whatever the user's function raises is the cause to show
-        raise InputError(
-            f"The {what} fails on a batch ({first_line(error)}); expected a function that JAX can "
-            "trace and differentiate. Use jax.numpy for numpy, jnp.where for if, and only the "
-            "arguments that it is called with."
-        ) from None
 
 
 def checked_pair(returned: object) -> tuple:
