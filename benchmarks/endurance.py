@@ -1,0 +1,323 @@
+"""Kills, interrupts and fills the disk of a short training command, and looks what is left.
+
+    python -m benchmarks.endurance [--kills 20] [--interrupts 10] [--disks 4] [--seed 0]
+
+The command makes `arpit-fig1-epochs` at the quick scale with one seed: two runs of 40 epochs and a
+picture. It is killed (SIGKILL) at random moments and repeated until it is done; interrupted twice
+within 20 ms (SIGINT), three times in ten within its first second; and run on disks (tmpfs, which
+needs root) too small for its log, its checkpoints, its runs or its pictures. Stored runs must not
+vanish, checkpoints not fall back, messages be one sentence, and the final runs, record and pictures
+equal those of an undisturbed command in every bit. Writes benchmarks/endurance.json.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from aesparse.files import replacing
+from experiments.pipeline.stored import decode
+
+ROOT = Path(__file__).parents[1]
+OUT = Path(__file__).with_suffix(".json")
+SCALE = "quick"
+FIGURE = ("arpit-fig1-epochs", "--scale", SCALE, "--seeds", "1", "--out")
+DISKS = ("log", "checkpoints", "runs", "pictures")
+_PAGE = 4096  # bytes by which a tmpfs grows
+_ROOM = 64 * 2**20
+_LONGEST = 600.0  # seconds of a command that nobody stops
+_FIRST = 0.3  # share of the interrupts in the first second
+# The command with a checkpoint after every epoch: its runs are shorter than the usual minute.
+_OFTEN = """
+import sys
+from aesparse.training.checkpoints import Checkpoints
+Checkpoints.__init__.__kwdefaults__["every_seconds"] = 0
+from experiments.__main__ import main
+main()
+"""
+
+
+class Ended(NamedTuple):
+    """How a command ended: its exit status as a shell says it, and its standard error."""
+
+    status: int
+    error: str
+
+    @property
+    def sentence(self) -> str:
+        """The last line on standard error."""
+        return self.error.strip().splitlines()[-1] if self.error.strip() else ""
+
+
+class Left(NamedTuple):
+    """What is on the disk: the stored runs, and the newest checkpoint of the unfinished ones."""
+
+    runs: frozenset[str]
+    checkpoints: dict[str, int]
+
+    def lost(self, after: "Left") -> list[str]:
+        """What is here and neither there nor, for a checkpoint, stored as a run meanwhile."""
+        gone = [f"the run {key} vanished" for key in sorted(self.runs - after.runs)]
+        for key, epoch in self.checkpoints.items():
+            now = after.checkpoints.get(key, 0)
+            if now < epoch and key not in after.runs:
+                gone.append(f"{key} fell back from epoch {epoch} to {now}")
+        return gone
+
+
+def started(out: Path, *, often: bool) -> subprocess.Popen:
+    """The command, with a checkpoint after every epoch or as it is."""
+    how = ["-c", _OFTEN] if often else ["-m", "experiments"]
+    return subprocess.Popen(
+        [sys.executable, *how, *FIGURE, str(out)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def ended(
+    process: subprocess.Popen, *, signals: Sequence[signal.Signals] = (), after: float, gap=0.0
+) -> Ended:
+    """Waits for a command, which is sent signals `gap` seconds apart if it is not done by then."""
+    try:
+        error = process.communicate(timeout=after)[1]
+    except subprocess.TimeoutExpired:
+        for i, number in enumerate(signals or (signal.SIGKILL,)):
+            time.sleep(gap if i else 0)
+            process.send_signal(number)
+        error = process.communicate(timeout=_LONGEST)[1]
+    status = process.returncode
+    return Ended(128 - status if status < 0 else status, error)
+
+
+def left_in(out: Path) -> Left:
+    """What a command has left; raises `InputError` if a stored run is damaged."""
+    folder = out / "runs" / SCALE
+    runs = {path.name.partition(".")[0]: path for path in folder.glob("*.nc.gz")}
+    for path in runs.values():
+        decode(path.read_bytes(), path.name)
+    epochs: dict[str, int] = {}
+    for path in folder.glob(".checkpoints/*/*.npz"):
+        if path.stem.isdecimal():
+            epochs[path.parent.name] = max(epochs.get(path.parent.name, 0), int(path.stem))
+    return Left(frozenset(runs), epochs)
+
+
+def bits(out: Path) -> dict[str, str]:
+    """SHA-256 of each run's numbers, of the figure's record without parentage, of its pictures."""
+    digests = {}
+    for path in sorted((out / "runs" / SCALE).glob("*.nc.gz")):
+        digest, run = hashlib.sha256(), decode(path.read_bytes(), path.name)
+        for name in sorted(run.variables):
+            values = run[name].values
+            digest.update(f"{name} {values.dtype} {values.shape}".encode() + values.tobytes())
+        digests[path.name] = digest.hexdigest()
+    for path in sorted((out / SCALE).glob("*.*")):
+        content = path.read_bytes()
+        if path.suffix == ".json":
+            record = json.loads(content)
+            shown = {name: record[name] for name in ("caption", "verdicts", "title")}
+            content = json.dumps(shown, sort_keys=True).encode()
+        digests[path.name] = hashlib.sha256(content).hexdigest()
+    return digests
+
+
+class Attacks:
+    """Attacks on one command, all in one folder; `rows` and `problems` are what was seen."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder, self.rng = folder, np.random.default_rng(seed)
+        self.rows, self.problems = [], []
+        self.sound = folder / "sound"
+        finish(self.sound)
+        begin = time.monotonic()
+        shutil.rmtree(self.sound)
+        finish(self.sound)  # compiled programs are now read from the cache
+        self.seconds, self.bits = time.monotonic() - begin, bits(self.sound)
+
+    def kills(self, count: int) -> None:
+        """SIGKILL at random moments; what is done is compared and begun again."""
+        out, done = self.folder / "killed", 0
+        while done < count:
+            before, moment = left_in(out), float(self.rng.uniform(0, self.seconds))
+            how = ended(started(out, often=True), signals=(signal.SIGKILL,), after=moment)
+            if how.status == 0:
+                self._compared("kills", out)
+                continue
+            done += 1
+            self._seen("kills", how, before, out, seconds=round(moment, 2))
+        self._compared("kills", out)
+
+    def interrupts(self, count: int) -> None:
+        """SIGINT twice within 20 ms: in the first second, or at any moment of the training."""
+        out, done = self.folder / "interrupted", 0
+        while done < count:
+            before, first = left_in(out), done < _FIRST * count
+            process = started(out, often=not first)
+            if first:
+                moment = float(self.rng.uniform(0.05, 1))
+            else:
+                self._await_lock(out, process)
+                moment = float(self.rng.uniform(0, self.seconds))
+            gap = float(self.rng.uniform(0, 0.02))
+            how = ended(process, signals=(signal.SIGINT,) * 2, after=moment, gap=gap)
+            if how.status == 0:
+                self._compared("interrupts", out)
+                continue
+            done += 1
+            where = {"from": "start" if first else "training"}
+            self._seen("interrupts", how, before, out, seconds=round(moment, 2), **where)
+            self._require("interrupts", how, 130)
+        self._compared("interrupts", out)
+
+    def disks(self, kinds: Sequence[str]) -> None:
+        """A disk too small for one kind of file; after making room the command ends well."""
+        for kind in kinds:
+            with _tmpfs(self.folder / f"disk-{kind}", self._bytes(kind)) as disk:
+                out, before = disk / "out", left_in(disk / "out")
+                process = started(out, often=kind == "checkpoints")
+                how = ended(process, after=_LONGEST)
+                self._seen("disks", how, before, out, too_small_for=kind)
+                self._require("disks", how, 2)
+                subprocess.run(["mount", "-o", f"remount,size={_ROOM}", str(disk)], check=True)
+                self._compared("disks", out)
+
+    def _bytes(self, kind: str) -> int:
+        """The size of a disk that holds all that is written before the first file of a kind."""
+        runs = [_pages(p) for p in sorted((self.sound / "runs" / SCALE).glob("*.nc.gz"))]
+        pictures = [_pages(p) for p in sorted((self.sound / SCALE).glob("*.*"))]
+        log = _pages(self.sound / "runs" / SCALE / "epochs.jsonl")
+        lock = _PAGE
+        return {
+            "log": lock,
+            "checkpoints": lock + 2 * log,
+            "runs": lock + log + min(runs) - _PAGE,
+            "pictures": lock + log + sum(runs) + sum(pictures) // 2,
+        }[kind]
+
+    def _await_lock(self, out: Path, process: subprocess.Popen) -> None:
+        """Waits until the command holds its folder, which is when training begins."""
+        lock = out / "runs" / SCALE / ".lock"
+        begin = lock.stat().st_mtime_ns if lock.exists() else 0
+        while process.poll() is None and not (lock.exists() and lock.stat().st_mtime_ns > begin):
+            time.sleep(0.02)
+
+    def _seen(self, kind: str, how: Ended, before: Left, out: Path, **more) -> None:
+        after = left_in(out)
+        row = {"kind": kind, **more, "status": how.status, "runs stored": len(after.runs)}
+        row["epoch of checkpoint"] = max(after.checkpoints.values(), default=0)
+        if kind != "kills":
+            row["said"] = how.sentence.replace(str(self.folder), "")
+        self.rows.append(row)
+        print(json.dumps(row, ensure_ascii=False), flush=True)
+        self._problem(kind, before.lost(after))
+
+    def _require(self, kind: str, how: Ended, status: int) -> None:
+        wrong = []
+        if how.status != status:
+            wrong.append(f"exit status {how.status}, not {status}: {how.error[-2000:]}")
+        elif "Traceback" in how.error:
+            wrong.append(f"a traceback: {how.error[-2000:]}")
+        self._problem(kind, wrong)
+
+    def _compared(self, kind: str, out: Path) -> None:
+        """Lets the command finish, and compares every bit with the undisturbed one's."""
+        finish(out)
+        other = bits(out)
+        names = sorted(other.keys() | self.bits.keys())
+        differing = [n for n in names if other.get(n) != self.bits.get(n)]
+        self._problem(kind, [f"other bits: {name}" for name in differing])
+        self.rows.append({"kind": kind, "done": True, "equal": not differing})
+        shutil.rmtree(out)
+
+    def _problem(self, kind: str, sentences: Sequence[str]) -> None:
+        for sentence in sentences:
+            self.problems.append(f"{kind}, row {len(self.rows)}: {sentence}")
+            print(f"PROBLEM {self.problems[-1]}", flush=True)
+
+
+def finish(out: Path) -> None:
+    """Lets the command run undisturbed; raises if it does not end well."""
+    how = ended(started(out, often=False), after=_LONGEST)
+    if how.status:
+        raise RuntimeError(f"the undisturbed command ends with {how.status}: {how.error[-2000:]}")
+
+
+def _pages(path: Path) -> int:
+    return -(-path.stat().st_size // _PAGE) * _PAGE
+
+
+@contextlib.contextmanager
+def _tmpfs(folder: Path, size: int) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def summary(attacks: Attacks, seed: int) -> dict:
+    """What is stored: counts, then every attack."""
+    by_kind = {}
+    for kind in dict.fromkeys(row["kind"] for row in attacks.rows):
+        mine = [row for row in attacks.rows if row["kind"] == kind]
+        ends = [row["equal"] for row in mine if "equal" in row]
+        by_kind[kind] = {"attacks": len(mine) - len(ends), "ends": len(ends), "equal": sum(ends)}
+    return {
+        "command": " ".join(("python -m experiments", *FIGURE[:-2])),
+        "seed": seed,
+        "undisturbed seconds": round(attacks.seconds, 1),
+        "counts": by_kind,
+        "problems": attacks.problems,
+        "rows": attacks.rows,
+    }
+
+
+def main() -> None:
+    """Runs the command line; exit status 1 if something was lost."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.endurance",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--kills", type=int, default=20, help="how many; default 20")
+    parser.add_argument("--interrupts", type=int, default=10, help="how many; default 10")
+    parser.add_argument(
+        "--disks", type=int, default=4, choices=range(5), help=f"of {', '.join(DISKS)}; default 4"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the moments; default 0")
+    options = parser.parse_args()
+    if options.disks and os.geteuid():
+        parser.error("Small disks are mounted by root alone; be root, or give --disks 0.")
+    with tempfile.TemporaryDirectory() as folder:
+        attacks = Attacks(Path(folder), options.seed)
+        attacks.disks(DISKS[: options.disks])
+        attacks.kills(options.kills)
+        attacks.interrupts(options.interrupts)
+    stored = summary(attacks, options.seed)
+    with replacing(OUT) as temporary:
+        text = json.dumps(stored, indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    print(json.dumps(stored["counts"]), f"{len(attacks.problems)} problems", sep="\n")
+    sys.exit(bool(attacks.problems))
+
+
+if __name__ == "__main__":
+    main()
