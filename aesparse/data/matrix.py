@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 import numpy as np
-from jaxtyping import ArrayLike
 
 from aesparse.errors import InputError, running
 from aesparse.options import shortened
@@ -18,7 +17,7 @@ _LONGEST = 300  # characters of another library's message
 _NUMBERS = re.compile(r"(u?int\d+|float\d*|half|double|bool(ean)?)(\[pyarrow\])?")
 
 
-def as_array(X: ArrayLike, what: str) -> np.ndarray:
+def as_array(X: Any, what: str) -> np.ndarray:
     """`X` as NumPy's array; `InputError` where it is masked, sparse or no array.
 
     Of a data frame of pandas or polars all columns must be numbers or booleans, none missing.
@@ -62,7 +61,7 @@ def _frame(X: Any, what: str) -> np.ndarray:
     return np.column_stack(columns) if columns else np.empty((len(X), 0))
 
 
-def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
+def check_matrix(X: Any, what: str = "The data") -> np.ndarray:
     """`X` as a finite floating [N, n] with at least one sample and input; `InputError` otherwise.
 
     float32 and float64 stay as they are, in the machine's byte order. float16, bfloat16, booleans

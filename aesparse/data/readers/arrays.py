@@ -4,7 +4,6 @@ import io
 import math
 import zipfile
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -32,7 +31,7 @@ def read_npy(path: Folder) -> np.ndarray:
     size = file_size(path)
     with reading(path, _NUMPY):
         if isinstance(path, zipfile.Path):
-            return read_member(path.root, path.at)
+            return read_member(path, path.root, path.at)
         with path.open("rb") as file:
             return _read(file, path, size, size)
 
@@ -53,26 +52,28 @@ def read_npz(path: Path) -> np.ndarray:
                 f"{shown(path)} holds the arrays {shown(names)}; expected one array, or one named "
                 f"'X'. Choose it: np.save('x.npy', np.load('{shown(path)}')[NAME])."
             )
-        return read_member(archive, f"{name}.npy", label=path)
+        return read_member(path, archive, f"{name}.npy")
 
 
 def read_member(
+    path: Folder,
     archive: zipfile.ZipFile,
     name: str,
     shape: tuple[int, ...] | None = None,
     dtype: np.dtype | type | None = None,
-    label: object = None,
 ) -> np.ndarray:
-    """An array of a zip file, of this shape and dtype where they are known."""
+    """An array of a zip file, of this shape and dtype where they are known.
+
+    `path` is what a message calls it.
+    """
     member = archive.getinfo(name)
     check_method(member)
     with archive.open(member) as file:
-        label = name if label is None else label
-        return _read(file, label, member.file_size, member.compress_size, shape, dtype)
+        return _read(file, path, member.file_size, member.compress_size, shape, dtype)
 
 
 def _read(
-    file: IO[bytes],
+    file: io.BufferedIOBase,
     path: object,
     size: int,
     stored: int,

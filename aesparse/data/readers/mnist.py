@@ -74,7 +74,8 @@ def read_mnist(folder: Folder, split: str = "train", field: str = "image") -> np
     if path.name == _KERAS:
         with reading(path, "download it again."):
             archive = zipfile.ZipFile(io.BytesIO(file_bytes(path, _MOST_KERAS)))
-            values = read_member(archive, f"{'xy'[field == 'label']}_{split}", shape, np.uint8)
+            member = f"{'xy'[field == 'label']}_{split}.npy"
+            values = read_member(path, archive, member, shape, np.uint8)
         raw = begin + values.tobytes()
     else:
         raw = _idx(path, len(begin) + math.prod(shape))
