@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import struct
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -164,10 +165,10 @@ def _claims_more(path: Path) -> None:
     _zip(path, {"X.npy": npy_header((10**6, 10**6)) + bytes(80)})
 
 
-def _bomb(path: Path) -> None:
+def _bomb(path: Path, member: str = "X.npy") -> None:
     header = npy_header((2**17, 1024))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("X.npy", header + bytes(10**6))
+        archive.writestr(member, header + bytes(10**6))
         archive.filelist[0].file_size = len(header) + 2**30  # what the list of members says
 
 
@@ -454,6 +455,52 @@ def test_a_zip_file_that_is_no_data_folder_is_named(case, tmp_path):
 def test_images_in_a_zip_file_are_bounded_too(tmp_path):
     _zip(tmp_path / "pack.zip", {f"mnist/{IMAGES}.gz": gzip.compress(bytes(2 * BYTES), 1)})
     assert "more than 47040016" in refused("mnist", data_dir=tmp_path / "pack.zip")
+
+
+# --- memory ---------------------------------------------------------------------------------
+
+HOSTILE = """
+import re, sys
+from pathlib import Path
+import aesparse as ae
+from aesparse.errors import InputError
+for name, folder in zip(sys.argv[1::2], sys.argv[2::2]):
+    try:
+        ae.data.load(name, data_dir=folder or None, samples=10_000)
+    except InputError as error:
+        print(error)
+print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])  # the peak
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says what the peak was")
+def test_hostile_files_are_refused_with_little_memory(tmp_path):
+    """Each would fill the memory if it were read, or expanded, whole."""
+    zeros = gzip.compress(bytes(2**24)) * 640  # 10 GiB expanded
+    for folder in ("bomb", "idx", "cifar", "keras"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bomb" / f"{IMAGES}.gz").write_bytes(zeros)
+    sparse(tmp_path / "idx" / f"{IMAGES}.gz", 10**11)
+    _batches(10**11)(tmp_path / "cifar")
+    sparse(tmp_path / "keras" / "mnist.npz", 10**11)
+    sparse(tmp_path / "zeros.npy", 10**11)
+    sparse(tmp_path / "claims.npy", 2**40, npy_header((2**37 - 16, 1)))
+    sparse(tmp_path / "zeros.npz", 10**11)
+    _bomb(tmp_path / "bomb.npz")
+    sparse(tmp_path / "x.csv", 2**43, b"1,2\n")
+    (tmp_path / "line.csv").write_bytes(b"1," * 10**8)
+    sparse(tmp_path / "x.parquet", 10**11, b"PAR1")
+    _bomb(tmp_path / "pack.zip", PATCHES)
+    sets = [("mnist", "bomb"), ("mnist", "idx"), ("cifar10", "cifar"), ("mnist", "keras")]
+    calls = [(name, tmp_path / folder) for name, folder in [*sets, ("cifar10", "pack.zip")]]
+    calls += [(path, "") for path in sorted(tmp_path.glob("*.[cnp][spa]*"))]
+    arguments = [str(value) for call in calls for value in call]
+    code = [sys.executable, "-c", HOSTILE, *arguments]
+    done = subprocess.run(code, capture_output=True, text=True, check=True)
+    *messages, peak = done.stdout.splitlines()
+    assert len(messages) == len(calls) == 12
+    assert int(peak) * 1024 < 1e9
 
 
 # --- tensorflow-datasets --------------------------------------------------------------------

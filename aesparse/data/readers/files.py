@@ -16,6 +16,7 @@ from aesparse.memory import host_memory
 from aesparse.options import shortened
 
 __all__ = [
+    "TEXT",
     "Folder",
     "check_fits",
     "check_method",
@@ -35,18 +36,19 @@ _MOST_LISTED = 2**20  # bytes of a zip file's list of members, about 10,000 of t
 _SHOWN, _MOST_LOOKED_AT = 8, 100  # files and folders
 _LONGEST_MEMBER = 255  # characters of a member's name
 _LARGE, _DENSE = 2**29, 100  # more than so many bytes from so many times fewer are a zip bomb
+TEXT = "is text"
 # What a file is by how it begins.
 _BEGINNINGS = {
-    b"version https://git-lfs": "is a Git LFS pointer, not the data; run `git lfs pull` there",
-    b"\x1f\x8b": "is compressed by gzip; unpack it with `gunzip`",
-    b"PK\x03\x04": "is a zip file; unpack it with `unzip`",
-    b"BZh": "is compressed by bzip2; unpack it with `bunzip2`",
-    b"\xfd7zXZ": "is compressed by xz; unpack it with `unxz`",
-    b"\x93NUMPY": "is a NumPy array; name it .npy",
-    b"PAR1": "is a Parquet file; name it .parquet",
+    b"version https://git-lfs": "is a Git LFS pointer, not the data, which `git lfs pull` fetches",
+    b"\x1f\x8b": "is compressed by gzip, to be unpacked with `gunzip`",
+    b"PK\x03\x04": "is a zip file, to be unpacked with `unzip`",
+    b"BZh": "is compressed by bzip2, to be unpacked with `bunzip2`",
+    b"\xfd7zXZ": "is compressed by xz, to be unpacked with `unxz`",
+    b"\x93NUMPY": "is a NumPy array, whose name should end in .npy",
+    b"PAR1": "is a Parquet file, whose name should end in .parquet",
     b"\x89HDF": "is an HDF5 file",
     b"\x89PNG": "is a PNG image",
-    b"<": "is a web page or XML, perhaps the answer of a failed download; download it again",
+    b"<": "is a web page or XML, perhaps the answer of a failed download",
 }
 
 
@@ -109,16 +111,16 @@ def file_bytes(path: Folder, most: int) -> bytes:
 
 
 def described(begin: bytes) -> str | None:
-    """What a file is, and what to do, by its first bytes; None where they do not say."""
+    """What a file is by its first bytes; None where they do not say."""
     if not begin:
-        return "is empty; download it again"
+        return "is empty"
     for start, text in _BEGINNINGS.items():
         if begin.startswith(start):
             return text
     if begin[0] == 0x80 and begin[1:2] in b"\2\3\4\5":
         return "is a pickle, which can run any program and is never opened"
     if b"\0" not in begin and all(byte > 31 or byte in b"\t\r\n" for byte in begin[:100]):
-        return "is text"
+        return TEXT
     return None
 
 

@@ -98,7 +98,9 @@ def _idx(path: Folder, size: int) -> bytes:
         with reading(path, advice), gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
             raw = file.read(size + 1)
     elif len(raw) != size and (what := described(raw[:100])):
-        raise InputError(f"{shown(path)} {what}; expected MNIST's IDX file of {size} bytes.")
+        raise InputError(
+            f"{shown(path)} {what}; expected MNIST's IDX file of {size} bytes; download it again."
+        )
     if len(raw) != size:
         count = f"more than {size}" if len(raw) > size else len(raw)
         raise InputError(

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from aesparse.data.readers.files import check_fits, described, file_size, reading, shown
+from aesparse.data.readers.files import TEXT, check_fits, described, file_size, reading, shown
 from aesparse.errors import InputError
 
 __all__ = ["read_csv", "read_parquet"]
@@ -31,8 +31,9 @@ def read_csv(path: Path, delimiter: str) -> np.ndarray:
     with reading(path, expected):
         with path.open("rb") as file:
             begin = file.read(4096)
-        if not begin or b"\0" in begin:
-            raise InputError(f"{shown(path)} {described(begin) or 'is no text'}; {expected}")
+        what = described(begin) or "is no text"
+        if what != TEXT:
+            raise InputError(f"{shown(path)} {what}; {expected}")
         with path.open(encoding="utf-8-sig", newline="") as file:
             return _parsed(path, file, delimiter)
 
@@ -55,7 +56,7 @@ def _parsed(path: Path, file: IO[str], delimiter: str) -> np.ndarray:
         )
     if text:
         raise InputError(
-            f"{shown(path)} holds no number in the columns {shown(', '.join(text))} of its first "
+            f"{shown(path)} holds no number in the columns {shown(text)} of its first "
             "row; drop them: pandas.read_csv(PATH).select_dtypes('number').to_csv('x.csv', "
             "index=False)."
         )
@@ -102,7 +103,7 @@ def read_parquet(path: Path) -> Any:
         nested = [field.name for field in pq.read_schema(path) if field.type.num_fields]
         if nested:
             raise InputError(
-                f"{shown(path)} holds no numbers in the columns {shown(', '.join(nested))}; drop "
+                f"{shown(path)} holds no numbers in the columns {shown(nested)}; drop "
                 "them, or spread each over columns of its own."
             )
         return pd.read_parquet(path, engine="pyarrow")
