@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = ["pipeline", "evidence", "drawing", "figures", "theorems", "pages", "__main__"]
 # The same for `aesparse`: what stands at its top and is used everywhere comes first.
 LIBRARY = [
-    ["errors", "files", "options", "process", "tables", "pictures"],
+    ["errors", "files", "memory", "options", "process", "tables", "pictures"],
     ["data"],
     ["models"],
     ["losses"],
