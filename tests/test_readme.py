@@ -24,10 +24,11 @@ from experiments.evidence import curves
 from experiments.evidence.tables import collect_verdicts, overview, summary
 from experiments.pages import results_page
 from experiments.pipeline import make, protocol, registry
-from experiments.pipeline.make import figure_record
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES
+from experiments.pipeline.record import figure_record, read_pictured, read_record
 from experiments.pipeline.registry import figure_names, gathered, get_figure
+from experiments.pipeline.seal import sealed_page
 from experiments.pipeline.store import RunStore
 from experiments.theorems.page import theorem_page
 
@@ -242,8 +243,8 @@ def test_a_page_without_its_block_is_refused(monkeypatch, tmp_path):
 
 
 def test_the_page_of_theorems_is_the_stored_table():
-    rows = json.loads((ROOT / "figures" / "theorems.json").read_text(encoding="utf-8"))
-    assert PAGES[Path("docs/theorems.md")] == theorem_page(rows)
+    rows = read_pictured(ROOT / "figures" / "theorems.json")["rows"]
+    assert PAGES[Path("docs/theorems.md")] == sealed_page(theorem_page(rows))
     assert len(re.findall(r"(?m)^\| T\d+ \|", theorem_page(rows))) == len(rows) > 0
 
 
@@ -273,7 +274,7 @@ def test_the_json_of_every_picture_is_what_its_runs_say():
         figure = get_figure(name)
         plan = Plan.checked(scale, seeds and int(seeds), rate and float(rate))
         runs = gathered(figure, plan, RunStore(ROOT / "figures", scale))
-        written = json.loads(path.read_text(encoding="utf-8"))
+        written = read_record(path, name, plan)
         if name == "audit-pairs":  # its runs are not stored
             assert set(written["runs"]) == {spec.key for spec in runs}
         else:
@@ -283,7 +284,7 @@ def test_the_json_of_every_picture_is_what_its_runs_say():
 def test_the_results_and_the_report_are_what_the_stored_runs_say(tmp_path):
     verdicts = collect_verdicts(ROOT / "figures")
     results = results_page(verdicts, ROOT / "figures", ROOT / "docs")
-    assert PAGES[Path("docs/results.md")] == results
+    assert PAGES[Path("docs/results.md")] == sealed_page(results)
     for path in (ROOT / "figures").glob("[!.]*/"):
         (tmp_path / path.name).symlink_to(path)
     page = report.write(tmp_path, verdicts).read_text(encoding="utf-8")

@@ -13,9 +13,10 @@ import tiny
 from commands import command, exit_status, numbers, refusal
 
 from aesparse.errors import InputError
+from aesparse.training.checkpoints import Checkpoints
 from experiments.evidence import tables
-from experiments.pipeline.make import read_record
 from experiments.pipeline.plan import Plan
+from experiments.pipeline.record import read_record
 from experiments.pipeline.registry import get_figure
 from experiments.pipeline.store import RunStore
 
@@ -79,7 +80,7 @@ def test_status_counts_what_is_stored_drawn_and_unfinished(out, monkeypatch, cap
     parents = json.loads(store.load(changed).attrs["provenance"]) | {"revision": "another"}
     store.save(changed, store.load(changed).assign_attrs(provenance=json.dumps(parents)))
     store.path(missing).unlink()
-    (store.checkpoints(missing) / "4").mkdir(parents=True)
+    Checkpoints(store.checkpoints(missing), "this").save(4, np.zeros(3))
     rows, printed = table(monkeypatch, capsys, out)
     assert "11/12 begun" in rows["arpit-fig3"]
     assert "30/30 to draw" in rows["arpit-fig4"]
