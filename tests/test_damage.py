@@ -5,7 +5,10 @@ import json
 import os
 import re
 import shutil
+import tracemalloc
+import zipfile
 
+import jax
 import numpy as np
 import pytest
 import stored_runs
@@ -15,6 +18,8 @@ from commands import command, has_numbers, refusal
 from aesparse.errors import InputError
 from aesparse.training.checkpoints import Checkpoints
 from experiments.evidence import tables
+from experiments.pipeline.archive import merge
+from experiments.pipeline.provenance import provenance
 from experiments.pipeline.record import figure_record, read_record, record_path, write_drawn
 from experiments.pipeline.registry import get_figure
 from experiments.pipeline.seal import changed_page, require_page, sealed, sealed_page, write_page
@@ -294,3 +299,45 @@ def test_verdicts_and_theorems_check_the_page_first(out, tmp_path, monkeypatch, 
     for name in ("verdicts", "theorems"):
         arguments = (name, "--out", out, "--page", tmp_path)
         assert str(tmp_path) in refusal(monkeypatch, capsys, *arguments)
+
+
+def test_an_archive_of_anything_else_is_one_sentence(out, tmp_path):
+    store, path = RunStore(out, "reduced"), tmp_path / "runs.zip"
+    run = store.path(get_figure("arpit-fig3").runs(tiny.plan())[0])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(run, f"reduced/{run.name}")
+        archive.writestr(f"reduced/big{run.name}", bytes(2**28))
+        for i in range(300):
+            archive.writestr(f"other\n{i}", "text")
+    assert path.stat().st_size < 2**20
+    tracemalloc.start()
+    with pytest.raises(InputError, match="301 runs") as refused:
+        merge(path, tmp_path / "to")
+    assert tracemalloc.get_traced_memory()[1] < 2**25
+    tracemalloc.stop()
+    assert len(str(refused.value)) < 1000
+    assert "\n" not in str(refused.value)
+    assert RunStore(tmp_path / "to", "reduced").names() == [run.name.removesuffix(".nc.gz")]
+    os.mkfifo(tmp_path / "pipe")
+    for other in (tmp_path / "pipe", tmp_path, tmp_path / "nothing", tmp_path / ("n" * 300)):
+        with pytest.raises(InputError, match="archive"):
+            merge(other, tmp_path / "to")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("jax_default_prng_impl", "rbg"),
+        ("jax_threefry_partitionable", False),
+        ("jax_random_seed_offset", 3),
+    ],
+)
+def test_another_generator_makes_no_run(setting, value):
+    before = getattr(jax.config, setting)
+    assert provenance(None)["random"]["implementation"] == "threefry2x32"
+    jax.config.update(setting, value)
+    try:
+        with pytest.raises(InputError, match=setting):
+            provenance(None)
+    finally:
+        jax.config.update(setting, before)
