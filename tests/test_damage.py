@@ -183,6 +183,24 @@ def test_a_damaged_run_leaves_the_claims_of_the_others(out, monkeypatch, capsys,
         assert str(run) in refusal(monkeypatch, capsys, *make)
 
 
+def test_runs_of_other_data_leave_the_claims_of_the_others(out, monkeypatch, capsys):
+    store = RunStore(out, "reduced")
+    shared = get_figure("arpit-fig3").runs(tiny.plan())
+    specs = (s for s in get_figure("arpit-fig4").runs(tiny.plan()) if s not in shared)
+    spec = next(s for s in specs if s.dataset == "digits")
+    before = tables.collect_verdicts(out)
+    run = store.load(spec)
+    parents = json.loads(run.attrs["provenance"]) | {"data_sha256": "of other data"}
+    store.save(spec, run.assign_attrs(provenance=json.dumps(parents)))
+    assert spec.key in refusal(monkeypatch, capsys, "verdicts", "--out", out)
+    _, printed, _ = command(monkeypatch, capsys, "verdicts", "--out", out)
+    for row in before:
+        if "arpit-fig3" in row:
+            assert tables.lines([row])[0] in printed
+        if row[:2] == ("reduced", "arpit-fig4"):
+            assert tables.lines([row])[0] not in printed
+
+
 def test_swapped_runs_are_named(out, monkeypatch, capsys):
     store = RunStore(out, "reduced")
     one, two = (store.path(s) for s in get_figure("arpit-fig4").runs(tiny.plan())[1:3])

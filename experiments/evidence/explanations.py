@@ -67,11 +67,13 @@ def _first(
 ) -> Verdict | None:
     """The verdict on the same statement by the first of the plans that can decide it."""
     stores = ((plan, RunStore(out, plan.scale_name, damage)) for plan in plans)
-    others = (_elsewhere(figure, plan, verdict, store) for plan, store in stores)
+    others = (_elsewhere(figure, plan, verdict, store, damage) for plan, store in stores)
     return next((other for other in others if other is not None), None)
 
 
-def _elsewhere(figure: Figure, plan: Plan, verdict: Verdict, store: RunStore) -> Verdict | None:
+def _elsewhere(
+    figure: Figure, plan: Plan, verdict: Verdict, store: RunStore, damage: Damage | None
+) -> Verdict | None:
     """The verdict on the same statement by another plan, if its runs are stored."""
     try:
         figure.runs(plan)
@@ -81,7 +83,7 @@ def _elsewhere(figure: Figure, plan: Plan, verdict: Verdict, store: RunStore) ->
     asked = {s: r if verdict.dataset in (s.dataset, "both") else None for s, r in runs.items()}
     same = [
         v
-        for v in decided(figure, asked)
+        for v in decided(figure, asked, damage)
         if (v.claim, v.dataset, v.statement) == verdict[:3] and v.verdict != "not run"
     ]
     return same[0] if same else None

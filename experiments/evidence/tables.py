@@ -43,7 +43,7 @@ def collect_verdicts(
                 runs = gathered(figure, plan, store)
                 rows += [
                     (scale, name, v._replace(why=explanations(out, figure, plan, runs, v, damage)))
-                    for v in decided(figure, runs)
+                    for v in decided(figure, runs, damage)
                 ]
     order = list(SCALES)
     return sorted(rows, key=lambda row: (_number(row[2].claim), order.index(row[0])))
