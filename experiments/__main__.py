@@ -16,10 +16,12 @@ from experiments.drawing import report
 from experiments.evidence import tables
 from experiments.pipeline import status, wanted
 from experiments.pipeline.archive import merge
+from experiments.pipeline.damage import Damage
 from experiments.pipeline.deadline import Deadline
 from experiments.pipeline.make import make
 from experiments.pipeline.plan import Plan, Shard
 from experiments.pipeline.registry import figure_names, get_figure
+from experiments.pipeline.seal import require_page
 
 
 class _Group(TyperGroup):
@@ -158,11 +160,15 @@ def _verdicts(
     ] = None,
 ) -> None:
     """Decide every claim from stored runs alone."""
-    verdicts = tables.collect_verdicts(out, seeds)
+    if page is not None:
+        require_page(page)
+    damage = Damage()
+    verdicts = tables.collect_verdicts(out, seeds, damage)
     print("\n".join(tables.lines(verdicts)))
     if page is not None:
         pages.write_results(page, verdicts, out)
-        print(f"Written: {page}, {report.write(out, verdicts, seeds)}")
+        print(f"Written: {page}, {report.write(out, verdicts, seeds, damage)}")
+    damage.require_none()
 
 
 @app.command("theorems")
@@ -182,8 +188,10 @@ def _theorems(
 @app.command("report")
 def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     """Write one page with all claims and figures, from what is stored."""
-    verdicts = tables.collect_verdicts(out, seeds)
-    print(f"Written: {report.write(out, verdicts, seeds)}")
+    damage = Damage()
+    verdicts = tables.collect_verdicts(out, seeds, damage)
+    print(f"Written: {report.write(out, verdicts, seeds, damage)}")
+    damage.require_none()
 
 
 def _plan(scale: str, seeds: int | None, rate: float | None, data_dir: Path | None) -> Plan:
