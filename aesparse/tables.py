@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["aligned", "duration", "markdown"]
+__all__ = ["aligned", "duration", "hours_and_minutes", "markdown"]
 
 _UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 
@@ -22,6 +22,18 @@ def duration(seconds: float | int) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {name}"
     return f"{seconds:.0f} seconds"
+
+
+def hours_and_minutes(seconds: float | int) -> str:
+    """Seconds in hours and minutes, of times that are not known better than that.
+
+    >>> hours_and_minutes(40), hours_and_minutes(4_000), hours_and_minutes(1_000_000)
+    ('less than a minute', '1 h 7 min', '277 h 47 min')
+    """
+    if seconds < 60:
+        return "less than a minute"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

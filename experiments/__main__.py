@@ -20,6 +20,7 @@ from experiments.pipeline.damage import Damage
 from experiments.pipeline.deadline import Deadline
 from experiments.pipeline.make import make
 from experiments.pipeline.plan import Plan, Shard
+from experiments.pipeline.progress import Detail
 from experiments.pipeline.registry import figure_names, get_figure
 from experiments.pipeline.seal import require_page
 
@@ -61,6 +62,12 @@ MinutesOption = Annotated[
 ShardOption = Annotated[
     str | None, typer.Option("--shard", help="i/n: train only the i-th of n parts of the runs.")
 ]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show errors and the result, no progress.")
+]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show a line per epoch, no bar.")
+]
 FIGURES = Path("figures")
 
 
@@ -89,11 +96,14 @@ def figure(
     out: OutOption = FIGURES,
     recompute: Annotated[bool, typer.Option(help="Train again what is stored.")] = False,
     shard: ShardOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Train the missing runs of a figure, draw it, and print its claims."""
+    detail = _detail(quiet=quiet, verbose=verbose)
     plan = _plan(scale, seeds, learning_rate, data_dir)
     part = None if shard is None else Shard.parse(shard)
-    make([name], plan, data_dir=data_dir, out=out, recompute=recompute, shard=part)
+    make([name], plan, data_dir=data_dir, out=out, recompute=recompute, shard=part, detail=detail)
 
 
 @app.command("all")
@@ -104,13 +114,15 @@ def everything(
     out: OutOption = FIGURES,
     shard: ShardOption = None,
     minutes: MinutesOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Train all that is missing for all figures, shortest run first, and draw them."""
-    deadline = Deadline(minutes)
+    deadline, detail = Deadline(minutes), _detail(quiet=quiet, verbose=verbose)
     plan = _plan(scale, seeds, None, data_dir)
     names = [name for name in figure_names() if scale in get_figure(name).scales]
     part = None if shard is None else Shard.parse(shard)
-    make(names, plan, data_dir=data_dir, out=out, shard=part, deadline=deadline)
+    make(names, plan, data_dir=data_dir, out=out, shard=part, deadline=deadline, detail=detail)
 
 
 @app.command("wanted")
@@ -124,11 +136,18 @@ def _wanted(
     wanted_list: Annotated[
         Path, typer.Option("--list", help="TOML: which runs, most valuable first.")
     ] = wanted.WANTED,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Train what is missing of a list, in its order, all seeds of a run in one program."""
-    deadline, entries = Deadline(minutes), wanted.read(wanted_list)
+    deadline, detail = Deadline(minutes), _detail(quiet=quiet, verbose=verbose)
     left = wanted.train_wanted(
-        entries, data_dir=data_dir, out=out, archive=archive, deadline=deadline
+        wanted.read(wanted_list),
+        data_dir=data_dir,
+        out=out,
+        archive=archive,
+        deadline=deadline,
+        detail=detail,
     )
     if not left:
         print("All wanted runs are stored.")
@@ -202,6 +221,12 @@ def _plan(scale: str, seeds: int | None, rate: float | None, data_dir: Path | No
             "scikit-learn; add --scale reduced or --scale paper."
         )
     return plan
+
+
+def _detail(*, quiet: bool, verbose: bool) -> Detail:
+    if quiet and verbose:
+        raise InputError("--quiet and --verbose are both given; expected one of them, or neither.")
+    return Detail.QUIET if quiet else Detail.VERBOSE if verbose else Detail.USUAL
 
 
 class _StoppedError(BaseException):

@@ -3,6 +3,7 @@
 Shapes: N samples, n inputs, C models in all, E epochs, H recorded moments.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
@@ -23,6 +24,7 @@ from aesparse.training.loop import train_part
 from aesparse.training.measuring import as_measurement
 from aesparse.training.memory import check_memory
 from aesparse.training.optimizers import Lbfgs, Optimizer, as_optimizer, hyperparameters
+from aesparse.training.progress import Progress
 from aesparse.training.recording import checked_epochs
 from aesparse.training.result import Result
 from aesparse.training.step import Recipe
@@ -64,6 +66,7 @@ def fit(
     keep_params: bool = True,
     matmul_precision: str = "highest",
     devices: Sequence[jax.Device] | None = None,
+    progress: bool = False,
     on_epoch: Callable[[int, PyTree], object] | None = None,
     checkpoints: Checkpoints | None = None,
     check_compiled: bool = True,
@@ -102,6 +105,8 @@ def fit(
         keep_params: False drops the parameters in the end, for results larger than memory.
         matmul_precision: JAX's name for the precision of matrix products.
         devices: those that the models are split over, by default all, on all hosts.
+        progress: True shows a bar, on a terminal or in a notebook, with the time left and the
+            lowest and highest loss; in a log a line every 30 s. It changes no number.
         on_epoch: called as `on_epoch(epoch, measured)` after every epoch of every part, with the
             latest measurement of its models `[C, ...]`; give it on all hosts or on none.
         checkpoints: where an interrupted call, repeated, goes on from (single host).
@@ -126,9 +131,8 @@ def fit(
     """
     values = list(sweep.values()) if isinstance(sweep, Mapping) else sweep
     check_untransformed(key, X, values, start.params if isinstance(start, Result) else start)
-    check_flags(
-        {"keep_params": keep_params, "check_compiled": check_compiled}, {"on_epoch": on_epoch}
-    )
+    flags = {"keep_params": keep_params, "progress": progress, "check_compiled": check_compiled}
+    check_flags(flags, {"on_epoch": on_epoch})
     check_precision(matmul_precision)
     check_devices(devices)
     check_checkpoints(checkpoints)
@@ -138,7 +142,8 @@ def fit(
     tunable = hyperparameters(optimizer, shapes)
     objective = as_objective(objective, _other_names(sweep, tunable))
     swept = parse_sweep(sweep, coefficients=objective.coefficients, hyperparameters=tunable)
-    if isinstance(optimizer, Lbfgs):
+    full_batch = isinstance(optimizer, Lbfgs)
+    if full_batch:
         epochs, batch_size = 1, len(X)
     sizes = {"epochs": epochs, "batch_size": batch_size, "history_samples": history_samples}
     if models_per_program is not None:
@@ -154,7 +159,7 @@ def fit(
     check_recipe(recipe, shapes, X, objective.coefficients)
     check_levels(objective, swept)
     largest = {n: jnp.asarray(swept.column(n).max(), X.dtype) for n in objective.coefficients}
-    if isinstance(optimizer, Lbfgs):
+    if full_batch:
         check_full_batch(recipe, shapes, X, largest)
     check_bounds(objective, X)
     if isinstance(start, Result):
@@ -182,13 +187,19 @@ def fit(
         devices=None if devices is None else tuple(devices),
         precision=matmul_precision,
         on_epoch=on_epoch,
+        progress=Progress(
+            shown=bool(progress),
+            parts=-(-swept.size // int(at_once)),
+            each=optimizer.max_iterations if full_batch else int(epochs),
+            unit="iterations" if full_batch else "epochs",
+        ),
         checkpoints=checkpoints,
         check_compiled=bool(check_compiled),
         keep_params=bool(keep_params),
     )
-    with jax.default_matmul_precision(matmul_precision):
+    with contextlib.closing(task.progress), jax.default_matmul_precision(matmul_precision):
         warn_of_growth(recipe, shapes, X, largest)
-        train = minimize_part if isinstance(optimizer, Lbfgs) else train_part
+        train = minimize_part if full_batch else train_part
         return _assembled(task, [train(task, part) for part in task.parts()])
 
 

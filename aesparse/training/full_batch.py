@@ -111,7 +111,8 @@ def _programs(recipe: Recipe, mesh: Mesh) -> tuple[Callable, Callable]:
 
 def minimize_part(task: Task, part: Part) -> Outcome:
     """Minimizes the objective for the models of a part."""
-    solver, recipe = task.recipe.optimizer, task.recipe
+    solver, recipe, progress = task.recipe.optimizer, task.recipe, task.progress
+    progress.stage("compiling")
     mesh = model_mesh(task.devices, models=len(part.points.seed))
     program, (begin, advance) = grid_program(recipe, mesh), _programs(recipe, mesh)
     on_hosts, on_devices = transfers(len(part.points.seed), mesh)
@@ -133,6 +134,7 @@ def minimize_part(task: Task, part: Part) -> Outcome:
         resumed = part.checkpoints.latest(like, before=solver.max_iterations, settings=settings)
         if resumed is not None:
             state = on_devices(resumed.tree)
+            progress.resumed(resumed.epoch)
     while True:
         done, norms, stalled = (
             on_hosts(v) for v in (state.iterations, _norms(state.gradient), state.stalled)
@@ -143,9 +145,11 @@ def minimize_part(task: Task, part: Part) -> Outcome:
         until = min(int(done[going].min()) + _SEGMENT, solver.max_iterations)
         limits = np.int32(until), np.asarray(solver.tolerance, X.dtype)
         state = advance(state, X, points, *limits)
+        progress.reached(until, state.value)
         if part.checkpoints is not None and part.checkpoints.due and until < solver.max_iterations:
             part.checkpoints.save(until, on_hosts(state), settings=settings)
     difference = math.nan
+    progress.part_done()
     if task.check_compiled:
         difference = _verify(recipe, X, points, first, state)
     history.append(on_hosts(program.measure(state.params, keys, points, subset)))

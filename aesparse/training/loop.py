@@ -27,6 +27,7 @@ class _Records(NamedTuple):
 
 def train_part(task: Task, part: Part) -> Outcome:
     """Trains the models of a part by minibatches; the whole of `fit` behind its checks."""
+    task.progress.stage("compiling")
     mesh = model_mesh(task.devices, models=len(part.points.seed))
     program = grid_program(task.recipe, mesh)
     on_hosts, on_devices = transfers(len(part.points.seed), mesh)
@@ -42,6 +43,7 @@ def train_part(task: Task, part: Part) -> Outcome:
     state = program.starting.state(params, hyperparameters)
     difference = math.nan
     if task.check_compiled:
+        task.progress.stage("compiling and checking")
         drawn = part.begin is None
         difference = verify(program, state, arguments, hyperparameters, drawn=drawn, subset=subset)
 
@@ -71,8 +73,10 @@ def train_part(task: Task, part: Part) -> Outcome:
         resumed = _resumed(part.checkpoints, state, records, task.epochs, settings, on_hosts)
         if resumed is not None:
             begin, state = resumed[0] + 1, on_devices(resumed[1])
+            task.progress.resumed(resumed[0])
     for number in range(begin, task.epochs + 1):
         state, losses = epoch(state, number)
+        task.progress.reached(number, losses["loss"])
         records.losses.add(losses)
         if number in task.record_at:
             latest = measured(state.params, subset)
@@ -82,6 +86,7 @@ def train_part(task: Task, part: Part) -> Outcome:
             part.checkpoints.save(number, tree, settings=settings)
         if task.on_epoch is not None:
             task.on_epoch(number, on_hosts(latest))
+    task.progress.part_done()
     return Outcome(
         params=on_hosts(state.params) if task.keep_params else None,
         losses=records.losses.arrays(),

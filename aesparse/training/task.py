@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from aesparse.training.checkpoints import Checkpoints
+from aesparse.training.progress import Progress
 from aesparse.training.sharding import Points
 from aesparse.training.step import Recipe
 from aesparse.training.sweep import Sweep
@@ -41,6 +42,7 @@ class Task(NamedTuple):
     devices: tuple[jax.Device, ...] | None
     precision: str
     on_epoch: Callable | None
+    progress: Progress
     checkpoints: Checkpoints | None
     check_compiled: bool
     keep_params: bool

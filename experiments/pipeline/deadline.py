@@ -15,7 +15,7 @@ class OutOfTimeError(Exception):
 
 
 class Deadline:
-    """The end of a command's time, and how fast work went so far.
+    """The end of a command's time.
 
     `minutes` None means no end. `InputError` unless they are a finite number > 0.
     """
@@ -23,27 +23,19 @@ class Deadline:
     def __init__(self, minutes: float | None = None) -> None:
         if minutes is not None and not (np.isfinite(minutes) and minutes > 0):
             raise InputError(f"--minutes is {minutes:g}; expected a finite number > 0, such as 9.")
-        self._begin = time.monotonic()
-        self._end = np.inf if minutes is None else self._begin + 60 * minutes
-        self._cost = 0.0
+        self._end = np.inf if minutes is None else time.monotonic() + 60 * minutes
 
     @property
     def passed(self) -> bool:
         """Whether the time is up."""
         return time.monotonic() >= self._end
 
-    def finished(self, cost: float) -> None:
-        """Counts work that is done, in the units of `protocol.cost`."""
-        self._cost += cost
+    def allows(self, seconds: float | None) -> bool:
+        """Whether what takes so many seconds ends in time; if unknown (None), whether it may begin.
 
-    def allows(self, cost: float) -> bool:
-        """Whether work of this cost ends in time at the speed so far; yes while that is unknown.
-
-        For work that leaves checkpoints, the cost is that up to the first.
+        For work that leaves checkpoints, the seconds are those up to the first.
         """
-        now = time.monotonic()
-        expected = cost * (now - self._begin) / self._cost if self._cost else 0.0
-        return now + expected < self._end
+        return time.monotonic() + (seconds or 0.0) < self._end
 
 
 class TimedCheckpoints(Checkpoints):

@@ -1,15 +1,24 @@
 """Making a figure: train what is missing, draw from what is stored, print the verdicts."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aesparse.errors import InputError
 from experiments.pipeline.deadline import Deadline
 from experiments.pipeline.figure import Figure
-from experiments.pipeline.missing import describe_left, load_data, require_data_of, train_missing
+from experiments.pipeline.missing import (
+    describe_left,
+    load_data,
+    one_by_one,
+    require_data_of,
+    train_missing,
+)
 from experiments.pipeline.plan import Plan, Shard
+from experiments.pipeline.progress import Detail, Progress
 from experiments.pipeline.record import publish
 from experiments.pipeline.registry import gathered, get_figure
+from experiments.pipeline.spec import Spec
 from experiments.pipeline.store import RunStore
 
 __all__ = ["make"]
@@ -24,13 +33,15 @@ def make(
     recompute: bool = False,
     shard: Shard | None = None,
     deadline: Deadline | None = None,
+    detail: Detail = Detail.USUAL,
 ) -> None:
     """Trains the missing runs of some figures, or a shard of them; draws those that are complete.
 
-    One figure is trained in its own order, several of them shortest run first. Data that cannot
-    be read, or is not that of the runs stored, stops one figure before any training; of several
-    the others are made before the `InputError`. After the `deadline` nothing is begun, and what is
-    left is printed.
+    One figure is trained in its own order, several of them shortest run first; each is drawn as
+    soon as its last run is stored. Data that cannot be read, or is not that of the runs stored,
+    stops one figure before any training; of several the others are made before the `InputError`.
+    After the `deadline` nothing is begun, and what is left is printed. `detail` is how much of the
+    progress is shown.
     """
     chosen = {name: get_figure(name) for name in names}
     for name, figure in chosen.items():
@@ -58,13 +69,22 @@ def make(
         for spec in mine:  # of a command killed between storing a run and forgetting these
             if spec not in missing:
                 store.forget(spec)
-        readable = [s for s in missing if s.dataset not in unreadable]
-        left = train_missing(readable, store, data, deadline=deadline)
+        groups = one_by_one([s for s in missing if s.dataset not in unreadable])
+        pictures = _Pictures(plans, missing, store, folder, deadline)
+        with Progress(groups, detail) as progress:
+
+            def draw(stored: Spec | None) -> None:
+                for name in pictures.waiting_for(stored):
+                    with progress.aside():
+                        pictures.attempt(name)
+
+            draw(None)
+            left = train_missing(groups, store, data, progress, deadline=deadline, on_stored=draw)
         if left:
             print(describe_left(left))
         undrawn = []
-        for name, figure in chosen.items():
-            runs = gathered(figure, plans[name], store)
+        for name in pictures.left:
+            runs = pictures.runs(name)
             absent = sum(run is None for run in runs.values())
             if absent:
                 print(_undrawn(name, absent, len(by_figure[name]), shard))
@@ -73,7 +93,7 @@ def make(
                 print(f"{name} is not drawn: the time is up.")
                 continue
             try:
-                publish(figure, name, plans[name], runs, folder)
+                publish(chosen[name], name, plans[name], runs, folder)
             except InputError as error:
                 if len(names) == 1:
                     raise
@@ -86,6 +106,55 @@ def make(
         )
     if undrawn:
         raise InputError(" ".join(undrawn))
+
+
+class _Pictures:
+    """The figures that are not drawn yet, and which missing runs each of them waits for."""
+
+    def __init__(
+        self,
+        plans: Mapping[str, Plan],
+        missing: Sequence[Spec],
+        store: RunStore,
+        folder: Path,
+        deadline: Deadline | None,
+    ) -> None:
+        self._plans, self._store, self._folder = plans, store, folder
+        self._deadline, missing = deadline or Deadline(), set(missing)
+        self._waits = {}
+        for name, plan in plans.items():
+            figure = get_figure(name)
+            self._waits[name] = missing.intersection(figure.runs(plan), figure.also(plan))
+
+    @property
+    def left(self) -> list[str]:
+        """Those not drawn yet."""
+        return list(self._waits)
+
+    def waiting_for(self, stored: Spec | None) -> list[str]:
+        """The figures whose last missing run was just stored; None: that never missed one."""
+        ready = []
+        for name, waits in self._waits.items():
+            last = waits == ({stored} - {None})
+            waits.discard(stored)
+            if last:
+                ready.append(name)
+        return ready
+
+    def runs(self, name: str) -> dict:
+        """What is stored of a figure's runs, None for those that are not."""
+        return gathered(get_figure(name), self._plans[name], self._store)
+
+    def attempt(self, name: str) -> None:
+        """Draws a figure if all its runs are there and the time is not up.
+
+        What fails stays among those `left`, to be tried again after the training of others.
+        """
+        with contextlib.suppress(Exception):
+            runs = self.runs(name)
+            if None not in runs.values() and not self._deadline.passed:
+                publish(get_figure(name), name, self._plans[name], runs, self._folder)
+                del self._waits[name]
 
 
 def _require_effect(name: str, figure: Figure, plan: Plan) -> None:

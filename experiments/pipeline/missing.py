@@ -11,13 +11,22 @@ from pathlib import Path
 from aesparse.errors import InputError
 from experiments.pipeline.deadline import Deadline, OutOfTimeError
 from experiments.pipeline.figure import Figure
+from experiments.pipeline.progress import Progress
 from experiments.pipeline.provenance import checksum, parentage, provenance
 from experiments.pipeline.registry import get_figure
 from experiments.pipeline.spec import GridSpec, Spec, Study
 from experiments.pipeline.store import RunStore
 from experiments.pipeline.train import train_together
 
-__all__ = ["conduct", "describe_left", "load_data", "require_data_of", "train_missing"]
+__all__ = [
+    "by_program",
+    "conduct",
+    "describe_left",
+    "load_data",
+    "one_by_one",
+    "require_data_of",
+    "train_missing",
+]
 
 
 def load_data(
@@ -42,69 +51,57 @@ def load_data(
 
 
 def train_missing(
-    missing: list[Spec],
+    groups: Sequence[tuple[Spec, ...]],
     store: RunStore,
     data: dict,
+    progress: Progress,
     *,
-    together: bool = False,
     deadline: Deadline | None = None,
     on_stored: Callable[[Spec], object] = lambda spec: None,
 ) -> list[Spec]:
-    """Trains runs in order and stores each; returns those left when the deadline passed.
+    """Trains groups of runs in order and stores each; returns those left when the deadline passed.
 
-    With `together`, runs that differ in their seed alone are trained in one program.
-    `on_stored(spec)` is called after each is stored.
+    The runs of a group (`one_by_one`, `by_program`) are trained in one program. `progress` is told
+    of each group, and `on_stored(spec)` is called after each run is stored.
     """
-    deadline = deadline or Deadline()
-    groups = _by_program(missing) if together else [(spec,) for spec in missing]
-    if not groups:
-        return []
-    from experiments.pipeline.progress import Progress
-
-    left, costs = [], [sum(spec.cost for spec in group) for group in groups]
-    with Progress(costs, store.log) as progress:
-        for i, (group, work) in enumerate(zip(groups, costs, strict=True), start=1):
-            if left or not deadline.allows(work / group[0].parts):
-                left += group
-                continue
-            with contextlib.ExitStack() as stack:
-                for spec in group:
-                    stack.enter_context(store.training(spec))
+    deadline, left = deadline or Deadline(), []
+    for group in groups:
+        if left or not deadline.allows(progress.remaining.until_saved(group)):
+            left += group
+            continue
+        with contextlib.ExitStack() as stack:
+            for spec in group:
+                stack.enter_context(store.training(spec))
+            todo = [spec for spec in group if store.load(spec) is None]
+            progress.begin(group, todo, store.log)
+            if todo:
+                dataset = data.get((todo[0].dataset, todo[0].samples))
                 try:
-                    _train_group(f"[{i}/{len(groups)}] ", group, store, data, progress, deadline)
+                    _COMPUTE[todo[0].kind](todo, dataset, store, progress, deadline)
                 except OutOfTimeError:
                     left += group
                     continue
-            deadline.finished(work)
-            for spec in group:
-                on_stored(spec)
+            progress.end()
+        for spec in group:
+            on_stored(spec)
     return left
 
 
-def _by_program(specs: list[Spec]) -> list[tuple[Spec, ...]]:
-    """Runs that differ in their seed alone, together, in the order of their first one."""
+def one_by_one(specs: Sequence[Spec]) -> list[tuple[Spec, ...]]:
+    """Every run as a group of its own."""
+    return [(spec,) for spec in specs]
+
+
+def by_program(specs: Sequence[Spec]) -> list[tuple[Spec, ...]]:
+    """Runs that differ in their seed alone as one group, in the order of their first one."""
     groups: dict = {}
     for spec in specs:
         groups.setdefault(spec.program, []).append(spec)
     return [tuple(group) for group in groups.values()]
 
 
-def _train_group(label: str, group, store: RunStore, data: dict, progress, deadline) -> None:
-    first = group[0]
-    dataset = data.get((first.dataset, first.samples))
-    todo = [spec for spec in group if store.load(spec) is None]
-    if not todo:
-        progress.whole(f"{label}{first.key} was made meanwhile")
-        progress.done()
-    else:
-        seeds = ", ".join(str(spec.seed) for spec in todo)
-        compute = _COMPUTE[first.kind]
-        compute(f"{label}{first.label} seed {seeds}", todo, dataset, store, progress, deadline)
-
-
-def _train_grids(label, specs: list[GridSpec], dataset, store, progress, deadline) -> None:
+def _train_grids(specs: list[GridSpec], dataset, store, progress, deadline) -> None:
     """Trains grids that differ in their seed alone in one program, and stores them."""
-    progress.run(label, specs)
     baselines = [None if s == s.baseline else store.load(s.baseline) for s in specs]
     saved = store.checkpoints(*specs)
     runs = train_together(specs, dataset, progress.epoch, baselines, saved, deadline)
@@ -113,12 +110,10 @@ def _train_grids(label, specs: list[GridSpec], dataset, store, progress, deadlin
     shutil.rmtree(saved, ignore_errors=True)
 
 
-def _compute_studies(label, specs: list[Study], dataset, store, progress, deadline) -> None:
+def _compute_studies(specs: list[Study], dataset, store, progress, deadline) -> None:
     """Computes studies one after the other, and stores them."""
-    progress.whole(label)
     for study in specs:
         store.save(study, conduct(study, get_figure(study.figure), dataset))
-    progress.done()
 
 
 _COMPUTE = {"grid": _train_grids, "study": _compute_studies}

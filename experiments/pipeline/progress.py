@@ -1,87 +1,140 @@
-"""Progress of training: a bar with the time left on a terminal, a line per epoch when piped."""
+"""Progress of a command's runs: a bar with the time left on a terminal, a few lines in a log."""
 
+import contextlib
+import enum
 import json
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from aesparse.files import readable_failure
-from experiments.pipeline.spec import GridSpec
+from aesparse.tables import duration, hours_and_minutes
+from experiments.pipeline.remaining import Remaining
+from experiments.pipeline.spec import GridSpec, Spec
 
-__all__ = ["Progress"]
+__all__ = ["Detail", "Progress"]
+
+_LINES_APART = 30.0  # seconds, of a run in progress
+_BAR = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
+
+
+class Detail(enum.Enum):
+    """How much a command says of its progress."""
+
+    QUIET = "nothing"
+    USUAL = "a bar; in a log a line per run, and one every 30 s of a run"
+    VERBOSE = "a line per epoch"
 
 
 class Progress:
-    """Counts what is still to be trained, by its cost; writes to standard error and to a log."""
+    """What is done of groups of runs, each computed in one piece; use it as a context.
 
-    def __init__(self, costs: Sequence[float], log: Path) -> None:
-        self._total, self._done, self._begin = sum(costs), 0.0, time.monotonic()
-        self._costs, self._log = iter(costs), log
-        self._label, self._specs, self._each = "", (), 0.0
-        self._resumed = 0.0
-        self._bar = None
-        if sys.stderr.isatty():
-            from tqdm import tqdm
+    Writes to standard error as `detail` says, and every epoch to a log file. Call `begin` and `end`
+    around each group, and `epoch` after each epoch of a grid. `clock` gives seconds.
+    """
 
-            form = "{desc} {percentage:3.0f}% {bar} {elapsed}, {remaining} left{postfix}"
-            self._bar = tqdm(total=self._total, bar_format=form, dynamic_ncols=True)
+    def __init__(
+        self,
+        groups: Sequence[Sequence[Spec]],
+        detail: Detail = Detail.USUAL,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.remaining = Remaining(groups, clock)
+        self._clock, self._detail, self._total, self._number = clock, detail, len(groups), 0
+        self._label, self._state, self._todo, self._log = "", "", (), None
+        self._begin = self._said = clock()
+        self._bar, self._watch = None, None
+        self._ended, self._lock = threading.Event(), threading.RLock()
 
     def __enter__(self) -> "Progress":
+        on_terminal = sys.stderr.isatty() and self._detail is Detail.USUAL
+        if on_terminal and self._total:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=1.0, bar_format=_BAR, dynamic_ncols=True)
+        if self._total and self._detail is not Detail.QUIET:
+            self._watch = threading.Thread(target=self._look, daemon=True)
+            self._watch.start()
         return self
 
     def __exit__(self, *exception) -> None:
+        self._ended.set()
+        if self._watch is not None:
+            self._watch.join(1.0)
         if self._bar is not None:
             self._bar.close()
 
-    def whole(self, label: str) -> None:
-        """Starts a task without progress of its own, until it is `done`."""
-        self._label, self._each = label, next(self._costs)
-        if self._bar is not None:
-            self._bar.set_description_str(label)
+    def begin(self, group: Sequence[Spec], todo: Sequence[Spec], log: Path) -> None:
+        """One of the groups begins; `todo` are those of its runs that are not stored meanwhile.
 
-    def done(self) -> None:
-        """What `whole` named is done."""
-        self._done += self._each
-        self._show("")
-
-    def run(self, label: str, specs: Sequence[GridSpec]) -> None:
-        """Names the next runs, one per seed of a grid, whose epochs are told by `epoch`."""
-        self._label, self._specs, cost = label, specs, next(self._costs)
-        self._each, self._expected = cost / specs[0].epochs, 1
-        if self._bar is not None:
-            self._bar.set_description_str(label)
+        Those of a grid leave a line per epoch in the file `log`.
+        """
+        with self._lock:
+            self.remaining.begin(group)
+            self._number, self._todo, self._log = self._number + 1, todo, log
+            label, seeds = group[0].label.strip(), ", ".join(str(spec.seed) for spec in group)
+            self._label = f"[{self._number}/{self._total}] {label} seed {seeds}"
+            self._begin, self._state = self._clock(), ""
+            self.tick()
 
     def epoch(self, number: int, measured) -> None:
-        """One epoch of the current run is done; `measured` are its models', by their names."""
-        if number > self._expected:  # the earlier ones were found in a checkpoint
-            skipped = self._each * (number - self._expected)
-            self._done += skipped
-            self._resumed += skipped
-        self._expected = number + 1
-        self._done += self._each
+        """An epoch of the current grid is over; `measured` are its models', by their names."""
         fraction = np.asarray(measured["metrics"].activation_fraction)
-        by_seed = fraction.reshape(-1, len(self._specs)).T  # of a grid of strengths × seeds
-        for spec, of_seed in zip(self._specs, by_seed, strict=True):
+        by_seed = fraction.reshape(-1, len(self._todo)).T  # of a grid of strengths × seeds
+        for spec, of_seed in zip(self._todo, by_seed, strict=True):
             self._write(spec, number, of_seed)
-        self._show(f"epoch {number}, active {np.nanmin(fraction):.3f}–{np.nanmax(fraction):.3f}")
+        known = fraction[np.isfinite(fraction)]
+        active = f", active {known.min():.3f}–{known.max():.3f}" if known.size else ", diverged"
+        with self._lock:
+            self.remaining.epoch(number)
+            self._state = f"epoch {number} of {self._todo[0].epochs}{active}"
+            self.tick(line=self._detail is Detail.VERBOSE)
 
-    def _show(self, state: str) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix_str(state, refresh=False)
-            self._bar.initial, self._bar.n = self._resumed, self._done
-            self._bar.refresh()
-            return
-        speed = (self._done - self._resumed) / (time.monotonic() - self._begin)
-        left = (self._total - self._done) / speed
-        print(
-            f"{self._label}: {state}{', ' if state else ''}"
-            f"{self._done / self._total:.0%} done, about {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
-        )
+    def end(self) -> None:
+        """The group that was begun is over."""
+        with self._lock:
+            self.remaining.end(computed=bool(self._todo))
+            took = duration(self._clock() - self._begin)
+            self._state = f"done in {took}" if self._todo else "was made meanwhile"
+            self.tick(line=True)
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """A context in which the command prints something else, above the bar."""
+        if self._bar is None:
+            yield
+        else:
+            with self._bar.external_write_mode(sys.stdout):
+                yield
+
+    def tick(self, *, line: bool = False) -> None:
+        """Shows how things stand; in a log as a `line`, or without it if the last one is old."""
+        with self._lock:
+            if self._detail is Detail.QUIET:
+                return
+            recent = self._clock() - self._said < _LINES_APART
+            if self._bar is None and recent and not line:
+                return
+            self._said, left = self._clock(), self.remaining.seconds
+            time_left = "not known yet" if left is None else f"about {hours_and_minutes(left)}"
+            state = f"{self._state}{'; ' if self._state else ''}time left: {time_left}"
+            if self._bar is None:
+                with contextlib.suppress(OSError):  # whoever read it is gone; the runs go on
+                    print(f"{self._label}: {state}", file=sys.stderr, flush=True)
+                return
+            elapsed = self.remaining.elapsed
+            self._bar.n = 0.0 if left is None else elapsed / max(elapsed + left, 1e-9)
+            self._bar.set_description_str(self._label, refresh=False)
+            self._bar.set_postfix_str(state)
+
+    def _look(self) -> None:
+        """Shows now and then how things stand, also of a run that reports no epochs."""
+        while not self._ended.wait(1.0):
+            self.tick()
 
     def _write(self, spec: GridSpec, number: int, fraction: np.ndarray) -> None:
         line = {

@@ -112,7 +112,7 @@ class Study(NamedTuple):
     samples: int | None = None
     seed: int = 0
     options: tuple[tuple[str, str | float | tuple[float, ...]], ...] = ()  # in the figure's words
-    work: float = 1e12  # in the units of `GridSpec.cost`; not part of the key
+    work: float = 1e12  # cost of a grid that takes about as long; not part of the key
 
     @property
     def kind(self) -> str:

@@ -1,6 +1,7 @@
 """Runs in the order of a list that is data: `wanted.toml`, the most valuable first."""
 
 import contextlib
+import itertools
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,15 @@ from aesparse.errors import InputError, first_line
 from aesparse.files import read_bytes
 from experiments.pipeline.archive import Archive
 from experiments.pipeline.deadline import Deadline
-from experiments.pipeline.missing import describe_left, load_data, require_data_of, train_missing
+from experiments.pipeline.missing import (
+    by_program,
+    describe_left,
+    load_data,
+    require_data_of,
+    train_missing,
+)
 from experiments.pipeline.plan import Plan, needed
+from experiments.pipeline.progress import Detail, Progress
 from experiments.pipeline.registry import figure_names, get_figure
 from experiments.pipeline.spec import Spec
 from experiments.pipeline.store import RunStore
@@ -83,23 +91,24 @@ def train_wanted(
     out: Path,
     archive: Path | None,
     deadline: Deadline,
+    detail: Detail = Detail.USUAL,
 ) -> list[Spec]:
     """Trains what is missing of a list, line by line; returns what is left at the deadline.
 
     Each run is stored under `out`, and appended to the `archive` as soon as it is. Runs that
-    differ in their seed alone are trained in one program. `InputError` for data that cannot be
-    read or is not that of the runs stored.
+    differ in their seed alone are trained in one program. `detail` is how much of the progress is
+    shown. `InputError` for data that cannot be read or is not that of the runs stored.
     """
     store_of = {entry.scale: RunStore(out, entry.scale) for entry in entries}
     growing, left = None if archive is None else Archive(archive), []
     with contextlib.ExitStack() as held:
         for store in store_of.values():
             held.enter_context(store.writing())
+        groups = _missing(entries, store_of)
+        progress = held.enter_context(Progress(list(itertools.chain(*groups)), detail))
         data: dict = {}
-        for entry in entries:
-            store = store_of[entry.scale]
-            missing = [spec for spec in entry.specs() if store.load(spec) is None]
-            missing = [spec for spec in missing if spec not in left]
+        for entry, groups_of_entry in zip(entries, groups, strict=True):
+            store, missing = store_of[entry.scale], list(itertools.chain(*groups_of_entry))
             if left:
                 left += missing
                 continue
@@ -115,11 +124,23 @@ def train_wanted(
                     growing.add(scale, store.path(spec))
 
             left += train_missing(
-                missing, store, data, together=True, deadline=deadline, on_stored=on_stored
+                groups_of_entry, store, data, progress, deadline=deadline, on_stored=on_stored
             )
     if left:
         print(describe_left(left))
     return left
+
+
+def _missing(entries: Sequence[Entry], store_of: dict[str, RunStore]) -> list[list[tuple]]:
+    """For each line the runs that are neither stored nor of an earlier line, by program."""
+    seen: set[tuple[str, Spec]] = set()
+    groups = []
+    for entry in entries:
+        store, scale = store_of[entry.scale], entry.scale
+        missing = [s for s in entry.specs() if (scale, s) not in seen and store.load(s) is None]
+        seen.update((scale, spec) for spec in missing)
+        groups.append(by_program(missing))
+    return groups
 
 
 def _others(scale: str, data: dict) -> list[Spec]:

@@ -41,6 +41,7 @@ _SIZES = {
         "model": (800, 10_000, 6),
     },
 }
+_INPUTS = {"digits": 64, "mnist-labelled": 784}
 # KL to a mean activation needs units between 0 and 1.
 _UNITS = {code: "sigmoid" if code == "sae" else "relu" for code in _TRAINED}
 # Of 0.01 and 0.03 (ReLU), 0.03 and 0.1 (sigmoid) the one with a denoising model's lower
@@ -61,12 +62,13 @@ def runs(plan: Plan) -> list[Study]:
         if dataset == "digits" and code == "pca":
             strengths = (20.0, 40.0)  # of 64 pixels
         chosen = (("code", code), ("strengths", strengths), *_PROBE, *size["probe"])
+        work = 1e7 * dict(size["probe"])["few"]
         if code in _TRAINED:
             rate = plan.learning_rate or _RATES[_UNITS[code]]
             hidden, unlabelled, epochs = size["model"]
             chosen += (("units", _UNITS[code]), ("unlabelled", unlabelled))
             chosen += options(hidden, epochs, 50, rate)
-        work = 1e11 + 1e12 * len(strengths) * (code in _TRAINED)
+            work += 12 * len(strengths) * unlabelled * epochs * hidden * _INPUTS[dataset]
         studies.append(Study("lecture-probe", dataset, samples, options=chosen, work=work))
     return studies
 

@@ -52,7 +52,7 @@ def runs(plan: Plan) -> list[Study]:
     """A path over α per data set and nonlinearity, all seeds in one program; the identity."""
     paths = path_studies(plan)
     binary = next(path.dataset for path in paths if path.dataset in _BINARY)
-    return [*paths, Study("satae-fig4", binary, options=(("part", "identity"),), work=1e11)]
+    return [*paths, Study("satae-fig4", binary, options=(("part", "identity"),), work=1e10)]
 
 
 def compute(study: Study, dataset):

@@ -1,0 +1,156 @@
+"""How long runs still take, from how long those before them took in the same command.
+
+A grid takes some seconds to start and to end, more if its program is new (which is then compiled
+and checked), and for every epoch seconds in proportion to its cost. These are means over the grids
+so far, the one in training included. A study is expected to take what a new grid of its cost would
+take, times the ratio of actual to expected seconds of the studies so far. Nothing is expected
+before two epochs of a grid are over, or, where there are no grids, a study.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from experiments.pipeline.spec import Spec
+
+__all__ = ["Remaining"]
+
+_LATEST = 10  # groups that means are taken over: machines become busier, and runs larger
+
+
+class _Group:
+    """Runs that are computed together, and when they began, were at two epochs, and ended."""
+
+    def __init__(self, specs: Sequence[Spec]) -> None:
+        first = specs[0]
+        self.specs, self.grid, self.epochs = tuple(specs), first.kind == "grid", first.parts
+        self.program = first.program, len(specs)
+        self.cost = sum(spec.cost for spec in specs)
+        self.new = True  # whether its program is
+        self.begin = self.end = 0.0
+        self.first: tuple[int, float] | None = None  # epoch and time; may follow a checkpoint
+        self.last: tuple[int, float] | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether the seconds of an epoch are known."""
+        return self.first is not None and self.last[0] > self.first[0]
+
+    @property
+    def each(self) -> float:
+        """Seconds of an epoch."""
+        return (self.last[1] - self.first[1]) / (self.last[0] - self.first[0])
+
+    @property
+    def rest(self) -> float:
+        """Seconds of all but the epochs, up to the last epoch or, if it is over, to the end."""
+        epochs = self.last[0] - self.first[0] + 1
+        return max(max(self.end, self.last[1]) - self.begin - epochs * self.each, 0.0)
+
+
+class Remaining:
+    """The time left for groups of runs, each of which is computed in one piece, in this order.
+
+    Call `begin` and `end` around each, and `epoch` after each epoch of a grid.
+    """
+
+    def __init__(
+        self, groups: Sequence[Sequence[Spec]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock, self._left = clock, [_Group(specs) for specs in groups]
+        self._done: list[_Group] = []
+        self._current: _Group | None = None
+        self._begin = clock()
+
+    def begin(self, specs: Sequence[Spec]) -> None:
+        """These runs, one of the groups, begin."""
+        self._current = self._of(specs)
+        self._left.remove(self._current)
+        self._current.begin = self._clock()
+        self._current.new = self._current.program not in {g.program for g in self._done}
+
+    def epoch(self, number: int) -> None:
+        """An epoch of the grid that was begun is over."""
+        self._current.last = number, self._clock()
+        self._current.first = self._current.first or self._current.last
+
+    def end(self, *, computed: bool = True) -> None:
+        """The group that was begun is over; unless `computed`, it says nothing about others."""
+        self._current.end = self._clock()
+        if computed:
+            self._done.append(self._current)
+        self._current = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this object was made."""
+        return self._clock() - self._begin
+
+    @property
+    def seconds(self) -> float | None:
+        """What all that is left takes, the group in progress included; None if not known yet."""
+        groups = [group for group in (self._current, *self._left) if group is not None]
+        rates, compiled, total = self._rates(groups), {g.program for g in self._done}, 0.0
+        for group in groups:
+            expected = rates.expected(group, group.cost, new=group.program not in compiled)
+            if expected is None:
+                return None
+            compiled.add(group.program)
+            total += self._rest_of_current(expected) if group is self._current else expected
+        return total
+
+    def until_saved(self, specs: Sequence[Spec]) -> float | None:
+        """What a group takes up to its first checkpoint, or to its end; None if not known yet."""
+        group = self._of(specs)
+        new = group.program not in {g.program for g in self._done}
+        return self._rates([group]).expected(group, group.cost / group.epochs, new=new)
+
+    def _of(self, specs: Sequence[Spec]) -> _Group:
+        return next(group for group in self._left if group.specs == tuple(specs))
+
+    def _rest_of_current(self, expected: float) -> float:
+        group = self._current
+        if group.measured:
+            return (group.epochs - group.last[0]) * group.each
+        return max(expected - (self._clock() - group.begin), 0.0)
+
+    def _rates(self, to_do: Sequence[_Group]) -> "_Rates":
+        grids = [g for g in (*self._done, self._current) if g is not None and g.measured]
+        studies = [g for g in self._done if not g.grid][-_LATEST:]
+        seconds = sum(g.end - g.begin for g in studies)
+        if grids:
+            new, again = (_mean([g.rest for g in grids if g.new is new]) for new in (True, False))
+            latest = grids[-_LATEST:]
+            per_cost = sum(g.each for g in latest) / sum(g.cost / g.epochs for g in latest)
+            rates = _Rates(new, again, per_cost)
+        elif studies and not any(g.grid for g in to_do):
+            rates = _Rates(per_cost=1.0)
+        else:
+            rates = _Rates()
+        if studies and rates.per_cost is not None:
+            expected = sum(rates.expected(g, g.cost, new=True) for g in studies)
+            rates = rates._replace(of_studies=seconds / expected)
+        return rates
+
+
+def _mean(values: Sequence[float]) -> float:
+    """That of the latest; 0 if there are none."""
+    latest = values[-_LATEST:]
+    return sum(latest) / max(1, len(latest))
+
+
+class _Rates(NamedTuple):
+    """Seconds of a grid apart from its epochs, with a new program and another; and per cost."""
+
+    new: float = 0.0
+    again: float = 0.0
+    per_cost: float | None = None
+    of_studies: float = 1.0  # actual to expected
+
+    def expected(self, group: _Group, cost: float, *, new: bool) -> float | None:
+        """The seconds of a group, of so much of its cost; None while no rate is known."""
+        if self.per_cost is None:
+            return None
+        if not group.grid:
+            return self.of_studies * (self.new + self.per_cost * cost)
+        return (self.new if new else self.again) + self.per_cost * cost
