@@ -24,7 +24,8 @@ __all__ = [
     "write_page",
 ]
 
-_MOST_BYTES = 2**26  # of a record, a page or a picture
+_MOST_BYTES = 2**25  # of a page or a picture
+_MOST_BYTES_OF_RECORD = 2**22  # whose JSON takes 30 times the room in memory
 _LAST_LINE = re.compile(r"<!-- sha256: ([0-9a-f]{64}) -->\n?\Z")
 
 
@@ -37,12 +38,14 @@ def sealed(content: dict) -> str:
 def read_sealed(path: Path) -> dict:
     """A record without its checksum; raises a `ValueError` or an `OSError` if it is damaged."""
     try:
-        record = json.loads(read_bytes(path, _MOST_BYTES))
+        record = json.loads(read_bytes(path, _MOST_BYTES_OF_RECORD))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(record, dict):
         raise ValueError(f"it holds a {type(record).__name__}, expected an object")
-    if record.pop("sha256", None) != _checksum(record):
+    if "sha256" not in record:
+        raise ValueError("it has no checksum, as those of an earlier version")
+    if record.pop("sha256") != _checksum(record):
         raise ValueError("its checksum is another one")
     return record
 
