@@ -7,10 +7,8 @@ one asked for.
 """
 
 import contextlib
-import fcntl
 import functools
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +22,7 @@ from aesparse.files import (
     replacing,
     require_writable,
 )
+from experiments.pipeline.locks import holder, locked, waiting
 from experiments.pipeline.spec import Spec
 from experiments.pipeline.stored import MOST_BYTES, damaged, decode, encode, run_key
 
@@ -143,13 +142,8 @@ class RunStore:
     @contextlib.contextmanager
     def training(self, spec: Spec) -> Iterator[None]:
         """Holds one run, which shards of several commands may share; waits while another does."""
-        path = self.folder / f".training-{spec.key}"
-        with readable_failure():
-            lock = path.open("ab")
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with waiting(self.folder / f".training-{spec.key}"):
             yield
-            path.unlink(missing_ok=True)
 
     @property
     def log(self) -> Path:
@@ -158,13 +152,13 @@ class RunStore:
 
     def writers(self) -> list[str]:
         """The processes that are writing these runs: one, or several that are shards."""
-        held = (_holder(path) for path in sorted(self.folder.glob(".lock*")))
+        held = (holder(path) for path in sorted(self.folder.glob(".lock*")))
         return sorted({process for process in held if process is not None})
 
     def in_training(self) -> list[str]:
         """The keys of the runs that are being trained."""
         paths = sorted(self.folder.glob(".training-*"))
-        return [p.name.removeprefix(".training-") for p in paths if _holder(p) is not None]
+        return [p.name.removeprefix(".training-") for p in paths if holder(p) is not None]
 
     def checkpoints(self, spec: Spec, *others: Spec) -> Path:
         """Where the unfinished training of `spec`, together with `others`, is kept."""
@@ -182,14 +176,14 @@ class RunStore:
             require_writable(folder)
         with contextlib.ExitStack() as stack:
             if shard is None:
-                stack.enter_context(_locked(self.folder / ".lock"))
+                stack.enter_context(locked(self.folder / ".lock"))
                 for folder in (self.folder, *others):
                     for leftover in (*folder.glob(f"{UNFINISHED}*"), *folder.glob(".training-*")):
                         with readable_failure():
                             leftover.unlink()  # of a writer that was killed
             else:
-                stack.enter_context(_locked(self.folder / ".lock", shared=True))
-                stack.enter_context(_locked(self.folder / f".lock-{shard}"))
+                stack.enter_context(locked(self.folder / ".lock", shared=True))
+                stack.enter_context(locked(self.folder / f".lock-{shard}"))
             yield
 
 
@@ -207,32 +201,3 @@ def _content(path: Path) -> bytes | None:
 def _verified(data: bytes, source: str):
     """`decode`, once for the same bytes: several figures share a run."""
     return decode(data, source)
-
-
-def _holder(path: Path) -> str | None:
-    """What the process that holds a lock wrote into it; None if no process holds it."""
-    with contextlib.suppress(OSError), path.open(encoding="utf-8", errors="replace") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return lock.read().strip() or "?"
-    return None
-
-
-@contextlib.contextmanager
-def _locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        with readable_failure():
-            lock = stack.enter_context(path.open("ab+", buffering=0))
-            try:
-                fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                holder = lock.read().decode(errors="replace").strip() or "?"
-                raise InputError(
-                    f"{path.parent} is being written by process {holder}; wait for it, or choose "
-                    "another folder with --out."
-                ) from None
-            lock.truncate(0)
-            lock.write(str(os.getpid()).encode())
-        yield
