@@ -517,7 +517,7 @@ def test_paper_scale_is_the_papers_protocol():
 
 @pytest.mark.long
 def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(tmp_path):
-    arguments = [sys.executable, "-c", TINY_COMMAND, "arpit-fig3", "--out", str(tmp_path)]
+    arguments = [sys.executable, "-c", TINY_COMMAND, "arpit-fig3", "-v", "--out", str(tmp_path)]
     with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if "epoch" in line:
