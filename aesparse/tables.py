@@ -27,13 +27,13 @@ def duration(seconds: float | int) -> str:
 def hours_and_minutes(seconds: float | int) -> str:
     """Seconds in hours and minutes, of times that are not known better than that.
 
-    >>> hours_and_minutes(40), hours_and_minutes(4_000), hours_and_minutes(1_000_000)
-    ('less than a minute', '1 h 7 min', '277 h 47 min')
+    >>> hours_and_minutes(40), hours_and_minutes(4_000)
+    ('less than a minute', 'about 1 h 7 min')
     """
     if seconds < 60:
         return "less than a minute"
     hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    return f"about {hours} h {minutes} min" if hours else f"about {minutes} min"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

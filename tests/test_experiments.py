@@ -1,7 +1,6 @@
 """The command line end to end on a tiny scale, its restarts, and every refusal."""
 
 import functools
-import io
 import json
 import os
 import re
@@ -12,7 +11,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,7 +24,6 @@ from aesparse.files import replacing
 from aesparse.training import checkpoints
 from experiments.pipeline import protocol, provenance, train
 from experiments.pipeline.plan import Plan, Shard
-from experiments.pipeline.progress import Progress
 from experiments.pipeline.protocol import SCALES
 from experiments.pipeline.registry import figure_names, get_figure
 from experiments.pipeline.store import RunStore
@@ -409,22 +406,6 @@ def test_a_revision_distinguishes_one_change_of_the_code_from_another(tmp_path, 
     assert revisions[1] != revisions[2]
 
 
-def test_a_bar_takes_what_a_checkpoint_held_for_no_work_done(monkeypatch, tmp_path):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    (spec, *_) = Plan.checked("quick", 1, None).specs("digits", "dae", "relu", "unit")
-    shown = Terminal()
-    monkeypatch.setattr(sys, "stderr", shown)
-    with Progress([50.0], tmp_path / "log") as progress:
-        progress.run("a run", [spec._replace(epochs=50)])
-        time.sleep(0.5)
-        progress.epoch(41, {"metrics": SimpleNamespace(activation_fraction=[[0.5]])})
-    minutes, seconds = re.findall(r"(\d\d):(\d\d) left", shown.getvalue())[-1]
-    assert 60 * int(minutes) + int(seconds) >= 4  # nine epochs, half a second each or more
-
-
 def test_checkpoints_that_a_kill_left_beside_a_stored_run_are_removed(monkeypatch, tmp_path):
     monkeypatch.setitem(SCALES, "quick", TINY._replace(epochs=stored_runs.EPOCHS))
     specs = get_figure("arpit-fig3").runs(Plan.checked("quick", None, None))
@@ -536,7 +517,7 @@ def test_paper_scale_is_the_papers_protocol():
 
 @pytest.mark.long
 def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(tmp_path):
-    arguments = [sys.executable, "-c", TINY_COMMAND, "arpit-fig3", "--out", str(tmp_path)]
+    arguments = [sys.executable, "-c", TINY_COMMAND, "arpit-fig3", "-v", "--out", str(tmp_path)]
     with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if "epoch" in line:

@@ -18,8 +18,9 @@ from experiments.pipeline import train, wanted
 from experiments.pipeline.archive import Archive, merge
 from experiments.pipeline.deadline import Deadline, OutOfTimeError
 from experiments.pipeline.make import make
-from experiments.pipeline.missing import train_missing
+from experiments.pipeline.missing import by_program, train_missing
 from experiments.pipeline.plan import Plan
+from experiments.pipeline.progress import Detail, Progress
 from experiments.pipeline.protocol import SCALES
 from experiments.pipeline.store import RunStore
 
@@ -80,16 +81,16 @@ def test_minutes_are_a_finite_number_above_zero(minutes):
         Deadline(minutes)
 
 
-def test_work_is_begun_only_if_it_ends_in_time_at_the_speed_so_far(monkeypatch):
+def test_work_is_begun_only_if_it_ends_in_time_where_its_time_is_known(monkeypatch):
     clock = Clock(monkeypatch)
     deadline = Deadline(1.0)
-    assert deadline.allows(1e9)  # no speed is known yet
+    assert deadline.allows(None)  # not known yet
     clock.now = 20.0
-    deadline.finished(10.0)
-    assert deadline.allows(19.0)
-    assert not deadline.allows(21.0)
+    assert deadline.allows(39.0)
+    assert not deadline.allows(41.0)
     clock.now = 60.0
     assert deadline.passed
+    assert not deadline.allows(None)
 
 
 def test_a_training_stops_with_a_checkpoint_and_goes_on_to_the_same_bits(
@@ -124,13 +125,16 @@ def test_what_is_left_at_the_deadline_is_returned_and_done_by_a_repetition(
         stored.append(spec)
         clock.now = 61.0 if len(stored) == 2 else clock.now
 
+    def train(specs, **options):
+        groups = by_program(specs)
+        progress = Progress(groups, Detail.QUIET)
+        return train_missing(groups, store, data, progress, **options)
+
     with store.writing():
-        left = train_missing(
-            runs, store, data, together=True, deadline=Deadline(1.0), on_stored=on_stored
-        )
+        left = train(runs, deadline=Deadline(1.0), on_stored=on_stored)
         assert left == specs
         assert stored == [s.baseline for s in specs]
-        assert train_missing(left, store, data) == []
+        assert train(left) == []
     assert all(store.load(spec) is not None for spec in runs)
 
 

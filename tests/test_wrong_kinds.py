@@ -237,6 +237,10 @@ FIT = {
         "twice": ("fit(devices=jax.devices()[:1] * 2)", "once"),
         "number": ("fit(devices=2)", "devices"),
     },
+    "progress": {
+        "text": ('fit(progress="yes")', "progress"),
+        "function": ("fit(progress=print)", "progress"),
+    },
     "on_epoch": {"number": ("fit(on_epoch=3)", "on_epoch")},
     "checkpoints": {
         "folder": ('fit(checkpoints="folder")', "folder"),

@@ -74,8 +74,10 @@ class Progress:
         self._part, self._begin, self._last = self._part + 1, self._bar.n, None
 
     def close(self) -> None:
-        """Leaves the bar as it is."""
+        """Leaves the bar as it is, without the name of a stage if all steps are done."""
         if self._bar is not None:
+            if self._bar.n >= self._bar.total:
+                self._bar.set_description_str("", refresh=False)
             self._bar.close()
 
     def _show_last(self) -> None:

@@ -124,7 +124,7 @@ class _Pictures:
         self._waits = {}
         for name, plan in plans.items():
             figure = get_figure(name)
-            self._waits[name] = missing.intersection(figure.runs(plan), figure.also(plan))
+            self._waits[name] = missing & {*figure.runs(plan), *figure.also(plan)}
 
     @property
     def left(self) -> list[str]:
@@ -152,7 +152,8 @@ class _Pictures:
         """
         with contextlib.suppress(Exception):
             runs = self.runs(name)
-            if None not in runs.values() and not self._deadline.passed:
+            complete = all(run is not None for run in runs.values())
+            if complete and not self._deadline.passed:
                 publish(get_figure(name), name, self._plans[name], runs, self._folder)
                 del self._waits[name]
 

@@ -18,7 +18,7 @@ from experiments.pipeline.spec import GridSpec, Spec
 
 __all__ = ["Detail", "Progress"]
 
-_LINES_APART = 30.0  # seconds, of a run in progress
+_APART = {True: 0.1, False: 30.0}  # seconds, of a run in progress: on a bar; False: in a log
 _BAR = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
 
 
@@ -79,7 +79,7 @@ class Progress:
             label, seeds = group[0].label.strip(), ", ".join(str(spec.seed) for spec in group)
             self._label = f"[{self._number}/{self._total}] {label} seed {seeds}"
             self._begin, self._state = self._clock(), ""
-            self.tick()
+            self.tick(line=self._bar is not None)
 
     def epoch(self, number: int, measured) -> None:
         """An epoch of the current grid is over; `measured` are its models', by their names."""
@@ -112,15 +112,14 @@ class Progress:
                 yield
 
     def tick(self, *, line: bool = False) -> None:
-        """Shows how things stand; in a log as a `line`, or without it if the last one is old."""
+        """Shows how things stand if a `line` is asked for, or if the last one is old."""
         with self._lock:
             if self._detail is Detail.QUIET:
                 return
-            recent = self._clock() - self._said < _LINES_APART
-            if self._bar is None and recent and not line:
+            if not line and self._clock() - self._said < _APART[self._bar is not None]:
                 return
             self._said, left = self._clock(), self.remaining.seconds
-            time_left = "not known yet" if left is None else f"about {hours_and_minutes(left)}"
+            time_left = "not known yet" if left is None else hours_and_minutes(left)
             state = f"{self._state}{'; ' if self._state else ''}time left: {time_left}"
             if self._bar is None:
                 with contextlib.suppress(OSError):  # whoever read it is gone; the runs go on
