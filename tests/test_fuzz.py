@@ -1,0 +1,82 @@
+"""Damaged inputs are refused or read rightly; `python -m benchmarks.fuzz` has more of them."""
+
+import time
+
+import numpy as np
+import pytest
+
+from aesparse.errors import InputError
+from benchmarks.fuzz.__main__ import run
+from benchmarks.fuzz.kit import FAILURES, Attempt, attempted, damage
+from benchmarks.fuzz.targets import all_targets, outcome_table
+
+INPUTS = 100
+TARGETS = all_targets()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_damaged_input_is_a_traceback_or_another_number(name):
+    outcomes = [attempted(TARGETS, name, i, 0) for i in range(-(-INPUTS // len(TARGETS)))]
+    assert not [o for o in outcomes if o.kind in FAILURES]
+
+
+def target(call, sound=lambda value: True):
+    return {"x": lambda rng, folder: Attempt("a damage", call, sound)}
+
+
+def raising(error):
+    def call():
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda: 3, "sound"),
+        (lambda: 4, "wrong number"),
+        (raising(InputError("a sentence")), "refused"),
+        (raising(InputError("")), "traceback"),
+        (raising(InputError("two\nlines")), "traceback"),
+        (raising(ValueError("not ours")), "traceback"),
+        (raising(RecursionError()), "traceback"),
+        (raising(MemoryError()), "traceback"),
+        (raising(SystemExit(2)), "traceback"),
+        (lambda: time.sleep(60), "hangs"),
+    ],
+)
+def test_what_comes_of_an_input(call, kind):
+    targets = target(call, sound=lambda value: value == 3)
+    assert attempted(targets, "x", 0, 0, longest=0.1).kind == kind
+    counted = run(targets, 0, 1) if kind != "hangs" else {"targets": {"x": {"hangs": 1}}}
+    assert counted["targets"] == {"x": {kind: 1}}
+
+
+def test_an_input_follows_from_its_number_alone_and_its_folder_is_empty():
+    drawn = []
+
+    def draw(rng, folder):
+        assert not list(folder.iterdir())
+        (folder / "file").touch()
+        drawn.append(float(rng.random()))
+        return Attempt("none", lambda: None)
+
+    targets = {"x": draw, "y": draw}
+    stored = run(targets, 0, 6)
+    assert stored["failures"] == []
+    assert len(set(drawn)) == 6
+    attempted({"y": draw}, "y", 2, 0)
+    attempted({"y": draw}, "y", 2, 1)
+    assert drawn[6] == drawn[5] != drawn[7]
+    assert "| x | 3 | 3 |" in outcome_table(stored)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 100, 50_000])
+def test_damage_changes_every_file_in_several_ways(rng, size):
+    data = rng.bytes(size)
+    damaged = [damage(rng, data) for _ in range(100)]
+    assert all(changed != data for _, changed in damaged)
+    assert len({changed for _, changed in damaged}) > (1 if size < 2 else 10)
+    repeated = [damage(np.random.default_rng(5), data) for _ in range(2)]
+    assert repeated[0] == repeated[1]
