@@ -43,13 +43,13 @@ class Stopped(BaseException):
         self.status = 128 + number
 
 
-def run(command: Callable[[], int | str | None], *, when_stopped: str = "") -> NoReturn:
+def run(command: Callable[[], int | str | None]) -> NoReturn:
     """Runs `command()` as the whole of this process and exits with its status.
 
     The command returns an exit status, None for 0; what it raises ends as the table above says.
-    Signals raise `Stopped` in it; a second one within a second is ignored, a later one ends the
-    process at once. A SIGHUP that is ignored already (`nohup`) stays so. `when_stopped` follows the
-    word that the command was stopped.
+    Signals raise `Stopped` in it, whose notes follow the word that it was stopped; a second one
+    within a second is ignored, a later one ends the process at once. A SIGHUP that is ignored
+    already (`nohup`) stays so.
     """
     signals = _Signals()
     signals.install()
@@ -59,7 +59,7 @@ def run(command: Callable[[], int | str | None], *, when_stopped: str = "") -> N
         status, sentence = _outcome(command)
     except Stopped as stopped:
         status = stopped.status
-        _say(f"\nStopped by {stopped}. {when_stopped}".rstrip())
+        _say(" ".join([f"\nStopped by {stopped}.", *getattr(stopped, "__notes__", ())]))
     signals.ended()
     if sentence:
         _say(f"Error: {_one_line(sentence)}")

@@ -5,11 +5,7 @@ from aesparse.process import run
 
 def main() -> None:
     """Runs the command line of the process and exits; `aesparse.process` has the statuses."""
-    run(
-        _command,
-        when_stopped="Finished runs are stored, the current one up to its last checkpoint if it "
-        "leaves any; the same command goes on from there (without --recompute).",
-    )
+    run(_command)
 
 
 def _command() -> int:

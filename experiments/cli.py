@@ -10,14 +10,7 @@ from typer.core import TyperGroup
 
 from aesparse.cli.invoking import SETTINGS, invoke
 from aesparse.errors import InputError, unknown_name
-from aesparse.process import prepare
-from experiments import pages
-from experiments.drawing import report
-from experiments.evidence import tables
-from experiments.pipeline import status, wanted
-from experiments.pipeline.archive import merge
-from experiments.pipeline.deadline import Deadline
-from experiments.pipeline.make import make
+from aesparse.process import Stopped, prepare
 from experiments.pipeline.plan import Plan, Shard
 from experiments.pipeline.registry import figure_names, get_figure
 
@@ -60,21 +53,42 @@ class _Group(TyperGroup):
 _FIGURE = "figure"
 app = typer.Typer(cls=_Group, **SETTINGS)
 
-ScaleOption = Annotated[str, typer.Option("--scale", help="quick, reduced or paper.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder with the MNIST and CIFAR-10 files.")
+ScaleOption = Annotated[
+    str, typer.Option("--scale", help="Sizes of models and data: quick, reduced or paper.")
 ]
-SeedsOption = Annotated[int | None, typer.Option(help="Seeds 0, 1, …; default by scale.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Folder with the files of MNIST and CIFAR-10.",
+        show_default="tensorflow-datasets'",
+    ),
+]
+SeedsOption = Annotated[
+    int | None, typer.Option(help="How many seeds: 0, 1, …", show_default="the scale's")
+]
 StoredSeedsOption = Annotated[
-    int | None, typer.Option("--seeds", help="Seeds 0, 1, …; default by scale, more where stored.")
+    int | None,
+    typer.Option(
+        "--seeds", help="How many seeds: 0, 1, …", show_default="the scale's, or more where stored"
+    ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Where runs and pictures are kept.")]
 MinutesOption = Annotated[
     float | None,
-    typer.Option("--minutes", help="Begin nothing that cannot be finished or checkpointed in it."),
+    typer.Option(
+        "--minutes",
+        help="Minutes; nothing is begun that cannot be finished or checkpointed in them.",
+        show_default="no end",
+    ),
 ]
 ShardOption = Annotated[
-    str | None, typer.Option("--shard", help="i/n: train only the i-th of n parts of the runs.")
+    str | None,
+    typer.Option(
+        "--shard",
+        help="i/n, such as 2/4: train only the i-th of n parts of the runs.",
+        show_default="all of them",
+    ),
 ]
 FIGURES = Path("figures")
 
@@ -95,13 +109,18 @@ def figure(
     data_dir: DataOption = None,
     seeds: SeedsOption = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Instead of the data set's own rate.")
+        float | None,
+        typer.Option(help="Of the optimizer, per update.", show_default="the data set's own"),
     ] = None,
     out: OutOption = FIGURES,
-    recompute: Annotated[bool, typer.Option(help="Train again what is stored.")] = False,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Train again what is stored.")
+    ] = False,
     shard: ShardOption = None,
 ) -> None:
     """Train the missing runs of a figure, draw it, and print its claims."""
+    from experiments.pipeline.make import make
+
     plan = _plan(scale, seeds, learning_rate, data_dir)
     part = None if shard is None else Shard.parse(shard)
     make([name], plan, data_dir=data_dir, out=out, recompute=recompute, shard=part)
@@ -117,6 +136,9 @@ def everything(
     minutes: MinutesOption = None,
 ) -> None:
     """Train all that is missing for all figures, shortest run first, and draw them."""
+    from experiments.pipeline.deadline import Deadline
+    from experiments.pipeline.make import make
+
     deadline = Deadline(minutes)
     plan = _plan(scale, seeds, None, data_dir)
     names = [name for name in figure_names() if scale in get_figure(name).scales]
@@ -130,14 +152,25 @@ def _wanted(
     minutes: MinutesOption = None,
     out: OutOption = FIGURES,
     archive: Annotated[
-        Path | None, typer.Option(help="A zip file to which every finished run is appended.")
+        Path | None,
+        typer.Option(
+            help="A zip file to which every finished run is appended.", show_default="none"
+        ),
     ] = None,
     wanted_list: Annotated[
-        Path, typer.Option("--list", help="TOML: which runs, most valuable first.")
-    ] = wanted.WANTED,
+        Path | None,
+        typer.Option(
+            "--list",
+            help="TOML: which runs, most valuable first.",
+            show_default="experiments/wanted.toml",
+        ),
+    ] = None,
 ) -> None:
     """Train what is missing of a list, in its order, all seeds of a run in one program."""
-    deadline, entries = Deadline(minutes), wanted.read(wanted_list)
+    from experiments.pipeline import wanted
+    from experiments.pipeline.deadline import Deadline
+
+    deadline, entries = Deadline(minutes), wanted.read(wanted_list or wanted.WANTED)
     left = wanted.train_wanted(
         entries, data_dir=data_dir, out=out, archive=archive, deadline=deadline
     )
@@ -151,6 +184,8 @@ def _import(
     out: OutOption = FIGURES,
 ) -> None:
     """Store the runs of an archive made elsewhere; those already stored stay as they are."""
+    from experiments.pipeline.archive import merge
+
     new, known = merge(file, out)
     print(f"{new} runs are new, {known} were stored already.")
 
@@ -158,6 +193,8 @@ def _import(
 @app.command("status")
 def _status(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     """Show what is stored, unfinished, running and missing, for every figure and scale."""
+    from experiments.pipeline import status
+
     print("\n".join(status.lines(out, seeds)))
 
 
@@ -171,6 +208,10 @@ def _verdicts(
     ] = None,
 ) -> None:
     """Decide every claim from stored runs alone."""
+    from experiments import pages
+    from experiments.drawing import report
+    from experiments.evidence import tables
+
     verdicts = tables.collect_verdicts(out, seeds)
     print("\n".join(tables.lines(verdicts)))
     if page is not None:
@@ -195,6 +236,9 @@ def _theorems(
 @app.command("report")
 def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     """Write one page with all claims and figures, from what is stored."""
+    from experiments.drawing import report
+    from experiments.evidence import tables
+
     verdicts = tables.collect_verdicts(out, seeds)
     print(f"Written: {report.write(out, verdicts, seeds)}")
 
@@ -211,4 +255,11 @@ def _plan(scale: str, seeds: int | None, rate: float | None, data_dir: Path | No
 
 def main() -> int:
     """Runs the command line of the process and returns its exit status."""
-    return invoke(app, "experiments", "aesparse-experiments")
+    try:
+        return invoke(app, "experiments", "aesparse-experiments")
+    except Stopped as stopped:
+        stopped.add_note(
+            "Finished runs are stored, the current one up to its last checkpoint if it leaves any; "
+            "the same command goes on from there (without --recompute)."
+        )
+        raise

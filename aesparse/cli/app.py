@@ -1,7 +1,5 @@
 """The command line `python -m aesparse`, of which every command has a module here."""
 
-import sys
-
 import typer
 
 from aesparse.cli.audit import audit_command
@@ -34,6 +32,4 @@ def _begin(context: typer.Context) -> None:
 
 def main() -> int:
     """Runs the command line of the process and returns its exit status."""
-    if not sys.flags.safe_path and "" not in sys.path:
-        sys.path.append("")  # a console script does not look for modules in the current folder
     return invoke(app, "aesparse", "aesparse")

@@ -85,7 +85,7 @@ def _requirements() -> list[str]:
 
 
 def _packages() -> Said:
-    from packaging.requirements import Requirement  # comes with matplotlib and xarray
+    from packaging.requirements import Requirement
 
     versions, wrong = [], []
     for line in _requirements():

@@ -53,5 +53,6 @@ def invoke(
         status = ended.exit_code
     except _UsageError as error:
         path = error.ctx.command_path if error.ctx else name
-        raise InputError(f"{error.format_message()} `{path} -h` lists what is expected.") from None
+        message = error.format_message().rstrip(".")
+        raise InputError(f"{message}; `{path} -h` lists what is expected.") from None
     return status if isinstance(status, int) else 0
