@@ -17,6 +17,7 @@ imported here, so that `run` takes charge before the long imports begin. Exit st
 import contextlib
 import errno
 import io
+import logging
 import os
 import signal
 import sys
@@ -61,10 +62,14 @@ def run(command: Callable[[], int | str | None]) -> NoReturn:
         status = stopped.status
         _say(" ".join([f"\nStopped by {stopped}.", *getattr(stopped, "__notes__", ())]))
     signals.ended()
+    if status == 0 and (lost := _lost_output()):
+        status = _CLOSED.get(lost.errno, 2)
+        if status == 2:
+            sentence = (
+                f"The output could not be written ({lost.strerror}); make room or redirect it."
+            )
     if sentence:
         _say(f"Error: {_one_line(sentence)}")
-    if lost := _lost_output():
-        status = status or lost
     sys.exit(status)
 
 
@@ -109,8 +114,8 @@ def _outcome(command: Callable[[], int | str | None]) -> tuple[int, str]:
             raise
         return 2, _missing(error.name)
     except OSError as error:
-        if _broken(sys.stdout):
-            return 0, ""  # the status is that of the lost output
+        if error is getattr(sys.stdout, "lost", None):
+            return 0, ""  # `run` finds out
         where = f"{error.filename}: " if error.filename else ""
         return 2, (
             f"{where}{error.strerror or first_line(error)}. What was stored before is intact; "
@@ -147,24 +152,34 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
-class _Diagnostics(io.TextIOWrapper):
-    """Standard error that falls silent where nobody can read it: no result stands there."""
+class _Stream(io.TextIOWrapper):
+    """A standard stream that remembers why it could not be written, and then leads nowhere.
+
+    Standard output raises the error, once; standard error, on which no result stands, does not.
+    """
+
+    lost: OSError | None = None
 
     def write(self, text: str) -> int:
-        with self._silent():
+        with self._watched():
             super().write(text)
         return len(text)
 
     def flush(self) -> None:
-        with self._silent():
+        with self._watched():
             super().flush()
 
     @contextlib.contextmanager
-    def _silent(self) -> Iterator[None]:
+    def _watched(self) -> Iterator[None]:
         try:
             yield
-        except OSError:
-            _drop(self)
+        except OSError as error:
+            self.lost = error
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            if self.fileno() == 1:
+                raise
 
 
 def _prepare_streams() -> None:
@@ -174,43 +189,21 @@ def _prepare_streams() -> None:
             os.fstat(descriptor)
         except OSError:  # else the next file that is opened would get its number
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:
-            stream = open(descriptor, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-            setattr(sys, name, stream)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        encoding, lines = sys.stderr.encoding, sys.stderr.line_buffering
-        sys.stderr = _Diagnostics(sys.stderr.buffer, encoding, "replace", line_buffering=lines)
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            buffer = open(descriptor, "wb", closefd=False)  # noqa: SIM115
+            setattr(sys, name, _Stream(buffer, "utf-8", "replace"))
+        elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
+            buffer, lines = stream.buffer, stream.line_buffering
+            setattr(sys, name, _Stream(buffer, stream.encoding, "replace", line_buffering=lines))
 
 
-def _broken(stream: io.TextIOBase) -> OSError | None:
-    """Why a stream takes no more, if it does not."""
-    try:
-        stream.flush()
-    except OSError as error:
-        return error
-    return None
-
-
-def _drop(stream: io.TextIOBase) -> None:
-    """What is left of a stream, and all that follows, leads nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-
-
-def _lost_output() -> int:
-    """The exit status if standard output could not be written, else 0; in a sentence if of use."""
-    error = _broken(sys.stdout)
-    if error is None:
-        return 0
-    _drop(sys.stdout)
-    if error.errno in _CLOSED:
-        return _CLOSED[error.errno]
-    _say(f"Error: The output could not be written ({error.strerror}); make room or redirect it.")
-    return 2
+def _lost_output() -> OSError | None:
+    """Why standard output could not be written, if it could not."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    return getattr(sys.stdout, "lost", None)
 
 
 def prepare() -> None:
@@ -228,6 +221,7 @@ def prepare() -> None:
             f"JAX cannot be imported ({first_line(error)}); install jax and jaxlib of one version "
             "(pip install jax). `python -m aesparse doctor` says what is there."
         ) from None
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that a home cannot be written
     # A cache that is full, or read while it is written, costs time alone.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     if jax.config.jax_compilation_cache_dir is None and (folder := _cache_folder()):

@@ -170,7 +170,8 @@ def _data(name: str, data_dir: Path | None) -> Said:
     """Whether the files are there, by their names; reading them checks the rest."""
     needed = "It is needed at the scales `reduced` and `paper` alone"
     if data_dir is None:
-        folder = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+        usual = os.path.expanduser("~/tensorflow_datasets")  # as it is without a home
+        folder = Path(os.environ.get("TFDS_DATA_DIR") or usual)
         if not _prepared(folder, name):
             advice = f"{needed}: give --data-dir with its files."
             return WARNING, f"not given, and not prepared in {folder}", advice
