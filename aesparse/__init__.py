@@ -5,8 +5,8 @@ is used. A command thus takes charge of signals and of its output before the lon
 """
 
 import importlib
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as type checkers know it; the module `typing` takes long to import
 if TYPE_CHECKING:
     from aesparse.public import *  # noqa: F403
 

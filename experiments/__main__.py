@@ -1,10 +1,10 @@
 """The command line: `python -m experiments`, or the console script `aesparse-experiments`."""
 
-from aesparse.process import run
+from aesparse.command import run
 
 
 def main() -> None:
-    """Runs the command line of the process and exits; `aesparse.process` has the statuses."""
+    """Runs the command line of the process and exits; `aesparse.command` has the statuses."""
     run(_command)
 
 

@@ -9,8 +9,9 @@ import typer
 from typer.core import TyperGroup
 
 from aesparse.cli.invoking import SETTINGS, invoke
+from aesparse.command import Stopped
 from aesparse.errors import InputError, unknown_name
-from aesparse.process import Stopped, prepare
+from aesparse.process import prepare
 from experiments.pipeline.plan import Plan, Shard
 from experiments.pipeline.registry import figure_names, get_figure
 

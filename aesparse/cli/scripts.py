@@ -6,13 +6,13 @@ user's own, and for the experiments, which are not installed with the library.
 
 import sys
 
-from aesparse.process import run
+from aesparse.command import run
 
 __all__ = ["experiments_main", "main"]
 
 
 def main() -> None:
-    """Runs `aesparse` and exits; `aesparse.process` has the statuses."""
+    """Runs `aesparse` and exits; `aesparse.command` has the statuses."""
     run(_library)
 
 
