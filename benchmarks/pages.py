@@ -7,6 +7,7 @@ in the pages, from the files in `benchmarks/`, `figures/quick/audit-pairs.json` 
 in the code. Run it after a measurement.
 """
 
+import argparse
 import inspect
 import json
 import re
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from aesparse.command import run
 from aesparse.errors import InputError
 from aesparse.files import replacing
 from aesparse.losses import penalties
@@ -259,6 +261,9 @@ def filled(page: str, blocks: dict[str, Callable[[], str]]) -> str:
 
 def main() -> None:
     """Rewrites all blocks of all pages."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     for page, blocks in PAGES.items():
         text = filled(page, blocks)
         with replacing(ROOT / page) as temporary:
@@ -267,4 +272,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
