@@ -1,22 +1,27 @@
-"""The one error type for bad input, and the sentence for an unknown name."""
+"""The error types of the package, and the sentence for an unknown name."""
 
 import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
-__all__ = ["InputError", "first_line", "running", "unknown_name"]
+__all__ = ["InputError", "NumericsError", "first_line", "running", "unknown_name"]
 
 
 class InputError(ValueError):
     """Bad input: the message says what came, what was expected and what to do."""
 
 
+class NumericsError(RuntimeError):
+    """A compiled program disagrees with the same step evaluated op by op."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """The error for a `name` that is not among the `known` ones, near matches first."""
-    known = sorted(known)
+    known, shown = sorted(known), repr(str(name))
+    shown = shown if len(shown) <= 100 else f"{shown[:100]}…"
     near = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "choose one of them."
-    return InputError(f"Unknown {kind} '{name}': known are {', '.join(known)}; {hint}")
+    return InputError(f"Unknown {kind} {shown}: known are {', '.join(known)}; {hint}")
 
 
 def first_line(error: BaseException) -> str:
