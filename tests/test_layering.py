@@ -20,9 +20,9 @@ LIBRARY = [
     ["theory"],
     ["", "__main__"],  # "": the package itself, which collects the public names
 ]
-# Theory is about models and losses, not about how they are trained; only that a penalty is a mean
-# over samples is asked by both.
-THEORY_MAY_USE = {"aesparse.training.growth"}
+# Theory is about models and losses, not about how they are trained; only whether a penalty is a
+# mean over samples and what fits into memory is asked by both.
+THEORY_MAY_USE = {"aesparse.training.growth", "aesparse.training.memory"}
 LONGEST = 300  # lines of a module
 
 
