@@ -1,49 +1,27 @@
-"""aesparse: grids of regularized auto-encoders, their sparsity, and why."""
+"""aesparse: grids of regularized auto-encoders, their sparsity, and why.
 
-from aesparse import data, errors, losses, metrics, models, training
-from aesparse.errors import InputError
-from aesparse.losses import corruption, objectives, penalties
-from aesparse.losses.base import Objective
-from aesparse.losses.objectives import get_objective
-from aesparse.models import activations
-from aesparse.models.activations import Activation
-from aesparse.models.constraints import Constraint
-from aesparse.models.flax import FlaxModel
-from aesparse.models.forward import Forward
-from aesparse.models.one_layer import OneLayer, Params
-from aesparse.theory import audit, falsify
-from aesparse.training.checkpoints import Checkpoints
-from aesparse.training.fit import fit
-from aesparse.training.optimizers import lbfgs, sgd
-from aesparse.training.result import Result, TrainedModel
+The names come from `aesparse.public`, which is imported, and JAX with it, when the first of them
+is used. A command thus takes charge of signals and of its output before the long imports.
+"""
+
+import importlib
+
+TYPE_CHECKING = False  # as type checkers know it; the module `typing` takes long to import
+if TYPE_CHECKING:
+    from aesparse.public import *  # noqa: F403
 
 __version__ = "0.1.0"
-__all__ = [
-    "Activation",
-    "Checkpoints",
-    "Constraint",
-    "FlaxModel",
-    "Forward",
-    "InputError",
-    "Objective",
-    "OneLayer",
-    "Params",
-    "Result",
-    "TrainedModel",
-    "activations",
-    "audit",
-    "corruption",
-    "data",
-    "errors",
-    "falsify",
-    "fit",
-    "get_objective",
-    "lbfgs",
-    "losses",
-    "metrics",
-    "models",
-    "objectives",
-    "penalties",
-    "sgd",
-    "training",
-]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__all__" or not name.startswith("_"):
+        public = importlib.import_module("aesparse.public")
+        if name == "__all__" or name in public.__all__:
+            return getattr(public, name)
+        if name in globals():  # a subpackage, which the import has added
+            return globals()[name]
+    raise AttributeError(f"module 'aesparse' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *importlib.import_module("aesparse.public").__all__])

@@ -1,14 +1,18 @@
-"""The one error type for bad input, and the sentence for an unknown name."""
+"""The error types of the package, and the sentence for an unknown name."""
 
 import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
-__all__ = ["InputError", "first_line", "running", "unknown_name"]
+__all__ = ["InputError", "NumericsError", "first_line", "running", "unknown_name"]
 
 
 class InputError(ValueError):
     """Bad input: the message says what came, what was expected and what to do."""
+
+
+class NumericsError(RuntimeError):
+    """A compiled program disagrees with the same step evaluated op by op."""
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:

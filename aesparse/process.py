@@ -4,15 +4,15 @@ A library must not touch these global settings; a command owns its process.
 """
 
 import contextlib
-import io
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
-
-from aesparse.errors import InputError
+from aesparse.errors import InputError, first_line
+from aesparse.files import require_writable
 
 __all__ = ["devices_named", "prepare"]
 
@@ -21,21 +21,38 @@ def prepare() -> None:
     """Call before JAX is used; settings the user made are left as they are.
 
     Programs compiled once are read from the user's cache folder (and checked by the numerics
-    guard like any other). A CPU becomes one device per core: models trained side by side, each
-    by one core, are faster than models trained in turn by all cores (see `benchmarks/step.py`).
+    guard like any other), if it can be written. A CPU becomes one device per core: models trained
+    side by side, each by one core, are faster than models trained in turn by all cores (see
+    `benchmarks/step.py`). `InputError` if JAX cannot be imported.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal without Greek letters shows "?"
-            stream.reconfigure(errors="replace")
-    if jax.config.jax_compilation_cache_dir is None:
-        with contextlib.suppress(RuntimeError):  # a user without a home has no cache
-            home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-            jax.config.update("jax_compilation_cache_dir", str(Path(home) / "aesparse"))
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    try:
+        import jax
+    except Exception as error:  # a jaxlib that does not fit raises what it likes
+        raise InputError(
+            f"JAX cannot be imported ({first_line(error)}); install jax and jaxlib of one version "
+            "(pip install jax). `python -m aesparse doctor` says what is there."
+        ) from None
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that a home cannot be written
+    # A cache that is full, or read while it is written, costs time alone.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
+    if jax.config.jax_compilation_cache_dir is None and (folder := _cache_folder()):
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if jax.config.jax_num_cpu_devices < 1 and not chosen:
         with contextlib.suppress(RuntimeError):  # JAX is in use already: as many as it has
             jax.config.update("jax_num_cpu_devices", _cores())
+
+
+def _cache_folder() -> Path | None:
+    """Where compiled programs are kept; None for a user without a home, or with a read-only one."""
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(home) / "aesparse"
+        require_writable(folder)
+    except (RuntimeError, InputError):
+        return None
+    return folder
 
 
 @contextlib.contextmanager
@@ -47,15 +64,22 @@ def devices_named() -> Iterator[None]:
     try:
         yield
     except (AssertionError, RuntimeError):
-        try:
-            jax.devices()
-        except (AssertionError, RuntimeError):
-            raise InputError(
-                f"JAX_PLATFORMS is '{jax.config.jax_platforms}', but JAX finds no such device "
-                "here; expected one that is present. Unset it, or install JAX for that device, "
-                "such as jax[cuda13]."
-            ) from None
+        if "jax" in sys.modules:
+            _require_devices()
         raise
+
+
+def _require_devices() -> None:
+    import jax
+
+    try:
+        jax.devices()
+    except (AssertionError, RuntimeError):
+        raise InputError(
+            f"JAX_PLATFORMS is '{jax.config.jax_platforms}', but JAX finds no such device "
+            "here; expected one that is present. Unset it, or install JAX for that device, "
+            "such as jax[cuda13]."
+        ) from None
 
 
 def _cores() -> int:

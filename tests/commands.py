@@ -1,19 +1,28 @@
 """The command line in this process, and what its text says without its wording."""
 
 import re
+import signal
 import sys
 
 import pytest
 
 from experiments.__main__ import main
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
-def exit_status(monkeypatch, *arguments) -> int:
+
+def exit_status(monkeypatch, *arguments, main=main, cli="experiments.cli") -> int:
     """The exit status of `python -m experiments`; the process is left as it is."""
     monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
-    monkeypatch.setattr("experiments.__main__.prepare", lambda: None)
-    with pytest.raises(SystemExit) as stopped:
-        main()
+    monkeypatch.setattr(f"{cli}.prepare", lambda: None)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            main()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return stopped.value.code
 
 

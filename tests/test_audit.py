@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from commands import exit_status
 from scipy.stats import norm
 
-from aesparse import __main__
+from aesparse.cli.scripts import main
 from aesparse.errors import InputError
 from aesparse.losses import penalties
 from aesparse.losses.objectives import get_objective
@@ -451,6 +452,11 @@ def test_command_audits_functions_of_ones_own(tmp_path):
         (["--activation", "math:nothing", "--penalty", "cae"], "has no attribute 'nothing'"),
         (["--activation", "broken:f", "--penalty", "cae"], "ZeroDivisionError"),
         (["--activation", "leaving:f", "--penalty", "cae"], "SystemExit: goodbye"),
+        (["--activation", "sys:path", "--penalty", "cae"], "'sys:path' is a list"),
+        (["--activation", "relu", "--penalty", "sys:path"], "'sys:path' is a list"),
+        (["--activation", "mine:", "--penalty", "cae"], "module:function"),
+        (["--activation", ":f", "--penalty", "cae"], "module:function"),
+        (["--activation", "rely", "--penalty", "cae"], "module:function"),
         (["--activation", "relu", "--penalty", "cae", "--data", "no.npy"], "no.npy"),
         (["--activation", "relu", "--penalty", "cae", "--hidden", "0"], "hidden"),
     ],
@@ -461,11 +467,8 @@ def test_command_refuses_bad_input(options, message, tmp_path, monkeypatch, caps
     before = sorted(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["aesparse", "audit", *options])
-    monkeypatch.setattr(__main__, "prepare", lambda: None)  # this process is not the command's
-    with pytest.raises(SystemExit) as stopped:
-        __main__.main()
-    assert stopped.value.code == 2
+    options = ("audit", *options)
+    assert exit_status(monkeypatch, *options, main=main, cli="aesparse.cli.app") == 2
     told = capsys.readouterr().err
     assert message in told
     assert len(told.strip().splitlines()) == 1

@@ -362,7 +362,7 @@ def test_data_that_is_missing_leaves_other_figures_of_all_done(monkeypatch, caps
         raise InputError(f"No file {name}.gz.")
 
     monkeypatch.setattr(ae.data, "load", load)
-    monkeypatch.setattr("experiments.__main__.figure_names", lambda: ["arpit-fig3", "arpit-fig4"])
+    monkeypatch.setattr("experiments.cli.figure_names", lambda: ["arpit-fig3", "arpit-fig4"])
     message = refusal(monkeypatch, capsys, "all", "--out", tmp_path)
     assert "photos.gz" in message
     assert (tmp_path / "quick" / "arpit-fig3.png").exists()
@@ -550,13 +550,6 @@ def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(tmp_path):
     assert store.writers() == []
     log = [json.loads(line) for line in store.log.read_text(encoding="utf-8").splitlines()]
     assert {"time", "run", "epoch", "epochs", "active"} == log[0].keys()
-
-
-def test_ctrl_c_is_such_a_signal(monkeypatch, capsys):
-    interrupt = functools.partial(os.kill, os.getpid(), signal.SIGINT)
-    monkeypatch.setattr("experiments.__main__.app", lambda **_: interrupt())
-    assert exit_status(monkeypatch, "arpit-fig3") == 128 + signal.SIGINT
-    assert "SIGINT" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/2/3", "-1/2"])

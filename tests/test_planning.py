@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from aesparse.__main__ import app
+from aesparse.cli.app import app
 from aesparse.errors import InputError
 from aesparse.losses.generalized_sparse import generalized_sparse
 from aesparse.models.one_layer import OneLayer

@@ -16,9 +16,9 @@ import pytest
 import stored_runs
 from typer.main import get_command
 
-from aesparse.__main__ import app
+from aesparse.cli.app import app
 from benchmarks import pages as measured_pages
-from experiments.__main__ import app as experiments_app
+from experiments.cli import app as experiments_app
 from experiments.drawing import report
 from experiments.evidence import curves
 from experiments.evidence.tables import collect_verdicts, overview, summary

@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 import experiments.figures.beyond.audit_pairs as pairs
-from aesparse.__main__ import app
+from aesparse.cli.app import app
 from aesparse.errors import InputError
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.errata import decay_factor
 from aesparse.theory.falsifier import SIZES
-from experiments.__main__ import app as other
+from experiments.cli import app as other
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES
 from experiments.theorems import pictures, rows

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from aesparse.errors import NumericsError
+
 __all__ = [
     "LIMITS",
     "PRODUCT_LIMITS",
@@ -49,10 +51,6 @@ PRODUCT_LIMITS = {
 _FLOOR = 1e-2
 # Parameters move by a rate times the gradient, so rounding moves them less than the momentum.
 _TIGHTER = {"params": 0.3}
-
-
-class NumericsError(RuntimeError):
-    """A compiled program disagrees with the same step evaluated op by op."""
 
 
 def limit(dtype: str, precision: str | None = "highest") -> float:

@@ -1,0 +1,81 @@
+"""The command `audit`: will an activation with a penalty learn sparse codes on some data?"""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aesparse import __version__
+from aesparse.cli.options import JsonOption, OutOption, output_paths, resolved
+from aesparse.files import replacing
+
+__all__ = ["audit_command"]
+
+_OWN = "a name, or module:function of your own."
+
+
+def audit_command(
+    activation: Annotated[str, typer.Option(help=f"s: {_OWN}")],
+    penalty: Annotated[str, typer.Option(help=f"R: {_OWN}")],
+    data: Annotated[str, typer.Option(help="A data set, or a .npy or .npz file.")] = "digits",
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with the files of MNIST or CIFAR-10.", show_default="tensorflow-datasets'"
+        ),
+    ] = None,
+    epsilon: Annotated[
+        float, typer.Option(help="The data is standardized, (x − mean)/(std + ε), with this ε.")
+    ] = 0.1,
+    hidden: Annotated[int, typer.Option(help="m, the hidden units of the fresh model.")] = 64,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="δ_min of the activation.", show_default="its own; 0 for a function"),
+    ] = None,
+    largest_strength: Annotated[
+        float, typer.Option(help="The largest λ, the penalty's weight, that you would use.")
+    ] = 1.0,
+    out: OutOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Will the activation with this penalty learn sparse codes on this data, and why?"""
+    from aesparse.data import load, standardize
+    from aesparse.losses.penalties import get_penalty
+    from aesparse.models.activations import Activation, get_activation
+    from aesparse.pictures import save
+    from aesparse.theory import audit
+    from aesparse.theory.pictures import draw_audit
+    from aesparse.theory.tables import audit_record
+
+    s = resolved("activation", activation, get_activation)
+    r = resolved("penalty", penalty, get_penalty)
+    s = s if isinstance(s, Activation) else Activation(s)
+    if threshold is not None:
+        s = Activation(s.fn, threshold)
+    name = os.fsencode(data).decode(errors="replace")  # a file's name may be any bytes
+    paths = output_paths(out, f"audit-{activation}-{penalty}-{Path(name).stem}")
+    pixels = load(data, data_dir=data_dir).train
+    X = standardize(pixels, epsilon)(pixels)
+    audited = audit(s, r, X, hidden=hidden, largest_strength=largest_strength)
+    record = {
+        "aesparse": __version__,
+        "activation": activation,
+        "threshold": s.threshold,
+        "penalty": penalty,
+        "data": name,
+        "epsilon": epsilon,
+        "hidden": hidden,
+        "largest strength": largest_strength,
+    } | audit_record(audited)
+    with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
+        save(draw_audit(audited, f"{activation} with {penalty} on {name}"), png, svg)
+        text = json.dumps(record, indent=1, ensure_ascii=False)
+        js.write_text(text + "\n", encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(record, indent=1))  # of ASCII alone, which every terminal has
+        return
+    looked_at = f"{name}, standardized with ε = {epsilon:g}, {hidden} fresh units of length 1"
+    written = f"Written: {', '.join(map(str, paths))}"
+    typer.echo(f"{audited}\nlooked at: {looked_at}\n\n{written}")

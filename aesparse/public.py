@@ -1,0 +1,48 @@
+"""The public names of `aesparse`, whose own module imports this one when the first is used."""
+
+from aesparse import data, errors, losses, metrics, models, training
+from aesparse.errors import InputError
+from aesparse.losses import corruption, objectives, penalties
+from aesparse.losses.base import Objective
+from aesparse.losses.objectives import get_objective
+from aesparse.models import activations
+from aesparse.models.activations import Activation
+from aesparse.models.constraints import Constraint
+from aesparse.models.flax import FlaxModel
+from aesparse.models.forward import Forward
+from aesparse.models.one_layer import OneLayer, Params
+from aesparse.theory import audit, falsify
+from aesparse.training.checkpoints import Checkpoints
+from aesparse.training.fit import fit
+from aesparse.training.optimizers import lbfgs, sgd
+from aesparse.training.result import Result, TrainedModel
+
+__all__ = [
+    "Activation",
+    "Checkpoints",
+    "Constraint",
+    "FlaxModel",
+    "Forward",
+    "InputError",
+    "Objective",
+    "OneLayer",
+    "Params",
+    "Result",
+    "TrainedModel",
+    "activations",
+    "audit",
+    "corruption",
+    "data",
+    "errors",
+    "falsify",
+    "fit",
+    "get_objective",
+    "lbfgs",
+    "losses",
+    "metrics",
+    "models",
+    "objectives",
+    "penalties",
+    "sgd",
+    "training",
+]

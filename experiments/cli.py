@@ -1,0 +1,266 @@
+"""The command line: `python -m experiments [FIGURE | all | wanted | import | status | …]`."""
+
+import copy
+import functools
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from aesparse.cli.invoking import SETTINGS, invoke
+from aesparse.command import Stopped
+from aesparse.errors import InputError, unknown_name
+from aesparse.process import prepare
+from experiments.pipeline.plan import Plan, Shard
+from experiments.pipeline.registry import figure_names, get_figure
+
+
+class _Group(TyperGroup):
+    """Commands, and every figure's name as a command that makes it."""
+
+    def list_commands(self, ctx):
+        return [*super().list_commands(ctx), *figure_names()]
+
+    def get_command(self, ctx, cmd_name):
+        if cmd_name not in figure_names():
+            return super().get_command(ctx, cmd_name)
+        command = copy.copy(self.commands[_FIGURE])
+        command.name, command.hidden = cmd_name, False
+        command.short_help = "" if ctx.resilient_parsing else get_figure(cmd_name).title
+        command.callback = functools.partial(command.callback, name=cmd_name)
+        command.params = [parameter for parameter in command.params if parameter.name != "name"]
+        return command
+
+    def resolve_command(self, ctx, args):
+        if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            names = [name for name in self.list_commands(ctx) if name != _FIGURE]
+            raise unknown_name("figure or command", args[0], names)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx, formatter):
+        shown = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        figures = set(figure_names())
+        for title, those in (("Commands", shown.keys() - figures), ("Figures", figures)):
+            rows = [
+                (name, command.short_help or command.get_short_help_str(limit=100))
+                for name, command in shown.items()
+                if name in those and not command.hidden
+            ]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+_FIGURE = "figure"
+app = typer.Typer(cls=_Group, **SETTINGS)
+
+ScaleOption = Annotated[
+    str, typer.Option("--scale", help="Sizes of models and data: quick, reduced or paper.")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Folder with the files of MNIST and CIFAR-10.",
+        show_default="tensorflow-datasets'",
+    ),
+]
+SeedsOption = Annotated[
+    int | None, typer.Option(help="How many seeds: 0, 1, …", show_default="the scale's")
+]
+StoredSeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds", help="How many seeds: 0, 1, …", show_default="the scale's, or more where stored"
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Where runs and pictures are kept.")]
+MinutesOption = Annotated[
+    float | None,
+    typer.Option(
+        "--minutes",
+        help="Minutes; nothing is begun that cannot be finished or checkpointed in them.",
+        show_default="no end",
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        help="i/n, such as 2/4: train only the i-th of n parts of the runs.",
+        show_default="all of them",
+    ),
+]
+FIGURES = Path("figures")
+
+
+@app.callback(invoke_without_command=True)
+def _begin(context: typer.Context) -> None:
+    """Make the papers' figures, and decide their claims."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+    else:
+        prepare()
+
+
+@app.command(_FIGURE, hidden=True)
+def figure(
+    name: Annotated[str, typer.Argument(help="The figure.")],
+    scale: ScaleOption = "quick",
+    data_dir: DataOption = None,
+    seeds: SeedsOption = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Of the optimizer, per update.", show_default="the data set's own"),
+    ] = None,
+    out: OutOption = FIGURES,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Train again what is stored.")
+    ] = False,
+    shard: ShardOption = None,
+) -> None:
+    """Train the missing runs of a figure, draw it, and print its claims."""
+    from experiments.pipeline.make import make
+
+    plan = _plan(scale, seeds, learning_rate, data_dir)
+    part = None if shard is None else Shard.parse(shard)
+    make([name], plan, data_dir=data_dir, out=out, recompute=recompute, shard=part)
+
+
+@app.command("all")
+def everything(
+    scale: ScaleOption = "quick",
+    data_dir: DataOption = None,
+    seeds: SeedsOption = None,
+    out: OutOption = FIGURES,
+    shard: ShardOption = None,
+    minutes: MinutesOption = None,
+) -> None:
+    """Train all that is missing for all figures, shortest run first, and draw them."""
+    from experiments.pipeline.deadline import Deadline
+    from experiments.pipeline.make import make
+
+    deadline = Deadline(minutes)
+    plan = _plan(scale, seeds, None, data_dir)
+    names = [name for name in figure_names() if scale in get_figure(name).scales]
+    part = None if shard is None else Shard.parse(shard)
+    make(names, plan, data_dir=data_dir, out=out, shard=part, deadline=deadline)
+
+
+@app.command("wanted")
+def _wanted(
+    data_dir: DataOption = None,
+    minutes: MinutesOption = None,
+    out: OutOption = FIGURES,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            help="A zip file to which every finished run is appended.", show_default="none"
+        ),
+    ] = None,
+    wanted_list: Annotated[
+        Path | None,
+        typer.Option(
+            "--list",
+            help="TOML: which runs, most valuable first.",
+            show_default="experiments/wanted.toml",
+        ),
+    ] = None,
+) -> None:
+    """Train what is missing of a list, in its order, all seeds of a run in one program."""
+    from experiments.pipeline import wanted
+    from experiments.pipeline.deadline import Deadline
+
+    deadline, entries = Deadline(minutes), wanted.read(wanted_list or wanted.WANTED)
+    left = wanted.train_wanted(
+        entries, data_dir=data_dir, out=out, archive=archive, deadline=deadline
+    )
+    if not left:
+        print("All wanted runs are stored.")
+
+
+@app.command("import")
+def _import(
+    file: Annotated[Path, typer.Argument(help="An archive that `wanted` wrote.")],
+    out: OutOption = FIGURES,
+) -> None:
+    """Store the runs of an archive made elsewhere; those already stored stay as they are."""
+    from experiments.pipeline.archive import merge
+
+    new, known = merge(file, out)
+    print(f"{new} runs are new, {known} were stored already.")
+
+
+@app.command("status")
+def _status(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
+    """Show what is stored, unfinished, running and missing, for every figure and scale."""
+    from experiments.pipeline import status
+
+    print("\n".join(status.lines(out, seeds)))
+
+
+@app.command("verdicts")
+def _verdicts(
+    seeds: StoredSeedsOption = None,
+    out: OutOption = FIGURES,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Also write all verdicts as this Markdown page, and the report."),
+    ] = None,
+) -> None:
+    """Decide every claim from stored runs alone."""
+    from experiments import pages
+    from experiments.drawing import report
+    from experiments.evidence import tables
+
+    verdicts = tables.collect_verdicts(out, seeds)
+    print("\n".join(tables.lines(verdicts)))
+    if page is not None:
+        pages.write_results(page, verdicts, out)
+        print(f"Written: {page}, {report.write(out, verdicts, seeds)}")
+
+
+@app.command("theorems")
+def _theorems(
+    out: OutOption = FIGURES,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write the table as this Markdown page.")
+    ] = None,
+) -> None:
+    """Verify T1 to T13 on random problems, attack them, and list the errata (under 3 minutes)."""
+    from experiments.theorems.command import write_theorems
+
+    write_theorems(out, as_json=as_json, page=page)
+
+
+@app.command("report")
+def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
+    """Write one page with all claims and figures, from what is stored."""
+    from experiments.drawing import report
+    from experiments.evidence import tables
+
+    verdicts = tables.collect_verdicts(out, seeds)
+    print(f"Written: {report.write(out, verdicts, seeds)}")
+
+
+def _plan(scale: str, seeds: int | None, rate: float | None, data_dir: Path | None) -> Plan:
+    plan = Plan.checked(scale, seeds, rate)
+    if data_dir is not None and not plan.scale.evidence:
+        raise InputError(
+            f"--data-dir {data_dir} is given, but the scale '{scale}' uses data that comes with "
+            "scikit-learn; add --scale reduced or --scale paper."
+        )
+    return plan
+
+
+def main() -> int:
+    """Runs the command line of the process and returns its exit status."""
+    try:
+        return invoke(app, "experiments", "aesparse-experiments")
+    except Stopped as stopped:
+        stopped.add_note(
+            "Finished runs are stored, the current one up to its last checkpoint if it leaves any; "
+            "the same command goes on from there (without --recompute)."
+        )
+        raise
