@@ -41,11 +41,15 @@ _LONGEST = 600.0  # seconds of a command that nobody stops
 _FIRST = 0.3  # share of the interrupts in the first second
 # The command with a checkpoint after every epoch: its runs are shorter than the usual minute.
 _OFTEN = """
-import sys
-from aesparse.training.checkpoints import Checkpoints
-Checkpoints.__init__.__kwdefaults__["every_seconds"] = 0
-from experiments.__main__ import main
-main()
+from aesparse.command import run
+
+def command():
+    from aesparse.training.checkpoints import Checkpoints
+    Checkpoints.__init__.__kwdefaults__["every_seconds"] = 0
+    from experiments.cli import main
+    return main()
+
+run(command)
 """
 
 
@@ -165,24 +169,19 @@ class Attacks:
         self._compared("kills", out)
 
     def interrupts(self, count: int) -> None:
-        """SIGINT twice within 20 ms: in the first second, or at any moment of the training."""
+        """SIGINT twice within 20 ms, some of them in the first second."""
         out, done = self.folder / "interrupted", 0
         while done < count:
             before, first = left_in(out), done < _FIRST * count
+            moment = float(self.rng.uniform(*((0, 1) if first else (1, self.seconds))))
+            gap, signals = float(self.rng.uniform(0, 0.02)), (signal.SIGINT,) * 2
             process = started(out, often=not first)
-            if first:
-                moment = float(self.rng.uniform(0.05, 1))
-            else:
-                self._await_lock(out, process)
-                moment = float(self.rng.uniform(0, self.seconds))
-            gap = float(self.rng.uniform(0, 0.02))
-            how = ended(process, signals=(signal.SIGINT,) * 2, after=moment, gap=gap)
+            how = ended(process, signals=signals, after=moment, gap=gap)
             if how.status == 0:
                 self._compared("interrupts", out)
                 continue
             done += 1
-            where = {"from": "start" if first else "training"}
-            self._seen("interrupts", how, before, out, seconds=round(moment, 2), **where)
+            self._seen("interrupts", how, before, out, seconds=round(moment, 2))
             self._require("interrupts", how, 130)
         self._compared("interrupts", out)
 
@@ -210,13 +209,6 @@ class Attacks:
             "runs": lock + log + min(runs) - _PAGE,
             "pictures": lock + log + sum(runs) + sum(pictures) // 2,
         }[kind]
-
-    def _await_lock(self, out: Path, process: subprocess.Popen) -> None:
-        """Waits until the command holds its folder, which is when training begins."""
-        lock = out / "runs" / SCALE / ".lock"
-        begin = lock.stat().st_mtime_ns if lock.exists() else 0
-        while process.poll() is None and not (lock.exists() and lock.stat().st_mtime_ns > begin):
-            time.sleep(0.02)
 
     def _seen(self, kind: str, how: Ended, before: Left, out: Path, **more) -> None:
         after = left_in(out)
