@@ -1,10 +1,4 @@
-"""Loading, defects of files, preprocessing; real files where AESPARSE_DATA_DIR names them."""
-
-import functools
-import gzip
-import shutil
-import sys
-from pathlib import Path
+"""Data sets by name and preprocessing; real files where AESPARSE_DATA_DIR names them."""
 
 import numpy as np
 import pytest
@@ -16,7 +10,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from aesparse import data
-from aesparse.data import datasets
 from aesparse.errors import InputError
 
 # Mean pixels as published with the data, not computed by this library.
@@ -74,21 +67,6 @@ def test_real_cifar10_images(data_dir):
         assert images[10_007, y, x, c] == raw[1 + 1024 * c + 32 * y + x]
 
 
-def test_a_prepared_tensorflow_datasets_folder_gives_the_same_digits(data_dir, monkeypatch):
-    """Its first 500 digits stand for the 60,000, of which 50,000 are for training."""
-    pytest.importorskip("tensorflow_datasets")
-    first = functools.partial(datasets.read_prepared, split="train[:500]")
-    monkeypatch.setattr(datasets, "read_prepared", first)
-    files = data.load("mnist", data_dir=data_dir)
-    monkeypatch.setattr(datasets, "MNIST_TRAIN", 400)
-    prepared = data.load("mnist", data_dir=data_dir / "tfds")
-    assert (len(prepared.train), len(prepared.heldout)) == (400, 100)
-    # another order of the same digits
-    rows = {row.tobytes() for row in np.concatenate([files.train, files.heldout])}
-    read = np.concatenate([prepared.train, prepared.heldout])
-    assert len({row.tobytes() for row in read} & rows) == len(np.unique(read, axis=0)) == 500
-
-
 def test_real_digits_with_their_labels(data_dir):
     found = data.load("mnist-labelled", data_dir=data_dir)
     assert (found.train.shape, found.heldout.shape) == ((60_000, 784), (10_000, 784))
@@ -115,153 +93,6 @@ def test_binary_digits_are_black_or_white_and_images_are_whole(data_dir):
     images = data.load("cifar10-images", data_dir=data_dir, samples=50)
     assert images.train.shape == (50, 3072)
     assert images.shape == (32, 32, 3)
-
-
-def test_users_arrays(tmp_path):
-    X = np.random.default_rng(0).normal(size=(7, 3))
-    np.save(tmp_path / "x.npy", X)
-    np.savez(tmp_path / "x.npz", X=X, y=np.ones(7))
-    for name in ("x.npy", "x.npz"):
-        np.testing.assert_array_equal(data.load(str(tmp_path / name)).train, X)
-    assert data.load(str(tmp_path / "x.npy"), samples=2).train.shape == (2, 3)
-
-
-# --- defective files ----------------------------------------------------------------------
-
-
-def _truncated_mnist(folder):
-    with gzip.open(folder / "train-images-idx3-ubyte.gz", "wb") as f:
-        f.write(b"\0" * 1000)
-
-
-def _corrupt_gzip(folder):
-    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"\0" * 1000)[:-20])
-
-
-def _altered_mnist(folder):
-    with gzip.open(folder / "train-images-idx3-ubyte.gz", "wb", compresslevel=1) as f:
-        f.write(b"\0" * 47_040_016)
-
-
-def _truncated_cifar(folder):
-    for i in range(1, 6):
-        (folder / f"data_batch_{i}.bin").write_bytes(b"\0" * 3073)
-
-
-def _altered_cifar(folder):
-    for i in range(1, 6):
-        (folder / f"data_batch_{i}.bin").write_bytes(b"\0" * 30_730_000)
-
-
-def _incomplete_cifar(folder):
-    (folder / "data_batch_1.bin").write_bytes(b"\0" * 30_730_000)
-
-
-DEFECTS = {
-    "mnist truncated": ("mnist", _truncated_mnist, r"expected 47040016 bytes, found 1000"),
-    "mnist gzip": ("mnist", _corrupt_gzip, r"does not decompress .* bytes found"),
-    "mnist altered": ("mnist", _altered_mnist, r"corrupt: expected checksum ba89.*found"),
-    "mnist absent": ("mnist", lambda folder: None, r"incomplete: expected train-images-idx3"),
-    "cifar truncated": ("cifar10", _truncated_cifar, r"expected 30730000 bytes, found 3073"),
-    "cifar altered": ("cifar10", _altered_cifar, r"corrupt: expected checksum d175"),
-    "cifar incomplete": ("cifar10", _incomplete_cifar, r"expected data_batch_2.bin, found"),
-}
-
-
-@pytest.mark.parametrize("case", DEFECTS)
-def test_a_defective_file_is_named_with_what_was_expected(case, tmp_path, unchanged):
-    name, make, message = DEFECTS[case]
-    make(tmp_path)
-    with unchanged(tmp_path), pytest.raises(InputError, match=message) as caught:
-        data.load(name, data_dir=tmp_path)
-    assert str(tmp_path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "file"), [("mnist", "train-images-idx3-ubyte"), ("cifar10", "data_batch_1.bin")]
-)
-def test_a_file_that_may_not_be_read_is_named(name, file, tmp_path, monkeypatch):
-    for i in range(1, 6):
-        (tmp_path / file.replace("1.bin", f"{i}.bin")).touch()
-
-    def forbidden(path):
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "read_bytes", forbidden)  # who runs the tests may read everything
-    with pytest.raises(InputError, match=f"{file} cannot be read .Permission denied.; check"):
-        data.load(name, data_dir=tmp_path)
-
-
-def test_missing_folder_and_unknown_name(tmp_path):
-    with pytest.raises(InputError, match=r"No data directory .*nowhere; expected a folder"):
-        data.load("mnist", data_dir=tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"Unknown data set 'mnits'.*did you mean mnist"):
-        data.load("mnits")
-    with pytest.raises(InputError, match=r"2000 samples of 'digits' asked for; it has 1438"):
-        data.load("digits", samples=2000)
-
-
-def test_without_tensorflow_datasets_the_message_names_both_ways(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(InputError, match=r"--data-dir .*pip install '.\[tfds\]'"):
-        data.load("mnist")
-
-
-def test_without_a_network_preparing_fails_at_once(monkeypatch, tmp_path):
-    pytest.importorskip("tensorflow_datasets")
-
-    def unreachable(*args, **kwargs):
-        raise OSError("Name or service not known")
-
-    (tmp_path / "mnist" / "3.0.1").mkdir(parents=True)
-    monkeypatch.setattr("urllib.request.urlopen", unreachable)
-    from aesparse.data.readers import read_prepared
-
-    with pytest.raises(InputError, match=r"cannot be downloaded: .* cannot be reached"):
-        read_prepared("mnist", tmp_path / "mnist")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (
-            np.array([[1.0, np.nan], [np.inf, 2.0]]),
-            "2 values that are NaN or inf, the first at row 0",
-        ),
-        (np.ones(4), r"shape \(4,\); expected \[N, n\]"),
-        (np.ones((0, 4)), r"shape \(0, 4\); expected \[N, n\]"),
-        (np.ones((3, 4), dtype=complex), "dtype complex128; expected floating point"),
-    ],
-)
-def test_defective_user_arrays(tmp_path, content, message):
-    np.save(tmp_path / "x.npy", content)
-    with pytest.raises(InputError, match=message):
-        data.load(str(tmp_path / "x.npy"))
-
-
-def test_more_samples_than_a_file_has_and_a_truncated_archive(tmp_path):
-    np.save(tmp_path / "x.npy", np.ones((3, 2)))
-    with pytest.raises(InputError, match=r"9 samples of .* asked for; it has 3"):
-        data.load(str(tmp_path / "x.npy"), samples=9)
-    np.savez(tmp_path / "x.npz", X=np.ones((30, 20)))
-    whole = (tmp_path / "x.npz").read_bytes()
-    (tmp_path / "x.npz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="not a readable NumPy file"):
-        data.load(str(tmp_path / "x.npz"))
-    np.save(tmp_path / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match="not a readable NumPy file"):
-        data.load(str(tmp_path / "o.npy"))
-
-
-def test_unreadable_user_files(tmp_path):
-    with pytest.raises(InputError, match=r"No file .*absent.npy"):
-        data.load(str(tmp_path / "absent.npy"))
-    (tmp_path / "x.npy").write_text("no array", encoding="utf-8")
-    with pytest.raises(InputError, match="not a readable NumPy file"):
-        data.load(str(tmp_path / "x.npy"))
-    np.savez(tmp_path / "two.npz", a=np.ones(2), b=np.ones(2))
-    with pytest.raises(InputError, match=r"holds the arrays \['a', 'b'\]; expected one array"):
-        data.load(str(tmp_path / "two.npz"))
 
 
 # --- preprocessing ------------------------------------------------------------------------
@@ -296,16 +127,6 @@ def test_a_column_that_varies_by_rounding_is_constant(dtype, rng):
     np.testing.assert_allclose(data.standardize(X, 1.0)(X)[:, 1], 0, atol=10 * rounding)
     X[0, 1] *= 1 + 1e3 * rounding  # more than rounding
     assert np.std(data.standardize(X)(X)[:, 1]) == pytest.approx(1, rel=0.01)
-
-
-def test_masked_arrays_are_refused(rng):
-    X = np.ma.masked_array(rng.normal(size=(20, 4)), mask=False)
-    X[3, 2] = 9999.0
-    X[3, 2] = np.ma.masked
-    scaler = data.standardize(X.filled(0.0))
-    for use in (data.standardize, data.whiten, data.check_matrix, scaler):
-        with pytest.raises(InputError, match="masked"):
-            use(X)
 
 
 @pytest.mark.parametrize("epsilon", [-0.5, np.nan, np.inf])
@@ -365,12 +186,3 @@ def test_crops_begin_at_every_row_and_column_equally_often():
 def test_crops_larger_than_the_images_are_refused():
     with pytest.raises(InputError, match="crops of 9×9 are larger than the images, 8×8"):
         data.random_crops(np.zeros((1, 8, 8, 3), np.uint8), 1, 9, 0)
-
-
-def test_an_uncompressed_idx_file_is_read_too(data_dir, tmp_path):
-    from aesparse.data.readers import read_mnist
-
-    source = data_dir / "mnist" / "train-images-idx3-ubyte.gz"
-    with gzip.open(source) as f, (tmp_path / "train-images-idx3-ubyte").open("wb") as g:
-        shutil.copyfileobj(f, g)
-    assert read_mnist(tmp_path).shape == (60_000, 28, 28, 1)

@@ -1,10 +1,8 @@
-"""Data sets as matrices, and what is done to them before training.
+"""Data sets by name, and users' files, as matrices.
 
-`load` gives pixels in [0, 1], one row a sample; `standardize` and `whiten` fit on training
-data and apply to any. Shapes: N samples, n inputs.
+`load` gives pixels in [0, 1], one row a sample. Shapes: N samples, n inputs.
 """
 
-import numbers
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,35 +10,29 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from aesparse.data.matrix import as_array, check_matrix
+from aesparse.data.matrix import check_matrix
 from aesparse.data.readers import (
     PATCHES,
     Folder,
     data_folder,
+    is_users_file,
     patches_file,
-    read_array,
+    prepared_folder,
     read_cifar10,
+    read_matrix,
     read_mnist,
     read_patches,
     read_prepared,
 )
+from aesparse.data.readers.files import shown
+from aesparse.data.transforms import random_crops
 from aesparse.errors import InputError, unknown_name
 from aesparse.options import check_counts, shortened
 
-__all__ = [
-    "DATASETS",
-    "Affine",
-    "Dataset",
-    "check_matrix",
-    "load",
-    "random_crops",
-    "standardize",
-    "whiten",
-]
+__all__ = ["DATASETS", "Dataset", "load"]
 
 _PATCH, _GREY_PATCH = 8, 12  # Arpit section 3: 8×8 colour crops; SATAE Figure 4: 12×12 grey ones
 _INK = 0.5  # above it a pixel of binary digits is 1
-_ROUNDINGS = 4  # a column whose entries differ by at most so many is constant
 _HELDOUT = 0.2  # of the embedded digits
 MNIST_TRAIN = 50_000  # the rest of the 60,000 training digits is held out
 
@@ -56,107 +48,6 @@ class Dataset(NamedTuple):
     heldout: Float[np.ndarray, "M n"]
     shape: tuple[int, ...]
     labels: tuple[UInt8[np.ndarray, " N"], UInt8[np.ndarray, " M"]] | None = None
-
-
-class Affine(NamedTuple):
-    """x ↦ (x − mean) @ matrix, or (x − mean) · scale where `matrix` is a vector."""
-
-    mean: Float[np.ndarray, " n"]
-    matrix: Float[np.ndarray, "n k"] | Float[np.ndarray, " n"]
-
-    def __call__(self, X: Float[np.ndarray, "N n"]) -> Float[np.ndarray, "N k"]:
-        """Transforms rows, in the precision of the data; `InputError` for others than its own."""
-        X, n = as_array(X, "The rows to transform"), len(self.mean)
-        if X.ndim != 2 or X.shape[1] != n or X.dtype.kind != "f":
-            raise InputError(
-                f"The rows to transform are {X.dtype} of shape {X.shape}; expected floating-point "
-                f"[N, {n}], as in the data the transformation was made from."
-            )
-        centred = X.astype(np.float64) - self.mean
-        moved = centred * self.matrix if self.matrix.ndim == 1 else centred @ self.matrix
-        return moved.astype(X.dtype)
-
-
-def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
-    """(x − mean)/(std + ε) per input over the training set `X` (Arpit section 3, footnote 2).
-
-    `X` may hold integers; the rows that the result is applied to are floating point.
-    `InputError` for defective data, ε < 0, and columns that are constant up to rounding at ε = 0.
-
-    >>> X = np.array([[0.0, 2.0], [4.0, 6.0]])
-    >>> standardize(X)(X).tolist()
-    [[-1.0, -1.0], [1.0, 1.0]]
-    """
-    X = check_matrix(X)
-    real = isinstance(epsilon, numbers.Real) and not isinstance(epsilon, bool)
-    if not (real and np.isfinite(epsilon) and epsilon >= 0):
-        raise InputError(
-            f"epsilon is {shortened(epsilon)}; expected a finite number >= 0, such as 0.1."
-        )
-    spread = X.std(axis=0, dtype=np.float64) + epsilon
-    high, low = X.max(axis=0).astype(np.float64), X.min(axis=0).astype(np.float64)
-    rounding = _ROUNDINGS * np.finfo(X.dtype).eps * np.maximum(np.abs(high), np.abs(low))
-    constant = np.flatnonzero(high - low <= rounding)
-    if len(constant) and epsilon == 0:
-        raise InputError(
-            f"The data has {len(constant)} constant columns, the first is {constant[0]}; with "
-            "epsilon = 0 they cannot be standardized. Give an epsilon > 0 or drop them."
-        )
-    return Affine(X.mean(axis=0, dtype=np.float64), 1.0 / spread)
-
-
-def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
-    """PCA whitening to `rank` components (all that the data has by default): E[xxᵀ] = I.
-
-    >>> X = np.random.default_rng(0).normal(size=(100, 3)) + 1
-    >>> Z = whiten(X, rank=2)(X)
-    >>> np.allclose(Z.T @ Z / len(Z), np.eye(2))
-    True
-    """
-    X = check_matrix(X)
-    if rank is not None:
-        check_counts({"rank": rank})
-    eps = np.finfo(X.dtype).eps
-    X = np.asarray(X, np.float64)
-    mean = X.mean(axis=0)
-    values, vectors = np.linalg.eigh((X - mean).T @ (X - mean) / len(X))
-    values, vectors = values[::-1], vectors[:, ::-1]
-    # A direction without variance has that of the numbers' rounding, or of the eigenvalues'.
-    rounding = eps**2 * (mean @ mean + values.sum())
-    rounding = max(rounding, np.finfo(np.float64).eps * len(values) * values[0])
-    available = int(np.sum(values > rounding))
-    rank = available if rank is None else rank
-    if available == 0 or not 1 <= rank <= available:
-        raise InputError(
-            f"Cannot whiten to rank {rank}: the data has rank {available}; expected a rank from "
-            f"1 to {available}. Data of rank 0 is constant."
-        )
-    return Affine(mean, vectors[:, :rank] / np.sqrt(values[:rank]))
-
-
-def random_crops(
-    images: UInt8[np.ndarray, "K H W C"], count: int, size: int, seed: int
-) -> UInt8[np.ndarray, "count size size C"]:
-    """`count` random size×size crops, image and position drawn uniformly with `seed`.
-
-    >>> random_crops(np.zeros((2, 9, 9, 3), np.uint8), count=5, size=4, seed=0).shape
-    (5, 4, 4, 3)
-    """
-    k, height, width, _ = images.shape
-    if size > min(height, width):
-        raise InputError(
-            f"The crops of {size}×{size} are larger than the images, {height}×{width}; choose a "
-            f"size of at most {min(height, width)}."
-        )
-    rng = np.random.default_rng(seed)
-    which = rng.integers(k, size=count)
-    top, left = (
-        rng.integers(height - size + 1, size=count),
-        rng.integers(width - size + 1, size=count),
-    )
-    rows = top[:, None, None] + np.arange(size)[None, :, None]
-    columns = left[:, None, None] + np.arange(size)[None, None, :]
-    return images[which[:, None, None], rows, columns]
 
 
 def _digits(data_dir: Folder | None, samples: int | None) -> Dataset:
@@ -181,7 +72,7 @@ def _natural(data_dir: Folder | None, samples: int | None) -> Dataset:
 
 
 def _mnist(data_dir: Folder | None, samples: int | None) -> Dataset:
-    images = _read("mnist", data_dir, "mnist", read_mnist) / np.float32(255)
+    images = _read("mnist", data_dir, read_mnist) / np.float32(255)
     return _dataset("mnist", images[:MNIST_TRAIN], images[MNIST_TRAIN:], samples)
 
 
@@ -193,7 +84,7 @@ def _mnist_binary(data_dir: Folder | None, samples: int | None) -> Dataset:
 
 def _mnist_labelled(data_dir: Folder | None, samples: int | None) -> Dataset:
     train, test, *labels = (
-        _read("mnist", data_dir, "mnist", read_mnist, split=split, field=field)
+        _read("mnist", data_dir, read_mnist, split=split, field=field)
         for field in ("image", "label")
         for split in ("train", "test")
     )
@@ -205,12 +96,12 @@ def _cifar10(data_dir: Folder | None, samples: int | None) -> Dataset:
     samples = samples or 50_000
     if data_dir is not None and samples in PATCHES and (data_dir / patches_file(samples)).is_file():
         return _crops("cifar10", read_patches(data_dir, samples), samples)
-    images = _read("cifar10", data_dir, "cifar-10-batches-bin", read_cifar10)
+    images = _read("cifar10", data_dir, read_cifar10)
     return _patches("cifar10", images, samples)
 
 
 def _cifar10_images(data_dir: Folder | None, samples: int | None) -> Dataset:
-    images = _read("cifar10", data_dir, "cifar-10-batches-bin", read_cifar10) / np.float32(255)
+    images = _read("cifar10", data_dir, read_cifar10) / np.float32(255)
     split = len(images) * 4 // 5
     return _dataset("cifar10-images", images[:split], images[split:], samples)
 
@@ -227,17 +118,30 @@ DATASETS: dict[str, Callable[[Folder | None, int | None], Dataset]] = {
 }
 
 
-def load(name: str, *, data_dir: str | Path | None = None, samples: int | None = None) -> Dataset:
-    """A data set by name, or a user's `.npy`/`.npz` file by its path.
+def load(
+    name: str | Path, *, data_dir: str | Path | None = None, samples: int | None = None
+) -> Dataset:
+    """A data set by name, or a user's matrix by the path of its file.
 
-    `digits` and `photos` come with scikit-learn; `mnist` and `cifar10` are read from
-    `data_dir` (files as downloaded, or a tensorflow-datasets folder, or a zip file made by
-    `benchmarks/accelerator.py --pack`), without one through
-    tensorflow-datasets. `photos` and `cifar10` are 8×8×3 crops, `natural` 12×12 grey crops of
-    the photographs, `cifar10-images` whole images; `mnist-binary` has pixels 0 and 1, and
-    `mnist-labelled` all 60,000 training digits, the 10,000 test digits and labels. `samples` is
-    how many training rows: the first ones, or, of crops, that many drawn. Raises `InputError` for
-    unknown names and defective files.
+    **Names.** `digits` and `photos` come with scikit-learn, `natural` (12×12 grey crops of the
+    same photographs), too. `mnist` (60,000 digits, 50,000 of them for training), `mnist-binary`
+    (its pixels 0 or 1), `mnist-labelled` (60,000 and the 10,000 test digits, with labels),
+    `cifar10` (8×8×3 crops, as `photos`) and `cifar10-images` (whole images) are read from
+    `data_dir`, without one through tensorflow-datasets. `data_dir` holds the files as downloaded
+    (MNIST's IDX files, gzipped or not, or Keras' mnist.npz; CIFAR-10's binary batches), or is a
+    folder of tensorflow-datasets, or a zip file made by `benchmarks/accelerator.py --pack`.
+    Their checksums are compared with the published data's.
+
+    **Paths.** Taken are `.npy` and `.npz` (its array `X`, or its only one) by NumPy, `.csv` and
+    `.tsv` by `numpy.loadtxt` (all columns are inputs; a first line that is not all numbers is a
+    header), `.parquet` by pandas if pyarrow is installed. The matrix is checked by
+    `check_matrix`, which says what dtypes are taken. Files of other kinds (MATLAB, HDF5,
+    spreadsheets, pictures, …) are refused with the line that converts them; a pickle, such as
+    CIFAR-10's Python version, is never opened.
+
+    `samples` is how many training rows: the first ones, or, of crops, that many drawn. Raises
+    `InputError` for unknown names and for files that are absent, damaged, not what their names
+    say, or larger than the memory; nothing is read beyond the size that is known.
 
     >>> load("digits").train.shape
     (1438, 64)
@@ -248,25 +152,20 @@ def load(name: str, *, data_dir: str | Path | None = None, samples: int | None =
         raise InputError(
             f"The data set is {shortened(name)}; expected a name, such as 'digits', or a path."
         )
-    if Path(name).suffix in (".npy", ".npz"):
-        X = check_matrix(read_array(Path(name)), f"The array in {name}")
-        _check_samples(name, samples, len(X))
-        return Dataset(Path(name).stem, X[:samples], X[:0], X.shape[1:])
-    if name not in DATASETS:
-        raise unknown_name("data set", name, DATASETS)
-    return DATASETS[name](None if data_dir is None else data_folder(data_dir), samples)
+    if name in DATASETS:
+        return DATASETS[name](None if data_dir is None else data_folder(data_dir), samples)
+    if not is_users_file(name):
+        raise unknown_name("data set", shown(name), DATASETS)
+    X = check_matrix(read_matrix(Path(name)), f"The array in {shown(name)}")
+    _check_samples(shown(name), samples, len(X))
+    return Dataset(Path(name).stem, X[:samples], X[:0], X.shape[1:])
 
 
-def _read(
-    name: str, data_dir: Folder | None, folder: str, read: Callable, **part: str
-) -> np.ndarray:
+def _read(name: str, data_dir: Folder | None, read: Callable, **part: str) -> np.ndarray:
     if data_dir is None:
         return read_prepared(name, None, **part)
-    if not data_dir.is_dir():
-        raise InputError(f"No data directory {data_dir}; expected a folder with the {name} files.")
-    if isinstance(data_dir, Path) and any((data_dir / name).glob("*/dataset_info.json")):
-        return read_prepared(name, data_dir, **part)
-    return read(data_dir / folder if (data_dir / folder).is_dir() else data_dir, **part)
+    prepared = prepared_folder(name, data_dir) if isinstance(data_dir, Path) else None
+    return read(data_dir, **part) if prepared is None else read_prepared(name, prepared, **part)
 
 
 def _patches(name: str, images: np.ndarray, samples: int, size: int = _PATCH) -> Dataset:

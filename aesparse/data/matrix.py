@@ -1,61 +1,99 @@
 """What a user gives as data, as a finite floating matrix of NumPy's."""
 
-import numpy as np
-from jaxtyping import ArrayLike
+import numbers
+import re
+from typing import Any
 
-from aesparse.errors import InputError
+import numpy as np
+
+from aesparse.errors import InputError, running
+from aesparse.options import shortened
 
 __all__ = ["as_array", "check_matrix"]
 
 _EXACT = 2**24  # float32 holds all integers up to it
+_LONGEST = 300  # characters of another library's message
+# What pandas, with NumPy's, its own and Arrow's columns, and polars call columns of numbers.
+_NUMBERS = re.compile(r"(u?int\d+|float\d*|half|double|bool(ean)?)(\[pyarrow\])?")
 
 
-def as_array(X: ArrayLike, what: str) -> np.ndarray:
-    """`X` as NumPy's array; `InputError` where it is masked, sparse or no array."""
-    if np.ma.isMaskedArray(X):
+def as_array(X: Any, what: str) -> np.ndarray:
+    """`X` as NumPy's array; `InputError` where it is masked, sparse or no array.
+
+    Of a data frame of pandas or polars all columns must be numbers or booleans, none missing.
+    """
+    if any(map(np.ma.isMaskedArray, X if isinstance(X, list | tuple) else [X])):
         raise InputError(
             f"{what} is a masked array, whose mask would be lost; expected an array [N, n]. Fill "
             "the masked entries or drop their rows first."
         )
-    if hasattr(X, "toarray") and hasattr(X, "nnz"):
-        raise InputError(
-            f"{what} is a sparse {type(X).__name__}; expected an array [N, n]. Call .toarray()."
-        )
+    for call in ("toarray", "todense"):
+        if hasattr(X, call):
+            raise InputError(
+                f"{what} is a sparse {type(X).__name__}; expected an array [N, n]. Call .{call}()."
+            )
+    if hasattr(X, "collect"):
+        raise InputError(f"{what} is a lazy {type(X).__name__}; call .collect() first.")
     try:
-        return np.asarray(X)
-    except ValueError:
-        raise InputError(
-            f"{what} is a {type(X).__name__}; expected an array [N, n], such as a Dataset's train."
-        ) from None
+        return _frame(X, what) if hasattr(X, "dtypes") and hasattr(X, "columns") else np.asarray(X)
+    except InputError:
+        raise
     except Exception as error:  # other libraries' arrays refuse with exceptions of their own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{what} is a {type(X).__name__} that cannot be converted ({reason}); expected an "
-            "array [N, n], such as a Dataset's train."
+            f"{what} is a {type(X).__name__} that cannot be converted ({reason[:_LONGEST]}); "
+            "expected an array [N, n], such as a Dataset's train."
         ) from None
 
 
-def check_matrix(X: ArrayLike, what: str = "The data") -> np.ndarray:
+def _frame(X: Any, what: str) -> np.ndarray:
+    """The columns of a data frame, of which NumPy's own conversion makes objects in some cases."""
+    columns = []
+    for i, (name, kind) in enumerate(zip(X.columns, X.dtypes, strict=True)):
+        which = f"in the column {shortened(name)} ({kind})"
+        if not _NUMBERS.fullmatch(str(kind).lower()):
+            raise InputError(f"{what} holds no numbers {which}; drop or convert it first.")
+        column = X.iloc[:, i] if hasattr(X, "iloc") else X[:, i]
+        if (column.isna() if hasattr(column, "isna") else column.is_null()).any():
+            raise InputError(f"{what} misses values {which}; fill them or drop their rows first.")
+        values = np.asarray(column)
+        columns.append(np.asarray(values.tolist()) if values.dtype == object else values)
+    return np.column_stack(columns) if columns else np.empty((len(X), 0))
+
+
+def check_matrix(X: Any, what: str = "The data") -> np.ndarray:
     """`X` as a finite floating [N, n] with at least one sample and input; `InputError` otherwise.
 
     float32 and float64 stay as they are, in the machine's byte order. float16, bfloat16, booleans
     (as 0 and 1) and integers become float32, which holds them exactly; integers beyond ±2²⁴, which
-    it may not hold, are refused.
+    it may not hold, are refused. Data frames of pandas and polars are taken if all their columns
+    are numbers, nullable ones if nothing is missing; sparse matrices, masked arrays and tensors
+    that require a gradient are refused with the call that makes an array of them.
     """
-    X = as_array(X, what)
+    given, X = type(X).__name__, as_array(X, what)
+    if X.ndim == 0 and given != "ndarray":
+        raise InputError(
+            f"{what} is a {given}; expected an array [N, n], such as a Dataset's train."
+        )
+    if X.dtype.names is not None:
+        raise InputError(
+            f"{what} has named fields {X.dtype.names}; expected an array [N, n]. Call "
+            "numpy.lib.recfunctions.structured_to_unstructured."
+        )
     if X.ndim != 2 or 0 in X.shape:
         raise InputError(
             f"{what} has shape {X.shape}; expected [N, n] with at least one sample and one "
             "input. Flatten images to rows first."
         )
-    X = _as_floating(X, what)
-    bad = ~np.isfinite(X)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise InputError(
-            f"{what} holds {bad.sum()} values that are NaN or inf, the first at row {row}, "
-            f"column {column}; expected finite numbers. Clean the data first."
-        )
+    with running(f"{what} of shape {X.shape} cannot be checked", "one that fits in memory."):
+        X = _as_floating(X, what)
+        bad = ~np.isfinite(X)
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise InputError(
+                f"{what} holds {bad.sum()} values that are NaN or inf, the first at row {row}, "
+                f"column {column}; expected finite numbers. Clean the data first."
+            )
     return X
 
 
@@ -65,12 +103,22 @@ def _as_floating(X: np.ndarray, what: str) -> np.ndarray:
             f"{what} holds integers beyond ±{_EXACT}, which float32 does not hold exactly; scale "
             "them, or convert them to float64."
         )
-    if X.dtype.kind in "biu" or X.dtype == np.float16 or X.dtype.name == "bfloat16":
-        return X.astype(np.float32)
     native = X.dtype.newbyteorder("=")
+    if X.dtype.kind in "biu" or native == np.float16 or X.dtype.name == "bfloat16":
+        return X.astype(np.float32)
     if native not in (np.float32, np.float64):
         raise InputError(
-            f"{what} has dtype {X.dtype}; expected floating point, float32 or float64. Convert "
-            "it first."
+            f"{what} has dtype {X.dtype}{_first_object(X)}; expected floating point, float32 or "
+            "float64. Convert it first, such as by X.astype(np.float32)."
         )
     return X.astype(native, copy=False)
+
+
+def _first_object(X: np.ndarray) -> str:
+    """Where an array of objects holds the first one that is no number."""
+    if X.dtype == object:
+        for i, value in enumerate(X.flat):
+            if not isinstance(value, numbers.Real):
+                row, column = divmod(i, X.shape[1])
+                return f" with {shortened(value)} in row {row}, column {column}"
+    return ""

@@ -20,6 +20,7 @@ from aesparse.losses.growth import growth
 from aesparse.losses.objectives import autoencoder
 from aesparse.losses.penalties import Penalty, as_penalty
 from aesparse.losses.reconstruction import reconstruction_error
+from aesparse.memory import host_memory
 from aesparse.metrics import Trained, bias_gradient_bound, unit_statistics
 from aesparse.models.activations import Activation, as_activation
 from aesparse.models.constraints import as_constraint
@@ -30,7 +31,6 @@ from aesparse.theory.conclusion import Audit, conclude
 from aesparse.theory.families import Family, identify, probes
 from aesparse.theory.properties import Violation
 from aesparse.theory.response import bytes_per_unit, responses
-from aesparse.training.memory import host_memory
 
 __all__ = ["audit"]
 

@@ -1,37 +1,19 @@
-"""How much memory there is, and the refusal of grids that cannot fit before they are begun."""
+"""How much memory a device has, and the refusal of grids that cannot fit before they are begun."""
 
 import math
-import os
-import resource
-from pathlib import Path
 
 import jax
 from jaxtyping import PyTree
 
 from aesparse.errors import InputError
+from aesparse.memory import host_memory
 
-__all__ = ["check_history", "check_memory", "device_memory", "host_memory", "tree_bytes"]
-
-_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+__all__ = ["check_history", "check_memory", "device_memory", "tree_bytes"]
 
 
 def tree_bytes(tree: PyTree) -> int:
     """Bytes of all arrays, or shapes of arrays, of a tree."""
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-
-def host_memory() -> int:
-    """Bytes this process may use: the machine's, or less where a limit is set."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(soft)
-    for name in _CGROUPS:
-        try:
-            limits.append(int(Path(name).read_text(encoding="utf-8")))
-        except (OSError, ValueError):  # no such limit, or "max"
-            continue
-    return min(limits)
 
 
 def device_memory() -> int:

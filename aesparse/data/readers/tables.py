@@ -1,0 +1,109 @@
+"""Tables of numbers: CSV by numpy.loadtxt, Parquet by pandas."""
+
+import csv
+import importlib.util
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from aesparse.data.readers.files import TEXT, check_fits, described, file_size, reading, shown
+from aesparse.errors import InputError
+
+__all__ = ["read_csv", "read_parquet"]
+
+_LONGEST_LINE = 2**22  # characters
+_FEWEST = 2  # bytes of a number in a CSV file, with what follows it
+
+
+def read_csv(path: Path, delimiter: str) -> np.ndarray:
+    """The rows of a table of numbers, float64, without its header.
+
+    The first line is a header unless all its fields are numbers, or if they are 0, 1, 2, …, as
+    pandas numbers columns. `InputError` names a column of text, and one of row numbers.
+    """
+    size = file_size(path)
+    check_fits(path, size // _FEWEST * 8, size)
+    expected = "expected one row of numbers a line, separated by "
+    expected += "tabs." if delimiter == "\t" else "commas."
+    with reading(path, expected):
+        with path.open("rb") as file:
+            begin = file.read(4096)
+        what = described(begin) or "is no text"
+        if what != TEXT:
+            raise InputError(f"{shown(path)} {what}; {expected}")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _parsed(path, file, delimiter)
+
+
+def _parsed(path: Path, file: IO[str], delimiter: str) -> np.ndarray:
+    lines = _lines(file)
+    first = next(lines, "")
+    names = next(csv.reader([first], delimiter=delimiter), [])
+    if all(map(_is_number, names)) and not _numbers_columns(names):
+        lines, names = itertools.chain([first], lines), [str(i) for i in range(len(names))]
+    row = next(lines, None)
+    if row is None:
+        raise InputError(f"{shown(path)} has no rows of numbers; expected a row a line.")
+    values = next(csv.reader([row], delimiter=delimiter))
+    text = [name for name, value in zip(names, values, strict=False) if not _is_number(value)]
+    if not names[0].strip():
+        raise InputError(
+            f"The first column of {shown(path)} has no name and may number the rows; write the "
+            "table with index=False, or name the column."
+        )
+    if text:
+        raise InputError(
+            f"{shown(path)} holds no number in the columns {shown(text)} of its first "
+            "row; drop them: pandas.read_csv(PATH).select_dtypes('number').to_csv('x.csv', "
+            "index=False)."
+        )
+    rows = itertools.chain([row], lines)
+    return np.loadtxt(rows, delimiter=delimiter, quotechar='"', comments=None, ndmin=2)
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    """The lines that are not empty; `ValueError` where one does not end."""
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise ValueError(f"a line has {_LONGEST_LINE} characters or more")
+        if line.strip():
+            yield line
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _numbers_columns(names: list[str]) -> bool:
+    return len(names) > 1 and names == [str(i) for i in range(len(names))]
+
+
+def read_parquet(path: Path) -> Any:
+    """A Parquet file as pandas reads it; it needs pyarrow."""
+    size = file_size(path)
+    missing = [name for name in ("pandas", "pyarrow") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"{shown(path)} needs {' and '.join(missing)} to be read; pip install "
+            f"{' '.join(missing)}, or store the table as .npy or .csv."
+        )
+    with reading(path, "expected a Parquet file with columns of numbers; make it again."):
+        import pandas as pd
+        import pyarrow.parquet as pq
+
+        metadata = pq.read_metadata(path)
+        check_fits(path, metadata.num_rows * metadata.num_columns * 8, size)
+        nested = [field.name for field in pq.read_schema(path) if field.type.num_fields]
+        if nested:
+            raise InputError(
+                f"{shown(path)} holds no numbers in the columns {shown(nested)}; drop "
+                "them, or spread each over columns of its own."
+            )
+        return pd.read_parquet(path, engine="pyarrow")
