@@ -1,14 +1,24 @@
-"""Files that are written all or nothing."""
+"""Files that are written all or nothing, and read only as far as they can be what is expected."""
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from aesparse.errors import InputError
 
-__all__ = ["UNFINISHED", "readable_failure", "replacing", "require_writable"]
+__all__ = [
+    "UNFINISHED",
+    "flush",
+    "make_folder",
+    "read_bytes",
+    "readable_failure",
+    "replacing",
+    "require_writable",
+    "write_text",
+]
 
 UNFINISHED = ".unfinished-"  # prefix of a file that is being written
 
@@ -31,27 +41,69 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block succeeds.
 
     It is on the disk when the block has ended, so that a power cut leaves the one or the other.
+    A symbolic link stays one; the file it leads to is replaced.
     `InputError` where the file cannot be written; what was there before is then untouched.
     """
     with readable_failure():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = Path(os.path.realpath(path))
+        make_folder(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix)
         os.close(handle)
         try:
             yield Path(name)
             os.chmod(name, 0o644)
-            _flush(Path(name))
+            flush(Path(name))
             os.replace(name, path)
-            if os.name == "posix":  # elsewhere a folder cannot be opened
-                _flush(path.parent)
+            flush(path.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
 
 
-def _flush(path: Path) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Writes a text as UTF-8 by `replacing`; a file that holds it already is not touched."""
+    data = text.encode()
+    with contextlib.suppress(OSError, ValueError):
+        if read_bytes(path, len(data)) == data:
+            return
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    `OSError` where it cannot be read, `ValueError` for a folder, a pipe or a device, and for a
+    larger file, of which nothing is read.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is no regular file")
+    if status.st_size > most:
+        raise ValueError(f"it has {status.st_size:,} bytes, expected at most {most:,}")
+    with path.open("rb") as file:
+        return file.read(most)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it that are missing, and waits until they are on the disk."""
+    missing = []
+    while not folder.is_dir() and folder != folder.parent:
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(exist_ok=True)
+        flush(new.parent)
+
+
+def flush(path: Path) -> None:
     """Waits until what was written to a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    if path.is_dir():
+        if os.name != "posix":  # where a folder cannot be opened
+            return
+        descriptor = os.open(path, os.O_RDONLY)
+    else:
+        descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
@@ -61,7 +113,7 @@ def _flush(path: Path) -> None:
 def require_writable(folder: Path) -> None:
     """Raises `InputError` unless files can be made in `folder`, which is created if missing."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InputError(

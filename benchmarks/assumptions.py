@@ -19,6 +19,7 @@ import numpy as np
 import optax
 
 import aesparse as ae
+from aesparse.files import write_text
 from aesparse.losses.penalties import log_sparsity
 from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.models.activations import get_activation
@@ -134,7 +135,7 @@ def main() -> None:
     with jax.enable_x64(True):
         found = {name: measured(name, options.data_dir) for name in EPSILON}
     text = json.dumps(found, indent=1)
-    options.out.write_text(text + "\n", encoding="utf-8")
+    write_text(options.out, text + "\n")
     print(text)
 
 

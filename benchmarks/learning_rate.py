@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import aesparse as ae
+from aesparse.files import write_text
 from experiments.pipeline.protocol import DATA, MOMENTUM, get_scale
 
 RATES = np.array([0.001, 0.002, 0.003, 0.004, 0.005], np.float32)
@@ -52,7 +53,7 @@ def main() -> None:
         allowed = RATES[works & (np.float32(MIDDLE) >= RATES)]
         print(f"{name}: reconstruction error {found[name]}; rate {allowed.max():g}", flush=True)
     path = Path(__file__).with_suffix(".json")
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 import aesparse as ae
+from aesparse.files import write_text
 from aesparse.metrics import activation_statistics
 from aesparse.models.constraints import as_constraint
 from aesparse.training.cost import estimate
@@ -123,7 +124,7 @@ def main() -> None:
         "grids": {name: child("grid", name) for name in GRIDS},
         "epochs": {str(epochs): child("epochs", str(epochs)) for epochs in EPOCHS},
     }
-    OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write_text(OUT, json.dumps(found, indent=2) + "\n")
     for name, row in found["grids"].items():
         sizes = f"{row['planned'] / 2**20:.0f} MiB planned, {row['peak'] / 2**20:.0f} at the peak"
         print(f"{name}: {sizes}, ratio {row['ratio']:.2f}")

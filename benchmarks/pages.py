@@ -7,26 +7,35 @@ in the pages, from the files in `benchmarks/`, `figures/quick/audit-pairs.json` 
 in the code. Run it after a measurement.
 """
 
+import argparse
 import inspect
 import json
-import re
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from aesparse.errors import InputError
-from aesparse.files import replacing
+from aesparse.errors import InputError, first_line, running
+from aesparse.files import read_bytes, write_text
 from aesparse.losses import penalties
 from aesparse.tables import markdown
 from benchmarks.assumptions import ABOVE
 from experiments.pipeline.protocol import DATA, MOMENTUM, STRENGTHS
+from experiments.pipeline.record import read_pictured
 
 ROOT = Path(__file__).parents[1]
+_MOST_BYTES = 2**24  # of a page or of the numbers of a measurement
 
 
 def read(name: str) -> dict:
-    """A stored measurement."""
-    return json.loads((ROOT / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
+    """A stored measurement; `InputError` if its file is damaged."""
+    path = ROOT / "benchmarks" / f"{name}.json"
+    try:
+        return json.loads(read_bytes(path, _MOST_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged ({first_line(error)}); restore it, or repeat the measurement."
+        ) from None
 
 
 def step_variants() -> str:
@@ -130,7 +139,7 @@ def accelerator() -> str:
     if not paths:
         return "No accelerator has been measured yet."
     rows = [
-        (json.loads(p.read_text(encoding="utf-8"))["device"], f"[numbers](../benchmarks/{p.name})",
+        (read(p.stem)["device"], f"[numbers](../benchmarks/{p.name})",
          f"[picture](../benchmarks/{p.stem}.png)")
         for p in paths
     ]  # fmt: skip
@@ -217,9 +226,7 @@ def _falls(step: dict) -> str:
 
 def audit_pairs() -> str:
     """How often the audit's prediction was right."""
-    stored = json.loads(
-        (ROOT / "figures" / "quick" / "audit-pairs.json").read_text(encoding="utf-8")
-    )
+    stored = read_pictured(ROOT / "figures" / "quick" / "audit-pairs.json")
     counts = Counter(v["verdict"] for v in stored["verdicts"])
     return markdown(("prediction", "pairs"), [(k, str(n)) for k, n in sorted(counts.items())])
 
@@ -243,27 +250,49 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
 
 
 def filled(page: str, blocks: dict[str, Callable[[], str]]) -> str:
-    """A page's text with its blocks written anew; `InputError` if it lacks one of them."""
-    text = (ROOT / page).read_text(encoding="utf-8")
+    """A page's text with its blocks written anew, in the line endings it has.
+
+    `InputError` if the page is no UTF-8, lacks a block, or has it twice or upside down.
+    """
+    try:
+        text = read_bytes(ROOT / page, _MOST_BYTES).decode()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{page} cannot be read ({first_line(error)}); expected a page in UTF-8. Restore it."
+        ) from None
+    newline = "\r\n" if "\r\n" in text else "\n"
     for name, block in blocks.items():
         begin, end = f"<!-- {name}: python -m benchmarks.pages -->", f"<!-- end of {name} -->"
-        parts = re.split(f"(?s){re.escape(begin)}.*?{re.escape(end)}", text)
-        if len(parts) != 2:
+        if (text.count(begin), text.count(end)) != (1, 1) or text.index(begin) > text.index(end):
             raise InputError(
-                f"{page} has {len(parts) - 1} blocks {begin} … {end}; expected one. Add the two "
-                "lines where the block belongs."
+                f"{page} has {text.count(begin)} lines {begin} and {text.count(end)} lines {end}; "
+                "expected one of each, in this order. Put them where the block belongs."
             )
-        text = f"{parts[0]}{begin}\n\n{block()}\n\n{end}{parts[1]}"
+        with running(
+            f"The block '{name}' of {page} cannot be made", "the files that this version measures."
+        ):
+            content = block()
+        before, after = text.split(begin)[0], text.split(end)[1]
+        lines = f"{begin}\n\n{content}\n\n{end}".replace("\n", newline)
+        text = f"{before}{lines}{after}"
     return text
 
 
 def main() -> None:
-    """Rewrites all blocks of all pages."""
-    for page, blocks in PAGES.items():
-        text = filled(page, blocks)
-        with replacing(ROOT / page) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        print(f"Written: {page}")
+    """Rewrites all blocks of all pages; nothing is written if one of them cannot be."""
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.pages",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    try:
+        texts = {page: filled(page, blocks) for page, blocks in PAGES.items()}
+        for page, text in texts.items():
+            write_text(ROOT / page, text)
+            print(f"Up to date: {page}")
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import aesparse as ae
+from aesparse.files import write_text
 from experiments.pipeline.protocol import DATA, MOMENTUM, STRENGTHS, get_scale
 
 POLES = (0.9, 0.99, 0.999)
@@ -50,7 +51,7 @@ def main() -> None:
         }
         print(f"{name}: largest change of the fraction against 0.99: {found[name]}")
     path = Path(__file__).with_name(f"pole-{args.scale}.json")
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import jax  # the flag must be set before
 import numpy as np
 
 import aesparse as ae
+from aesparse.files import write_text
 
 OBJECTIVES = ("dae", "cae", "mdae", "sae", "edae")
 STRENGTHS, SEEDS, EPOCHS = (0.0, 0.01, 0.1, 0.5), (0, 1), 60
@@ -62,7 +63,7 @@ def main() -> None:
         for name, trained in variants.items():
             rows.append({"objective": objective, "variant": name} | apart(trained, whole))
             print(rows[-1])
-    PATH.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    write_text(PATH, json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

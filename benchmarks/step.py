@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aesparse.files import write_text
 from aesparse.losses.objectives import get_objective
 from aesparse.metrics import activation_statistics
 from aesparse.models.constraints import as_constraint
@@ -273,7 +274,7 @@ def main() -> None:
                 if options.out is not None:  # row by row: a measurement may be stopped
                     record = {"device": device, "devices": count, "jax": jax.__version__}
                     text = json.dumps(record | {"rows": rows}, indent=1)
-                    options.out.write_text(text + "\n", encoding="utf-8")
+                    write_text(options.out, text + "\n")
     if options.out is not None:
         save(draw(rows), options.out.with_suffix(".png"), options.out.with_suffix(".svg"))
 

@@ -212,12 +212,18 @@ def _verdicts(
     from experiments import pages
     from experiments.drawing import report
     from experiments.evidence import tables
+    from experiments.pipeline.damage import Damage
+    from experiments.pipeline.seal import require_page
 
-    verdicts = tables.collect_verdicts(out, seeds)
+    if page is not None:
+        require_page(page)
+    damage = Damage()
+    verdicts = tables.collect_verdicts(out, seeds, damage)
     print("\n".join(tables.lines(verdicts)))
     if page is not None:
         pages.write_results(page, verdicts, out)
-        print(f"Written: {page}, {report.write(out, verdicts, seeds)}")
+        print(f"Written: {page}, {report.write(out, verdicts, seeds, damage)}")
+    damage.require_none()
 
 
 @app.command("theorems")
@@ -239,9 +245,12 @@ def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     """Write one page with all claims and figures, from what is stored."""
     from experiments.drawing import report
     from experiments.evidence import tables
+    from experiments.pipeline.damage import Damage
 
-    verdicts = tables.collect_verdicts(out, seeds)
-    print(f"Written: {report.write(out, verdicts, seeds)}")
+    damage = Damage()
+    verdicts = tables.collect_verdicts(out, seeds, damage)
+    print(f"Written: {report.write(out, verdicts, seeds, damage)}")
+    damage.require_none()
 
 
 def _plan(scale: str, seeds: int | None, rate: float | None, data_dir: Path | None) -> Plan:

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from aesparse.files import replacing
 from aesparse.tables import markdown
 from experiments.evidence import criteria, curves
 from experiments.evidence.tables import overview, summary
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.protocol import SCALES, title
+from experiments.pipeline.seal import write_page
 
 __all__ = ["results_page", "write_results"]
 
@@ -134,5 +134,4 @@ def _pictures(verdicts: Sequence[tuple[str, str, Verdict]], figures: Path, folde
 
 def write_results(page: Path, verdicts: Sequence[tuple[str, str, Verdict]], figures: Path) -> None:
     """Writes the page of all verdicts; its links lead to the pictures in `figures`."""
-    with replacing(page) as temporary:
-        temporary.write_text(results_page(verdicts, figures, page.parent), encoding="utf-8")
+    write_page(page, results_page(verdicts, figures, page.parent))

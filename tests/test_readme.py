@@ -4,6 +4,7 @@ import ast
 import html
 import itertools
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -24,10 +25,11 @@ from experiments.evidence import curves
 from experiments.evidence.tables import collect_verdicts, overview, summary
 from experiments.pages import results_page
 from experiments.pipeline import make, protocol, registry
-from experiments.pipeline.make import figure_record
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES
+from experiments.pipeline.record import figure_record, read_pictured, read_record
 from experiments.pipeline.registry import figure_names, gathered, get_figure
+from experiments.pipeline.seal import sealed_page
 from experiments.pipeline.store import RunStore
 from experiments.theorems.page import theorem_page
 
@@ -232,18 +234,73 @@ def test_the_measured_numbers_are_the_stored_ones(page):
     )
 
 
-def test_a_page_without_its_block_is_refused(monkeypatch, tmp_path):
-    (tmp_path / "page.md").write_text(
-        "<!-- memory: python -m benchmarks.pages -->\n", encoding="utf-8"
-    )
+BEGIN, END = "<!-- memory: python -m benchmarks.pages -->", "<!-- end of memory -->"
+
+
+@pytest.fixture
+def a_page(monkeypatch, tmp_path):
+    """A page with one block, the only one of the command."""
     monkeypatch.setattr(measured_pages, "ROOT", tmp_path)
-    with pytest.raises(measured_pages.InputError, match=r"page\.md has 0 blocks"):
-        measured_pages.filled("page.md", {"memory": lambda: "numbers"})
+    monkeypatch.setattr(measured_pages, "PAGES", {"page.md": {"memory": lambda: "1\n2"}})
+    monkeypatch.setattr(sys, "argv", ["pages"])
+    return tmp_path / "page.md"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", f"{BEGIN}\n", f"{END}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{END}\n" * 2,
+     f"{BEGIN}{BEGIN}{END}"],
+)  # fmt: skip
+def test_markers_that_are_absent_reversed_or_doubled_are_refused(a_page, text, capsys):
+    a_page.write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        measured_pages.main()
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "page.md" in sentence
+    assert a_page.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("content", [b"\xff" + BEGIN.encode() + END.encode(), None])
+def test_a_page_that_is_no_utf8_or_no_file_is_refused(a_page, content, capsys):
+    if content is None:
+        a_page.mkdir()
+    else:
+        a_page.write_bytes(content)
+    with pytest.raises(SystemExit, match="2"):
+        measured_pages.main()
+    assert "page.md" in capsys.readouterr().err
+    assert content is None or a_page.read_bytes() == content
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_page_keeps_its_line_endings_its_link_and_if_unchanged_its_time(a_page, newline):
+    text = f"\ufeff# Σ\n{BEGIN}\nold\n{END}\nafter\n".replace("\n", newline)
+    real = a_page.with_name("real.md")
+    real.write_bytes(text.encode())
+    a_page.symlink_to(real.name)
+    measured_pages.main()
+    assert a_page.is_symlink()
+    written = real.read_bytes()
+    assert written.decode() == text.replace("old", f"{newline}1{newline}2{newline}")
+    os.utime(real, (1, 1))
+    measured_pages.main()
+    assert (real.stat().st_mtime, real.read_bytes()) == (1, written)
+
+
+def test_a_damaged_measurement_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(measured_pages, "ROOT", tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    block = measured_pages.PAGES["docs/performance.md"]["memory"]
+    (tmp_path / "page.md").write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    for content in ("", "[]", "3", "null", "{}", "{", '{"grids": 3, "jax": 1, "machine": 2}'):
+        (tmp_path / "benchmarks" / "memory.json").write_text(content, encoding="utf-8")
+        with pytest.raises(measured_pages.InputError, match="memory"):
+            measured_pages.filled("page.md", {"memory": block})
 
 
 def test_the_page_of_theorems_is_the_stored_table():
-    rows = json.loads((ROOT / "figures" / "theorems.json").read_text(encoding="utf-8"))
-    assert PAGES[Path("docs/theorems.md")] == theorem_page(rows)
+    rows = read_pictured(ROOT / "figures" / "theorems.json")["rows"]
+    assert PAGES[Path("docs/theorems.md")] == sealed_page(theorem_page(rows))
     assert len(re.findall(r"(?m)^\| T\d+ \|", theorem_page(rows))) == len(rows) > 0
 
 
@@ -273,7 +330,7 @@ def test_the_json_of_every_picture_is_what_its_runs_say():
         figure = get_figure(name)
         plan = Plan.checked(scale, seeds and int(seeds), rate and float(rate))
         runs = gathered(figure, plan, RunStore(ROOT / "figures", scale))
-        written = json.loads(path.read_text(encoding="utf-8"))
+        written = read_record(path, name, plan)
         if name == "audit-pairs":  # its runs are not stored
             assert set(written["runs"]) == {spec.key for spec in runs}
         else:
@@ -283,7 +340,7 @@ def test_the_json_of_every_picture_is_what_its_runs_say():
 def test_the_results_and_the_report_are_what_the_stored_runs_say(tmp_path):
     verdicts = collect_verdicts(ROOT / "figures")
     results = results_page(verdicts, ROOT / "figures", ROOT / "docs")
-    assert PAGES[Path("docs/results.md")] == results
+    assert PAGES[Path("docs/results.md")] == sealed_page(results)
     for path in (ROOT / "figures").glob("[!.]*/"):
         (tmp_path / path.name).symlink_to(path)
     page = report.write(tmp_path, verdicts).read_text(encoding="utf-8")

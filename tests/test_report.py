@@ -22,6 +22,7 @@ from aesparse.theory.falsifier import SIZES
 from experiments.cli import app as other
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES
+from experiments.pipeline.record import read_pictured
 from experiments.theorems import pictures, rows
 
 FIGURES = Path(__file__).parents[1] / "figures"
@@ -42,7 +43,7 @@ def test_command_theorems_writes_table_pictures_and_json(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
-    table = json.loads((tmp_path / "theorems.json").read_text(encoding="utf-8"))
+    table = read_pictured(tmp_path / "theorems.json")["rows"]
     assert {row["verdict"] for row in table} == VERDICTS
     assert all(row["statement"] in shown.output for row in table)
     (found,) = (row for row in table if row["verdict"] == "false")
@@ -57,7 +58,7 @@ def test_command_theorems_prints_json_alone_when_asked(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "draw_theorems", Figure)
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path), "--json"])
     assert json.loads(shown.output) == [row._asdict()]
-    assert (tmp_path / "theorems.json").read_text(encoding="utf-8") == shown.output
+    assert read_pictured(tmp_path / "theorems.json")["rows"] == json.loads(shown.output)
 
 
 def test_theorems_without_the_experiments_says_where_they_are(tmp_path, monkeypatch):
@@ -97,7 +98,7 @@ def test_command_theorems_refuses_a_folder_that_is_a_file(tmp_path):
 
 
 def test_the_stored_table_covers_every_claim_and_none_fails():
-    table = json.loads((FIGURES / "theorems.json").read_text(encoding="utf-8"))
+    table = read_pictured(FIGURES / "theorems.json")["rows"]
     assert {row["id"] for row in table} == {f"T{i}" for i in range(1, 14)}
     assert {row["verdict"] for row in table} == VERDICTS
     attacked = {row["statement"]: row for row in table if "evaluations" in row["details"]}
@@ -120,9 +121,7 @@ def test_the_whole_table_today():
 
 
 def stored_pairs():
-    return json.loads((FIGURES / "quick" / "audit-pairs.json").read_text(encoding="utf-8"))[
-        "verdicts"
-    ]
+    return read_pictured(FIGURES / "quick" / "audit-pairs.json")["verdicts"]
 
 
 def test_the_audit_abstains_seldom_and_is_mostly_right():

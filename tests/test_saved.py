@@ -1,6 +1,8 @@
 """A saved model comes back whole: parameters bit by bit, activation, scaler, coordinates."""
 
+import io
 import json
+import zipfile
 
 import flax.linen as nn
 import jax
@@ -47,6 +49,14 @@ def test_float64_parameters_stay_as_they_are(tmp_path):
     np.testing.assert_array_equal(params.weight, weight)
     assert params.weight.dtype == np.float64
     assert (scaler, coordinates) == (None, {})
+
+
+def test_bfloat16_parameters_stay_as_they_are(tmp_path):
+    model, weight = OneLayer(2), np.arange(6).reshape(2, 3).astype(jnp.bfloat16)
+    saved.save(tmp_path / "m.npz", model, Params(weight, np.zeros(2, jnp.bfloat16)))
+    _, params, _, _ = saved.load(tmp_path / "m.npz")
+    assert params.weight.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(params.weight, weight)
 
 
 def test_whitening_is_saved_too(tmp_path, rng):
@@ -96,6 +106,69 @@ def test_a_file_that_holds_no_model_is_refused(change, tmp_path):
     saved.save(path, model, numbers(model.init(jax.random.key(0), 3)))
     saved.load(path)
     rewritten(path, **change)
+    with pytest.raises(InputError, match=r"m\.npz"):
+        saved.load(path)
+
+
+def test_a_file_of_the_kind_without_a_checksum_is_still_read(tmp_path):
+    path, model = tmp_path / "m.npz", OneLayer(2)
+    params = numbers(model.init(jax.random.key(0), 3))
+    saved.save(path, model, params, coordinates={"seed": 3.0})
+    settings = json.loads(str(np.load(path)["settings"]))
+    former = {k: v for k, v in settings.items() if k != "sha256"}
+    rewritten(path, settings=json.dumps(former | {"kind": "aesparse.OneLayer 1"}))
+    again, known, _, coordinates = saved.load(path)
+    assert (again, coordinates) == (model, {"seed": 3})
+    np.testing.assert_array_equal(known.weight, params.weight)
+    rewritten(path, settings=json.dumps(former))  # of the new kind, without its checksum
+    with pytest.raises(InputError, match="checksum"):
+        saved.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: {"weight": s["weight"] * 2},
+        lambda s: {"weight": s["weight"].astype(np.float64)},
+        lambda s: {"weight": s["weight"].view(np.int32).view(np.float32) + 0.5},
+        lambda s: {"weight": s["weight"][::-1]},
+        lambda s: {"bias": -s["bias"] - 0.0},
+        lambda s: {"scaler_mean": s["scaler_mean"] + 1},
+        lambda s: {"scaler_mean": None, "scaler_matrix": None},
+        lambda s: {"settings": str(s["settings"]).replace("0.25", "0.5")},
+        lambda s: {"settings": str(s["settings"]).replace("relu", "tanh")},
+        lambda s: {"settings": "[]"},
+        lambda s: {"settings": "[" * 10**5},
+        lambda s: {"settings": np.array([1, 2])},
+    ],
+)
+def test_an_edit_that_leaves_the_archive_sound_is_noticed(change, tmp_path, rng):
+    path, model = tmp_path / "m.npz", OneLayer(2)
+    scaler = standardize(rng.normal(size=(9, 3)))
+    params = numbers(model.init(jax.random.key(0), 3))
+    saved.save(path, model, params, scaler=scaler, coordinates={"strength": 0.25})
+    rewritten(path)
+    saved.load(path)
+    rewritten(path, **change(np.load(path)))
+    with pytest.raises(InputError, match=r"m\.npz"):
+        saved.load(path)
+
+
+def test_a_header_that_claims_too_much_takes_no_memory(tmp_path):
+    path, model = tmp_path / "m.npz", OneLayer(2)
+    saved.save(path, model, numbers(model.init(jax.random.key(0), 3)))
+    stored = dict(np.load(path))
+    np.savez_compressed(path, **stored, filler=np.zeros(10**7))
+    with pytest.raises(InputError, match="compressed"):
+        saved.load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in stored.items():
+            buffer = io.BytesIO()
+            np.save(buffer, array)
+            claim = buffer.getvalue().replace(b"(2, 3)", b"(2**9,") if name == "weight" else None
+            huge = buffer.getvalue().replace(b"(2, 3), }    ", b"(2, 3000000), }")
+            assert claim is None or huge != buffer.getvalue()
+            archive.writestr(f"{name}.npy", huge)
     with pytest.raises(InputError, match=r"m\.npz"):
         saved.load(path)
 

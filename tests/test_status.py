@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import urllib.parse
 from html.parser import HTMLParser
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 import stored_runs
 import tiny
-from commands import command, exit_status, numbers, refusal
+from commands import command, exit_status, has_numbers, numbers, refusal
+from hypothesis import given
+from hypothesis import strategies as st
 
-from aesparse.errors import InputError
+from aesparse.training.checkpoints import Checkpoints
 from experiments.evidence import tables
-from experiments.pipeline.make import read_record
-from experiments.pipeline.plan import Plan
+from experiments.pipeline.plan import MOST_SEEDS, Plan
 from experiments.pipeline.registry import get_figure
 from experiments.pipeline.store import RunStore
 
@@ -79,13 +81,41 @@ def test_status_counts_what_is_stored_drawn_and_unfinished(out, monkeypatch, cap
     parents = json.loads(store.load(changed).attrs["provenance"]) | {"revision": "another"}
     store.save(changed, store.load(changed).assign_attrs(provenance=json.dumps(parents)))
     store.path(missing).unlink()
-    (store.checkpoints(missing) / "4").mkdir(parents=True)
+    Checkpoints(store.checkpoints(missing), "this").save(4, np.zeros(3))
     rows, printed = table(monkeypatch, capsys, out)
     assert "11/12 begun" in rows["arpit-fig3"]
     assert "30/30 to draw" in rows["arpit-fig4"]
     assert "0/10 missing" in rows["arpit-fig4"]
     (begun,) = (line for line in printed.splitlines() if missing.key in line)
     assert numbers(begun)[-1] == 4  # the epoch of its checkpoint
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("verdicts",), ("report",)])
+def test_a_folder_that_is_not_there_is_named(monkeypatch, capsys, tmp_path, arguments):
+    for out in (tmp_path / "nowhere", tmp_path / "file"):
+        (tmp_path / "file").write_text("", encoding="utf-8")
+        assert str(out) in refusal(monkeypatch, capsys, *arguments, "--out", out)
+        assert not (tmp_path / "nowhere").exists()
+
+
+def test_more_seeds_than_the_limit_are_refused_with_it(monkeypatch, capsys, tmp_path):
+    assert tiny.plan(seeds=MOST_SEEDS).seeds == MOST_SEEDS
+    for seeds in (0, MOST_SEEDS + 1, 99_999_999):
+        for name in ("arpit-fig3", "all", "status"):
+            arguments = (name, "--out", tmp_path, "--seeds", seeds)
+            assert has_numbers(refusal(monkeypatch, capsys, *arguments), seeds, MOST_SEEDS)
+
+
+RATES = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+
+
+@given(RATES, RATES)
+def test_plans_with_different_rates_have_different_files_and_exact_commands(one, two):
+    plans = [Plan.checked("quick", None, rate) for rate in (one, two)]
+    assert (plans[0].suffix == plans[1].suffix) == (one == two)
+    for plan, rate in zip(plans, (one, two), strict=True):
+        asked = shlex.split(plan.command("arpit-fig3"))
+        assert float(asked[asked.index("--learning-rate") + 1]) == rate
 
 
 def test_status_names_damaged_runs_and_who_is_at_work(out, monkeypatch, capsys):
@@ -108,32 +138,6 @@ def test_status_names_damaged_runs_and_who_is_at_work(out, monkeypatch, capsys):
             rows, _ = table(monkeypatch, capsys, out)
     assert running.key in rows["reduced:"]
     assert re.search(r"a-run\b.*\b3\b.*\b6\b.*\bnoon\b", rows["reduced:"])
-
-
-def test_damaged_files_are_named_by_every_command_that_reads_them(
-    out, monkeypatch, capsys, unchanged
-):
-    store = RunStore(out, "reduced")
-    make = ("arpit-fig4", "--scale", "reduced", "--out", out)
-    assert command(monkeypatch, capsys, *make)[0] == 0
-    json_file = out / "reduced" / "arpit-fig4.json"
-    drawn = json_file.read_text(encoding="utf-8")
-    without_parents = json.dumps(json.loads(drawn) | {"runs": {"a-run": {}}})
-    for content in ("[]", "{", '{"runs": {}}', drawn[:99], without_parents, ""):
-        json_file.write_text(content, encoding="utf-8")
-        with pytest.raises(InputError, match=re.escape(str(json_file))):
-            read_record(json_file)
-    with unchanged(out):
-        _, printed = table(monkeypatch, capsys, out)
-        assert str(json_file) in printed
-        assert str(json_file) in refusal(monkeypatch, capsys, "report", "--out", out)
-    assert command(monkeypatch, capsys, *make)[0] == 0
-    assert json_file.read_text(encoding="utf-8") == drawn
-    run = store.path(get_figure("arpit-fig4").runs(tiny.plan())[0])
-    run.write_bytes(run.read_bytes()[:-100])
-    for arguments in (make, ("verdicts", "--out", out), ("report", "--out", out)):
-        with unchanged(out):
-            assert str(run) in refusal(monkeypatch, capsys, *arguments)
 
 
 def test_verdicts_prints_every_verdict_and_explanation_in_order(out, monkeypatch, capsys):

@@ -1,10 +1,14 @@
-"""A whole trained model in one file: parameters, activation, scaler, grid coordinates."""
+"""A whole trained model in one file: parameters, activation, scaler, grid coordinates.
 
+The file is an uncompressed NumPy archive, whose array `settings` is JSON. `sha256` among these is
+the SHA-256 of everything else; files of the first kind have none.
+"""
+
+import hashlib
 import io
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +18,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from aesparse.data import Affine
-from aesparse.errors import InputError
+from aesparse.errors import InputError, first_line
 from aesparse.files import replacing
 from aesparse.models.activations import ACTIVATIONS, Activation
 from aesparse.models.base import Model
@@ -23,19 +27,9 @@ from aesparse.options import shortened
 
 __all__ = ["load", "save"]
 
-_KIND = "aesparse.OneLayer 1"
+_KIND, _WITHOUT_CHECKSUM = "aesparse.OneLayer 2", "aesparse.OneLayer 1"
 _SETTINGS = "settings"  # JSON text, in an array of its own; the others are numbers
 _FORMAT = "Give a file written by aesparse.models.saved.save."
-
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    KeyError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def save(
@@ -75,6 +69,9 @@ def save(
         "threshold": model.activation.threshold,
         "coordinates": _numbers(coordinates or {}),
     }
+    if of_jax := {k: v.dtype.name for k, v in arrays.items() if v.dtype.kind == "V"}:
+        settings["dtypes"] = of_jax  # such as bfloat16, which NumPy's files do not name
+    settings["sha256"] = _checksum(arrays, settings)
     with replacing(_npz(path)) as temporary:
         np.savez(temporary, **arrays, **{_SETTINGS: json.dumps(settings)})
 
@@ -85,29 +82,83 @@ def load(
     """(model, params, scaler, coordinates) as `save` wrote them to that path.
 
     The parameters are NumPy arrays, bit by bit as they were. `InputError` if it holds anything
-    else.
+    else, or is damaged.
     """
     path = _npz(path)
     try:
-        stored = dict(np.load(io.BytesIO(path.read_bytes())))
+        stored = _arrays(path)
         settings = json.loads(str(stored.pop(_SETTINGS)))
-        if settings["kind"] != _KIND:
+        for name, dtype in settings.get("dtypes", {}).items():
+            stored[name] = stored[name].view(dtype)
+        checksum = settings.pop("sha256", None)
+        if settings["kind"] == _KIND and checksum != _checksum(stored, settings):
+            raise ValueError("it is damaged: its checksum is another one")
+        if settings["kind"] not in (_KIND, _WITHOUT_CHECKSUM):
             raise ValueError(f"its kind is {settings['kind']}")
         activation = Activation(ACTIVATIONS[settings["activation"]].fn, settings["threshold"])
         coordinates = dict(settings["coordinates"])
-    except _UNREADABLE as error:
-        raise InputError(
-            f"{path} holds no model ({type(error).__name__}: {error}). {_FORMAT}"
-        ) from None
-    scaler = [stored.pop(name, None) for name in ("scaler_mean", "scaler_matrix")]
+        scaler = _scaler(stored)
+    except Exception as error:  # whatever readers of archives make of bytes that are none
+        raise InputError(f"{path} holds no model ({first_line(error)}). {_FORMAT}") from None
     _check_arrays(stored, str(path), _FORMAT)
     params = Params(**stored)
-    return (
-        OneLayer.of(params, activation),
-        params,
-        None if scaler[0] is None else Affine(*scaler),
-        coordinates,
-    )
+    return OneLayer.of(params, activation), params, scaler, coordinates
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an uncompressed archive; any exception where it is not one.
+
+    They take no more memory than the file has bytes, whatever it says of their sizes.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("it is compressed")
+        if sum(member.file_size for member in members) > path.stat().st_size:
+            raise ValueError("its members overlap")
+        for member in members:
+            content = archive.read(member)
+            name = member.filename.removesuffix(".npy")
+            if name in arrays:
+                raise ValueError(f"it holds {name} twice")
+            arrays[name] = _array(content)
+    return arrays
+
+
+def _array(content: bytes) -> np.ndarray:
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    shape, by_columns, dtype = header(stream)
+    flat = np.frombuffer(content, dtype, offset=stream.tell())
+    return flat.reshape(shape, order="F" if by_columns else "C").copy()
+
+
+def _checksum(arrays: Mapping[str, np.ndarray], settings: Mapping) -> str:
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        array = np.asarray(array)
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _scaler(stored: dict[str, np.ndarray]) -> Affine | None:
+    """Takes the scaler out of what is stored; `ValueError` if it is none."""
+    mean, matrix = (stored.pop(name, None) for name in ("scaler_mean", "scaler_matrix"))
+    if mean is None and matrix is None:
+        return None
+    if mean is None or matrix is None or mean.ndim != 1 or matrix.shape[:1] != mean.shape:
+        raise ValueError("its scaler is none")
+    if matrix.ndim > 2 or not {mean.dtype.kind, matrix.dtype.kind} <= {"f"}:
+        raise ValueError("its scaler is none")
+    return Affine(mean, matrix)
 
 
 def _npz(path: str | os.PathLike[str]) -> Path:

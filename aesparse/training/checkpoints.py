@@ -1,16 +1,12 @@
 """Atomic, checksummed checkpoints of one training; the last two are kept.
 
-Each is one NumPy archive `EPOCH.npz`: the arrays, and as JSON what they belong to. The archive's
-comment is the SHA-256 of all the bytes before it, so that a damaged checkpoint is recognised, and
-one of another training is refused.
+A damaged checkpoint is passed over for the one before, and one of another training is refused.
 """
 
-import hashlib
 import json
 import numbers
 import time
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -22,13 +18,12 @@ from jaxtyping import PyTree
 from aesparse.errors import InputError, first_line
 from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
 from aesparse.options import shortened
+from aesparse.training.checkpoint_files import epochs, read, write
 
 __all__ = ["Checkpoints", "Resumed", "check_checkpoints"]
 
 _KEPT = 2
 _LONGEST_LIST = 8  # of what a message shows in full
-_DIGITS = 64  # of the checksum, in hexadecimal
-_BLOCK = 2**20  # bytes of a file that are hashed at once
 
 
 class Resumed(NamedTuple):
@@ -119,7 +114,7 @@ class Checkpoints:
         path = self._path(epoch)
         with replacing(path) as temporary:
             try:
-                _write(temporary, known, leaves)
+                write(temporary, known, leaves)
             except OSError as error:
                 raise InputError(
                     f"The checkpoint {path} could not be written ({first_line(error)}); what was "
@@ -131,15 +126,10 @@ class Checkpoints:
     def _path(self, epoch: int) -> Path:
         return self.folder / f"{epoch}.npz"
 
-    def _epochs(self) -> list[int]:
-        """Those with a checkpoint, the newest first."""
-        names = (path.stem for path in self.folder.glob("*.npz"))
-        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
-
     def _remove_older(self, saved: int) -> None:
         """Leaves the last two sound checkpoints, and nothing of writes that a kill cut short."""
         damaged = self._damaged - {saved}
-        sound = [epoch for epoch in self._epochs() if epoch not in damaged]
+        sound = [epoch for epoch in epochs(self.folder) if epoch not in damaged]
         with readable_failure():
             for epoch in (*damaged, *sound[_KEPT:]):
                 self._path(epoch).unlink(missing_ok=True)
@@ -168,11 +158,11 @@ class Checkpoints:
                 "this training again."
             )
         damaged, newest = {}, None
-        for epoch in self._epochs():
+        for epoch in epochs(self.folder):
             try:
-                newest = _read(self._path(epoch), epoch)
+                newest = read(self._path(epoch), epoch)
                 break
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            except Exception as error:  # whatever NumPy's reader makes of bytes that are none
                 damaged[epoch] = first_line(error)
         for passed_over, reason in damaged.items():
             self._on_damage(
@@ -212,42 +202,6 @@ class Checkpoints:
             f"The checkpoint {self._path(epoch)} belongs to another training ({differing}); "
             "delete the folder to begin this one."
         )
-
-
-def _write(path: Path, known: dict, leaves: list[np.ndarray]) -> None:
-    """Writes an archive of `leaves` and `known`, with its checksum as the last bytes."""
-    text = np.frombuffer(json.dumps(known).encode(), np.uint8)
-    np.savez(path, known=text, **{str(i): leaf for i, leaf in enumerate(leaves)})
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.comment = b"0" * _DIGITS
-    checksum, _ = _checksums(path)
-    with path.open("r+b") as file:
-        file.seek(-_DIGITS, 2)
-        file.write(checksum)
-
-
-def _read(path: Path, epoch: int) -> tuple[list[np.ndarray], dict]:
-    """The arrays of a checkpoint in their order and what is known of it; raises if damaged."""
-    actual, stored = _checksums(path)
-    if actual != stored:
-        raise ValueError("its checksum is another one")
-    with np.load(path) as archive:
-        known = json.loads(archive["known"].tobytes())
-        leaves = [archive[str(i)].view(name) for i, name in enumerate(known["dtypes"])]
-    if known["epoch"] != epoch:
-        raise ValueError(f"it was saved as that of epoch {known['epoch']}")
-    return leaves, known
-
-
-def _checksums(path: Path) -> tuple[bytes, bytes]:
-    """The SHA-256 of a file up to its last `_DIGITS` bytes, and these bytes."""
-    digest, left = hashlib.sha256(), path.stat().st_size - _DIGITS
-    with path.open("rb") as file:
-        while left > 0:
-            block = file.read(min(left, _BLOCK))
-            digest.update(block)
-            left -= len(block)
-        return digest.hexdigest().encode(), file.read()
 
 
 def _fitting(leaves: list[np.ndarray], like: list) -> bool:

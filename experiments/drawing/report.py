@@ -10,16 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from aesparse.errors import InputError
-from aesparse.files import replacing, require_writable
+from aesparse.files import require_writable
 from experiments.drawing import style
 from experiments.drawing.filters import montage
 from experiments.evidence import tables
+from experiments.pipeline.damage import Damage
 from experiments.pipeline.figure import Verdict
-from experiments.pipeline.make import read_record
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES, title
+from experiments.pipeline.record import read_record, record_path
 from experiments.pipeline.registry import figure_names, get_figure, stored_plan
+from experiments.pipeline.seal import write_page
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.store import RunStore
 
@@ -34,22 +35,34 @@ _HISTORIES = {
 }
 
 
-def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None = None) -> Path:
-    """Writes `out/index.html` from the verdicts and what else is stored; returns its path."""
+def write(
+    out: Path,
+    verdicts: list[tuple[str, str, Verdict]],
+    seeds: int | None = None,
+    damage: Damage | None = None,
+) -> Path:
+    """Writes `out/index.html` from the verdicts and what else is stored; returns its path.
+
+    Figures and runs that are damaged are left out, with a sentence each in `damage`.
+    """
     require_writable(out)
+    damage = damage or Damage()
     figures, runs = {}, {}
     for scale in reversed(SCALES):
-        store = RunStore(out, scale)
+        store = RunStore(out, scale, damage)
         for name in figure_names():
             figure = get_figure(name)
             if scale in figure.scales:
                 plan = stored_plan(out, figure, scale, seeds)
-                stored = _stored(out, name, plan, seeds)
+                drawn = _drawn(out, name, plan) if seeds is None else plan
+                stored = record_path(out, name, drawn)
                 if stored.exists():
-                    figures[scale, name] = _figure(scale, name, stored)
+                    with damage.noted():
+                        record = read_record(stored, name, drawn)
+                        figures[scale, name] = _figure(scale, name, record, stored)
                 first = [s for s in figure.runs(plan) if s.kind == "grid" and s.seed == 0]
-                runs |= {(scale, s): store for s in first if store.path(s).exists()}
-    cells = [_cell(scale, spec, store) for (scale, spec), store in runs.items()]
+                runs |= {(scale, s): store.load(s) for s in first if (scale, s) not in runs}
+    cells = [_cell(scale, spec, run) for (scale, spec), run in runs.items() if run is not None]
     page = string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         overview=_overview(verdicts),
         verdicts="\n".join(_row(*row, (row[0], row[1]) in figures) for row in verdicts),
@@ -59,15 +72,14 @@ def write(out: Path, verdicts: list[tuple[str, str, Verdict]], seeds: int | None
         histories=json.dumps(_HISTORIES),
     )
     path = out / "index.html"
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(path, page)
     return path
 
 
-def _stored(out: Path, name: str, plan: Plan, seeds: int | None) -> Path:
-    """The .json of a figure with the seeds that decide its claims, or with the default ones."""
-    path, usual = (out / plan.scale_name / f"{name}{end}.json" for end in (plan.suffix, ""))
-    return path if seeds is not None or path.exists() else usual
+def _drawn(out: Path, name: str, plan: Plan) -> Plan:
+    """The plan of all seeds that decide a figure's claims, or the usual if only that is drawn."""
+    usual = plan._replace(seeds=plan.scale.seeds)
+    return plan if record_path(out, name, plan).exists() else usual
 
 
 def _overview(verdicts: list[tuple[str, str, Verdict]]) -> str:
@@ -96,10 +108,8 @@ def _row(scale: str, figure: str, v: Verdict, shown: bool) -> str:
     )
 
 
-def _figure(scale: str, name: str, stored: Path) -> str:
-    record, picture = read_record(stored), stored.with_suffix(".svg")
-    if not picture.is_file():
-        raise InputError(f"{picture} is missing next to {stored.name}; draw the figure again.")
+def _figure(scale: str, name: str, record: dict, stored: Path) -> str:
+    picture = stored.with_suffix(".svg")
     parents = list(record["runs"].values())
     made = ", ".join(
         f"{field} {' / '.join(sorted({str(p[field]) for p in parents}))}"
@@ -128,12 +138,11 @@ def _encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _cell(scale: str, spec: GridSpec, store: RunStore) -> dict:
+def _cell(scale: str, spec: GridSpec, run) -> dict:
     """What the page's script draws: a run's histories, and its filters where they are kept."""
-    run = store.load(spec)
     label = f"{scale}: {title(spec.dataset)}, {style.label(spec.objective)}"
     return {
-        "label": f"{label}, {spec.activation}, {spec.constraint}, rate {spec.learning_rate:g}, "
+        "label": f"{label}, {spec.activation}, {spec.constraint}, rate {spec.learning_rate}, "
         f"batch {spec.batch_size}",
         "strengths": list(spec.strengths),
         "histories": {

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aesparse.errors import InputError
+from experiments.pipeline.damage import Damage
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, RATES, SCALES
@@ -20,14 +21,22 @@ __all__ = ["explanations"]
 
 
 def explanations(
-    out: Path, figure: Figure, plan: Plan, runs: Mapping, verdict: Verdict
+    out: Path,
+    figure: Figure,
+    plan: Plan,
+    runs: Mapping,
+    verdict: Verdict,
+    damage: Damage | None = None,
 ) -> tuple[str, ...]:
-    """Sentences for a verdict that fails or is inconclusive; none for the others."""
+    """Sentences for a verdict that fails or is inconclusive; none for the others.
+
+    Damaged runs are an `InputError`, or left out with a sentence in `damage`.
+    """
     if verdict.verdict not in ("fails", "inconclusive"):
         return ()
     own = []
     if figure.explain:
-        store = RunStore(out, plan.scale_name)
+        store = RunStore(out, plan.scale_name, damage)
         of_it = {
             spec: runs[spec] if spec in runs else store.load(spec)
             for spec in (*runs, *figure.further(plan))
@@ -49,27 +58,32 @@ def explanations(
         for rate in RATES
         if verdict.dataset in DATA and rate != DATA[verdict.dataset].learning_rate
     ]
-    elsewhere = [(what, _first(out, figure, plans, verdict)) for what, plans in others]
+    elsewhere = [(what, _first(out, figure, plans, verdict, damage)) for what, plans in others]
     return (*own, *(f"{what}: {v.verdict}, {v.numbers}." for what, v in elsewhere if v is not None))
 
 
-def _first(out: Path, figure: Figure, plans: list[Plan], verdict: Verdict) -> Verdict | None:
+def _first(
+    out: Path, figure: Figure, plans: list[Plan], verdict: Verdict, damage: Damage | None
+) -> Verdict | None:
     """The verdict on the same statement by the first of the plans that can decide it."""
-    others = (_elsewhere(out, figure, plan, verdict) for plan in plans)
+    stores = ((plan, RunStore(out, plan.scale_name, damage)) for plan in plans)
+    others = (_elsewhere(figure, plan, verdict, store, damage) for plan, store in stores)
     return next((other for other in others if other is not None), None)
 
 
-def _elsewhere(out: Path, figure: Figure, plan: Plan, verdict: Verdict) -> Verdict | None:
+def _elsewhere(
+    figure: Figure, plan: Plan, verdict: Verdict, store: RunStore, damage: Damage | None
+) -> Verdict | None:
     """The verdict on the same statement by another plan, if its runs are stored."""
     try:
         figure.runs(plan)
     except InputError:  # a figure that goes through the rates itself
         return None
-    runs = gathered(figure, plan, RunStore(out, plan.scale_name))
+    runs = gathered(figure, plan, store)
     asked = {s: r if verdict.dataset in (s.dataset, "both") else None for s, r in runs.items()}
     same = [
         v
-        for v in decided(figure, asked)
+        for v in decided(figure, asked, damage)
         if (v.claim, v.dataset, v.statement) == verdict[:3] and v.verdict != "not run"
     ]
     return same[0] if same else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aesparse.errors import InputError
 from experiments.evidence.explanations import explanations
+from experiments.pipeline.damage import Damage, require_folder
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.protocol import SCALES, title
 from experiments.pipeline.registry import figure_names, gathered, get_figure, stored_plan
@@ -18,27 +19,31 @@ __all__ = ["collect_verdicts", "lines", "overview", "summary"]
 _NOT_HOLDING = ("fails", "inconclusive", "not run")
 
 
-def collect_verdicts(out: Path, seeds: int | None = None) -> list[tuple[str, str, Verdict]]:
+def collect_verdicts(
+    out: Path, seeds: int | None = None, damage: Damage | None = None
+) -> list[tuple[str, str, Verdict]]:
     """(scale, figure, verdict) for every claim of the papers, in the order of their numbers.
 
-    Every figure is asked for the seeds of its `stored_plan`. `InputError` if `out` holds no runs
-    at all.
+    Every figure is asked for the seeds of its `stored_plan`. A damaged run counts as one that is
+    missing, with a sentence in `damage`; without one it is an `InputError`, as it is if `out` holds
+    no runs at all.
     """
+    require_folder(out)
     if not (out / "runs").is_dir():
         raise InputError(
             f"{out} holds no folder `runs`; give the folder of the figures with --out."
         )
     rows = []
     for scale in SCALES:
-        store = RunStore(out, scale)
+        store = RunStore(out, scale, damage)
         for name in figure_names():
             figure = get_figure(name)
             if figure.decides(scale) and all(claim[0].isupper() for claim in figure.claims):
                 plan = stored_plan(out, figure, scale, seeds)
                 runs = gathered(figure, plan, store)
                 rows += [
-                    (scale, name, v._replace(why=explanations(out, figure, plan, runs, v)))
-                    for v in decided(figure, runs)
+                    (scale, name, v._replace(why=explanations(out, figure, plan, runs, v, damage)))
+                    for v in decided(figure, runs, damage)
                 ]
     order = list(SCALES)
     return sorted(rows, key=lambda row: (_number(row[2].claim), order.index(row[0])))

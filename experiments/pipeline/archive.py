@@ -6,14 +6,17 @@ import re
 import zipfile
 from pathlib import Path
 
-from aesparse.errors import InputError
+from aesparse.errors import InputError, first_line
 from aesparse.files import readable_failure, replacing
+from aesparse.options import shortened
 from experiments.pipeline.protocol import SCALES
 from experiments.pipeline.store import SUFFIX, RunStore
+from experiments.pipeline.stored import MOST_BYTES as LARGEST_RUN
 
 __all__ = ["MOST_BYTES", "Archive", "merge"]
 
 MOST_BYTES = 15_000_000  # of one file
+_SHOWN = 5  # refused members that a message names
 
 
 class Archive:
@@ -41,12 +44,16 @@ class Archive:
 
     def names(self) -> list[str]:
         """The members of all files; `InputError` if one cannot be read."""
-        return [name for path in self.files for name in _opened(path).namelist()]
+        names = []
+        for path in self.files:
+            with _opened(path) as archive:
+                names += archive.namelist()
+        return names
 
     def add(self, scale: str, path: Path) -> None:
         """Appends the stored run at `path`, unless a member of its name is there."""
         name, data = f"{scale}/{path.name}", path.read_bytes()
-        if name in self.names():
+        if name in self.names():  # which fails unless all files are archives
             return
         files = self.files or [self._path]
         before = files[-1].read_bytes() if files[-1].exists() else b""
@@ -67,9 +74,11 @@ def _appended(before: bytes, name: str, data: bytes) -> bytes:
 
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(io.BytesIO(path.read_bytes()))
-    except (OSError, zipfile.BadZipFile) as error:
-        reason = getattr(error, "strerror", None) or error
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no regular file")
+        return zipfile.ZipFile(path)
+    except Exception as error:  # damaged bytes make zipfile raise many kinds
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise InputError(
             f"{path} is not a readable archive of runs ({reason}); fetch it again."
         ) from None
@@ -81,14 +90,18 @@ def merge(path: Path, root: Path) -> tuple[int, int]:
     Sound runs are stored even if others are not; nothing stored before is overwritten. Then
     `InputError` names those that are damaged, foreign, or other than the ones stored.
     """
-    archive, counts, refused = _opened(path), [0, 0], []
+    counts, refused = [0, 0], []
     with contextlib.ExitStack() as held:
+        archive = held.enter_context(_opened(path))
         stores: dict[str, RunStore] = {}
         for member in archive.infolist():
             scale, _, name = member.filename.partition("/")
             key = name.removesuffix(SUFFIX)
             if scale not in SCALES or not re.fullmatch(r"[\w.+-]+", name) or key == name:
-                refused.append(f"{member.filename} is no run")
+                refused.append(f"{shortened(member.filename)} is no run")
+                continue
+            if member.file_size > LARGEST_RUN:
+                refused.append(f"{member.filename} has {member.file_size:,} bytes")
                 continue
             if scale not in stores:
                 stores[scale] = RunStore(root, scale)
@@ -96,7 +109,7 @@ def merge(path: Path, root: Path) -> tuple[int, int]:
             try:
                 data = archive.read(member)
             except Exception as error:  # damaged bytes make zlib and zipfile raise many kinds
-                refused.append(f"{member.filename} is damaged ({error})")
+                refused.append(f"{member.filename} is damaged ({first_line(error)})")
                 continue
             try:
                 with readable_failure():
@@ -104,9 +117,9 @@ def merge(path: Path, root: Path) -> tuple[int, int]:
             except InputError as error:
                 refused.append(str(error).rstrip("."))
     if refused:
+        named = "; ".join(refused[:_SHOWN]) + "; …" * (len(refused) > _SHOWN)
         raise InputError(
             f"{path} holds {len(refused)} run{'s' * (len(refused) > 1)} that cannot be imported: "
-            f"{'; '.join(refused)}. The other {sum(counts)} are stored; fetch the archive again "
-            "for these."
+            f"{named}. The other {sum(counts)} are stored; fetch the archive again for these."
         )
     return counts[0], counts[1]

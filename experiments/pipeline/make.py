@@ -1,24 +1,18 @@
 """Making a figure: train what is missing, draw from what is stored, print the verdicts."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from aesparse.errors import InputError, first_line
-from aesparse.files import replacing
-from aesparse.pictures import save
+from aesparse.errors import InputError
 from experiments.pipeline.deadline import Deadline
 from experiments.pipeline.figure import Figure
 from experiments.pipeline.missing import describe_left, load_data, require_data_of, train_missing
 from experiments.pipeline.plan import Plan, Shard
-from experiments.pipeline.protocol import title
-from experiments.pipeline.provenance import parentage
+from experiments.pipeline.record import publish
 from experiments.pipeline.registry import gathered, get_figure
 from experiments.pipeline.store import RunStore
-from experiments.pipeline.stored import PROVENANCE
-from experiments.pipeline.verdicts import decided
 
-__all__ = ["figure_record", "make", "read_record"]
+__all__ = ["make"]
 
 
 def make(
@@ -79,7 +73,7 @@ def make(
                 print(f"{name} is not drawn: the time is up.")
                 continue
             try:
-                _publish(figure, name, plans[name], runs, folder)
+                publish(figure, name, plans[name], runs, folder)
             except InputError as error:
                 if len(names) == 1:
                     raise
@@ -112,54 +106,3 @@ def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
         f"Shard {shard} is done; {left} of {total} runs of {name} are still missing. When the "
         "other shards are done, the same command without --shard draws."
     )
-
-
-def figure_record(figure: Figure, name: str, plan: Plan, runs: Mapping) -> dict:
-    """What stands next to a picture: its command, caption and verdicts, and its runs' parentage.
-
-    Why a claim does not hold is the record's to tell, which also looks at what else is stored.
-    """
-    evidence, verdicts = figure.decides(plan.scale_name), decided(figure, runs)
-    if not evidence:
-        verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
-    return {
-        "figure": name,
-        "command": plan.command(name),
-        "title": figure.title,
-        "caption": figure.caption(runs, plan),
-        "evidence": evidence,
-        "verdicts": [{k: v for k, v in one._asdict().items() if k != "why"} for one in verdicts],
-        "runs": {spec.key: parentage(run) for spec, run in runs.items()},
-    }
-
-
-def read_record(path: Path) -> dict:
-    """What `figure_record` wrote next to a picture; `InputError` if the file is damaged."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        complete = all(isinstance(record[name], str) for name in ("title", "caption", "command"))
-        complete &= all(set(PROVENANCE) <= parents.keys() for parents in record["runs"].values())
-        if not complete:
-            raise ValueError("what the report shows of a figure is missing")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} is damaged ({first_line(error)}); repeat the command that made the figure, "
-            "which draws it from the stored runs."
-        ) from None
-    return record
-
-
-def _publish(figure: Figure, name: str, plan: Plan, runs: dict, folder: Path) -> None:
-    record = figure_record(figure, name, plan, runs)
-    paths = [folder / f"{name}{plan.suffix}.{kind}" for kind in ("png", "svg", "json")]
-    # Left in reverse: the numbers, which the report looks for, take their place last.
-    with replacing(paths[2]) as js, replacing(paths[1]) as svg, replacing(paths[0]) as png:
-        save(figure.draw(runs, plan), png, svg)
-        js.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"\n{record['caption']}\n")
-    if record["verdicts"] and not record["evidence"]:
-        print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
-    for v in record["verdicts"]:
-        decision = f"{v['statement']}: {v['verdict']}: {v['numbers']}"
-        print(f"{v['claim']}  {title(v['dataset'])}: {decision}")
-    print(f"\nWritten: {', '.join(map(str, paths))}")

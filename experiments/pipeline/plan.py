@@ -9,7 +9,9 @@ from aesparse.errors import InputError
 from experiments.pipeline.protocol import DATA, MOMENTUM, SCALES, STRENGTHS, Scale, get_scale
 from experiments.pipeline.spec import GridSpec, Spec
 
-__all__ = ["Plan", "Shard", "needed"]
+__all__ = ["MOST_SEEDS", "Plan", "Shard", "needed"]
+
+MOST_SEEDS = 100  # of a plan, and so the most that are looked for among what is stored
 
 
 class Shard(NamedTuple):
@@ -49,8 +51,8 @@ class Plan(NamedTuple):
     def checked(cls, scale: str, seeds: int | None, learning_rate: float | None) -> "Plan":
         """A plan from command-line values; `InputError` on the first that is wrong."""
         default = get_scale(scale)
-        if seeds is not None and seeds < 1:
-            raise InputError(f"--seeds is {seeds}; expected at least 1.")
+        if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
+            raise InputError(f"--seeds is {seeds}; expected 1 to {MOST_SEEDS}.")
         if learning_rate is not None and not (np.isfinite(learning_rate) and learning_rate > 0):
             raise InputError(f"--learning-rate is {learning_rate}; expected a finite number > 0.")
         return cls(scale, default.seeds if seeds is None else seeds, learning_rate)
@@ -67,12 +69,12 @@ class Plan(NamedTuple):
         if self.seeds != self.scale.seeds:
             unusual.append(("seeds", str(self.seeds)))
         if self.learning_rate is not None:
-            unusual.append(("learning-rate", f"{self.learning_rate:g}"))
+            unusual.append(("learning-rate", repr(float(self.learning_rate))))  # exact
         return unusual
 
     @property
     def suffix(self) -> str:
-        """What a figure's file name ends with, so that an unusual one replaces no usual one."""
+        """What a figure's file name ends with: different for every two plans of a scale."""
         return "".join(f"-{name}-{value}" for name, value in self._unusual)
 
     def command(self, figure: str) -> str:

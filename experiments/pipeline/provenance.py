@@ -11,7 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from aesparse.errors import InputError
+from aesparse.options import GENERATOR
+
 __all__ = ["checksum", "code_revision", "parentage", "provenance"]
+
+_GENERATOR = {
+    "jax_default_prng_impl": GENERATOR,
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+}  # by names of JAX's settings; other values draw other numbers from the same seeds
 
 
 def checksum(train: np.ndarray) -> str:
@@ -20,7 +29,10 @@ def checksum(train: np.ndarray) -> str:
 
 
 def provenance(train: np.ndarray | None) -> dict:
-    """Where numbers come from: the training rows' checksum, machine, versions, code, generator."""
+    """Where numbers come from: the training rows' checksum, machine, versions, code, generator.
+
+    `InputError` where JAX's generator is set to draw other numbers than those of the stored runs.
+    """
     import jax
     import jaxlib
     import optax
@@ -37,10 +49,24 @@ def provenance(train: np.ndarray | None) -> dict:
         "numpy": np.__version__,
         "optax": optax.__version__,
         "revision": code_revision(),
-        "random": {
-            "implementation": str(jax.config.jax_default_prng_impl),
-            "threefry_partitionable": bool(jax.config.jax_threefry_partitionable),
-        },
+        "random": _generator(),
+    }
+
+
+def _generator() -> dict:
+    """The generator of the numbers, which must be that of every stored run."""
+    import jax
+
+    actual = {name: getattr(jax.config, name) for name in _GENERATOR}
+    changed = [name for name in _GENERATOR if actual[name] != _GENERATOR[name]]
+    if changed:
+        raise InputError(
+            f"The random numbers are drawn with {changed[0]} = {actual[changed[0]]}, the stored "
+            f"runs with {_GENERATOR[changed[0]]}; unset {changed[0].upper()} in the environment."
+        )
+    return {
+        "implementation": str(actual["jax_default_prng_impl"]),
+        "threefry_partitionable": bool(actual["jax_threefry_partitionable"]),
     }
 
 

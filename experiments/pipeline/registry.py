@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aesparse.errors import InputError, unknown_name
 from experiments.pipeline.figure import Figure
-from experiments.pipeline.plan import Plan
+from experiments.pipeline.plan import MOST_SEEDS, Plan
 from experiments.pipeline.provenance import parentage
 from experiments.pipeline.store import RunStore
 
@@ -24,7 +24,6 @@ __all__ = [
 ]
 
 _FIGURES = Path(__file__).parents[1] / "figures"
-_MOST_SEEDS = 20  # looked for
 
 
 def figure_names() -> list[str]:
@@ -67,12 +66,13 @@ def stored_plan(out: Path, figure: Figure, scale: str, seeds: int | None = None)
     or with as many more as are stored for the whole figure.
     """
     plan, store = figure.effective(Plan.checked(scale, seeds, None)), RunStore(out, scale)
-    usual = figure.runs(plan)
-    for count in range(_MOST_SEEDS, plan.seeds, -1) if seeds is None else ():
-        more = plan._replace(seeds=count)
+    runs = figure.runs(plan)
+    for count in range(plan.seeds + 1, MOST_SEEDS + 1) if seeds is None else ():
+        fewer, more = runs, plan._replace(seeds=count)
         runs = figure.runs(more)
-        if runs != usual and all(store.path(spec).exists() for spec in runs):
-            return more
+        if runs == fewer or not all(store.path(spec).exists() for spec in runs):
+            break
+        plan = more
     return plan
 
 

@@ -6,102 +6,133 @@ from pathlib import Path
 
 from aesparse.errors import InputError
 from aesparse.tables import aligned
-from experiments.pipeline.make import read_record
+from aesparse.training.checkpoint_files import stored_epochs
+from experiments.pipeline.damage import Damage, require_folder
+from experiments.pipeline.figure import Figure
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES
 from experiments.pipeline.provenance import parentage
+from experiments.pipeline.record import read_pictured, read_record, record_path
 from experiments.pipeline.registry import figure_names, gathered, get_figure, stored_plan
-from experiments.pipeline.spec import Spec
+from experiments.pipeline.seal import changed_page
 from experiments.pipeline.store import RunStore
 
 __all__ = ["lines"]
 
 
 def lines(out: Path, seeds: int | None = None) -> list[str]:
-    """A table of figures against scales, then what is being trained or was interrupted."""
-    rows, below, seen = [("figure", *SCALES)], [], {}
+    """A table of figures against scales, what is being trained or was interrupted, what is damaged.
+
+    Every file is read: runs, records with their pictures, checkpoints and the report.
+    `InputError` if the folder `out` does not exist.
+    """
+    require_folder(out)
+    damage = Damage()
+    stores = {scale: RunStore(out, scale, damage) for scale in SCALES}
+    rows: list[tuple[str, ...]] = [("figure", *SCALES)]
     for name in figure_names():
         figure = get_figure(name)
-        cells = []
-        for scale in SCALES:
-            if scale not in figure.scales:
-                cells.append("–")
-                continue
-            plan = stored_plan(out, figure, scale, seeds)
-            specs = figure.runs(plan)
-            known = [_origin(out, scale, spec, seen) for spec in specs]
-            stored = sum(isinstance(origin, dict) for origin in known)
-            state = "missing" if not stored else "done" if stored == len(specs) else "begun"
-            if state == "done" and not _drawn(out, name, plan, seen):
-                state = "to draw"
-            option = f" with --seeds {plan.seeds}" if state == "to draw" and plan.suffix else ""
-            cells.append(f"{stored}/{len(specs)} {state}{option}")
-        rows.append((name, *cells))
-    for scale in SCALES:
-        below += _work(RunStore(out, scale), scale)
-    damaged = [origin for origin in seen.values() if isinstance(origin, str)]
-    return [aligned(rows), *below, *damaged]
+        rows.append((name, *(_state(out, name, figure, store, seeds) for store in stores.values())))
+    unfinished = [line for store in stores.values() for line in _work(store, damage)]
+    _check_others(out, stores, damage)
+    return [aligned(rows), *unfinished, *damage]
 
 
-def _origin(out: Path, scale: str, spec: Spec, seen: dict) -> dict | str | None:
-    """Where a stored run comes from, None if there is none, or what is wrong with it.
-
-    `seen` holds the answer for each, since figures share runs.
-    """
-    store = RunStore(out, scale)
-    path = store.path(spec)
-    if path not in seen:
-        try:
-            run = store.load(spec)
-            seen[path] = None if run is None else parentage(run)
-        except InputError as error:
-            seen[path] = str(error)
-    return seen[path]
+def _state(out: Path, name: str, figure: Figure, store: RunStore, seeds: int | None) -> str:
+    """How many runs of a figure are stored at a scale, and whether they are drawn."""
+    if store.scale not in figure.scales:
+        return "–"
+    plan = stored_plan(out, figure, store.scale, seeds)
+    specs = figure.runs(plan)
+    stored = sum(store.load(spec) is not None for spec in specs)
+    state = "missing" if not stored else "done" if stored == len(specs) else "begun"
+    if state == "done" and not _drawn(out, name, plan, store):
+        state = f"to draw with --seeds {plan.seeds}" if plan.suffix else "to draw"
+    return f"{stored}/{len(specs)} {state}"
 
 
-def _drawn(out: Path, name: str, plan: Plan, seen: dict) -> bool:
+def _drawn(out: Path, name: str, plan: Plan, store: RunStore) -> bool:
     """Whether a picture was made of what is stored, by name and by where it comes from."""
-    scale = plan.scale_name
-    path = out / scale / f"{name}{plan.suffix}.json"
+    path = record_path(out, name, plan)
     if not path.exists():
         return False
     try:
-        drawn = read_record(path)["runs"]
+        drawn = read_record(path, name, plan)["runs"]
     except InputError as error:
-        seen[path] = str(error)
+        store.on_damage(str(error))
         return False
-    with contextlib.suppress(InputError):  # a damaged run, which `seen` names
-        runs = gathered(get_figure(name), plan, RunStore(out, scale))
-        return drawn == {spec.key: parentage(run) for spec, run in runs.items()}
-    return False
+    runs = gathered(get_figure(name), plan, store)
+    return drawn == {spec.key: parentage(run) for spec, run in runs.items()}
 
 
-def _work(store: RunStore, scale: str) -> list[str]:
+def _check_others(out: Path, stores: dict[str, RunStore], damage: Damage) -> None:
+    """Damage to what no figure of the table asks for, and runs in the folder of another scale."""
+    for path in (out / "theorems.json", *(p for s in SCALES for p in (out / s).glob("[!.]*.json"))):
+        if path.exists():
+            with damage.noted():
+                read_pictured(path)
+    if changed := changed_page(out / "index.html"):
+        damage(changed)
+    for folder in (out / "runs").glob("[!.]*/"):
+        if folder.name not in SCALES:
+            damage(f"{folder} is the folder of no scale; expected {', '.join(SCALES)}. Rename it.")
+    asked = {scale: _asked(scale) for scale in SCALES}
+    for scale, store in stores.items():
+        strangers: dict[str, int] = {}
+        for key in store.names():
+            with damage.noted():
+                store.check(key)
+            home = next((s for s in SCALES if key in asked[s]), scale)
+            if key not in asked[scale] and home != scale:
+                strangers[home] = strangers.get(home, 0) + 1
+        for home, count in strangers.items():
+            runs = f"{count} runs" if count > 1 else "a run"
+            damage(
+                f"{store.folder} holds {runs} of the scale {home}; move what is of that scale to "
+                f"{stores[home].folder}, or rename the folder if it was renamed."
+            )
+
+
+def _asked(scale: str) -> set[str]:
+    """The names of the runs that the figures ask for at a scale, by their usual plans."""
+    plan = Plan.checked(scale, None, None)
+    figures = [figure for figure in map(get_figure, figure_names()) if scale in figure.scales]
+    return {
+        spec.key
+        for figure in figures
+        for specs in (figure.runs(plan), figure.also(plan), figure.further(plan))
+        for spec in specs
+    }
+
+
+def _work(store: RunStore, damage: Damage) -> list[str]:
     """Who is writing which runs, what was logged last, and which trainings can be continued."""
     writers, running, sentences = store.writers(), store.in_training(), []
     if writers:
         several = len(writers) > 1
         who = f"process{'es' * several} {', '.join(writers)} {'are' if several else 'is'} at work"
         on = f" on {', '.join(running)}" if running else ""
-        sentences.append(f"{scale}: {who}{on}{_last(store)}.")
+        sentences.append(f"{store.scale}: {who}{on}{_last(store)}.")
     checkpoints = store.folder / ".checkpoints"
     for folder in sorted(checkpoints.glob("*/")):
-        epochs = [int(p.stem) for p in folder.glob("*") if p.stem.isdecimal()]
+        parts = (folder, *folder.glob("part-*/"))
+        epochs = [epoch for part in parts for epoch in stored_epochs(part, damage)]
         if epochs:
-            sentences.append(f"{scale}: {folder.name} has a checkpoint of epoch {max(epochs)}.")
+            newest = f"a checkpoint of epoch {max(epochs)}"
+            sentences.append(f"{store.scale}: {folder.name} has {newest}.")
     return sentences
 
 
 def _last(store: RunStore) -> str:
     """The newest whole line of the log: a full disk or a kill may have cut one off."""
-    if not store.log.exists():
-        return ""
-    with store.log.open("rb") as log:
+    lines: list[bytes] = []
+    with contextlib.suppress(OSError), store.log.open("rb") as log:
         log.seek(max(0, log.seek(0, 2) - 2000))
         lines = [line for line in log.read().splitlines(keepends=True) if line.endswith(b"\n")]
     for line in reversed(lines):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
             last = json.loads(line)
             epoch = f"{last['run']}, epoch {last['epoch']} of {last['epochs']} at {last['time']}"
-            return f"; the last epoch logged is {epoch}"
+            if epoch.isprintable():
+                return f"; the last epoch logged is {epoch}"
     return ""

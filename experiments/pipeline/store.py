@@ -12,13 +12,20 @@ import functools
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from aesparse.errors import InputError
-from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
+from aesparse.files import (
+    UNFINISHED,
+    flush,
+    read_bytes,
+    readable_failure,
+    replacing,
+    require_writable,
+)
 from experiments.pipeline.spec import Spec
-from experiments.pipeline.stored import decode, encode, run_key
+from experiments.pipeline.stored import MOST_BYTES, damaged, decode, encode, run_key
 
 __all__ = ["SUFFIX", "RunStore"]
 
@@ -26,10 +33,16 @@ SUFFIX = ".nc.gz"  # of a stored run's file
 
 
 class RunStore:
-    """The stored runs of one scale under `root/runs/<scale>`."""
+    """The stored runs of one scale under `root/runs/<scale>`.
 
-    def __init__(self, root: Path, scale: str) -> None:
-        self.folder = root / "runs" / scale
+    A damaged run is an `InputError`; with `on_damage`, which gets the sentence, it counts as one
+    that is not stored, so that commands which only read go on with the others.
+    """
+
+    def __init__(
+        self, root: Path, scale: str, on_damage: Callable[[str], object] | None = None
+    ) -> None:
+        self.scale, self.folder, self.on_damage = scale, root / "runs" / scale, on_damage
 
     def path(self, spec: Spec) -> Path:
         """Where the run of `spec` is or will be."""
@@ -43,10 +56,20 @@ class RunStore:
 
         `InputError` if it is damaged, of a newer schema, or another run.
         """
-        path = self.path(spec)
-        if not path.exists():
+        try:
+            return self._load(spec)
+        except InputError as error:
+            if self.on_damage is None:
+                raise
+            self.on_damage(str(error))
             return None
-        run = _verified(path.read_bytes(), str(path)).copy(deep=True)
+
+    def _load(self, spec: Spec):
+        path = self.path(spec)
+        data = _content(path)
+        if data is None:
+            return None
+        run = _verified(data, str(path)).copy(deep=True)
         stored = json.loads(run.attrs["spec"])
         asked = json.loads(spec.json)
         names = sorted(stored.keys() | asked.keys())
@@ -60,6 +83,18 @@ class RunStore:
                 "command that made it."
             )
         return run
+
+    def names(self) -> list[str]:
+        """The names of all files of runs that are here."""
+        return sorted(p.name.removesuffix(SUFFIX) for p in self.folder.glob(f"[!.]*{SUFFIX}"))
+
+    def check(self, key: str) -> None:
+        """`InputError` if the run of this name is damaged, or has another name by its spec."""
+        path = self._file(key)
+        data = _content(path)
+        attributes = {} if data is None else _verified(data, str(path)).attrs
+        if attributes and (own := run_key(attributes["kind"], attributes["spec"])) != key:
+            raise InputError(f"{path} holds the run {own}; rename it, or move it away.")
 
     def save(self, spec: Spec, run) -> None:
         """Writes a run, all or nothing; its checkpoints have then done their work."""
@@ -80,11 +115,12 @@ class RunStore:
         if name != key:
             raise InputError(f"The run {name} is {key} by its spec; take it from its source again.")
         path = self._file(name)
-        if not path.exists():
+        there = _content(path)
+        if there is None:
             with replacing(path) as temporary:
                 temporary.write_bytes(data)
             return True
-        stored = decode(path.read_bytes(), str(path)).attrs
+        stored = decode(there, str(path)).attrs
         if stored["sha256"] != given["sha256"]:
             raise InputError(
                 f"{path} is stored with other content (SHA-256 {stored['sha256'][:12]}… stored, "
@@ -94,7 +130,10 @@ class RunStore:
 
     def discard(self, spec: Spec) -> None:
         """Deletes a run and its checkpoints."""
-        self.path(spec).unlink(missing_ok=True)
+        with readable_failure():
+            if self.path(spec).exists():
+                self.path(spec).unlink()
+                flush(self.folder)
         self.forget(spec)
 
     def forget(self, spec: Spec) -> None:
@@ -105,7 +144,9 @@ class RunStore:
     def training(self, spec: Spec) -> Iterator[None]:
         """Holds one run, which shards of several commands may share; waits while another does."""
         path = self.folder / f".training-{spec.key}"
-        with path.open("ab") as lock:
+        with readable_failure():
+            lock = path.open("ab")
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
             path.unlink(missing_ok=True)
@@ -144,11 +185,22 @@ class RunStore:
                 stack.enter_context(_locked(self.folder / ".lock"))
                 for folder in (self.folder, *others):
                     for leftover in (*folder.glob(f"{UNFINISHED}*"), *folder.glob(".training-*")):
-                        leftover.unlink()  # of a writer that was killed
+                        with readable_failure():
+                            leftover.unlink()  # of a writer that was killed
             else:
                 stack.enter_context(_locked(self.folder / ".lock", shared=True))
                 stack.enter_context(_locked(self.folder / f".lock-{shard}"))
             yield
+
+
+def _content(path: Path) -> bytes | None:
+    """The bytes of a run's file, None if there is none; `InputError` if it cannot be read."""
+    try:
+        return read_bytes(path, MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise damaged(str(path), error) from None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -159,7 +211,7 @@ def _verified(data: bytes, source: str):
 
 def _holder(path: Path) -> str | None:
     """What the process that holds a lock wrote into it; None if no process holds it."""
-    with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as lock:
+    with contextlib.suppress(OSError), path.open(encoding="utf-8", errors="replace") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -176,7 +228,7 @@ def _locked(path: Path, *, shared: bool = False) -> Iterator[None]:
                 fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.seek(0)
-                holder = lock.read().decode().strip() or "?"
+                holder = lock.read().decode(errors="replace").strip() or "?"
                 raise InputError(
                     f"{path.parent} is being written by process {holder}; wait for it, or choose "
                     "another folder with --out."

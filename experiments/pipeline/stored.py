@@ -13,7 +13,6 @@ bytes. The attributes of the data set are
 Further kinds and further fields of the provenance need no other schema.
 """
 
-import gzip
 import hashlib
 import io
 import json
@@ -26,9 +25,11 @@ import numpy as np
 from aesparse.errors import InputError, first_line
 
 __all__ = [
+    "MOST_BYTES",
     "PROVENANCE",
     "SCHEMA",
     "content_checksum",
+    "damaged",
     "decode",
     "encode",
     "run_key",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
+MOST_BYTES = 2**27  # of a run, compressed or not; the largest that is stored has under 2**18
 PROVENANCE = ("data_sha256", "device", "jax", "revision", "wall_seconds")
 
 # Magic, deflate, an extra field, time 0, best compression, unknown system; the field "ck" of four
@@ -107,10 +109,15 @@ def decode(data: bytes, source: str):
     except InputError:
         raise
     except Exception as error:  # whatever a netCDF reader makes of bytes that are none
-        raise InputError(
-            f"{source} is damaged ({first_line(error)}); restore it, or delete it and repeat the "
-            "command that made it."
-        ) from None
+        raise damaged(source, error) from None
+
+
+def damaged(source: str, error: Exception) -> InputError:
+    """The error for a stored run that cannot be read, and why not."""
+    return InputError(
+        f"{source} is damaged ({first_line(error)}); restore it, or delete it and repeat the "
+        "command that made it."
+    )
 
 
 def content_checksum(content) -> str:
@@ -168,6 +175,8 @@ def _require_complete(content) -> None:
     """`ValueError` or `KeyError` unless all that is read of every run is there."""
     kind, spec = content.attrs["kind"], content.attrs["spec"]
     provenance = json.loads(content.attrs["provenance"])
+    if not isinstance(provenance, dict):
+        raise ValueError("its provenance is no JSON object")
     missing = [name for name in PROVENANCE if name not in provenance]
     if missing:
         raise ValueError(f"its provenance lacks {', '.join(missing)}")
@@ -206,7 +215,11 @@ def _decompressed(data: bytes) -> bytes:
         raise ValueError("it does not begin like a stored run")
     if data[len(_HEADER) : begin] != struct.pack("<I", zlib.crc32(data[begin:])):
         raise ValueError("its compressed bytes have another checksum")
-    return gzip.decompress(data)
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)  # of gzip, whose own checksum it verifies
+    content = unpacker.decompress(data, MOST_BYTES)
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError(f"it does not hold one stream of at most {MOST_BYTES:,} bytes")
+    return content
 
 
 def signed_bytes(rows: np.ndarray) -> np.ndarray:

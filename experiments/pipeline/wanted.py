@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from aesparse.errors import InputError
+from aesparse.errors import InputError, first_line
+from aesparse.files import read_bytes
 from experiments.pipeline.archive import Archive
 from experiments.pipeline.deadline import Deadline
 from experiments.pipeline.missing import describe_left, load_data, require_data_of, train_missing
@@ -18,6 +19,7 @@ from experiments.pipeline.store import RunStore
 __all__ = ["WANTED", "Entry", "read", "train_wanted"]
 
 WANTED = Path(__file__).parents[1] / "wanted.toml"
+_MOST_BYTES = 2**20  # of a list
 
 
 class Entry(NamedTuple):
@@ -49,10 +51,13 @@ class Entry(NamedTuple):
 def read(path: Path = WANTED) -> list[Entry]:
     """The list in a TOML file; `InputError` that names the first bad line."""
     try:
-        lines = tomllib.loads(path.read_text(encoding="utf-8"))["wanted"]
-    except (OSError, ValueError, KeyError) as error:
+        lines = tomllib.loads(read_bytes(path, _MOST_BYTES).decode())["wanted"]
+        if not (isinstance(lines, list) and all(isinstance(line, dict) for line in lines)):
+            raise ValueError("wanted is no list of tables")
+    except (OSError, ValueError, KeyError, RecursionError) as error:
         raise InputError(
-            f"{path} is not a list of wanted runs ({error}); expected TOML with [[wanted]] tables."
+            f"{path} is not a list of wanted runs ({first_line(error)}); expected TOML with "
+            "[[wanted]] tables."
         ) from None
     return [_entry(path, number, line) for number, line in enumerate(lines, start=1)]
 

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from aesparse.files import replacing, require_writable
-from aesparse.pictures import save
+from aesparse.files import require_writable
+from experiments.pipeline.record import write_drawn
+from experiments.pipeline.seal import require_page, write_page
 from experiments.theorems import pictures, rows
 from experiments.theorems.page import theorem_page
 
@@ -16,23 +17,19 @@ def write_theorems(out: Path, *, as_json: bool = False, page: Path | None = None
 
     `page` is a Markdown file that also gets the table.
 
-    `InputError` if the folder cannot be written.
+    `InputError` if the folder or the page cannot be written, before any work.
     """
     require_writable(out)
     if page is not None:
-        require_writable(page.parent)
-    paths = [out / f"theorems.{kind}" for kind in ("png", "svg", "json")]
+        require_page(page)
     table = []
     for row in rows.theorems():
         table.append(row._asdict())
         if not as_json:
             print(f"{row.id:<4} {row.verdict:<9} {row.statement}: {row.number}")
-    text = json.dumps(table, indent=1, ensure_ascii=False)
-    with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
-        save(pictures.draw_theorems(), png, svg)
-        js.write_text(text + "\n", encoding="utf-8")
+    paths = write_drawn(out / "theorems.json", pictures.draw_theorems(), {"rows": table})
     if page is not None:
-        with replacing(page) as temporary:
-            temporary.write_text(theorem_page(table), encoding="utf-8")
+        write_page(page, theorem_page(table))
         paths.append(page)
+    text = json.dumps(table, indent=1, ensure_ascii=False)
     print(text if as_json else f"\nWritten: {', '.join(map(str, paths))}")

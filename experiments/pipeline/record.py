@@ -1,0 +1,118 @@
+"""The record of a figure: the JSON file beside its pictures, with the checksums of all three."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aesparse.errors import InputError, first_line
+from aesparse.files import replacing
+from aesparse.pictures import save
+from experiments.pipeline.figure import Figure
+from experiments.pipeline.plan import Plan
+from experiments.pipeline.protocol import title
+from experiments.pipeline.provenance import parentage
+from experiments.pipeline.seal import file_checksum, read_sealed, sealed
+from experiments.pipeline.stored import PROVENANCE
+from experiments.pipeline.verdicts import decided
+
+__all__ = ["figure_record", "publish", "read_pictured", "read_record", "record_path", "write_drawn"]
+
+_PICTURES = ("png", "svg")
+_TEXTS = ("figure", "command", "title", "caption")
+
+
+def record_path(out: Path, name: str, plan: Plan) -> Path:
+    """Where the record of a figure is, under the folder of all figures."""
+    return out / plan.scale_name / f"{name}{plan.suffix}.json"
+
+
+def figure_record(figure: Figure, name: str, plan: Plan, runs: Mapping) -> dict:
+    """What a figure shows: its command, caption and verdicts, and its runs' parentage.
+
+    Why a claim does not hold is the record's to tell, which also looks at what else is stored.
+    """
+    evidence, verdicts = figure.decides(plan.scale_name), decided(figure, runs)
+    if not evidence:
+        verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
+    return {
+        "figure": name,
+        "command": plan.command(name),
+        "title": figure.title,
+        "caption": figure.caption(runs, plan),
+        "evidence": evidence,
+        "verdicts": [{k: v for k, v in one._asdict().items() if k != "why"} for one in verdicts],
+        "runs": {spec.key: parentage(run) for spec, run in runs.items()},
+    }
+
+
+def write_drawn(path: Path, drawn, content: dict) -> list[Path]:
+    """Writes a matplotlib figure as `path` with .png and .svg, and what it shows as `path`.
+
+    All or nothing; the record holds its own checksum and those of the pictures. Returns the files.
+    """
+    paths = [path.with_name(f"{path.stem}.{kind}") for kind in _PICTURES]
+    # Exits run in reverse order: the record, which marks a figure as complete, takes its place
+    # last.
+    with replacing(path) as record, replacing(paths[1]) as svg, replacing(paths[0]) as png:
+        save(drawn, png, svg)
+        pictures = {kind: file_checksum(p) for kind, p in zip(_PICTURES, (png, svg), strict=True)}
+        record.write_bytes(sealed(content | {"pictures": pictures}).encode())
+    return [*paths, path]
+
+
+def read_pictured(path: Path) -> dict:
+    """A record as `write_drawn` left it, and its pictures' checksums in the field `pictures`.
+
+    `InputError` if the record or a picture of it is damaged, missing, or of another record.
+    """
+    damaged = path
+    try:
+        record = read_sealed(path)
+        for kind in _PICTURES:
+            damaged = path
+            stored = record["pictures"][kind]
+            damaged = path.with_name(f"{path.stem}.{kind}")
+            if file_checksum(damaged) != stored:
+                raise ValueError(f"it is not the picture that {path.name} was written with")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damage(damaged, error) from None
+    return record
+
+
+def read_record(path: Path, name: str, plan: Plan) -> dict:
+    """What `publish` wrote of the figure `name` by a plan, without the checksums.
+
+    `InputError` if the record or a picture of it is damaged, missing, or of another figure or plan.
+    """
+    record = read_pictured(path)
+    try:
+        shown = all(isinstance(record[field], str) for field in _TEXTS)
+        parents = record["runs"].values()
+        shown &= all(set(PROVENANCE) <= of_run.keys() for of_run in parents)
+        if not shown or not all(isinstance(of["wall_seconds"], int | float) for of in parents):
+            raise ValueError("what the report shows of a figure is missing")
+        if (record["figure"], record["command"]) != (name, plan.command(name)):
+            raise ValueError(f"it was made by `{record['command']}`, not `{plan.command(name)}`")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damage(path, error) from None
+    return {field: value for field, value in record.items() if field != "pictures"}
+
+
+def _damage(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path} is damaged ({first_line(error)}); repeat the command that made the figure, which "
+        "draws it from the stored runs."
+    )
+
+
+def publish(figure: Figure, name: str, plan: Plan, runs: dict, folder: Path) -> None:
+    """Draws a figure, writes it with its record into a folder, and prints its verdicts."""
+    record = figure_record(figure, name, plan, runs)
+    path = folder / f"{name}{plan.suffix}.json"
+    paths = write_drawn(path, figure.draw(runs, plan), record)
+    print(f"\n{record['caption']}\n")
+    if record["verdicts"] and not record["evidence"]:
+        print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
+    for v in record["verdicts"]:
+        decision = f"{v['statement']}: {v['verdict']}: {v['numbers']}"
+        print(f"{v['claim']}  {title(v['dataset'])}: {decision}")
+    print(f"\nWritten: {', '.join(map(str, paths))}")
