@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 
-__all__ = ["Stopped", "run"]
+__all__ = ["Stopped", "one_line", "run"]
 
 _PATIENCE = 1.0  # seconds after a signal in which another one changes nothing
 _AGAIN = 0.5  # seconds after which `Stopped` is raised again where something swallowed it
@@ -63,7 +63,7 @@ def run(command: Callable[[], int | str | None]) -> None:
                 f"The output could not be written ({lost.strerror}); make room or redirect it."
             )
     if sentence:
-        _say(f"Error: {_one_line(sentence)}")
+        _say(f"Error: {one_line(sentence)}")
     sys.exit(status)
 
 
@@ -172,7 +172,7 @@ def _missing(module: str) -> str:
     )
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Without line breaks, and with what would command a terminal written out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
 

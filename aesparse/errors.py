@@ -17,10 +17,11 @@ class NumericsError(RuntimeError):
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """The error for a `name` that is not among the `known` ones, near matches first."""
-    known = sorted(known)
+    known, shown = sorted(known), repr(str(name))
+    shown = shown if len(shown) <= 100 else f"{shown[:100]}…"
     near = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "choose one of them."
-    return InputError(f"Unknown {kind} '{name}': known are {', '.join(known)}; {hint}")
+    return InputError(f"Unknown {kind} {shown}: known are {', '.join(known)}; {hint}")
 
 
 def first_line(error: BaseException) -> str:

@@ -13,7 +13,6 @@ at toy size.
 
 import argparse
 import math
-import signal
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from kit.call import Options, call  # noqa: E402
 from kit.keep import keep  # noqa: E402
 from kit.pack import write_pack  # noqa: E402
 
+from aesparse.command import run  # noqa: E402
 from aesparse.errors import InputError  # noqa: E402
 
 
@@ -53,26 +53,23 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Runs the command line; bad input ends with one sentence and exit status 2."""
+    """Runs the command line and exits; `aesparse.command` has the statuses."""
+    run(_command)
+
+
+def _command() -> None:
     begin = time.monotonic()
-    signal.signal(
-        signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
-    )  # ends the part, too
-    try:
-        asked = parsed()
-        if asked.pack is not None:
-            size = write_pack(asked.pack, asked.data_dir)
-            print(f"Written: {asked.pack}, {size / 2**20:.1f} MiB")
-        elif asked.keep is not None:
-            print(f"Written: {', '.join(map(str, keep(asked.keep, ROOT / 'benchmarks')))}")
-        else:
-            with tempfile.TemporaryDirectory() as toys:
-                store = Path(toys) if asked.dry else asked.store
-                fields = (asked.minutes, asked.out, asked.data_dir, asked.device, asked.dry)
-                call(Options(*fields, store, begin))
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+    asked = parsed()
+    if asked.pack is not None:
+        size = write_pack(asked.pack, asked.data_dir)
+        print(f"Written: {asked.pack}, {size / 2**20:.1f} MiB")
+    elif asked.keep is not None:
+        print(f"Written: {', '.join(map(str, keep(asked.keep, ROOT / 'benchmarks')))}")
+    else:
+        with tempfile.TemporaryDirectory() as toys:
+            store = Path(toys) if asked.dry else asked.store
+            fields = (asked.minutes, asked.out, asked.data_dir, asked.device, asked.dry)
+            call(Options(*fields, store, begin))
 
 
 if __name__ == "__main__":

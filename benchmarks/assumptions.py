@@ -19,6 +19,7 @@ import numpy as np
 import optax
 
 import aesparse as ae
+from aesparse.command import run
 from aesparse.files import write_text
 from aesparse.losses.penalties import log_sparsity
 from aesparse.losses.reconstruction import reconstruction_error
@@ -128,9 +129,16 @@ def _kinds(pixels: np.ndarray, epsilon: float) -> dict[str, np.ndarray]:
 
 def main() -> None:
     """Prints and stores the measurements."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/assumptions.json"))
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, required=True, help="folder with MNIST and CIFAR-10"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("benchmarks/assumptions.json"), help="file"
+    )
     options = parser.parse_args()
     with jax.enable_x64(True):
         found = {name: measured(name, options.data_dir) for name in EPSILON}
@@ -140,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

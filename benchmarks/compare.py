@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from aesparse.command import run
+
 ROOT = Path(__file__).parents[1]
 # What each side runs, with the functions of its own `benchmarks/step.py`.
 _SIDE = """
@@ -69,12 +71,19 @@ def compared(other: Path, objective: str, size: str, models: int, rounds: int) -
 
 def main() -> None:
     """Prints a line per objective."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("other", type=Path)
-    parser.add_argument("--objectives", nargs="+", default=["ae", "dae", "cae", "sae"])
-    parser.add_argument("--size", default="mnist", choices=("mnist", "cifar10"))
-    parser.add_argument("--models", type=int, default=12)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("other", type=Path, help="another checkout")
+    parser.add_argument(
+        "--objectives", nargs="+", default=["ae", "dae", "cae", "sae"], help="by name"
+    )
+    parser.add_argument(
+        "--size", default="mnist", choices=("mnist", "cifar10"), help="of the inputs"
+    )
+    parser.add_argument("--models", type=int, default=12, help="trained at once")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     options = parser.parse_args()
     for objective in options.objectives:
         times = compared(
@@ -89,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -27,7 +27,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aesparse.files import replacing
+from aesparse.command import run
+from aesparse.errors import InputError
+from aesparse.files import write_text
 from experiments.pipeline.stored import decode
 
 ROOT = Path(__file__).parents[1]
@@ -297,19 +299,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments; default 0")
     options = parser.parse_args()
     if options.disks and os.geteuid():
-        parser.error("Small disks are mounted by root alone; be root, or give --disks 0.")
+        raise InputError("Small disks are mounted by root alone; be root, or give --disks 0.")
     with tempfile.TemporaryDirectory() as folder:
         attacks = Attacks(Path(folder), options.seed)
         attacks.disks(DISKS[: options.disks])
         attacks.kills(options.kills)
         attacks.interrupts(options.interrupts)
     stored = summary(attacks, options.seed)
-    with replacing(OUT) as temporary:
-        text = json.dumps(stored, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(OUT, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps(stored["counts"]), f"{len(attacks.problems)} problems", sep="\n")
     sys.exit(bool(attacks.problems))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import aesparse as ae
+from aesparse.command import run
 from aesparse.files import write_text
 from experiments.pipeline.protocol import DATA, MOMENTUM, get_scale
 
@@ -26,8 +27,11 @@ MIDDLE, EPOCHS, SEEDS = 0.003, 3, (0, 1, 2)
 
 def main() -> None:
     """Trains and prints one line per data set."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--data-dir", required=True, help="folder with MNIST and CIFAR-10")
     args = parser.parse_args()
     scale = get_scale("paper")
     found = {}
@@ -57,4 +61,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

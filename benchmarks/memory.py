@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 import aesparse as ae
+from aesparse.command import run
 from aesparse.files import write_text
 from aesparse.metrics import activation_statistics
 from aesparse.models.constraints import as_constraint
@@ -111,7 +112,9 @@ def child(kind: str, which: str) -> dict:
 
 def main() -> None:
     """Measures everything, or with `--one` a single line, printed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -133,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -10,11 +10,11 @@ in the code. Run it after a measurement.
 import argparse
 import inspect
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from aesparse.command import run
 from aesparse.errors import InputError, first_line, running
 from aesparse.files import read_bytes, write_text
 from aesparse.losses import penalties
@@ -285,15 +285,11 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    try:
-        texts = {page: filled(page, blocks) for page, blocks in PAGES.items()}
-        for page, text in texts.items():
-            write_text(ROOT / page, text)
-            print(f"Up to date: {page}")
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+    texts = {page: filled(page, blocks) for page, blocks in PAGES.items()}
+    for page, text in texts.items():
+        write_text(ROOT / page, text)
+        print(f"Up to date: {page}")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import aesparse as ae
+from aesparse.command import run
 from aesparse.files import write_text
 from experiments.pipeline.protocol import DATA, MOMENTUM, STRENGTHS, get_scale
 
@@ -37,9 +38,12 @@ def curve(pole: float, X: np.ndarray, rate: float, scale) -> np.ndarray:
 
 def main() -> None:
     """Trains, prints and writes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scale", default="quick")
-    parser.add_argument("--data-dir")
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--scale", default="quick", help="quick, reduced or paper")
+    parser.add_argument("--data-dir", help="folder with MNIST and CIFAR-10")
     args = parser.parse_args()
     scale, found = get_scale(args.scale), {}
     for name in scale.datasets:
@@ -55,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -7,6 +7,7 @@ model's parameters, ‖Δparams‖/‖params‖, after 60 epochs of the embedded
 are equal. Eight devices are those that XLA makes of the CPU.
 """
 
+import argparse
 import json
 import os
 from pathlib import Path
@@ -17,6 +18,7 @@ import jax  # the flag must be set before
 import numpy as np
 
 import aesparse as ae
+from aesparse.command import run
 from aesparse.files import write_text
 
 OBJECTIVES = ("dae", "cae", "mdae", "sae", "edae")
@@ -43,6 +45,9 @@ def apart(a: np.ndarray, b: np.ndarray) -> dict:
 
 def main() -> None:
     """Trains every variant of every objective and stores how far it is from the first."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     dataset = ae.data.load("digits")
     X = ae.data.standardize(dataset.train, 0.1)(dataset.train)
     rows = []
@@ -67,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

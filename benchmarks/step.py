@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aesparse import command
 from aesparse.files import write_text
 from aesparse.losses.objectives import get_objective
 from aesparse.metrics import activation_statistics
@@ -255,11 +256,16 @@ def bars(axis, rows: list[dict]) -> None:
 
 def main() -> None:
     """Prints the table and writes numbers and picture."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each")
     parser.add_argument("--quick", action="store_true", help="784×1000 and 12 models only")
-    parser.add_argument("--objectives", nargs="+", default=OBJECTIVES, choices=OBJECTIVES)
-    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument(
+        "--objectives", nargs="+", default=OBJECTIVES, choices=OBJECTIVES, help="by name"
+    )
+    parser.add_argument("--out", type=Path, help="JSON file to write")
     options = parser.parse_args()
     prepare()
     machine, rows = Machine(), []
@@ -280,4 +286,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -5,13 +5,13 @@ import importlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 import zipfile
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 
@@ -63,14 +63,7 @@ def refused_here(monkeypatch, capsys, *arguments) -> str:
     """The same of the command run in this process."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     command = importlib.import_module("accelerator")
-    monkeypatch.setattr(sys, "argv", ["accelerator.py", *map(str, arguments)])
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit) as stopped:
-            command.main()
-    finally:
-        signal.signal(signal.SIGTERM, handler)
-    assert stopped.value.code == 2
+    assert commands.exit_status(monkeypatch, *arguments, main=command.main) == 2
     (error,) = capsys.readouterr().err.splitlines()
     return error
 

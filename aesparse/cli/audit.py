@@ -1,7 +1,6 @@
 """The command `audit`: will an activation with a penalty learn sparse codes on some data?"""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +53,7 @@ def audit_command(
     s = s if isinstance(s, Activation) else Activation(s)
     if threshold is not None:
         s = Activation(s.fn, threshold)
-    name = os.fsencode(data).decode(errors="replace")  # a file's name may be any bytes
+    name = data.encode(errors="replace").decode()  # a file's name may be any bytes
     paths = output_paths(out, f"audit-{activation}-{penalty}-{Path(name).stem}")
     pixels = load(data, data_dir=data_dir).train
     X = standardize(pixels, epsilon)(pixels)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from aesparse.command import run
 from aesparse.errors import InputError, first_line
 from aesparse.process import prepare
 from kit.numbers import Numbers
@@ -100,8 +101,4 @@ def main(out: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(lambda: main(*sys.argv[1:]))
