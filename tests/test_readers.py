@@ -267,6 +267,7 @@ def test_what_is_no_regular_file_is_refused_without_opening_it(tmp_path):
 
 def test_unknown_names_have_one_line():
     assert "did you mean mnist" in refused("mnits")
+    assert "known are" in refused("")
     refused("line\nbreak\x85" + "long" * 1000)
 
 
@@ -473,7 +474,6 @@ print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1
 """
 
 
-@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says what the peak was")
 def test_hostile_files_are_refused_with_little_memory(tmp_path):
     """Each would fill the memory if it were read, or expanded, whole."""

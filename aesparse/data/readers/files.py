@@ -200,7 +200,8 @@ def find_file(
         expected = f"{shown(folder)} has no {' or '.join(names)}"
         if isinstance(folder, Path):
             for place in _near(folder):
-                if any((place / name).is_file() for name in names):
+                # Folders near by that may not be looked into are no failure.
+                if any(os.path.isfile(place / name) for name in names):
                     raise InputError(f"{expected}; {shown(place)} has: give that folder.")
             for pattern, advice in others.items():
                 if there := next(folder.glob(pattern), None):

@@ -41,6 +41,8 @@ def is_users_file(name: str | Path) -> bool:
     """Whether a name is meant as a path: by its ending, its folder, or what lies there."""
     path = Path(name)
     suffix = path.suffix.lower()
+    if not str(name).strip():
+        return False
     if suffix in {*_READERS, *_OTHERS, *_SAME} or len(path.parts) > 1:
         return True
     with reading(path, "check the path."):
