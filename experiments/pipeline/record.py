@@ -98,9 +98,10 @@ def read_record(path: Path, name: str, plan: Plan) -> dict:
 
 
 def _damage(path: Path, error: Exception) -> InputError:
+    missing = isinstance(error, FileNotFoundError)
+    state = "is missing" if missing else f"is damaged ({first_line(error)})"
     return InputError(
-        f"{path} is damaged ({first_line(error)}); repeat the command that made the figure, which "
-        "draws it from the stored runs."
+        f"{path} {state}; repeat the command that made it, which trains no stored run again."
     )
 
 
