@@ -63,8 +63,9 @@ class Ended(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The last line on standard error."""
-        return self.error.strip().splitlines()[-1] if self.error.strip() else ""
+        """The last line on standard error but those of progress."""
+        said = [line for line in self.error.splitlines() if line.startswith(("Error:", "Stopped"))]
+        return said[-1] if said else ""
 
 
 class Left(NamedTuple):
@@ -217,7 +218,7 @@ class Attacks:
         row = {"kind": kind, **more, "status": how.status, "runs stored": len(after.runs)}
         row["epoch of checkpoint"] = max(after.checkpoints.values(), default=0)
         if kind != "kills":
-            row["said"] = how.sentence.replace(str(self.folder), "")
+            row["said"] = how.sentence.replace(f"{self.folder}{os.sep}", "")
         self.rows.append(row)
         print(json.dumps(row, ensure_ascii=False), flush=True)
         self._problem(kind, before.lost(after))
