@@ -24,12 +24,12 @@ UNFINISHED = ".unfinished-"  # prefix of a file that is being written
 
 
 @contextlib.contextmanager
-def readable_failure() -> Iterator[None]:
-    """Turns a full disk and its like into one sentence."""
+def readable_failure(path: Path | None = None) -> Iterator[None]:
+    """Turns a full disk and its like into one sentence; `path` is what is being written."""
     try:
         yield
     except OSError as error:
-        where = error.filename or "the output"
+        where = error.filename or path or "the output"  # of a full disk no file is named
         raise InputError(
             f"{where} could not be written ({error.strerror or error}); what was stored before is "
             "intact. Make room and repeat the command."
@@ -44,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
     A symbolic link stays one; the file it leads to is replaced.
     `InputError` where the file cannot be written; what was there before is then untouched.
     """
-    with readable_failure():
+    with readable_failure(path):
         path = Path(os.path.realpath(path))
         make_folder(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix)

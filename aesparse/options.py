@@ -19,6 +19,7 @@ __all__ = [
     "shortened",
 ]
 
+_LARGEST = 2**53  # of a count: floats hold all integers up to it
 GENERATOR = "threefry2x32"  # its numbers do not depend on how many are drawn at once
 
 
@@ -44,7 +45,7 @@ def checked_numbers(value: object, what: str) -> np.ndarray:
 
 
 def check_counts(counts: Mapping[str, object]) -> None:
-    """`InputError` unless each, by its name, is an integer of 1 or more."""
+    """`InputError` unless each, by its name, is an integer from 1 to 2⁵³."""
     for name, value in counts.items():
         try:
             number = 0 if isinstance(value, bool) else operator.index(value)
@@ -52,6 +53,8 @@ def check_counts(counts: Mapping[str, object]) -> None:
             number = 0
         if number < 1:
             raise InputError(f"{name} is {shortened(value)}; expected an integer of at least 1.")
+        if number > _LARGEST:
+            raise InputError(f"{name} is {shortened(value)}; expected at most {_LARGEST}.")
 
 
 def checked_key(key: object) -> PRNGKeyArray:

@@ -27,7 +27,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aesparse.files import replacing
+from aesparse.command import run
+from aesparse.errors import InputError
+from aesparse.files import write_text
 from experiments.pipeline.stored import decode
 
 ROOT = Path(__file__).parents[1]
@@ -41,11 +43,15 @@ _LONGEST = 600.0  # seconds of a command that nobody stops
 _FIRST = 0.3  # share of the interrupts in the first second
 # The command with a checkpoint after every epoch: its runs are shorter than the usual minute.
 _OFTEN = """
-import sys
-from aesparse.training.checkpoints import Checkpoints
-Checkpoints.__init__.__kwdefaults__["every_seconds"] = 0
-from experiments.__main__ import main
-main()
+from aesparse.command import run
+
+def command():
+    from aesparse.training.checkpoints import Checkpoints
+    Checkpoints.__init__.__kwdefaults__["every_seconds"] = 0
+    from experiments.cli import main
+    return main()
+
+run(command)
 """
 
 
@@ -57,8 +63,9 @@ class Ended(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The last line on standard error."""
-        return self.error.strip().splitlines()[-1] if self.error.strip() else ""
+        """The last line on standard error but those of progress."""
+        said = [line for line in self.error.splitlines() if line.startswith(("Error:", "Stopped"))]
+        return said[-1] if said else ""
 
 
 class Left(NamedTuple):
@@ -165,24 +172,19 @@ class Attacks:
         self._compared("kills", out)
 
     def interrupts(self, count: int) -> None:
-        """SIGINT twice within 20 ms: in the first second, or at any moment of the training."""
+        """SIGINT twice within 20 ms, some of them in the first second."""
         out, done = self.folder / "interrupted", 0
         while done < count:
             before, first = left_in(out), done < _FIRST * count
+            moment = float(self.rng.uniform(*((0, 1) if first else (1, self.seconds))))
+            gap, signals = float(self.rng.uniform(0, 0.02)), (signal.SIGINT,) * 2
             process = started(out, often=not first)
-            if first:
-                moment = float(self.rng.uniform(0.05, 1))
-            else:
-                self._await_lock(out, process)
-                moment = float(self.rng.uniform(0, self.seconds))
-            gap = float(self.rng.uniform(0, 0.02))
-            how = ended(process, signals=(signal.SIGINT,) * 2, after=moment, gap=gap)
+            how = ended(process, signals=signals, after=moment, gap=gap)
             if how.status == 0:
                 self._compared("interrupts", out)
                 continue
             done += 1
-            where = {"from": "start" if first else "training"}
-            self._seen("interrupts", how, before, out, seconds=round(moment, 2), **where)
+            self._seen("interrupts", how, before, out, seconds=round(moment, 2))
             self._require("interrupts", how, 130)
         self._compared("interrupts", out)
 
@@ -211,19 +213,12 @@ class Attacks:
             "pictures": lock + log + sum(runs) + sum(pictures) // 2,
         }[kind]
 
-    def _await_lock(self, out: Path, process: subprocess.Popen) -> None:
-        """Waits until the command holds its folder, which is when training begins."""
-        lock = out / "runs" / SCALE / ".lock"
-        begin = lock.stat().st_mtime_ns if lock.exists() else 0
-        while process.poll() is None and not (lock.exists() and lock.stat().st_mtime_ns > begin):
-            time.sleep(0.02)
-
     def _seen(self, kind: str, how: Ended, before: Left, out: Path, **more) -> None:
         after = left_in(out)
         row = {"kind": kind, **more, "status": how.status, "runs stored": len(after.runs)}
         row["epoch of checkpoint"] = max(after.checkpoints.values(), default=0)
         if kind != "kills":
-            row["said"] = how.sentence.replace(str(self.folder), "")
+            row["said"] = how.sentence.replace(f"{self.folder}{os.sep}", "")
         self.rows.append(row)
         print(json.dumps(row, ensure_ascii=False), flush=True)
         self._problem(kind, before.lost(after))
@@ -305,19 +300,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments; default 0")
     options = parser.parse_args()
     if options.disks and os.geteuid():
-        parser.error("Small disks are mounted by root alone; be root, or give --disks 0.")
+        raise InputError("Small disks are mounted by root alone; be root, or give --disks 0.")
     with tempfile.TemporaryDirectory() as folder:
         attacks = Attacks(Path(folder), options.seed)
         attacks.disks(DISKS[: options.disks])
         attacks.kills(options.kills)
         attacks.interrupts(options.interrupts)
     stored = summary(attacks, options.seed)
-    with replacing(OUT) as temporary:
-        text = json.dumps(stored, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(OUT, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps(stored["counts"]), f"{len(attacks.problems)} problems", sep="\n")
     sys.exit(bool(attacks.problems))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

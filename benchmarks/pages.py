@@ -20,6 +20,7 @@ from aesparse.files import read_bytes, write_text
 from aesparse.losses import penalties
 from aesparse.tables import markdown
 from benchmarks.assumptions import ABOVE
+from benchmarks.fuzz.targets import outcome_table
 from experiments.pipeline.protocol import DATA, MOMENTUM, STRENGTHS
 from experiments.pipeline.record import read_pictured
 
@@ -231,6 +232,27 @@ def audit_pairs() -> str:
     return markdown(("prediction", "pairs"), [(k, str(n)) for k, n in sorted(counts.items())])
 
 
+def fuzzed() -> str:
+    """What came of damaged inputs, by what reads them."""
+    return outcome_table(read("fuzz"))
+
+
+def endured() -> str:
+    """How often a command was attacked, and whether it ended with the same bits."""
+    stored = read("endurance")
+    rows = [
+        (kind, *(str(counts[k]) for k in ("attacks", "ends", "equal")))
+        for kind, counts in stored["counts"].items()
+    ]
+    problems = len(stored["problems"])
+    sentence = (
+        f"`{stored['command']}`, {stored['undisturbed seconds']:.0f} s undisturbed; seed "
+        f"{stored['seed']}; {problems or 'no'} problem{'s' * (problems != 1)}."
+    )
+    head = ("attack", "how often", "commands that ended", "with equal bits")
+    return f"{sentence}\n\n{markdown(head, rows)}"
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/performance.md": {
         "step, variants": step_variants,
@@ -246,6 +268,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/guide.md": {"reproducibility": reproducibility},
     "docs/audit.md": {"audit pairs": audit_pairs},
+    "docs/robustness.md": {"fuzz": fuzzed, "endurance": endured},
 }
 
 

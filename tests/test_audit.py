@@ -374,6 +374,7 @@ def test_bad_functions_are_refused_in_one_sentence(name, X):
     ("options", "message"),
     [
         ({"hidden": 0}, "hidden is 0; expected an integer of at least 1"),
+        ({"hidden": 10**12}, "GiB"),
         ({"largest_strength": float("nan")}, "largest_strength is nan"),
         ({"largest_strength": -1.0}, "largest_strength is -1.0"),
         (
@@ -390,6 +391,13 @@ def test_bad_functions_are_refused_in_one_sentence(name, X):
 def test_bad_options_are_refused(options, message, X):
     with pytest.raises(InputError, match=message):
         audit("relu", "cae", X, **options)
+
+
+@pytest.mark.long
+def test_strict_promotion_of_dtypes_changes_nothing(X):
+    usual = audit("relu", "cae", X, hidden=4)
+    with jax.numpy_dtype_promotion("strict"):
+        assert str(audit("relu", "cae", X, hidden=4)) == str(usual)
 
 
 def test_data_that_does_not_vary_is_refused():

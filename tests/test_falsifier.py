@@ -200,6 +200,16 @@ def test_bad_searches_are_refused_in_one_sentence(statement, options, message):
     assert message in str(caught.value)
 
 
+def test_a_search_is_the_same_where_dtypes_are_promoted_strictly():
+    def statement(problem: Problem) -> Claim:
+        b = problem.params.bias
+        return Claim({}, b, b, b + 5)
+
+    usual = falsify(statement, sizes=SIZES[:1], starts=2, steps=2)
+    with jax.numpy_dtype_promotion("strict"):
+        assert falsify(statement, sizes=SIZES[:1], starts=2, steps=2).margin == usual.margin
+
+
 UNTESTED = {
     "NaN": lambda b: Claim({}, b, b, b * jnp.nan),
     "infinite": lambda b: Claim({}, b, b, jnp.full_like(b, jnp.inf)),

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from small_fit import RELU, SWEEP, data, fit, relative, same_bits
@@ -131,6 +132,7 @@ def test_other_data_that_does_not_suit_is_refused():
 
 TOO_LARGE = {
     "more hidden units than any memory": (OneLayer(10**12), 784, {"strength": 0.1}),
+    "more hidden units than any array has": (OneLayer(2**53), 784, {"strength": 0.1}),
     "more models than any memory": (OneLayer(1000), 784, {"strength": 0.1, "seed": range(20_000)}),
 }
 
@@ -149,6 +151,22 @@ def test_a_grid_that_cannot_fit_is_refused_before_anything_is_allocated(case, mo
         each = 4 * (1000 * 784 + 1000)
         (number,) = (int(word) for word in sentence.split() if word.isdecimal() and word != "20000")
         assert number == 16 * 2**30 // each
+
+
+def test_a_history_that_cannot_fit_is_refused_by_how_many_epochs_can(monkeypatch):
+    """Of every epoch a model's loss and two parts, and at every moment what is measured."""
+    monkeypatch.setattr("aesparse.training.memory.host_memory", lambda: 10**5)
+    options = {"sweep": {"strength": [0.1, 0.2]}, "measure": lambda trained, x: jnp.zeros(30)}
+    options["check_compiled"] = False
+    with pytest.raises(InputError, match="epochs") as refused:
+        fit(epochs=10**10, **options)
+    fitting = [int(word) for word in str(refused.value).split() if word.isdecimal()]
+    each = 2 * 4 * (30 + len(fit(epochs=1, **options).losses))
+    assert 10**5 // each in fitting
+    with pytest.raises(InputError, match="GiB"):
+        fit(epochs=10**10, history_epochs=[0], **options)
+    few = fit(epochs=10**5 // each + 1, history_epochs=[0], **options)
+    assert few.history.shape == (2, 30, 1)
 
 
 def test_parts_make_a_grid_fit(monkeypatch):

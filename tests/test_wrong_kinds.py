@@ -182,6 +182,8 @@ FIT = {
         "text": ('fit(epochs="10")', "epochs"),
         "fraction": ("fit(epochs=1.0)", "epochs"),
         "0": ("fit(epochs=0)", "epochs"),
+        "more than can be recorded": ("fit(epochs=10**12)", "history_epochs"),
+        "more than can be counted": ("fit(epochs=2**63)", "epochs"),
     },
     "batch_size": {
         "text": ('fit(batch_size="10")', "batch_size"),

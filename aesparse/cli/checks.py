@@ -232,7 +232,8 @@ def _output(out: Path) -> Said:
 
 
 def _memory() -> Said:
-    from aesparse.training.memory import device_memory, host_memory
+    from aesparse.memory import host_memory
+    from aesparse.training.memory import device_memory
 
     total, available = host_memory(), _available_memory()
     found = f"{_size(available)} of {_size(total)} available, {_size(device_memory())} a device"

@@ -20,6 +20,7 @@ from aesparse.losses.growth import growth
 from aesparse.losses.objectives import autoencoder
 from aesparse.losses.penalties import Penalty, as_penalty
 from aesparse.losses.reconstruction import reconstruction_error
+from aesparse.memory import host_memory
 from aesparse.metrics import Trained, bias_gradient_bound, unit_statistics
 from aesparse.models.activations import Activation, as_activation
 from aesparse.models.constraints import as_constraint
@@ -29,7 +30,7 @@ from aesparse.theory import properties
 from aesparse.theory.conclusion import Audit, conclude
 from aesparse.theory.families import Family, identify, probes
 from aesparse.theory.properties import Violation
-from aesparse.theory.response import responses
+from aesparse.theory.response import bytes_per_unit, responses
 
 __all__ = ["audit"]
 
@@ -63,7 +64,8 @@ def audit(
     X = _checked_data(X)
     _check_numbers(hidden, batch_size, largest_strength)
     rows = as_constraint(constraint)
-    with jax.enable_x64(True):
+    _check_memory(len(X), X.shape[1], hidden if params is None else 1)
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # optax relies on it
         s.check()
         X = jnp.asarray(X)
         if params is None:
@@ -99,6 +101,17 @@ def _check_numbers(hidden: object, batch_size: object, largest_strength: float) 
     if not (np.isfinite(largest_strength) and largest_strength > 0):
         raise InputError(
             f"largest_strength is {largest_strength}; expected a finite number above 0."
+        )
+
+
+def _check_memory(samples: int, inputs: int, hidden: int) -> None:
+    """`InputError` if a model of so many hidden units cannot be looked at, whatever else is."""
+    each, total = bytes_per_unit(samples, inputs), host_memory()
+    if hidden * each > total:
+        raise InputError(
+            f"hidden is {hidden}, for which an audit of {inputs} inputs needs at least "
+            f"{hidden * each / 2**30:.3g} GiB and this machine has {total / 2**30:.3g}; expected "
+            f"at most {total // each}."
         )
 
 

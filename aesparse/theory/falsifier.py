@@ -193,7 +193,7 @@ def falsify(
             f"The search has {starts} starts, {steps} steps and {len(sizes)} sizes; expected at "
             "least 1 start, 0 steps and 1 size."
         )
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # optax relies on it
         key = jax.random.key(0) if key is None else key
         _check_statement(statement, project, Size(*sizes[0]))
         searches, counts = [], Counts(0, 0, 0)

@@ -21,7 +21,7 @@ from aesparse.models.activations import Activation
 from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import OneLayer, Params
 
-__all__ = ["OPTIMIZERS", "STRENGTHS", "Response", "responses"]
+__all__ = ["OPTIMIZERS", "STRENGTHS", "Response", "bytes_per_unit", "responses"]
 
 OPTIMIZERS = {
     "plain": optax.identity(),
@@ -44,6 +44,11 @@ class Response(NamedTuple):
     def falling(self) -> Float[np.ndarray, " L"]:
         """The share of units whose E[a_j] falls."""
         return (self.change < 0).mean(axis=1)
+
+
+def bytes_per_unit(samples: int, inputs: int) -> int:
+    """The least that a hidden unit takes: its code and the gradients of all batches, in float64."""
+    return 8 * (samples + 2 * _BATCHES * (inputs + 1))
 
 
 def responses(

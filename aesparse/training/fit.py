@@ -22,7 +22,7 @@ from aesparse.training.full_batch import check_full_batch, minimize_part
 from aesparse.training.growth import warn_of_growth
 from aesparse.training.loop import train_part
 from aesparse.training.measuring import as_measurement
-from aesparse.training.memory import check_memory
+from aesparse.training.memory import check_history, check_memory
 from aesparse.training.optimizers import Lbfgs, Optimizer, as_optimizer, hyperparameters
 from aesparse.training.progress import Progress
 from aesparse.training.recording import checked_epochs
@@ -156,7 +156,8 @@ def fit(
     recipe = Recipe(
         model, objective, optimizer, constraint, as_measurement(measure, model), int(batch_size)
     )
-    check_recipe(recipe, shapes, X, objective.coefficients)
+    rows = min(history_samples, len(X))
+    record = check_recipe(recipe, shapes, X, objective.coefficients, rows=rows)
     check_levels(objective, swept)
     largest = {n: jnp.asarray(swept.column(n).max(), X.dtype) for n in objective.coefficients}
     if full_batch:
@@ -172,6 +173,7 @@ def fit(
     if start is not None:
         start = checked_start(start, shapes, swept.shape, recipe)
     record_at = checked_epochs(history_epochs, int(epochs))
+    check_history(swept.size, int(epochs), len(record_at), record)
     warn_of_precision(given, X)
     task = Task(
         recipe=recipe,

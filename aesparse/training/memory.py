@@ -8,7 +8,7 @@ from jaxtyping import PyTree
 from aesparse.errors import InputError
 from aesparse.memory import host_memory
 
-__all__ = ["check_memory", "device_memory", "tree_bytes"]
+__all__ = ["check_history", "check_memory", "device_memory", "tree_bytes"]
 
 
 def tree_bytes(tree: PyTree) -> int:
@@ -50,4 +50,21 @@ def check_memory(models: int, shapes: PyTree, moments: PyTree, *, at_once: int, 
             f"Training {at_once} models of {size} at once needs at least "
             f"{at_once * trained / 2**30:.3g} GiB on {count} device(s) of {here / 2**30:.3g}; "
             f"give models_per_program={fitting} or less."
+        )
+
+
+def check_history(models: int, epochs: int, moments: int, record: tuple[int, int]) -> None:
+    """`InputError` if what is recorded of a grid cannot fit into the host's memory.
+
+    `record` are the bytes of one model's losses of an epoch, and of its measurements at one of the
+    `moments` of the history.
+    """
+    losses, measured = record
+    needed, total = models * (epochs * losses + moments * measured), host_memory()
+    if needed > total:
+        raise InputError(
+            f"The losses of {epochs} epochs and the measurements at {moments} of them need "
+            f"{needed / 2**30:.3g} GiB for {models} model(s) and this machine has "
+            f"{total / 2**30:.3g}; expected at most {total // (models * (losses + measured))} "
+            "epochs with a measurement each. Train fewer, or give history_epochs."
         )

@@ -4,7 +4,7 @@ Shapes: C models, E moments.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -90,10 +90,10 @@ class Recorder:
         self._on_host += count
 
 
-def checked_epochs(chosen: object, last: int) -> tuple[int, ...]:
+def checked_epochs(chosen: object, last: int) -> Sequence[int]:
     """At which epochs history is recorded: those chosen, or 0 and every one up to the last."""
     if chosen is None:
-        return tuple(range(last + 1))
+        return range(last + 1)
     whole = [] if isinstance(chosen, str | bytes) or not np.iterable(chosen) else list(chosen)
     if not all(isinstance(e, int | np.integer) and not isinstance(e, bool) for e in whole):
         whole = []

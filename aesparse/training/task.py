@@ -1,6 +1,6 @@
 """A training as one value: everything that was checked, and what came out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -35,7 +35,7 @@ class Task(NamedTuple):
     sweep: Sweep
     tunable: dict[str, float]  # hyperparameters of the optimizer and their defaults
     epochs: int
-    record_at: tuple[int, ...]  # epochs
+    record_at: Sequence[int]  # epochs
     record_rows: int
     begin: PyTree | None  # parameters to start from, of all models [C, ...]
     at_once: int  # models of one program
@@ -55,7 +55,7 @@ class Task(NamedTuple):
     @property
     def records_all(self) -> bool:
         """Whether history is recorded at the start and at every epoch."""
-        return self.record_at == tuple(range(self.epochs + 1))
+        return len(self.record_at) == self.epochs + 1
 
     def parts(self) -> list[Part]:
         """The models in parts of equal length; the last one is filled up with its last model."""

@@ -17,6 +17,7 @@ from aesparse.models.base import Model, check_model
 from aesparse.models.one_layer import OneLayer
 from aesparse.options import GENERATOR, check_counts, checked_numbers, shortened
 from aesparse.training import guard
+from aesparse.training.memory import tree_bytes
 from aesparse.training.optimizers import Lbfgs
 from aesparse.training.step import Recipe, TrainState, make_step
 from aesparse.training.sweep import Sweep
@@ -133,19 +134,28 @@ def parameter_shapes(model: Model, X: Array | jax.ShapeDtypeStruct) -> PyTree:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, X.dtype), shapes)
 
 
-def check_recipe(recipe: Recipe, shapes: PyTree, X: Array, names: Sequence[str]) -> None:
+def check_recipe(
+    recipe: Recipe, shapes: PyTree, X: Array, names: Sequence[str], *, rows: int
+) -> tuple[int, int]:
     """Traces a training on shapes alone: loss, gradient, constraint, optimizer, measurement.
 
-    `InputError` where JAX cannot, and for a loss that is no scalar.
+    Returns the bytes that one model's losses of an epoch and its measurements on `rows` samples
+    take. `InputError` where JAX cannot trace, and for a loss that is no scalar.
     """
     leaves, structure = jax.tree.flatten(shapes)
-    _check_shapes(recipe, structure, tuple(leaves), X.shape, X.dtype, tuple(names))
+    return _check_shapes(recipe, structure, tuple(leaves), X.shape, X.dtype, tuple(names), rows)
 
 
 @functools.lru_cache(maxsize=24)  # of those that are in order
 def _check_shapes(
-    recipe: Recipe, structure, leaves: tuple, data: tuple[int, ...], dtype, names: tuple[str, ...]
-) -> None:
+    recipe: Recipe,
+    structure,
+    leaves: tuple,
+    data: tuple[int, ...],
+    dtype,
+    names: tuple[str, ...],
+    rows: int,
+) -> tuple[int, int]:
     shapes, X = jax.tree.unflatten(structure, leaves), jax.ShapeDtypeStruct(data, dtype)
     if isinstance(recipe.model, OneLayer):
         recipe.model.activation.check()
@@ -161,13 +171,14 @@ def _check_shapes(
     gradient = ("objective", jax.grad(recipe.loss, has_aux=True), *arguments)
     _traced("constraint", recipe.constraint.project, shapes)
     moments = _traced("optimizer", recipe.optimizer.init, shapes)
+    losses = {}
     if isinstance(recipe.optimizer, Lbfgs):  # which makes no single step
         _traced(*gradient)
     else:
         state = TrainState(shapes, moments)
         step = (make_step(recipe), state, batch, batch, coefficients, jnp.int32(0))
         try:
-            moved = _traced("optimizer or constraint", *step)[0]
+            moved, losses = _traced("optimizer or constraint", *step)
         except InputError:
             _traced(*gradient)  # if the gradient is at fault, it is named instead
             raise
@@ -176,16 +187,18 @@ def _check_shapes(
                 "The optimizer or constraint changes the shapes or dtypes of what it is given; "
                 "expected parameters and state like those before the step."
             )
-    _traced(
-        "measurement",
-        lambda params, x, coefficients, key: recipe.measurement(
-            Trained(recipe.model, recipe.objective, params, coefficients, key), x
-        ),
-        shapes,
-        jax.ShapeDtypeStruct(X.shape, X.dtype),
-        coefficients,
-        jax.random.key(0, impl=GENERATOR),
-    )
+    for count in dict.fromkeys((len(X), rows)):  # in the end on all samples, in the history on some
+        measured = _traced(
+            "measurement",
+            lambda params, x, coefficients, key: recipe.measurement(
+                Trained(recipe.model, recipe.objective, params, coefficients, key), x
+            ),
+            shapes,
+            jax.ShapeDtypeStruct((count, X.shape[1]), X.dtype),
+            coefficients,
+            jax.random.key(0, impl=GENERATOR),
+        )
+    return tree_bytes(losses), tree_bytes(measured)
 
 
 def _signature(tree: PyTree) -> tuple:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import jax
 
+from aesparse import command
 from aesparse.errors import InputError, unknown_name
-from aesparse.files import replacing
+from aesparse.files import write_text
 from benchmarks.fuzz.kit import FAILURES, OUTCOMES, Target, attempted, peak_memory
 from benchmarks.fuzz.targets import MODULES, all_targets
 
@@ -84,25 +85,19 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Runs the command line; exit status 1 if there are failures."""
     faulthandler.enable()
-    parser = _parser()
-    options = parser.parse_args()
-    try:
-        targets = chosen(options.only)
-        if options.number is not None and len(targets) != 1:
-            raise InputError("--number needs --only with one target, such as the failures name.")
-        if min(options.seed, options.count - 1, options.number or 0) < 0:
-            raise InputError("--seed and --number must be at least 0, and --count at least 1.")
-    except InputError as error:
-        parser.error(str(error))
+    options = _parser().parse_args()
+    targets = chosen(options.only)
+    if options.number is not None and len(targets) != 1:
+        raise InputError("--number needs --only with one target, such as the failures name.")
+    if min(options.seed, options.count - 1, options.number or 0) < 0:
+        raise InputError("--seed and --number must be at least 0, and --count at least 1.")
     if options.number is not None:
         outcome = attempted(targets, options.only, options.number, options.seed)
         print(f"{outcome.what}: {outcome.kind}\n{outcome.trace or outcome.message}")
         sys.exit(outcome.kind in FAILURES)
     stored = run(targets, options.seed, options.count)
     if options.only is None:
-        with replacing(OUT) as temporary:
-            text = json.dumps(stored, indent=1, ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_text(OUT, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
         print(f"Written: {OUT.name}")
     for name, counts in stored["targets"].items():
         print(f"{name}: {', '.join(f'{n} {kind}' for kind, n in counts.items())}")
@@ -113,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)
