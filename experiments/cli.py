@@ -254,7 +254,6 @@ def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     """Write one page with all claims and figures, from what is stored."""
     from experiments.drawing import report
     from experiments.evidence import tables
-    from experiments.pipeline.damage import Damage
 
     damage = Damage()
     verdicts = tables.collect_verdicts(out, seeds, damage)

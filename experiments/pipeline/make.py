@@ -1,7 +1,6 @@
 """Making a figure: train what is missing, draw from what is stored, print the verdicts."""
 
-import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from aesparse.errors import InputError
@@ -14,10 +13,10 @@ from experiments.pipeline.missing import (
     require_data_of,
     train_missing,
 )
+from experiments.pipeline.pictures import Pictures
 from experiments.pipeline.plan import Plan, Shard
 from experiments.pipeline.progress import Detail, Progress
-from experiments.pipeline.record import publish
-from experiments.pipeline.registry import gathered, get_figure
+from experiments.pipeline.registry import get_figure
 from experiments.pipeline.spec import Spec
 from experiments.pipeline.store import RunStore
 
@@ -43,6 +42,7 @@ def make(
     After the `deadline` nothing is begun, and what is left is printed. `detail` is how much of the
     progress is shown.
     """
+    deadline = deadline or Deadline()
     chosen = {name: get_figure(name) for name in names}
     for name, figure in chosen.items():
         if plan.scale_name not in figure.scales:
@@ -70,34 +70,18 @@ def make(
             if spec not in missing:
                 store.forget(spec)
         groups = one_by_one([s for s in missing if s.dataset not in unreadable])
-        pictures = _Pictures(plans, missing, store, folder, deadline)
+        pictures = Pictures(plans, missing, store, folder, deadline)
         with Progress(groups, detail) as progress:
 
             def draw(stored: Spec | None) -> None:
-                for name in pictures.waiting_for(stored):
-                    with progress.aside():
-                        pictures.attempt(name)
+                with progress.aside():
+                    pictures.draw_after(stored)
 
             draw(None)
             left = train_missing(groups, store, data, progress, deadline=deadline, on_stored=draw)
         if left:
             print(describe_left(left))
-        undrawn = []
-        for name in pictures.left:
-            runs = pictures.runs(name)
-            absent = sum(run is None for run in runs.values())
-            if absent:
-                print(_undrawn(name, absent, len(by_figure[name]), shard))
-                continue
-            if deadline is not None and deadline.passed:
-                print(f"{name} is not drawn: the time is up.")
-                continue
-            try:
-                publish(chosen[name], name, plans[name], runs, folder)
-            except InputError as error:
-                if len(names) == 1:
-                    raise
-                undrawn.append(f"{name} was not drawn: {error}")
+        undrawn = pictures.draw_rest(shard)
     if unreadable:
         undrawn.append(
             f"Runs on {' and '.join(unreadable)} were left out: "
@@ -106,56 +90,6 @@ def make(
         )
     if undrawn:
         raise InputError(" ".join(undrawn))
-
-
-class _Pictures:
-    """The figures that are not drawn yet, and which missing runs each of them waits for."""
-
-    def __init__(
-        self,
-        plans: Mapping[str, Plan],
-        missing: Sequence[Spec],
-        store: RunStore,
-        folder: Path,
-        deadline: Deadline | None,
-    ) -> None:
-        self._plans, self._store, self._folder = plans, store, folder
-        self._deadline, missing = deadline or Deadline(), set(missing)
-        self._waits = {}
-        for name, plan in plans.items():
-            figure = get_figure(name)
-            self._waits[name] = missing & {*figure.runs(plan), *figure.also(plan)}
-
-    @property
-    def left(self) -> list[str]:
-        """Those not drawn yet."""
-        return list(self._waits)
-
-    def waiting_for(self, stored: Spec | None) -> list[str]:
-        """The figures whose last missing run was just stored; None: that never missed one."""
-        ready = []
-        for name, waits in self._waits.items():
-            last = waits == ({stored} - {None})
-            waits.discard(stored)
-            if last:
-                ready.append(name)
-        return ready
-
-    def runs(self, name: str) -> dict:
-        """What is stored of a figure's runs, None for those that are not."""
-        return gathered(get_figure(name), self._plans[name], self._store)
-
-    def attempt(self, name: str) -> None:
-        """Draws a figure if all its runs are there and the time is not up.
-
-        What fails stays among those `left`, to be tried again after the training of others.
-        """
-        with contextlib.suppress(Exception):
-            runs = self.runs(name)
-            complete = all(run is not None for run in runs.values())
-            if complete and not self._deadline.passed:
-                publish(get_figure(name), name, self._plans[name], runs, self._folder)
-                del self._waits[name]
 
 
 def _require_effect(name: str, figure: Figure, plan: Plan) -> None:
@@ -167,12 +101,3 @@ def _require_effect(name: str, figure: Figure, plan: Plan) -> None:
     for option, other in without.items():
         if other != plan and figure.runs(other) == figure.runs(plan):
             raise InputError(f"{option} changes no run of '{name}'; leave it out.")
-
-
-def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
-    if shard is None:
-        return f"{left} of {total} runs of {name} are missing; it is not drawn."
-    return (
-        f"Shard {shard} is done; {left} of {total} runs of {name} are still missing. When the "
-        "other shards are done, the same command without --shard draws."
-    )
