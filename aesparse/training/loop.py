@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from aesparse.training.checkpoints import Checkpoints
 from aesparse.training.draws import shuffled
 from aesparse.training.identity import training_settings
 from aesparse.training.program import grid_program
@@ -70,7 +69,7 @@ def train_part(task: Task, part: Part) -> Outcome:
         records.moments.add(latest)
     settings = training_settings(task, part) if part.checkpoints is not None else None
     if part.checkpoints is not None:
-        resumed = _resumed(part.checkpoints, state, records, task.epochs, settings, on_hosts)
+        resumed = _resumed(task, part, state, records, settings, on_hosts)
         if resumed is not None:
             begin, state = resumed[0] + 1, on_devices(resumed[1])
             task.progress.resumed(resumed[0])
@@ -98,10 +97,10 @@ def train_part(task: Task, part: Part) -> Outcome:
 
 
 def _resumed(
-    checkpoints: Checkpoints,
+    task: Task,
+    part: Part,
     state: PyTree,
     records: _Records,
-    epochs: int,
     settings: dict,
     on_hosts: Callable,
 ) -> tuple[int, PyTree] | None:
@@ -110,7 +109,7 @@ def _resumed(
         jax.eval_shape(on_hosts, state),
         *(jax.tree.map(_without_moments, record.arrays()) for record in records),
     )
-    resumed = checkpoints.latest(like, before=epochs, settings=settings)
+    resumed = part.checkpoints.latest(like, before=task.epochs, settings=settings)
     if resumed is None:
         return None
     hosted, *recorded = resumed.tree
