@@ -11,7 +11,6 @@ from typer.core import TyperGroup
 from aesparse.cli.invoking import SETTINGS, invoke
 from aesparse.command import Stopped
 from aesparse.errors import InputError, unknown_name
-from aesparse.process import prepare
 from experiments.pipeline.plan import Plan, Shard
 from experiments.pipeline.registry import figure_names, get_figure
 
@@ -52,7 +51,7 @@ class _Group(TyperGroup):
 
 
 _FIGURE = "figure"
-app = typer.Typer(cls=_Group, **SETTINGS)
+app = typer.Typer(cls=_Group, help="Make the papers' figures, and decide their claims.", **SETTINGS)
 
 ScaleOption = Annotated[
     str, typer.Option("--scale", help="Sizes of models and data: quick, reduced or paper.")
@@ -92,15 +91,6 @@ ShardOption = Annotated[
     ),
 ]
 FIGURES = Path("figures")
-
-
-@app.callback(invoke_without_command=True)
-def _begin(context: typer.Context) -> None:
-    """Make the papers' figures, and decide their claims."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-    else:
-        prepare()
 
 
 @app.command(_FIGURE, hidden=True)

@@ -11,10 +11,10 @@ from experiments.__main__ import main
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 
-def exit_status(monkeypatch, *arguments, main=main, cli="experiments.cli") -> int:
+def exit_status(monkeypatch, *arguments, main=main) -> int:
     """The exit status of `python -m experiments`; the process is left as it is."""
     monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
-    monkeypatch.setattr(f"{cli}.prepare", lambda: None)
+    monkeypatch.setattr("aesparse.cli.invoking.prepare", lambda: None)
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:

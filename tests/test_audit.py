@@ -468,7 +468,7 @@ def test_command_refuses_bad_input(options, message, tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     options = ("audit", *options)
-    assert exit_status(monkeypatch, *options, main=main, cli="aesparse.cli.app") == 2
+    assert exit_status(monkeypatch, *options, main=main) == 2
     told = capsys.readouterr().err
     assert message in told
     assert len(told.strip().splitlines()) == 1

@@ -7,11 +7,13 @@ from aesparse.cli.doctor import doctor_command
 from aesparse.cli.invoking import SETTINGS, invoke
 from aesparse.cli.plan import plan_command
 from aesparse.cli.theorems import theorems_command
-from aesparse.process import prepare
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(**SETTINGS)
+app = typer.Typer(
+    help="Predict whether codes become sparse, plan a grid, check theorems and the installation.",
+    **SETTINGS,
+)
 for _name, _command in {
     "audit": audit_command,
     "plan": plan_command,
@@ -21,15 +23,6 @@ for _name, _command in {
     app.command(_name)(_command)
 
 
-@app.callback(invoke_without_command=True)
-def _begin(context: typer.Context) -> None:
-    """Predict whether codes become sparse, plan a grid, check theorems and this installation."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-    elif context.invoked_subcommand != "doctor":  # which looks itself whether JAX is there
-        prepare()
-
-
 def main() -> int:
     """Runs the command line of the process and returns its exit status."""
-    return invoke(app, "aesparse", "aesparse")
+    return invoke(app, "aesparse", "aesparse", unprepared=("doctor",))

@@ -73,8 +73,8 @@ def audit_command(
         text = json.dumps(record, indent=1, ensure_ascii=False)
         js.write_text(text + "\n", encoding="utf-8")
     if as_json:
-        typer.echo(json.dumps(record, indent=1))  # of ASCII alone, which every terminal has
+        print(json.dumps(record, indent=1))  # of ASCII alone, which every terminal has
         return
     looked_at = f"{name}, standardized with ε = {epsilon:g}, {hidden} fresh units of length 1"
     written = f"Written: {', '.join(map(str, paths))}"
-    typer.echo(f"{audited}\nlooked at: {looked_at}\n\n{written}")
+    print(f"{audited}\nlooked at: {looked_at}\n\n{written}")

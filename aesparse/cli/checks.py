@@ -270,5 +270,5 @@ def _home() -> Said:
     return OK, str(home)
 
 
-def _size(count: float) -> str:
+def _size(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

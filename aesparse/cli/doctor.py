@@ -37,14 +37,14 @@ def doctor_command(
         for finding in checks.findings(data_dir, out):
             findings.append(finding)
             if not as_json:
-                typer.echo(_lines(finding))
+                print(_lines(finding))
     problems = sum(finding.state == checks.PROBLEM for finding in findings)
     if as_json:
         record = {"usable": not problems, "findings": [f._asdict() for f in findings]}
-        typer.echo(json.dumps(record, indent=1))
+        print(json.dumps(record, indent=1))
     else:
         verdict = "can be used" if not problems else f"has {problems} problem(s), see above"
-        typer.echo(f"aesparse {verdict}.")
+        print(f"aesparse {verdict}.")
     raise typer.Exit(2 if problems else 0)
 
 

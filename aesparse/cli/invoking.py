@@ -11,6 +11,7 @@ import typer
 from typer.main import get_command
 
 from aesparse.errors import InputError
+from aesparse.process import prepare
 
 __all__ = ["SETTINGS", "invoke"]
 
@@ -25,16 +26,24 @@ _ABOUT_COMPLETION = ("--install-completion", "--show-completion")
 
 
 def invoke(
-    app: typer.Typer, module: str, script: str, arguments: Sequence[str] | None = None
+    app: typer.Typer,
+    module: str,
+    script: str,
+    arguments: Sequence[str] | None = None,
+    *,
+    unprepared: Sequence[str] = (),
 ) -> int:
     """Runs a command line, by default that of the process, and returns its exit status.
+
+    Without arguments it is that of `--help`. JAX is prepared unless the command is among those
+    `unprepared`.
 
     It was started as `python -m module` or as the console script `script`; a shell that completes
     a line of the script asks through an environment variable and is answered. `InputError` for a
     command line that is none.
     """
     command = get_command(app)
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     started = os.path.basename(sys.argv[0]).removesuffix(".exe")
     name = (
         script
@@ -48,6 +57,8 @@ def invoke(
         raise InputError("An argument has a NUL byte in it; expected text. Leave the byte out.")
     try:
         with command.make_context(name, arguments) as context:
+            if arguments[0] not in unprepared:
+                prepare()
             status = command.invoke(context)
     except typer.Exit as ended:
         status = ended.exit_code

@@ -47,4 +47,4 @@ def plan_command(
         rate=None if rate is None else rate * 1e9,
         memory=None if memory is None else memory * 2**30,
     )
-    typer.echo(aligned(plan_rows(plan)))
+    print(aligned(plan_rows(plan)))

@@ -64,19 +64,17 @@ def _ran(app: str, line: list[str]) -> Callable[[], object]:
     def call() -> None:
         import experiments.cli
         from aesparse.cli import app as library
-        from aesparse.cli.invoking import invoke
+        from aesparse.cli import invoking
         from aesparse.command import one_line
 
         typed = {"aesparse": library.app, "experiments": experiments.cli.app}[app]
-        nothing = mock.Mock(return_value=None)
         with (
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
-            mock.patch.object(library, "prepare", nothing),
-            mock.patch.object(experiments.cli, "prepare", nothing),
+            mock.patch.object(invoking, "prepare"),
         ):
             try:
-                status = invoke(typed, app, app, line)
+                status = invoking.invoke(typed, app, app, line)
             except InputError as error:
                 raise InputError(one_line(str(error))) from None
         if status:
