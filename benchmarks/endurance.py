@@ -3,11 +3,12 @@
     python -m benchmarks.endurance [--kills 20] [--interrupts 10] [--disks 4] [--seed 0]
 
 The command makes `arpit-fig1-epochs` at the quick scale with one seed: two runs of 40 epochs and a
-picture. It is killed (SIGKILL) at random moments and repeated until it is done; interrupted twice
-within 20 ms (SIGINT), three times in ten within its first second; and run on disks (tmpfs, which
-needs root) too small for its log, its checkpoints, its runs or its pictures. Stored runs must not
-vanish, checkpoints not fall back, messages be one sentence, and the final runs, record and pictures
-equal those of an undisturbed command in every bit. Writes benchmarks/endurance.json.
+picture. It is killed (SIGKILL) and repeated until it is done, and interrupted twice within 20 ms
+(SIGINT), three times in ten within its first second; every second of these moments is anywhere in
+the command, the others are while it trains. It is run on disks (tmpfs, which needs root) too small
+for its log, its checkpoints, its runs or its pictures. Stored runs must not vanish, checkpoints not
+fall back, messages be one sentence, and the final runs, record and pictures equal those of an
+undisturbed command in every bit. Writes benchmarks/endurance.json.
 """
 
 import argparse
@@ -40,6 +41,7 @@ DISKS = ("log", "checkpoints", "runs", "pictures")
 _PAGE = 4096  # bytes by which a tmpfs grows
 _ROOM = 64 * 2**20
 _LONGEST = 600.0  # seconds of a command that nobody stops
+_TRAINING = 0.2  # share of the command's time in which its epochs are, and a little more
 _FIRST = 0.3  # share of the interrupts in the first second
 # The command with a checkpoint after every epoch: its runs are shorter than the usual minute.
 _OFTEN = """
@@ -162,8 +164,9 @@ class Attacks:
         """SIGKILL at random moments; what is done is compared and begun again."""
         out, done = self.folder / "killed", 0
         while done < count:
-            before, moment = left_in(out), float(self.rng.uniform(0, self.seconds))
-            how = ended(started(out, often=True), signals=(signal.SIGKILL,), after=moment)
+            before, process = left_in(out), started(out, often=True)
+            moment = self._moment(out, process, training=done % 2 == 1)
+            how = ended(process, signals=(signal.SIGKILL,), after=moment)
             if how.status == 0:
                 self._compared("kills", out)
                 continue
@@ -176,9 +179,12 @@ class Attacks:
         out, done = self.folder / "interrupted", 0
         while done < count:
             before, first = left_in(out), done < _FIRST * count
-            moment = float(self.rng.uniform(*((0, 1) if first else (1, self.seconds))))
             gap, signals = float(self.rng.uniform(0, 0.02)), (signal.SIGINT,) * 2
             process = started(out, often=not first)
+            if first:
+                moment = float(self.rng.uniform(0, 1))
+            else:
+                moment = self._moment(out, process, training=done % 2 == 1)
             how = ended(process, signals=signals, after=moment, gap=gap)
             if how.status == 0:
                 self._compared("interrupts", out)
@@ -212,6 +218,16 @@ class Attacks:
             "runs": lock + log + min(runs) - _PAGE,
             "pictures": lock + log + sum(runs) + sum(pictures) // 2,
         }[kind]
+
+    def _moment(self, out: Path, process: subprocess.Popen, *, training: bool) -> float:
+        """Seconds to wait from now on; while `training`, this begins with the next line logged."""
+        if not training:
+            return float(self.rng.uniform(0, self.seconds))
+        log = out / "runs" / SCALE / "epochs.jsonl"
+        size = log.stat().st_size if log.exists() else 0
+        while process.poll() is None and not (log.exists() and log.stat().st_size > size):
+            time.sleep(0.01)
+        return float(self.rng.uniform(0, _TRAINING * self.seconds))
 
     def _seen(self, kind: str, how: Ended, before: Left, out: Path, **more) -> None:
         after = left_in(out)
