@@ -129,7 +129,7 @@ class Remaining:
             rates = _Rates()
         if studies and rates.per_cost is not None:
             expected = sum(rates.expected(g, g.cost, new=True) for g in studies)
-            rates = rates._replace(of_studies=seconds / expected)
+            rates = rates._replace(of_studies=seconds / expected if expected else 1.0)
         return rates
 
 
