@@ -286,7 +286,8 @@ def test_a_page_keeps_its_line_endings_its_link_and_if_unchanged_its_time(a_page
 
 
 def test_a_damaged_measurement_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(measured_pages, "ROOT", tmp_path)
+    for module in ("blocks", "pages"):
+        monkeypatch.setattr(f"benchmarks.{module}.ROOT", tmp_path)
     (tmp_path / "benchmarks").mkdir()
     block = measured_pages.PAGES["docs/performance.md"]["memory"]
     (tmp_path / "page.md").write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")

@@ -7,7 +7,7 @@ from benchmarks.fuzz.kit import OUTCOMES, Target
 
 __all__ = ["MODULES", "all_targets", "outcome_table"]
 
-MODULES = ("readers", "stored", "commands")
+MODULES = ("readers", "stored", "files", "commands")
 
 
 def all_targets() -> dict[str, Target]:
