@@ -292,7 +292,7 @@ def summary(attacks: Attacks, seed: int) -> dict:
         ends = [row["equal"] for row in mine if "equal" in row]
         by_kind[kind] = {"attacks": len(mine) - len(ends), "ends": len(ends), "equal": sum(ends)}
     return {
-        "command": " ".join(("python -m experiments", *FIGURE[:-2])),
+        "command": " ".join(("python -m experiments", *FIGURE[:-1])),
         "seed": seed,
         "undisturbed seconds": round(attacks.seconds, 1),
         "counts": by_kind,
