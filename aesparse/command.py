@@ -100,7 +100,7 @@ class _Signals:
                 signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
             self._raise(number, frame)
         elif time.monotonic() - self._since > _PATIENCE:
-            os._exit(128 + number)
+            _exit_at_once(Stopped(number))
 
     def _raise(self, number: int, frame: object) -> None:
         """Raises `Stopped` unless it has arrived, as callbacks of C libraries may swallow it."""
@@ -108,11 +108,15 @@ class _Signals:
             return
         stopped = Stopped(self._number)
         if _importing(frame):  # modules written in C may not bear it
-            try:  # not by a stream, which may be in the midst of writing
-                os.write(2, f"\nStopped by {stopped}.\n".encode())
-            finally:
-                os._exit(stopped.status)
+            _exit_at_once(stopped)
         raise stopped
+
+
+def _exit_at_once(stopped: Stopped) -> None:
+    try:  # not by a stream, which may be in the midst of writing
+        os.write(2, f"\nStopped by {stopped}.\n".encode())
+    finally:
+        os._exit(stopped.status)
 
 
 def _importing(frame: object) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aesparse.errors import InputError, running
+from aesparse.errors import InputError, first_line, running
 from aesparse.options import shortened
 
 __all__ = ["as_array", "check_matrix"]
@@ -39,10 +39,10 @@ def as_array(X: Any, what: str) -> np.ndarray:
     except InputError:
         raise
     except Exception as error:  # other libraries' arrays refuse with exceptions of their own
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = first_line(error)[:_LONGEST]
         raise InputError(
-            f"{what} is a {type(X).__name__} that cannot be converted ({reason[:_LONGEST]}); "
-            "expected an array [N, n], such as a Dataset's train."
+            f"{what} is a {type(X).__name__} that cannot be converted ({reason}); expected an "
+            "array [N, n], such as a Dataset's train."
         ) from None
 
 
