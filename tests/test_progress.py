@@ -94,14 +94,17 @@ def test_epochs_that_a_checkpoint_held_count_for_nothing(clock):
     assert remaining.seconds == pytest.approx(START + RATE * second.cost)
 
 
-def test_studies_have_a_rate_of_their_own(clock):
-    (grid,), studies = grids("dae"), [STUDY, STUDY._replace(seed=1)]
+def test_studies_have_a_start_of_their_own_and_the_rate_of_grids(clock):
+    (grid,), studies = grids("dae"), [STUDY, STUDY._replace(seed=1, work=2 * STUDY.work)]
     remaining = Remaining(ones([grid, *studies]), clock)
     compute(remaining, clock, grid, start=START)
-    expected = START + RATE * STUDY.work
-    assert remaining.seconds == pytest.approx(2 * expected)
-    compute(remaining, clock, STUDY, start=0.0, seconds=5 * expected)
-    assert remaining.seconds == pytest.approx(5 * expected)
+    cost = RATE * STUDY.work
+    assert remaining.seconds == pytest.approx(2 * START + 3 * cost)
+    compute(remaining, clock, STUDY, start=40.0, seconds=cost)
+    assert remaining.seconds == pytest.approx(40 + 2 * cost)
+
+
+def test_studies_alone_take_time_in_proportion_to_their_work(clock):
     remaining = Remaining(ones([STUDY, STUDY._replace(seed=1, work=3 * STUDY.work)]), clock)
     compute(remaining, clock, STUDY, start=0.0, seconds=7.0)
     assert remaining.seconds == pytest.approx(21)

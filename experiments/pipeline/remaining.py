@@ -1,10 +1,9 @@
 """How long runs still take, from how long those before them took in the same command.
 
 A grid takes some seconds to start and to end, more if its program is new (which is then compiled
-and checked), and for every epoch seconds in proportion to its cost. These are means over the grids
-so far, the one in training included. A study is expected to take what a new grid of its cost would
-take, times the ratio of actual to expected seconds of the studies so far. Nothing is expected
-before two epochs of a grid are over, or, where there are no grids, a study.
+and checked), and for every epoch seconds in proportion to its cost. A study takes some seconds,
+and as many per cost as a grid. These are means over the latest runs, the one in training included.
+Nothing is expected before two epochs of a grid are over, or, where there are no grids, a study.
 """
 
 import time
@@ -117,20 +116,15 @@ class Remaining:
     def _rates(self, to_do: Sequence[_Group]) -> "_Rates":
         grids = [g for g in (*self._done, self._current) if g is not None and g.measured]
         studies = [g for g in self._done if not g.grid][-_LATEST:]
-        seconds = sum(g.end - g.begin for g in studies)
         if grids:
-            new, again = (_mean([g.rest for g in grids if g.new is new]) for new in (True, False))
             latest = grids[-_LATEST:]
             per_cost = sum(g.each for g in latest) / sum(g.cost / g.epochs for g in latest)
-            rates = _Rates(new, again, per_cost)
-        elif studies and not any(g.grid for g in to_do):
-            rates = _Rates(per_cost=1.0)
-        else:
-            rates = _Rates()
-        if studies and rates.per_cost is not None:
-            expected = sum(rates.expected(g, g.cost, new=True) for g in studies)
-            rates = rates._replace(of_studies=seconds / expected if expected else 1.0)
-        return rates
+            new, again = (_mean([g.rest for g in grids if g.new is new]) for new in (True, False))
+            rests = [max(g.end - g.begin - per_cost * g.cost, 0.0) for g in studies]
+            return _Rates(per_cost, new, again, _mean(rests) if studies else new)
+        if studies and not any(g.grid for g in to_do):
+            return _Rates(sum(g.end - g.begin for g in studies) / sum(g.cost for g in studies))
+        return _Rates()
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -140,17 +134,16 @@ def _mean(values: Sequence[float]) -> float:
 
 
 class _Rates(NamedTuple):
-    """Seconds of a grid apart from its epochs, with a new program and another; and per cost."""
+    """Seconds per cost; and apart from it, of a grid with a new program or another, of a study."""
 
+    per_cost: float | None = None
     new: float = 0.0
     again: float = 0.0
-    per_cost: float | None = None
-    of_studies: float = 1.0  # actual to expected
+    study: float = 0.0
 
     def expected(self, group: _Group, cost: float, *, new: bool) -> float | None:
         """The seconds of a group, of so much of its cost; None while no rate is known."""
         if self.per_cost is None:
             return None
-        if not group.grid:
-            return self.of_studies * (self.new + self.per_cost * cost)
-        return (self.new if new else self.again) + self.per_cost * cost
+        rest = self.study if not group.grid else self.new if new else self.again
+        return rest + self.per_cost * cost

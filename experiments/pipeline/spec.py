@@ -13,9 +13,10 @@ from experiments.pipeline.stored import run_key
 
 __all__ = ["GridSpec", "Spec", "Study"]
 
-# Matrix products of an update beside AE's, roughly; only the order of runs and the time left
-# depend on it. Those with W Wᵀ cost as much as m/B passes.
-_COST = {"edae": 2, "dae-antithetic": 2, "dae2": 5, "dae2-kink": 5}
+# Passes over a batch per update, where they are not one as AE's; only the order of runs and the
+# time left depend on it. The product W Wᵀ costs as much as m/B passes.
+_PASSES = {"edae": 2, "dae-antithetic": 2}
+_WITH_GRAM = ("dae2", "dae2-kink")
 
 
 class Spec(Protocol):
@@ -86,7 +87,10 @@ class GridSpec(NamedTuple):
     def cost(self) -> float:
         """Relative cost, arbitrary units; used for scheduling only."""
         size = DATA[self.dataset].inputs * self.hidden * self.samples * self.epochs
-        return float(size * len(self.strengths) * _COST.get(self.objective, 1))
+        passes = _PASSES.get(self.objective, 1)
+        if self.objective in _WITH_GRAM:
+            passes = max(passes, self.hidden / self.batch_size)
+        return float(size * len(self.strengths) * passes)
 
     @property
     def parts(self) -> int:

@@ -38,7 +38,7 @@ def runs(plan: Plan) -> list[Study]:
             dataset="digits",
             samples=plan.scale.samples,
             options=(("activation", activation), *options.items()),
-            work=1e11,
+            work=2e10,
         )
         for activation in ACTIVATIONS
     ]

@@ -39,7 +39,7 @@ def runs(plan: Plan) -> list[Study]:
         ("epochs", 20.0),  # of 50 updates: 1,000
         ("rate", 0.02),
     )
-    return [Study("satae-fig1", options=options, work=5e10)]
+    return [Study("satae-fig1", options=options, work=2e10)]
 
 
 def compute(study: Study, dataset):

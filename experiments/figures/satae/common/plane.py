@@ -38,7 +38,7 @@ def toy(figure: str, hidden: int, constraint: str) -> Study:
         ("percentile", float(PERCENTILE)),
         ("side", float(FINE)),  # points along each side of [−1, 1]², for areas
     )
-    return Study(figure, options=options, work=4e10)
+    return Study(figure, options=options, work=2e10)
 
 
 def curve(points: int) -> np.ndarray:
