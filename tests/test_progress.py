@@ -277,7 +277,7 @@ def test_wanted_counts_the_runs_of_the_whole_list(tiny, monkeypatch, capsys, tmp
 
 def test_all_draws_each_figure_once_its_last_run_is_stored(tiny, monkeypatch, capsys, tmp_path):
     names = ["arpit-fig3", "arpit-fig4"]
-    monkeypatch.setattr("experiments.__main__.figure_names", lambda: names)
+    monkeypatch.setattr("experiments.cli.figure_names", lambda: names)
     (last,) = grids("edae")  # of Figure 3 alone, and the most expensive
     drawn = []
 
@@ -296,7 +296,7 @@ def test_all_draws_each_figure_once_its_last_run_is_stored(tiny, monkeypatch, ca
 
 def test_a_figure_waits_for_runs_of_others_that_count_for_it(tiny, monkeypatch, capsys, tmp_path):
     names = ["arpit-bias", "arpit-fig3"]  # eDAE, trained last for the second, counts for both
-    monkeypatch.setattr("experiments.__main__.figure_names", lambda: names)
+    monkeypatch.setattr("experiments.cli.figure_names", lambda: names)
     code, _, error = command(monkeypatch, capsys, "all", "--out", tmp_path)
     assert code == 0, error
     record = json.loads((tmp_path / "quick" / "arpit-bias.json").read_text(encoding="utf-8"))
@@ -305,7 +305,7 @@ def test_a_figure_waits_for_runs_of_others_that_count_for_it(tiny, monkeypatch, 
 
 def test_a_picture_that_fails_stops_no_training(tiny, monkeypatch, capsys, tmp_path):
     names = ["arpit-fig3", "arpit-fig4"]
-    monkeypatch.setattr("experiments.__main__.figure_names", lambda: names)
+    monkeypatch.setattr("experiments.cli.figure_names", lambda: names)
 
     def fail(*arguments):
         raise InputError("No picture.")
