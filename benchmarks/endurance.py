@@ -13,7 +13,6 @@ undisturbed command in every bit. Writes benchmarks/endurance.json.
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -24,127 +23,31 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from aesparse.command import run
 from aesparse.errors import InputError
 from aesparse.files import write_text
-from experiments.pipeline.stored import decode
+from benchmarks.kit.attacked import (
+    FIGURE,
+    LONGEST,
+    SCALE,
+    Ended,
+    Left,
+    bits,
+    ended,
+    finish,
+    left_in,
+    started,
+)
 
-ROOT = Path(__file__).parents[1]
 OUT = Path(__file__).with_suffix(".json")
-SCALE = "quick"
-FIGURE = ("arpit-fig1-epochs", "--scale", SCALE, "--seeds", "1", "--out")
 DISKS = ("log", "checkpoints", "runs", "pictures")
 _PAGE = 4096  # bytes by which a tmpfs grows
 _ROOM = 64 * 2**20
-_LONGEST = 600.0  # seconds of a command that nobody stops
 _TRAINING = 0.2  # share of the command's time in which its epochs are, and a little more
 _FIRST = 0.3  # share of the interrupts in the first second
-# The command with a checkpoint after every epoch: its runs are shorter than the usual minute.
-_OFTEN = """
-from aesparse.command import run
-
-def command():
-    from aesparse.training.checkpoints import Checkpoints
-    Checkpoints.__init__.__kwdefaults__["every_seconds"] = 0
-    from experiments.cli import main
-    return main()
-
-run(command)
-"""
-
-
-class Ended(NamedTuple):
-    """How a command ended: its exit status as a shell says it, and its standard error."""
-
-    status: int
-    error: str
-
-    @property
-    def sentence(self) -> str:
-        """The last line on standard error but those of progress."""
-        said = [line for line in self.error.splitlines() if line.startswith(("Error:", "Stopped"))]
-        return said[-1] if said else ""
-
-
-class Left(NamedTuple):
-    """What is on the disk: the stored runs, and the newest checkpoint of the unfinished ones."""
-
-    runs: frozenset[str]
-    checkpoints: dict[str, int]
-
-    def lost(self, after: "Left") -> list[str]:
-        """What is here and neither there nor, for a checkpoint, stored as a run meanwhile."""
-        gone = [f"the run {key} vanished" for key in sorted(self.runs - after.runs)]
-        for key, epoch in self.checkpoints.items():
-            now = after.checkpoints.get(key, 0)
-            if now < epoch and key not in after.runs:
-                gone.append(f"{key} fell back from epoch {epoch} to {now}")
-        return gone
-
-
-def started(out: Path, *, often: bool) -> subprocess.Popen:
-    """The command, with a checkpoint after every epoch or as it is."""
-    how = ["-c", _OFTEN] if often else ["-m", "experiments"]
-    return subprocess.Popen(
-        [sys.executable, *how, *FIGURE, str(out)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
-
-
-def ended(
-    process: subprocess.Popen, *, signals: Sequence[signal.Signals] = (), after: float, gap=0.0
-) -> Ended:
-    """Waits for a command, which is sent signals `gap` seconds apart if it is not done by then."""
-    try:
-        error = process.communicate(timeout=after)[1]
-    except subprocess.TimeoutExpired:
-        for i, number in enumerate(signals or (signal.SIGKILL,)):
-            time.sleep(gap if i else 0)
-            process.send_signal(number)
-        error = process.communicate(timeout=_LONGEST)[1]
-    status = process.returncode
-    return Ended(128 - status if status < 0 else status, error)
-
-
-def left_in(out: Path) -> Left:
-    """What a command has left; raises `InputError` if a stored run is damaged."""
-    folder = out / "runs" / SCALE
-    runs = {path.name.partition(".")[0]: path for path in folder.glob("*.nc.gz")}
-    for path in runs.values():
-        decode(path.read_bytes(), path.name)
-    epochs: dict[str, int] = {}
-    for path in folder.glob(".checkpoints/*/*.npz"):
-        if path.stem.isdecimal():
-            epochs[path.parent.name] = max(epochs.get(path.parent.name, 0), int(path.stem))
-    return Left(frozenset(runs), epochs)
-
-
-def bits(out: Path) -> dict[str, str]:
-    """SHA-256 of each run's numbers, of the figure's record without parentage, of its pictures."""
-    digests = {}
-    for path in sorted((out / "runs" / SCALE).glob("*.nc.gz")):
-        digest, run = hashlib.sha256(), decode(path.read_bytes(), path.name)
-        for name in sorted(run.variables):
-            values = run[name].values
-            digest.update(f"{name} {values.dtype} {values.shape}".encode() + values.tobytes())
-        digests[path.name] = digest.hexdigest()
-    for path in sorted((out / SCALE).glob("*.*")):
-        content = path.read_bytes()
-        if path.suffix == ".json":
-            record = json.loads(content)
-            shown = {name: record[name] for name in ("caption", "verdicts", "title")}
-            content = json.dumps(shown, sort_keys=True).encode()
-        digests[path.name] = hashlib.sha256(content).hexdigest()
-    return digests
 
 
 class Attacks:
@@ -200,7 +103,7 @@ class Attacks:
             with _tmpfs(self.folder / f"disk-{kind}", self._bytes(kind)) as disk:
                 out, before = disk / "out", left_in(disk / "out")
                 process = started(out, often=kind == "checkpoints")
-                how = ended(process, after=_LONGEST)
+                how = ended(process, after=LONGEST)
                 self._seen("disks", how, before, out, too_small_for=kind)
                 self._require("disks", how, 2)
                 subprocess.run(["mount", "-o", f"remount,size={_ROOM}", str(disk)], check=True)
@@ -261,13 +164,6 @@ class Attacks:
         for sentence in sentences:
             self.problems.append(f"{kind}, row {len(self.rows)}: {sentence}")
             print(f"PROBLEM {self.problems[-1]}", flush=True)
-
-
-def finish(out: Path) -> None:
-    """Lets the command run undisturbed; raises if it does not end well."""
-    how = ended(started(out, often=False), after=_LONGEST)
-    if how.status:
-        raise RuntimeError(f"the undisturbed command ends with {how.status}: {how.error[-2000:]}")
 
 
 def _pages(path: Path) -> int:

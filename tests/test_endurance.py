@@ -5,7 +5,7 @@ import json
 import pytest
 import stored_runs
 
-from benchmarks.endurance import SCALE, Left, bits, left_in
+from benchmarks.kit.attacked import SCALE, Left, bits, left_in
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.store import RunStore
 
