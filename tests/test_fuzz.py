@@ -1,5 +1,6 @@
 """Damaged inputs are refused or read rightly; `python -m benchmarks.fuzz` has more of them."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aesparse.command import Stopped
 from aesparse.errors import InputError
 from benchmarks.fuzz.__main__ import run
 from benchmarks.fuzz.kit import Attempt, attempted, damage
@@ -53,8 +55,29 @@ def raising(error):
 def test_what_comes_of_an_input(call, kind):
     targets = target(call, sound=lambda value: value == 3)
     assert attempted(targets, "x", 0, 0, longest=0.1).kind == kind
-    counted = run(targets, 0, 1) if kind != "hangs" else {"targets": {"x": {"hangs": 1}}}
-    assert counted["targets"] == {"x": {kind: 1}}
+    assert run(targets, 0, 1, longest=0.1)["targets"] == {"x": {kind: 1}}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Stopped(signal.SIGTERM)])
+def test_a_signal_that_ends_the_command_is_no_outcome(error):
+    with pytest.raises(type(error)):
+        attempted(target(raising(error)), "x", 0, 0)
+
+
+def test_an_input_that_takes_much_memory_is_a_failure():
+    """A process of its own: the peak of this one may be higher already."""
+    program = """
+from benchmarks.fuzz.__main__ import run
+from benchmarks.fuzz.kit import Attempt
+takes = lambda size: lambda rng, folder: Attempt("none", lambda: len(bytearray(size)))
+targets = {"little": takes(10**6), "much": takes(5 * 10**8)}
+stored = run(targets, 0, 4, most_bytes=4 * 10**8)
+print(stored["targets"], [failure["target"] for failure in stored["failures"]])
+"""
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    counts = {"little": {"sound": 2}, "much": {"sound": 1, "memory": 1}}
+    assert ended.stdout.strip() == f"{counts} {['much']}"
 
 
 def test_an_input_follows_from_its_number_alone_and_its_folder_is_empty():

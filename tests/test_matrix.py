@@ -64,6 +64,14 @@ REFUSED = {
     "categories": (pd.DataFrame({"c": pd.Categorical(["u", "v"])}), "'c'"),
     "dates": (pd.DataFrame({"day": pd.to_datetime(["2020-01-01"])}), "'day'"),
     "a value missing": (pd.DataFrame({"n": pd.array([1, None], dtype="Int64")}), "'n'"),
+    "an integer that a column of floats rounds": (
+        pd.DataFrame({"id": [2**60 + 1, 2], "x": [0.5, 1.5]}),
+        "'id'",
+    ),
+    "an integer that another kind of integer rounds": (
+        pd.DataFrame({"id": np.array([2**60 + 1], "u8"), "x": np.array([-1], "i8")}),
+        "'id'",
+    ),
     "no columns": (pd.DataFrame(), r"\(0, 0\)"),
     "objects": (np.array([[1.0, "x"]], object), "'x' in row 0, column 1"),
     "fields": (np.zeros(3, [("width", float)]), "width"),
@@ -82,6 +90,12 @@ def test_what_is_no_matrix_of_numbers_is_named(case):
     with pytest.raises(InputError, match=named) as caught:
         data.check_matrix(given)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_fault_of_our_own_is_no_sentence_about_the_memory(monkeypatch):
+    monkeypatch.setattr(np, "isfinite", lambda X: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        data.check_matrix(A)
 
 
 def test_a_tensor_that_requires_a_gradient_is_refused_with_the_call_that_frees_it():

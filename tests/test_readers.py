@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import http.client
 import io
 import os
 import shutil
@@ -78,6 +79,8 @@ def test_a_parquet_file_is_read_without_its_index(tmp_path, rng):
     table = pd.DataFrame(X, columns=["a", "b", "c"], index=range(10, 17))
     table.to_parquet(tmp_path / "x.parquet")
     np.testing.assert_array_equal(data.load(tmp_path / "x.parquet").train, X)
+    table.set_index(pd.Index(list("abcdefg"))).to_parquet(tmp_path / "x.parquet")
+    np.testing.assert_array_equal(data.load(tmp_path / "x.parquet").train, X)
     table.assign(kind="text").to_parquet(tmp_path / "text.parquet")
     assert "'kind'" in refused(tmp_path / "text.parquet")
     table.assign(nested=[[1, 2]] * 7).to_parquet(tmp_path / "nested.parquet")
@@ -124,11 +127,11 @@ def test_a_table_that_is_not_of_numbers_is_named(case, tmp_path):
     [
         (
             np.array([[1.0, np.nan], [np.inf, 2.0]]),
-            "2 values that are NaN or inf, the first at row 0",
+            "NaN",
         ),
-        (np.ones(4), r"shape \(4,\); expected \[N, n\]"),
-        (np.ones((0, 4)), r"shape \(0, 4\); expected \[N, n\]"),
-        (np.ones((3, 4), dtype=complex), "dtype complex128; expected floating point"),
+        (np.ones(4), r"\(4,\)"),
+        (np.ones((0, 4)), r"\(0, 4\)"),
+        (np.ones((3, 4), dtype=complex), "complex128"),
     ],
 )
 def test_defective_user_arrays(tmp_path, content, message):
@@ -192,8 +195,8 @@ SAVED = {
     "web page": ("x.npy", _npy(b"<!DOCTYPE html>"), "web page"),
     "pickle": ("x.npy", _npy(b"\x80\x04K\x03."), "pickle"),
     "objects": ("x.npy", lambda path: np.save(path, np.array([{}], object)), "objects"),
-    "cut": ("x.npy", _npy(npy_header((10, 10)) + bytes(700)), "claims 928"),
-    "longer": ("x.npy", _npy(npy_header((1, 1)) + bytes(9)), "claims 136"),
+    "cut": ("x.npy", _npy(npy_header((10, 10)) + bytes(700)), "928"),
+    "longer": ("x.npy", _npy(npy_header((1, 1)) + bytes(9)), "136"),
     "claims more": ("x.npy", _npy(npy_header((10**6, 10**6))), "8000000000128"),
     "negative": ("x.npy", _npy(npy_header((-1, 5))), "-1"),
     "endless header": ("x.npy", _npy(b"\x93NUMPY\2\0\xff\xff\xff\xff"), "header"),
@@ -304,11 +307,11 @@ def _unlisted(folder: Path) -> None:
 
 
 MNIST = {
-    "short": (_gzipped(bytes(1000)), "expected 47040016 bytes, found 1000"),
+    "short": (_gzipped(bytes(1000)), "47040016"),
     "cut": (_under_its_name(gzip.compress(bytes(1000))[:-20]), "truncated"),
     "flipped": (_under_its_name(b"\x1f\x8b\x08" + bytes(500)), "corrupt"),
-    "altered": (_gzipped(bytes(BYTES)), "corrupt (checksum"),
-    "bomb": (_gzip_bomb, "more than 47040016"),
+    "altered": (_gzipped(bytes(BYTES)), "corrupt"),
+    "bomb": (_gzip_bomb, "47040016"),
     "zeros": (lambda folder: sparse(folder / f"{IMAGES}.gz", 2**40), "1099511627776"),
     "zeros, unpacked": (lambda folder: sparse(folder / IMAGES, 2**40), "1099511627776"),
     "Fashion-MNIST": (_gzipped(BEGIN + bytes(BYTES - len(BEGIN))), "Fashion-MNIST"),
@@ -316,7 +319,7 @@ MNIST = {
     "web page": (_under_its_name(b"<html>"), "web page"),
     "empty": (_under_its_name(b""), "empty"),
     "text": (_under_its_name(b"text", ""), "text"),
-    "nothing": (lambda folder: None, "has no train-images-idx3-ubyte"),
+    "nothing": (lambda folder: None, IMAGES),
     "pictures": (_pictures, "PIL"),
     "one level off": (_one_off, "downloads"),
     "folder of tensorflow-datasets": (_unlisted, "prepare it again"),
@@ -387,7 +390,7 @@ def _pickles(folder: Path) -> None:
 
 
 CIFAR = {
-    "truncated": (_batches(3073), "expected 30730000 bytes, found 3073"),
+    "truncated": (_batches(3073), "30730000"),
     "altered": (_batches(30_730_000), "d17523651d"),
     "incomplete": (_batches(30_730_000, 1), "data_batch_2.bin"),
     "endless": (_batches(2**40), "1099511627776"),
@@ -455,7 +458,7 @@ def test_a_zip_file_that_is_no_data_folder_is_named(case, tmp_path):
 
 def test_images_in_a_zip_file_are_bounded_too(tmp_path):
     _zip(tmp_path / "pack.zip", {f"mnist/{IMAGES}.gz": gzip.compress(bytes(2 * BYTES), 1)})
-    assert "more than 47040016" in refused("mnist", data_dir=tmp_path / "pack.zip")
+    assert "47040016" in refused("mnist", data_dir=tmp_path / "pack.zip")
 
 
 # --- memory ---------------------------------------------------------------------------------
@@ -474,11 +477,43 @@ print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1
 """
 
 
+def _wide(path: Path) -> None:
+    """400 MB of bytes, in a file of 2 MB, which are four times as many as float32."""
+    file = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (400_000, 1000)}
+    np.lib.format.write_array_header_1_0(file, header)
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("X.npy", "w") as member,
+    ):
+        member.write(file.getvalue())
+        for _ in range(400):
+            member.write(bytes(10**6))
+
+
+def _text(path: Path) -> None:
+    """One text of 1 MB, in all of 2,500 rows."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    indices = arrow.array(np.zeros(2500, np.int32))
+    column = arrow.DictionaryArray.from_arrays(indices, ["a" * 10**6])
+    parquet.write_table(arrow.table({"a": column}), path, store_schema=False)
+
+
+def _many_members(path: Path) -> None:
+    """A zip file of 1.2 million members, all of them one."""
+    _zip(path, {"a": b""})
+    raw, count = path.read_bytes(), 1_200_000
+    begin, end = raw.index(b"PK\1\2"), raw.index(b"PK\5\6")
+    members = raw[begin:end] * count
+    closing = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(members), begin, 0)
+    path.write_bytes(raw[:begin] + members + closing)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says what the peak was")
 def test_hostile_files_are_refused_with_little_memory(tmp_path):
     """Each would fill the memory if it were read, or expanded, whole."""
     zeros = gzip.compress(bytes(2**24)) * 640  # 10 GiB expanded
-    for folder in ("bomb", "idx", "cifar", "keras"):
+    for folder in ("bomb", "idx", "cifar", "keras", "members"):
         (tmp_path / folder).mkdir()
     (tmp_path / "bomb" / f"{IMAGES}.gz").write_bytes(zeros)
     sparse(tmp_path / "idx" / f"{IMAGES}.gz", 10**11)
@@ -491,15 +526,20 @@ def test_hostile_files_are_refused_with_little_memory(tmp_path):
     sparse(tmp_path / "x.csv", 2**43, b"1,2\n")
     (tmp_path / "line.csv").write_bytes(b"1," * 10**8)
     sparse(tmp_path / "x.parquet", 10**11, b"PAR1")
+    sparse(tmp_path / "holes.npy", 12 * 10**8 + 128, npy_header((15 * 10**7, 1)))
+    _wide(tmp_path / "wide.npz")
+    _text(tmp_path / "text.parquet")
+    _many_members(tmp_path / "members" / "mnist.npz")
     _bomb(tmp_path / "pack.zip", PATCHES)
     sets = [("mnist", "bomb"), ("mnist", "idx"), ("cifar10", "cifar"), ("mnist", "keras")]
+    sets.append(("mnist", "members"))
     calls = [(name, tmp_path / folder) for name, folder in [*sets, ("cifar10", "pack.zip")]]
     calls += [(path, "") for path in sorted(tmp_path.glob("*.[cnp][spa]*"))]
     arguments = [str(value) for call in calls for value in call]
     code = [sys.executable, "-c", HOSTILE, *arguments]
     done = subprocess.run(code, capture_output=True, text=True, check=True)
     *messages, peak = done.stdout.splitlines()
-    assert len(messages) == len(calls) == 12
+    assert len(messages) == len(calls) == 16
     assert int(peak) * 1024 < 1e9
 
 
@@ -588,7 +628,12 @@ def test_without_a_network_preparing_fails_at_once(monkeypatch, tmp_path):
     def unreachable(*args, **kwargs):
         raise OSError("Name or service not known")
 
+    def garbled(*args, **kwargs):
+        raise http.client.BadStatusLine("no HTTP")
+
     build = tfds.builder
     monkeypatch.setattr(tfds, "builder", lambda name, data_dir: build(name, data_dir=tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
-    assert "cannot be reached" in refused("mnist")
+    assert "network" in refused("mnist")
+    monkeypatch.setattr("urllib.request.urlopen", garbled)
+    assert "network" in refused("mnist")

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from aesparse.errors import InputError, first_line, running
+from aesparse.errors import InputError, first_line
 from aesparse.options import shortened
 
 __all__ = ["as_array", "check_matrix"]
 
 _EXACT = 2**24  # float32 holds all integers up to it
+_EXACT_IN_COLUMNS = (
+    2**53
+)  # float64 holds all integers up to it; those of a frame with floats become it
 _LONGEST = 300  # characters of another library's message
 # What pandas, with NumPy's, its own and Arrow's columns, and polars call columns of numbers.
 _NUMBERS = re.compile(r"(u?int\d+|float\d*|half|double|bool(ean)?)(\[pyarrow\])?")
@@ -57,7 +60,9 @@ def _frame(X: Any, what: str) -> np.ndarray:
         if (column.isna() if hasattr(column, "isna") else column.is_null()).any():
             raise InputError(f"{what} misses values {which}; fill them or drop their rows first.")
         values = np.asarray(column)
-        columns.append(np.asarray(values.tolist()) if values.dtype == object else values)
+        values = np.asarray(values.tolist()) if values.dtype == object else values
+        _check_integers(values, f"{what}, {which},", _EXACT_IN_COLUMNS, "float64")
+        columns.append(values)
     return np.column_stack(columns) if columns else np.empty((len(X), 0))
 
 
@@ -85,24 +90,32 @@ def check_matrix(X: Any, what: str = "The data") -> np.ndarray:
             f"{what} has shape {X.shape}; expected [N, n] with at least one sample and one "
             "input. Flatten images to rows first."
         )
-    with running(f"{what} of shape {X.shape} cannot be checked", "one that fits in memory."):
+    try:
         X = _as_floating(X, what)
         bad = ~np.isfinite(X)
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            raise InputError(
-                f"{what} holds {bad.sum()} values that are NaN or inf, the first at row {row}, "
-                f"column {column}; expected finite numbers. Clean the data first."
-            )
+    except MemoryError:
+        raise InputError(
+            f"{what} of shape {X.shape} does not fit in memory; expected fewer rows or inputs."
+        ) from None
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise InputError(
+            f"{what} holds {bad.sum()} values that are NaN or inf, the first at row {row}, "
+            f"column {column}; expected finite numbers. Clean the data first."
+        )
     return X
 
 
-def _as_floating(X: np.ndarray, what: str) -> np.ndarray:
-    if X.dtype.kind in "iu" and (X.max() > _EXACT or X.min() < -_EXACT):
+def _check_integers(X: np.ndarray, what: str, exact: int, kind: str) -> None:
+    if X.dtype.kind in "iu" and X.size and (X.max() > exact or X.min() < -exact):
         raise InputError(
-            f"{what} holds integers beyond ±{_EXACT}, which float32 does not hold exactly; scale "
-            "them, or convert them to float64."
+            f"{what} holds integers beyond ±{exact}, which {kind} does not hold exactly; scale "
+            "them, or convert them to float64 first."
         )
+
+
+def _as_floating(X: np.ndarray, what: str) -> np.ndarray:
+    _check_integers(X, what, _EXACT, "float32")
     native = X.dtype.newbyteorder("=")
     if X.dtype.kind in "biu" or native == np.float16 or X.dtype.name == "bfloat16":
         return X.astype(np.float32)

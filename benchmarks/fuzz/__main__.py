@@ -20,10 +20,11 @@ import jax
 from aesparse import command
 from aesparse.errors import InputError, unknown_name
 from aesparse.files import write_text
-from benchmarks.fuzz.kit import FAILURES, OUTCOMES, Target, attempted, peak_memory
+from benchmarks.fuzz.kit import FAILURES, LONGEST, OUTCOMES, Target, attempted, peak_memory
 from benchmarks.fuzz.targets import MODULES, all_targets
 
 OUT = Path(__file__).parents[1] / "fuzz.json"
+_MOST_BYTES = 10**9  # by which the memory may grow
 _EVERY = 10.0  # seconds between lines of progress
 
 
@@ -38,16 +39,29 @@ def chosen(only: str | None) -> dict[str, Target]:
     return mine
 
 
-def run(targets: Mapping[str, Target], seed: int, count: int) -> dict:
-    """Makes `count` attempts, the targets in turn; returns what is stored of them."""
+def run(
+    targets: Mapping[str, Target],
+    seed: int,
+    count: int,
+    longest: float = LONGEST,
+    most_bytes: float = _MOST_BYTES,
+) -> dict:
+    """Makes `count` attempts, the targets in turn; returns what is stored of them.
+
+    `longest` is how many seconds one may take. One during which the peak of the memory rises to
+    more than `most_bytes` above the one at the start is a failure, "memory", whatever it returned.
+    """
     names, begin, before = list(targets), time.monotonic(), peak_memory()
     counts = {name: Counter() for name in names}
     failures, said, largest = [], begin, dict.fromkeys(names, 0)
     for i in range(count):
         name, number = names[i % len(names)], i // len(names)
         peak = peak_memory()
-        outcome = attempted(targets, name, number, seed)
+        outcome = attempted(targets, name, number, seed, longest)
         largest[name] = max(largest[name], peak_memory() - peak)
+        if peak_memory() > max(peak, before + most_bytes):
+            said_of_it = f"{(peak_memory() - before) / 2**20:,.0f} MiB more than at the start"
+            outcome = outcome._replace(kind="memory", message=said_of_it)
         counts[name][outcome.kind] += 1
         if outcome.kind in FAILURES:
             entry = {"target": name, "number": number} | outcome._asdict()

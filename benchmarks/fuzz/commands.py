@@ -29,12 +29,14 @@ _NUMBERS = (
     "1,5",
     "½",
     "٣",
+    "9" * 5000,  # more digits than Python converts
 )
 _TEXTS = (
     "", " ", "\t", "\n", "\0", "a\0b", "-", "--", "---", "=", ":", "::", "a:", ":b", "a:b", "../..",
     "/", "/dev/full", "~", "*", "%s", "{}", "${HOME}", "é", "→", "\u202e", "\ud800", "\x1b[31m",
     "😀", "None", "[]", "relu", "cae", "sys:path", "os:getcwd", "math:pi", "json:loads", "x" * 300,
     "y" * 100_000, "99999999999999999999", "quick", "paper", "1/2", "0/0", "1/0", "-1/2", "a/b",
+    f"1/{'9' * 5000}", f"{'9' * 5000}/1",
 )  # fmt: skip
 _WORDS = (*_NUMBERS, *_TEXTS)
 _HELD = ("-h", "--help")  # what ends a command line before its values are looked at
@@ -141,17 +143,34 @@ def _plan(rng: np.random.Generator, folder: Path) -> Attempt:
 
 
 def _stored(rng: np.random.Generator, folder: Path) -> Attempt:
-    """Commands that only read results."""
-    command = str(rng.choice(["status", "import"]))
-    options = {"--out": str(_folder(rng, folder))} | (
-        {"--seeds": "1"} if command == "status" else {}
-    )
+    """Commands that only read results; those that take long are stopped by no seeds."""
+    command = str(rng.choice(["status", "import", "verdicts", "report"]))
+    options = {"--out": str(_folder(rng, folder))}
+    if command != "import":
+        options["--seeds"] = "1"
+    if command == "verdicts":
+        options["--page"] = str(folder / "page.md")
     line = [command, *_line(rng, options)]
     if command == "import":
         archive = folder / "runs.zip"
         archive.write_bytes(damage(rng, b"PK\x05\x06" + bytes(18))[1])
         line.append(str(archive))
+    elif command != "status":
+        line += ["--seeds", "-1"]
     return _attempt("experiments", line)
+
+
+def _theorems(rng: np.random.Generator, folder: Path) -> Attempt:
+    """The theorems, of both command lines, with a page that stops them before any work."""
+    app = str(rng.choice(["aesparse", "experiments"]))
+    options = {"--out": str(_folder(rng, folder)), "--page": str(folder / "page.md")}
+    return _attempt(app, ["theorems", *_line(rng, options), "--page", str(folder)])
+
+
+def _doctor(rng: np.random.Generator, folder: Path) -> Attempt:
+    """The doctor, with two words that stop it before anything is checked."""
+    options = {"--data-dir": str(folder), "--out": str(_folder(rng, folder))}
+    return _attempt("aesparse", ["doctor", *_line(rng, options), "a", "b"])
 
 
 def _figure(rng: np.random.Generator, folder: Path) -> Attempt:
@@ -175,14 +194,13 @@ def _everything(rng: np.random.Generator, folder: Path) -> Attempt:
 
 
 def _wanted(rng: np.random.Generator, folder: Path) -> Attempt:
-    """A list with nothing to train in it, damaged."""
-    path, good = (
-        folder / "wanted.toml",
-        b'[[wanted]]\nscale = "quick"\nseeds = [0]\nfigure = "no"\n',
-    )
-    path.write_bytes(damage(rng, good)[1])
+    """A damaged list of runs, all of which need data that are not there."""
+    path = folder / "wanted.toml"
+    good = b'[[wanted]]\nscale = "paper"\nseeds = [0]\nfigure = "arpit-fig1"\n'
+    path.write_bytes(good if rng.random() < 0.2 else damage(rng, good)[1])
+    here = ["--list", str(path), "--data-dir", str(folder)]
     options = {"--out": str(_folder(rng, folder)), "--archive": str(folder / "runs.zip")}
-    return _attempt("experiments", ["wanted", *_line(rng, options), "--list", str(path)])
+    return _attempt("experiments", ["wanted", *_line(rng, options), *here])
 
 
 def _nothing(rng: np.random.Generator, folder: Path) -> Attempt:
@@ -196,6 +214,8 @@ TARGETS: dict[str, Target] = {
     "audit": _audit,
     "plan": _plan,
     "stored": _stored,
+    "theorems": _theorems,
+    "doctor": _doctor,
     "figure": _figure,
     "all": _everything,
     "wanted": _wanted,

@@ -16,11 +16,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aesparse.command import Stopped
 from aesparse.errors import InputError, first_line
 
-__all__ = ["FAILURES", "OUTCOMES", "Attempt", "Outcome", "attempted", "damage", "peak_memory"]
+__all__ = [
+    "FAILURES",
+    "LONGEST",
+    "OUTCOMES",
+    "Attempt",
+    "Outcome",
+    "attempted",
+    "damage",
+    "peak_memory",
+]
 
-FAILURES = ("wrong number", "traceback", "hangs")
+FAILURES = ("wrong number", "traceback", "hangs", "memory")
 OUTCOMES = ("refused", "sound", *FAILURES)
 LONGEST = 30.0  # seconds of one attempt
 
@@ -30,7 +40,7 @@ _BLOCK = 4096
 class Attempt(NamedTuple):
     """A damaged input, ready to be read."""
 
-    what: str  # the damage in a few words
+    what: str  # how the input is damaged, in a few words
     call: Callable[[], object]  # reads it
     # Whether a value that came back is the right one, such as that of the undamaged input.
     sound: Callable[[object], bool] = lambda value: True
@@ -40,7 +50,7 @@ class Outcome(NamedTuple):
     """What came of an attempt."""
 
     kind: str  # one of `OUTCOMES`
-    what: str  # the damage
+    what: str  # how the input is damaged
     message: str  # the sentence of a refusal, the last line of a traceback
     trace: str  # the traceback, empty without one
 
@@ -55,7 +65,7 @@ def attempted(
 
     The input follows from `seed`, `name` and `number` alone. "refused" is an `InputError` of one
     line, "sound" a right value; all else is a failure: "wrong number", "traceback", and "hangs"
-    after `longest` seconds (main thread only).
+    after `longest` seconds (main thread only). A signal that ends the command ends this, too.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
     # Permissions may have been taken away and folders been made very deep.
@@ -80,7 +90,7 @@ def _outcome(attempt: Attempt, longest: float) -> Outcome:
     except _HangsError:
         said = f"not done after {longest:g} s"
         return Outcome("hangs", attempt.what, said, traceback.format_exc())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         raise
     except BaseException as error:
         return Outcome("traceback", attempt.what, first_line(error), traceback.format_exc())

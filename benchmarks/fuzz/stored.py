@@ -54,13 +54,22 @@ def _run(number: int = 0) -> bytes:
 
 def _same_run(run, number: int = 0) -> bool:
     """Whether a run that came back has the numbers and attributes of the one stored, bit by bit."""
-    return run.identical(decode(_run(number), "the run")) and _same_numbers(run, number)
+    attributes = _content(_SPECS[number]).attrs
+    own = {"kind", "schema", "sha256"}  # which `encode` adds
+    return (
+        run.attrs.keys() == attributes.keys() | own
+        and all(run.attrs[name] == value for name, value in attributes.items())
+        and _same_numbers(run, number)
+    )
 
 
 def _same_numbers(run, number: int = 0) -> bool:
-    expected = decode(_run(number), "the run").variables
+    expected = _content(_SPECS[number]).variables
     return run.variables.keys() == expected.keys() and all(
-        run[name].values.tobytes() == expected[name].values.tobytes() for name in expected
+        run[name].dims == values.dims
+        and run[name].dtype == values.dtype
+        and run[name].values.tobytes() == values.values.tobytes()
+        for name, values in expected.items()
     )
 
 

@@ -16,6 +16,7 @@ from aesparse.data.readers.files import (
     file_size,
     reading,
     shown,
+    stored_size,
 )
 from aesparse.errors import InputError
 
@@ -23,6 +24,7 @@ __all__ = ["read_member", "read_npy", "read_npz"]
 
 _NUMPY = "expected a NumPy file, as numpy.save or numpy.savez writes it."
 _HEADER = 2**14  # bytes; NumPy itself parses headers of up to 10,000
+_FLOAT = 4  # bytes of a float32, which other numbers become
 _SPARSE = {"indices", "indptr", "format", "shape", "data"}  # as scipy.sparse.save_npz writes
 
 
@@ -33,7 +35,7 @@ def read_npy(path: Folder) -> np.ndarray:
         if isinstance(path, zipfile.Path):
             return read_member(path, path.root, path.at)
         with path.open("rb") as file:
-            return _read(file, path, size, size)
+            return _read(file, path, size, stored_size(path))
 
 
 def read_npz(path: Path) -> np.ndarray:
@@ -68,8 +70,11 @@ def read_member(
     """
     member = archive.getinfo(name)
     check_method(member)
+    stored = member.compress_size
+    if archive.filename:  # the list of members may claim more than there is
+        stored = min(stored, stored_size(archive.filename))
     with archive.open(member) as file:
-        return _read(file, path, member.file_size, member.compress_size, shape, dtype)
+        return _read(file, path, member.file_size, stored, shape, dtype)
 
 
 def _read(
@@ -80,7 +85,7 @@ def _read(
     shape: tuple[int, ...] | None = None,
     dtype: np.dtype | type | None = None,
 ) -> np.ndarray:
-    """The array in a file of `size` bytes, compressed to `stored`."""
+    """The array in a file of `size` bytes, of which `stored` are on the disk."""
     begin = file.read(_HEADER)
     if not begin.startswith(b"\x93NUMPY"):
         raise InputError(f"{shown(path)} {described(begin) or 'is no NumPy file'}; {_NUMPY}")
@@ -98,7 +103,8 @@ def _read(
             f"{shown(path)} is truncated or corrupt: its header claims {needed} bytes, and the "
             f"file has {size}; make or download it again."
         )
-    check_fits(path, size, stored)
+    converted = 0 if kind.kind == "f" and kind.itemsize >= _FLOAT else _FLOAT * math.prod(claimed)
+    check_fits(path, size + converted, stored)
     file.seek(0)
     return np.lib.format.read_array(file, allow_pickle=False)
 

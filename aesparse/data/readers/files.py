@@ -4,6 +4,7 @@ Every failure of a library that reads such a file is one `InputError`.
 """
 
 import contextlib
+import errno
 import io
 import itertools
 import os
@@ -28,6 +29,7 @@ __all__ = [
     "find_file",
     "reading",
     "shown",
+    "stored_size",
 ]
 
 Folder = Path | zipfile.Path  # a folder, or a zip file, or what is in one
@@ -35,7 +37,7 @@ _LONGEST = 300  # characters of a path or of a library's message that are shown
 _MOST_LISTED = 2**20  # bytes of a zip file's list of members, about 10,000 of them
 _SHOWN, _MOST_LOOKED_AT = 8, 100  # files and folders
 _LONGEST_MEMBER = 255  # characters of a member's name
-_LARGE, _DENSE = 2**29, 100  # more than so many bytes from so many times fewer are a zip bomb
+_LARGE, _DENSE = 2**26, 100  # more than so many bytes from so many times fewer are a zip bomb
 TEXT = "is text"
 # What a file is by how it begins.
 _BEGINNINGS = {
@@ -124,8 +126,29 @@ def described(begin: bytes) -> str | None:
     return None
 
 
+def stored_size(path: str | Path) -> int:
+    """Bytes of a file that are on the disk; the holes of a sparse file are not."""
+    total = end = 0
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            while end < size:
+                begin = os.lseek(file.fileno(), end, os.SEEK_DATA)
+                end = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+                total += end - begin
+        except AttributeError:  # Windows
+            return size
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # ENXIO: only a hole follows
+                return size
+    return total
+
+
 def check_fits(path: object, size: int, stored: int) -> None:
-    """`InputError` if `size` bytes made of `stored` ones exceed the memory, or are a zip bomb."""
+    """`InputError` if `size` bytes made of `stored` ones exceed the memory, or are a zip bomb.
+
+    `size` is what the numbers take in memory, `stored` what is read from the disk for them.
+    """
     if size > host_memory() // 2:
         raise InputError(
             f"{shown(path)} holds {_gib(size)} and this machine has {_gib(host_memory())} of "
@@ -134,7 +157,7 @@ def check_fits(path: object, size: int, stored: int) -> None:
     if size > _LARGE and size > _DENSE * stored:
         raise InputError(
             f"{shown(path)} expands from {_gib(stored)} to {_gib(size)}, as a zip bomb does; if it "
-            "is yours, store it uncompressed with numpy.savez."
+            "is yours, store it uncompressed and without holes, with numpy.savez."
         )
 
 
@@ -151,15 +174,16 @@ class _Listed(io.BufferedReader):
         return super().read(size)
 
 
-def check_zip(path: Path) -> None:
+def check_zip(path: Folder, content: bytes | None = None) -> None:
     """`InputError` unless a zip file's list of members is sound, short, and names files in folders.
 
-    `zipfile.Path` takes forever, or any memory, for some other names.
+    `content` are the bytes of a zip file that is a member of another one. `zipfile.Path` takes
+    forever, or any memory, for some other names.
     """
     file_size(path)
     with (
         reading(path, "it is no sound zip file; make it, or download it, again."),
-        _Listed(io.FileIO(path)) as file,
+        _Listed(io.FileIO(path) if content is None else io.BytesIO(content)) as file,
         zipfile.ZipFile(file) as archive,
     ):
         for name in archive.namelist():

@@ -12,6 +12,7 @@ import numpy as np
 from aesparse.data.readers.arrays import read_member
 from aesparse.data.readers.files import (
     Folder,
+    check_zip,
     described,
     file_bytes,
     file_size,
@@ -73,7 +74,9 @@ def read_mnist(folder: Folder, split: str = "train", field: str = "image") -> np
     begin = struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape), *shape)
     if path.name == _KERAS:
         with reading(path, "download it again."):
-            archive = zipfile.ZipFile(io.BytesIO(file_bytes(path, _MOST_KERAS)))
+            content = file_bytes(path, _MOST_KERAS)
+            check_zip(path, content)
+            archive = zipfile.ZipFile(io.BytesIO(content))
             member = f"{'xy'[field == 'label']}_{split}.npy"
             values = read_member(path, archive, member, shape, np.uint8)
         raw = begin + values.tobytes()

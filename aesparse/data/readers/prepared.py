@@ -1,6 +1,7 @@
 """Data that tensorflow-datasets has prepared, or prepares."""
 
 import hashlib
+import http.client
 import importlib.util
 import urllib.request
 from pathlib import Path
@@ -109,7 +110,7 @@ def _prepare(builder: Any, name: str) -> None:
     url = next(iter(builder.url_infos))
     try:  # fails at once; the downloader itself would retry for minutes
         urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=10).close()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise InputError(
             f"'{name}' is not prepared in {builder.data_dir} and cannot be downloaded: "
             f"{url} cannot be reached ({error}); {hint}"

@@ -1,4 +1,4 @@
-"""Tables of numbers: CSV by numpy.loadtxt, Parquet by pandas."""
+"""Tables of numbers: CSV by numpy.loadtxt, Parquet by pyarrow."""
 
 import csv
 import importlib.util
@@ -86,7 +86,7 @@ def _numbers_columns(names: list[str]) -> bool:
 
 
 def read_parquet(path: Path) -> Any:
-    """A Parquet file as pandas reads it; it needs pyarrow."""
+    """The columns of a Parquet file as a data frame of pandas, without its index."""
     size = file_size(path)
     missing = [name for name in ("pandas", "pyarrow") if importlib.util.find_spec(name) is None]
     if missing:
@@ -95,15 +95,21 @@ def read_parquet(path: Path) -> Any:
             f"{' '.join(missing)}, or store the table as .npy or .csv."
         )
     with reading(path, "expected a Parquet file with columns of numbers; make it again."):
-        import pandas as pd
         import pyarrow.parquet as pq
+        from pyarrow import types
 
         metadata = pq.read_metadata(path)
-        check_fits(path, metadata.num_rows * metadata.num_columns * 8, size)
-        nested = [field.name for field in pq.read_schema(path) if field.type.num_fields]
-        if nested:
+        groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+        read = sum(group.total_byte_size for group in groups)
+        check_fits(path, read + metadata.num_rows * metadata.num_columns * 8, size)
+        schema = pq.read_schema(path)
+        index = (schema.pandas_metadata or {}).get("index_columns", [])
+        kinds = {field.name: field.type for field in schema if field.name not in index}
+        numbers = (types.is_integer, types.is_floating, types.is_boolean)
+        others = [name for name, kind in kinds.items() if not any(is_a(kind) for is_a in numbers)]
+        if others:  # one value of text may take any memory, and stand in every row
             raise InputError(
-                f"{shown(path)} holds no numbers in the columns {shown(nested)}; drop "
+                f"{shown(path)} holds no numbers in the columns {shown(others)}; drop "
                 "them, or spread each over columns of its own."
             )
-        return pd.read_parquet(path, engine="pyarrow")
+        return pq.read_table(path, columns=list(kinds)).to_pandas(ignore_metadata=True)
