@@ -367,7 +367,8 @@ def test_an_archive_of_anything_else_is_one_sentence(out, tmp_path):
 
 def test_a_member_of_an_archive_that_holds_more_than_it_claims_takes_no_memory(tmp_path):
     path = tmp_path / "runs.zip"
-    name = f"reduced/{RunStore(tmp_path, 'reduced').path(tiny.plan().specs('digits', 'ae', 'relu', 'unit')[0]).name}"
+    spec = tiny.plan().specs("digits", "ae", "relu", "unit")[0]
+    name = f"reduced/{RunStore(tmp_path, 'reduced').path(spec).name}"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, bytes(2**28))
     data = path.read_bytes()

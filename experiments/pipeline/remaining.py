@@ -42,7 +42,7 @@ class _Group:
 
     @property
     def rest(self) -> float:
-        """Seconds of all but the epochs: up to the end, or to the latest epoch of a group in progress."""
+        """Seconds of all but the epochs, up to the end; in progress, up to the latest epoch."""
         epochs = self.last[0] - self.first[0] + 1
         return max(max(self.end, self.last[1]) - self.begin - epochs * self.each, 0.0)
 

@@ -75,7 +75,7 @@ class GridSpec(NamedTuple):
 
     @property
     def baseline(self) -> "GridSpec":
-        """The unregularized model of the same seed, the grid point at strength 0 of every objective."""
+        """The unregularized model of the same seed: every objective at strength 0."""
         return self._replace(objective="ae", strengths=(0.0,))
 
     @property

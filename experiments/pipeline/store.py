@@ -185,8 +185,8 @@ class RunStore:
     def writing(self, *others: Path, shard: object | None = None) -> Iterator[None]:
         """Holds the runs against a second writer; `others` are folders written along with them.
 
-        Different shards write side by side, but not at the same time as a writer of everything. A folder
-        that cannot be written is found here, before any training.
+        Different shards write at the same time, but not while a command without a shard does. A
+        folder that cannot be written is found here, before any training.
         """
         for folder in (self.folder, *others):
             require_writable(folder)
