@@ -4,7 +4,7 @@ import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
-__all__ = ["InputError", "NumericsError", "first_line", "running", "unknown_name"]
+__all__ = ["InputError", "NumericsError", "first_line", "reason", "running", "unknown_name"]
 
 
 class InputError(ValueError):
@@ -28,6 +28,16 @@ def first_line(error: BaseException) -> str:
     """A user's error in one line: its type and the beginning of what it says."""
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+
+
+def reason(error: BaseException) -> str:
+    """Why a file cannot be read, in one line; with the error's type only where that says more.
+
+    >>> reason(ValueError("its checksum does not match")), reason(KeyError("spec"))
+    ('its checksum does not match', "KeyError: 'spec'")
+    """
+    said = getattr(error, "strerror", None) or (str(error) if type(error) is ValueError else "")
+    return said.strip().splitlines()[0] if said.strip() else first_line(error)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Files that are written all or nothing, and read only as far as they can be what is expected."""
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
@@ -21,24 +22,25 @@ __all__ = [
 ]
 
 UNFINISHED = ".unfinished-"  # prefix of a file that is being written
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None), None)  # None: by NumPy
 
 
 @contextlib.contextmanager
-def readable_failure(path: Path | None = None) -> Iterator[None]:
+def readable_failure(path: Path) -> Iterator[None]:
     """Turns a full disk and its like into one sentence; `path` is what is being written."""
     try:
         yield
     except OSError as error:
-        where = error.filename or path or "the output"  # of a full disk no file is named
+        advice = "Make room" if error.errno in _NO_ROOM else "Check the path and its permissions"
         raise InputError(
-            f"{where} could not be written ({error.strerror or error}); what was stored before is "
-            "intact. Make room and repeat the command."
+            f"{path} could not be written ({error.strerror or error}); what was stored before is "
+            f"intact. {advice} and repeat the command."
         ) from None
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block succeeds.
+    """A temporary path in the folder of `path` that takes its place when the block succeeds.
 
     It is on the disk when the block has ended, so that a power cut leaves the one or the other.
     A symbolic link stays one; the file it leads to is replaced.

@@ -203,10 +203,12 @@ def _import(
 
 @app.command("status")
 def _status(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
-    """Show what is stored, unfinished, running and missing, for every figure and scale."""
+    """Show what is stored, unfinished, running, missing and damaged, for every figure and scale."""
     from experiments.pipeline import status
 
-    print("\n".join(status.lines(out, seeds)))
+    damage = Damage()
+    print("\n".join(status.lines(out, seeds, damage)))
+    damage.require_none("All else is sound.")
 
 
 @app.command("verdicts")

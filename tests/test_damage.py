@@ -1,10 +1,12 @@
 """Damaged, foreign and misplaced files: each is named, and what is sound goes on."""
 
-import contextlib
+import dataclasses
+import errno
 import json
 import os
 import re
 import shutil
+import threading
 import tracemalloc
 import zipfile
 
@@ -16,15 +18,26 @@ import tiny
 from commands import command, has_numbers, refusal
 
 from aesparse.errors import InputError
+from aesparse.files import UNFINISHED, replacing
 from aesparse.training.checkpoints import Checkpoints
 from experiments.evidence import tables
 from experiments.pipeline.archive import merge
+from experiments.pipeline.locks import holder, locked
+from experiments.pipeline.make import make
 from experiments.pipeline.provenance import provenance
 from experiments.pipeline.record import figure_record, read_record, record_path, write_drawn
 from experiments.pipeline.registry import get_figure
-from experiments.pipeline.seal import changed_page, require_page, sealed, sealed_page, write_page
+from experiments.pipeline.seal import (
+    changed_page,
+    file_checksum,
+    require_page,
+    sealed,
+    sealed_page,
+    write_page,
+)
 from experiments.pipeline.store import RunStore
 
+fcntl = pytest.importorskip("fcntl")
 pytestmark = pytest.mark.usefixtures("tiny_scales")
 
 
@@ -67,14 +80,18 @@ def test_a_file_that_is_no_record_is_named_and_the_report_goes_on(
     path.write_bytes(content)
     with pytest.raises(InputError, match=re.escape(str(path))):
         read_record(path, "arpit-fig4", tiny.plan())
-    if len(content) > 4:  # the others differ in nothing that a command sees
-        return
-    code, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
-    assert (code, str(path) in printed) == (0, True)
+    assert str(path) in status(monkeypatch, capsys, out)
     assert str(path) in refusal(monkeypatch, capsys, "report", "--out", out)
     page = (out / "index.html").read_text(encoding="utf-8")
     assert 'class="verdict holds"' in page
     assert "<figure id=" not in page
+
+
+def status(monkeypatch, capsys, out, *, code=2):
+    """All that `status` prints; its exit status says whether something is damaged."""
+    ended, printed, error = command(monkeypatch, capsys, "status", "--out", out)
+    assert ended == code
+    return printed + error
 
 
 def edited(record):
@@ -106,7 +123,6 @@ def test_an_edited_record_is_damaged(out):
         {},
         {"pictures": {}},
         {"pictures": []},
-        {"figure": "arpit-fig4"},
         {"runs": []},
         {"runs": {"a-run": {}}},
         {"runs": {"a-run": 3}},
@@ -119,12 +135,10 @@ def test_a_sealed_record_of_something_else_is_refused(out, content):
     path = record_path(out, "arpit-fig4", tiny.plan())
     record = json.loads(path.read_text(encoding="utf-8"))
     del record["sha256"]
+    path.write_text(sealed(record), encoding="utf-8")
+    read_record(path, "arpit-fig4", tiny.plan())
     path.write_text(sealed(record | content if content else {}), encoding="utf-8")
-    with (
-        contextlib.nullcontext()
-        if content.get("figure") == "arpit-fig4"
-        else pytest.raises(InputError, match=re.escape(str(path)))
-    ):
+    with pytest.raises(InputError, match=re.escape(str(path))):
         read_record(path, "arpit-fig4", tiny.plan())
 
 
@@ -148,14 +162,17 @@ def test_a_damaged_or_missing_picture_is_named(out, monkeypatch, capsys, kind):
             with pytest.raises(InputError, match=re.escape(str(picture))):
                 read_record(out / "reduced" / "arpit-fig4.json", "arpit-fig4", tiny.plan())
             picture.touch()
-    if kind == "png":  # a command sees no difference between the two
-        return
-    _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
+
+
+def test_a_missing_picture_is_drawn_again_by_its_command(out, monkeypatch, capsys):
+    picture = out / "reduced" / "arpit-fig4.svg"
+    picture.unlink()
+    printed = status(monkeypatch, capsys, out)
     assert str(picture) in printed
     assert "30/30 to draw" in printed
     assert str(picture) in refusal(monkeypatch, capsys, "report", "--out", out)
     assert command(monkeypatch, capsys, "arpit-fig4", "--scale", "reduced", "--out", out)[0] == 0
-    _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
+    printed = status(monkeypatch, capsys, out, code=0)
     assert "30/30 done" in printed
     assert str(picture) not in printed
 
@@ -194,8 +211,11 @@ def test_runs_of_other_data_leave_the_claims_of_the_others(out, monkeypatch, cap
     run = store.load(spec)
     parents = json.loads(run.attrs["provenance"]) | {"data_sha256": "of other data"}
     store.save(spec, run.assign_attrs(provenance=json.dumps(parents)))
-    assert spec.key in refusal(monkeypatch, capsys, "verdicts", "--out", out)
-    _, printed, _ = command(monkeypatch, capsys, "verdicts", "--out", out)
+    code, printed, error = command(monkeypatch, capsys, "verdicts", "--out", out)
+    *named, last = error.splitlines()
+    assert (code, last.startswith("Error: ")) == (2, True)
+    assert len(named) > 1
+    assert all(spec.key in line for line in named)  # one a line
     for row in before:
         if "arpit-fig3" in row:
             assert tables.lines([row])[0] in printed
@@ -209,7 +229,7 @@ def test_swapped_runs_are_named(out, monkeypatch, capsys):
     contents = one.read_bytes(), two.read_bytes()
     two.write_bytes(contents[0])
     one.write_bytes(contents[1])
-    _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
+    printed = status(monkeypatch, capsys, out)
     assert str(one) in printed
     assert str(two) in printed
     assert "28/30" in printed
@@ -219,12 +239,12 @@ def test_runs_in_the_folder_of_another_scale_are_named(tmp_path, monkeypatch, ca
     out = tmp_path / "figures"
     stored_runs.store_all(out, "quick", get_figure("arpit-fig3").runs(tiny.plan("quick")))
     (out / "runs" / "quick").rename(out / "runs" / "paper")
-    _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
+    printed = status(monkeypatch, capsys, out)
     (line,) = (x for x in printed.splitlines() if str(out / "runs" / "paper") in x)
     assert "quick" in line
     assert has_numbers(line, 8)
     (out / "runs" / "paper").rename(out / "runs" / "demo")
-    _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
+    printed = status(monkeypatch, capsys, out)
     assert str(out / "runs" / "demo") in printed
 
 
@@ -244,7 +264,7 @@ def test_files_no_figure_asks_for_and_checkpoints_are_checked_too(out, monkeypat
     for path in damaged:
         path.write_bytes(flipped(path.read_bytes()) if path.exists() else b"[]")
     os.mkfifo(store.folder / "pipe.nc.gz")
-    _, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
+    printed = status(monkeypatch, capsys, out)
     for path in (*damaged, renamed, store.folder / "pipe.nc.gz"):
         assert str(path) in printed
     assert re.search(rf"{few.key} .*\b1\b", printed)  # the sound checkpoint before
@@ -343,6 +363,151 @@ def test_an_archive_of_anything_else_is_one_sentence(out, tmp_path):
     for other in (tmp_path / "pipe", tmp_path, tmp_path / "nothing", tmp_path / ("n" * 300)):
         with pytest.raises(InputError, match="archive"):
             merge(other, tmp_path / "to")
+
+
+def test_a_member_of_an_archive_that_holds_more_than_it_claims_takes_no_memory(tmp_path):
+    path = tmp_path / "runs.zip"
+    spec = tiny.plan().specs("digits", "ae", "relu", "unit")[0]
+    name = f"reduced/{RunStore(tmp_path, 'reduced').path(spec).name}"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, bytes(2**28))
+    data = path.read_bytes()
+    size, claimed = (number.to_bytes(4, "little") for number in (2**28, 100))
+    assert data.count(size) >= 2  # of the member and of the directory
+    path.write_bytes(data.replace(size, claimed))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="damaged"):
+        merge(path, tmp_path / "to")
+    assert tracemalloc.get_traced_memory()[1] < 2**25
+    tracemalloc.stop()
+
+
+def several(monkeypatch, *names):
+    """`all` makes these figures alone."""
+    monkeypatch.setattr("experiments.cli.figure_names", lambda: list(names))
+
+
+def test_all_goes_on_past_a_damaged_run(out, monkeypatch, capsys):
+    """The figure that needs it is not drawn, and what is damaged stays as it is."""
+    several(monkeypatch, "arpit-fig3", "arpit-fig4")
+    shared = get_figure("arpit-fig3").runs(tiny.plan())
+    spec = next(s for s in get_figure("arpit-fig4").runs(tiny.plan()) if s not in shared)
+    store = RunStore(out, "reduced")
+    damaged = flipped(store.path(spec).read_bytes())
+    store.path(spec).write_bytes(damaged)
+    drawn = (out / "reduced" / "arpit-fig4.json").read_bytes()
+    message = refusal(monkeypatch, capsys, "all", "--scale", "reduced", "--out", out)
+    assert str(store.path(spec)) in message
+    assert (out / "reduced" / "arpit-fig3.json").exists()
+    assert (out / "reduced" / "arpit-fig4.json").read_bytes() == drawn
+    assert store.path(spec).read_bytes() == damaged
+
+
+def training(monkeypatch, refused=()):
+    """Trainings give made-up runs, but for these, all of whose checkpoints are damaged."""
+    trained = []
+
+    def train(specs, dataset, on_epoch, baselines, folder, deadline):
+        if set(refused) & set(specs):
+            (folder / "x").mkdir(parents=True)
+            (folder / "3.npz").write_bytes(b"damaged")
+            Checkpoints(folder, "this", on_damage=lambda sentence: None).latest(np.zeros(3))
+        assert all(s == s.baseline or b is not None for s, b in zip(specs, baselines, strict=True))
+        trained.extend(specs)
+        return [stored_runs.fake(spec) for spec in specs]
+
+    monkeypatch.setattr("experiments.pipeline.missing.train_together", train)
+    return trained
+
+
+def test_runs_whose_baseline_is_damaged_are_left_out_and_the_others_trained(
+    tmp_path, monkeypatch, capsys
+):
+    several(monkeypatch, "arpit-fig3", "arpit-fig4")
+    specs = get_figure("arpit-fig3").runs(tiny.plan())
+    baseline = specs[0].baseline
+    store = stored_runs.store_all(tmp_path, "reduced", [baseline])
+    store.path(baseline).write_bytes(b"damaged")
+    waiting = next(s for s in specs if s.baseline == baseline != s)
+    Checkpoints(store.checkpoints(waiting), "this").save(1, np.zeros(3))
+    trained = training(monkeypatch)
+    message = refusal(monkeypatch, capsys, "all", "--scale", "reduced", "--out", tmp_path)
+    assert str(store.path(baseline)) in message
+    every = {s for n in ("arpit-fig3", "arpit-fig4") for s in get_figure(n).runs(tiny.plan())}
+    assert set(trained) == {s for s in every if s.baseline != baseline}
+    assert (store.checkpoints(waiting) / "1.npz").exists()
+    assert store.path(baseline).read_bytes() == b"damaged"
+
+
+@pytest.mark.parametrize("command_name", ["all", "wanted"])
+def test_damaged_checkpoints_leave_the_other_runs_trained(
+    tmp_path, monkeypatch, capsys, command_name
+):
+    several(monkeypatch, "arpit-fig3", "arpit-fig4")
+    specs = get_figure("arpit-fig3").runs(tiny.plan())
+    baseline = next(s for s in specs if s == s.baseline)
+    trained, store = training(monkeypatch, [baseline]), RunStore(tmp_path, "reduced")
+    arguments = ("all", "--scale", "reduced")
+    every = {s for n in ("arpit-fig3", "arpit-fig4") for s in get_figure(n).runs(tiny.plan())}
+    left_out = {s for s in every if s.baseline == baseline}
+    if command_name == "wanted":
+        lines = [f'scale = "reduced"\nfigure = "{n}"\nseeds = [0, 1, 2]' for n in
+                 ("arpit-fig3", "arpit-fig4")]  # fmt: skip
+        path = tmp_path / "list.toml"
+        path.write_text("".join(f"[[wanted]]\n{line}\n" for line in lines), encoding="utf-8")
+        arguments = ("wanted", "--list", path, "--archive", tmp_path / "runs.zip")
+        together = {s.program for s in left_out}  # all seeds are one training
+        left_out = {s for s in every if s.program in together}
+    message = refusal(monkeypatch, capsys, *arguments, "--out", tmp_path)
+    assert ".checkpoints" in message
+    assert set(trained) == every - left_out
+    assert all((store.load(s) is None) == (s in left_out) for s in every)
+
+
+def test_a_fault_of_one_figure_is_raised_once_the_others_are_drawn(out, monkeypatch):
+    faulty = dataclasses.replace(get_figure("arpit-fig3"), draw=lambda runs, plan: 1 / 0)
+    chosen = {"arpit-fig3": faulty, "arpit-fig4": get_figure("arpit-fig4")}
+    for module in ("make", "pictures"):
+        monkeypatch.setattr(f"experiments.pipeline.{module}.get_figure", chosen.get)
+    (out / "reduced" / "arpit-fig4.json").unlink()
+    with pytest.raises(ZeroDivisionError):
+        make(list(chosen), tiny.plan(), data_dir=None, out=out)
+    assert (out / "reduced" / "arpit-fig4.json").exists()
+
+
+def test_a_writer_waits_for_the_instant_in_which_another_command_looks_at_its_lock(tmp_path):
+    path = tmp_path / ".lock"
+    with path.open("w", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        threading.Timer(0.02, fcntl.flock, (held, fcntl.LOCK_UN)).start()
+        with locked(path):
+            assert holder(path) == str(os.getpid())
+
+
+def test_a_failed_write_names_the_file_and_what_can_be_done(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "x", tmp_path / ("n" * 300)):
+        with pytest.raises(InputError) as failed, replacing(path):
+            pass
+        assert str(path) in str(failed.value)
+        assert "room" not in str(failed.value)
+    path = tmp_path / "full"
+    with pytest.raises(InputError, match="room") as failed, replacing(path) as temporary:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary))
+    assert str(path) in str(failed.value)
+    assert UNFINISHED not in str(failed.value)
+
+
+def test_status_reads_a_record_and_its_pictures_once(out, monkeypatch, capsys):
+    checked = []
+
+    def checksum(path):
+        checked.append(path)
+        return file_checksum(path)
+
+    monkeypatch.setattr("experiments.pipeline.record.file_checksum", checksum)
+    status(monkeypatch, capsys, out, code=0)
+    assert sorted(p.suffix for p in checked) == [".png", ".svg"]
 
 
 @pytest.mark.parametrize(

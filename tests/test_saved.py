@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 import zipfile
 
 import flax.linen as nn
@@ -123,6 +124,10 @@ def test_a_file_of_the_kind_without_a_checksum_is_still_read(tmp_path):
     rewritten(path, settings=json.dumps(former))  # of the new kind, without its checksum
     with pytest.raises(InputError, match="checksum"):
         saved.load(path)
+    edited = settings | {"kind": "aesparse.OneLayer 1"}  # of the first kind, with a checksum
+    rewritten(path, settings=json.dumps(edited))
+    with pytest.raises(InputError, match="checksum"):
+        saved.load(path)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,7 @@ def test_a_header_that_claims_too_much_takes_no_memory(tmp_path):
     saved.save(path, model, numbers(model.init(jax.random.key(0), 3)))
     stored = dict(np.load(path))
     np.savez_compressed(path, **stored, filler=np.zeros(10**7))
+    tracemalloc.start()
     with pytest.raises(InputError, match="compressed"):
         saved.load(path)
     with zipfile.ZipFile(path, "w") as archive:
@@ -171,6 +177,8 @@ def test_a_header_that_claims_too_much_takes_no_memory(tmp_path):
             archive.writestr(f"{name}.npy", huge)
     with pytest.raises(InputError, match=r"m\.npz"):
         saved.load(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**23  # 80 MB and 36 MB are claimed
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 broken", b"text"])

@@ -31,11 +31,11 @@ def out(arpit_runs, tmp_path):
     return tmp_path / "figures"
 
 
-def table(monkeypatch, capsys, out) -> tuple[dict[str, str], str]:
+def table(monkeypatch, capsys, out, *, code=0) -> tuple[dict[str, str], str]:
     """`status`: the rows of its table by figure, and all that it prints."""
-    code, printed, _ = command(monkeypatch, capsys, "status", "--out", out)
-    assert code == 0
-    return {line.split()[0]: line for line in printed.splitlines()}, printed
+    ended, printed, error = command(monkeypatch, capsys, "status", "--out", out)
+    assert ended == code
+    return {line.split()[0]: line for line in printed.splitlines()}, printed + error
 
 
 def test_an_unusual_plan_leaves_the_usual_picture_alone(out, monkeypatch, capsys):
@@ -122,12 +122,12 @@ def test_status_names_damaged_runs_and_who_is_at_work(out, monkeypatch, capsys):
     store = RunStore(out, "reduced")
     damaged, *_, running = get_figure("arpit-fig3").runs(tiny.plan())
     store.path(damaged).write_bytes(b"nonsense")
-    rows, printed = table(monkeypatch, capsys, out)
+    rows, printed = table(monkeypatch, capsys, out, code=2)
     assert "11/12 begun" in rows["arpit-fig3"]
     assert str(store.path(damaged)) in printed
     assert running.key not in printed
     with store.writing():
-        rows, _ = table(monkeypatch, capsys, out)
+        rows, _ = table(monkeypatch, capsys, out, code=2)
         (process,) = store.writers()
         assert int(process) in numbers(rows["reduced:"])
         line = {"time": "noon", "run": "a-run", "epoch": 3, "epochs": 6}
@@ -135,7 +135,7 @@ def test_status_names_damaged_runs_and_who_is_at_work(out, monkeypatch, capsys):
             json.dumps(line) + '\n{"time": "no{"time": "noon"}\n', encoding="utf-8"
         )
         with store.training(running):
-            rows, _ = table(monkeypatch, capsys, out)
+            rows, _ = table(monkeypatch, capsys, out, code=2)
     assert running.key in rows["reduced:"]
     assert re.search(r"a-run\b.*\b3\b.*\b6\b.*\bnoon\b", rows["reduced:"])
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from aesparse.data import Affine
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, reason
 from aesparse.files import replacing
 from aesparse.models.activations import ACTIVATIONS, Activation
 from aesparse.models.base import Model
@@ -91,15 +91,16 @@ def load(
         for name, dtype in settings.get("dtypes", {}).items():
             stored[name] = stored[name].view(dtype)
         checksum = settings.pop("sha256", None)
-        if settings["kind"] == _KIND and checksum != _checksum(stored, settings):
-            raise ValueError("it is damaged: its checksum is another one")
         if settings["kind"] not in (_KIND, _WITHOUT_CHECKSUM):
             raise ValueError(f"its kind is {settings['kind']}")
+        needed = settings["kind"] == _KIND or checksum is not None
+        if needed and checksum != _checksum(stored, settings):
+            raise ValueError("it is damaged: its checksum does not match")
         activation = Activation(ACTIVATIONS[settings["activation"]].fn, settings["threshold"])
         coordinates = dict(settings["coordinates"])
         scaler = _scaler(stored)
     except Exception as error:  # whatever readers of archives make of bytes that are none
-        raise InputError(f"{path} holds no model ({first_line(error)}). {_FORMAT}") from None
+        raise InputError(f"{path} holds no model ({reason(error)}). {_FORMAT}") from None
     _check_arrays(stored, str(path), _FORMAT)
     params = Params(**stored)
     return OneLayer.of(params, activation), params, scaler, coordinates
@@ -150,14 +151,14 @@ def _checksum(arrays: Mapping[str, np.ndarray], settings: Mapping) -> str:
 
 
 def _scaler(stored: dict[str, np.ndarray]) -> Affine | None:
-    """Takes the scaler out of what is stored; `ValueError` if it is none."""
+    """Takes the scaler out of what is stored; `ValueError` if it is incomplete."""
     mean, matrix = (stored.pop(name, None) for name in ("scaler_mean", "scaler_matrix"))
     if mean is None and matrix is None:
         return None
     if mean is None or matrix is None or mean.ndim != 1 or matrix.shape[:1] != mean.shape:
-        raise ValueError("its scaler is none")
+        raise ValueError("its scaler is incomplete")
     if matrix.ndim > 2 or not {mean.dtype.kind, matrix.dtype.kind} <= {"f"}:
-        raise ValueError("its scaler is none")
+        raise ValueError("its scaler is not two floating-point arrays")
     return Affine(mean, matrix)
 
 

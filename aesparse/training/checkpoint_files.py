@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aesparse.errors import first_line
+from aesparse.errors import reason
 
 __all__ = ["epochs", "read", "stored_epochs", "write"]
 
@@ -39,7 +39,7 @@ def read(path: Path, epoch: int) -> tuple[list[np.ndarray], dict]:
     """
     actual, stored = _checksums(path)
     if actual != stored:
-        raise ValueError("its checksum is another one")
+        raise ValueError("its checksum does not match")
     with np.load(path) as archive:
         known = json.loads(archive["known"].tobytes())
         leaves = [archive[str(i)].view(name) for i, name in enumerate(known["dtypes"])]
@@ -57,7 +57,10 @@ def epochs(folder: Path) -> list[int]:
 
 
 def stored_epochs(folder: Path, on_damage: Callable[[str], object]) -> list[int]:
-    """The epochs with a sound checkpoint in a folder, the newest first; damaged ones are told."""
+    """The epochs with a sound checkpoint in a folder, the newest first.
+
+    `on_damage` is called with a sentence for each damaged one.
+    """
     sound = []
     for epoch in epochs(folder):
         path = folder / f"{epoch}.npz"
@@ -68,7 +71,7 @@ def stored_epochs(folder: Path, on_damage: Callable[[str], object]) -> list[int]
             continue
         except Exception as error:  # whatever NumPy's reader makes of bytes that are none
             on_damage(
-                f"The checkpoint {path} is damaged ({first_line(error)}); the training goes on "
+                f"The checkpoint {path} is damaged ({reason(error)}); the training goes on "
                 "from the one before, or delete the folder to begin it again."
             )
     return sound

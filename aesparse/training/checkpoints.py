@@ -15,15 +15,19 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, reason
 from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
 from aesparse.options import shortened
 from aesparse.training.checkpoint_files import epochs, read, write
 
-__all__ = ["Checkpoints", "Resumed", "check_checkpoints"]
+__all__ = ["CheckpointError", "Checkpoints", "Resumed", "check_checkpoints"]
 
 _KEPT = 2
 _LONGEST_LIST = 8  # of what a message shows in full
+
+
+class CheckpointError(InputError):
+    """Checkpoints that a training cannot go on from: all damaged, or of another training."""
 
 
 class Resumed(NamedTuple):
@@ -37,7 +41,7 @@ class Checkpoints:
     """The checkpoints of the training called `identity`, in a folder of its own.
 
     `identity` is any text that equal trainings share and others do not; a save is due when the
-    last one lies `every_seconds` back. Damaged checkpoints are told to `on_damage(sentence)`.
+    last one lies `every_seconds` back. `on_damage(sentence)` is called for each damaged one.
     `about` is kept with every checkpoint; after `latest`, `history` lists the interrupted
     attempts that led to it: their last epoch, what they said about themselves, their seconds.
     `on_resume(history)` is called before a training goes on from one. `InputError` for arguments
@@ -113,13 +117,7 @@ class Checkpoints:
         }
         path = self._path(epoch)
         with replacing(path) as temporary:
-            try:
-                write(temporary, known, leaves)
-            except OSError as error:
-                raise InputError(
-                    f"The checkpoint {path} could not be written ({first_line(error)}); what was "
-                    "saved before is intact. Make room and repeat the command."
-                ) from None
+            write(temporary, known, leaves)
         self._remove_older(epoch)
         self._last = time.monotonic()
 
@@ -130,7 +128,7 @@ class Checkpoints:
         """Leaves the last two sound checkpoints, and nothing of writes that a kill cut short."""
         damaged = self._damaged - {saved}
         sound = [epoch for epoch in epochs(self.folder) if epoch not in damaged]
-        with readable_failure():
+        with readable_failure(self.folder):
             for epoch in (*damaged, *sound[_KEPT:]):
                 self._path(epoch).unlink(missing_ok=True)
             for path in self.folder.glob(f"{UNFINISHED}*"):
@@ -141,10 +139,10 @@ class Checkpoints:
     ) -> Resumed | None:
         """The newest sound checkpoint, with the structure of `like`; None if there is none yet.
 
-        The leaves of `like` have the dtypes and the leading axes of those saved. `InputError` if
-        all are damaged, if the newest sound one is of another training (one with another identity,
+        The leaves of `like` have the dtypes and the leading axes of those saved.
+        `CheckpointError` if all are damaged, if the newest sound one is of another training (one with another identity,
         other `settings`, another structure or shapes, or not `before` that many epochs), if the
-        folder's are of an earlier version, or if none could be saved here.
+        folder's are of an earlier version; `InputError` if none could be saved here.
         """
         begun = self.folder.exists()
         require_writable(self.folder)
@@ -152,7 +150,7 @@ class Checkpoints:
             self.folder.rmdir()
             return None
         if any(path.is_dir() and path.name.isdecimal() for path in self.folder.iterdir()):
-            raise InputError(
+            raise CheckpointError(
                 f"The checkpoints under {self.folder} were written by an earlier version, which "
                 "saved each as a folder; expected files such as 3.npz. Delete the folder to begin "
                 "this training again."
@@ -163,16 +161,16 @@ class Checkpoints:
                 newest = read(self._path(epoch), epoch)
                 break
             except Exception as error:  # whatever NumPy's reader makes of bytes that are none
-                damaged[epoch] = first_line(error)
-        for passed_over, reason in damaged.items():
+                damaged[epoch] = reason(error)
+        for passed_over, why in damaged.items():
             self._on_damage(
-                f"The checkpoint {self._path(passed_over)} is damaged ({reason}); "
+                f"The checkpoint {self._path(passed_over)} is damaged ({why}); "
                 "going on from the one before."
             )
         self._damaged = set(damaged)
         if newest is None:
             if damaged:
-                raise InputError(
+                raise CheckpointError(
                     f"All checkpoints under {self.folder} are damaged; delete the folder to begin "
                     "this training again."
                 )
@@ -182,7 +180,7 @@ class Checkpoints:
         structure = jax.tree.structure(like)
         late = before is not None and epoch >= before
         if late or not _fitting(leaves, jax.tree.leaves(like)):
-            raise InputError(
+            raise CheckpointError(
                 f"The checkpoint {self._path(epoch)} does not fit this training: "
                 f"{len(leaves)} arrays after epoch {epoch}; expected {structure.num_leaves}, of "
                 f"this grid's shapes, after one before {before}. Give another folder."
@@ -198,7 +196,7 @@ class Checkpoints:
             differing = _difference(*map(json.dumps, (known["settings"], settings)))
         else:
             return
-        raise InputError(
+        raise CheckpointError(
             f"The checkpoint {self._path(epoch)} belongs to another training ({differing}); "
             "delete the folder to begin this one."
         )

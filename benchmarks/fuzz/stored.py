@@ -17,6 +17,7 @@ from benchmarks.fuzz.files import PAGE
 from benchmarks.fuzz.kit import Attempt, damage
 from experiments.pipeline import status
 from experiments.pipeline.archive import Archive, merge
+from experiments.pipeline.damage import Damage
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.record import read_record, record_path, write_drawn
 from experiments.pipeline.seal import sealed, sealed_page
@@ -265,10 +266,11 @@ def every_file(rng: np.random.Generator, folder: Path) -> Attempt:
     path = paths[rng.integers(len(paths))]
     what, data = damage(rng, path.read_bytes())
     path.write_bytes(data)
+    named = Damage()
     return Attempt(
         f"{path.suffixes}: {what}",
-        lambda: status.lines(folder),
-        lambda lines: any(str(path) in line for line in lines),
+        lambda: status.lines(folder, None, named),
+        lambda lines: any(str(path) in sentence for sentence in named),
     )
 
 

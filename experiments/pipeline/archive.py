@@ -6,8 +6,8 @@ import re
 import zipfile
 from pathlib import Path
 
-from aesparse.errors import InputError, first_line
-from aesparse.files import readable_failure, replacing
+from aesparse.errors import InputError, reason
+from aesparse.files import replacing
 from aesparse.options import shortened
 from experiments.pipeline.protocol import SCALES
 from experiments.pipeline.store import SUFFIX, RunStore
@@ -78,9 +78,8 @@ def _opened(path: Path) -> zipfile.ZipFile:
             raise ValueError("it is no regular file")
         return zipfile.ZipFile(path)
     except Exception as error:  # damaged bytes make zipfile raise many kinds
-        reason = getattr(error, "strerror", None) or first_line(error)
         raise InputError(
-            f"{path} is not a readable archive of runs ({reason}); fetch it again."
+            f"{path} is not a readable archive of runs ({reason(error)}); fetch it again."
         ) from None
 
 
@@ -107,13 +106,13 @@ def merge(path: Path, root: Path) -> tuple[int, int]:
                 stores[scale] = RunStore(root, scale)
                 held.enter_context(stores[scale].writing())
             try:
-                data = archive.read(member)
+                with archive.open(member) as file:  # which may hold more than it claims
+                    data = file.read(member.file_size + 1)
             except Exception as error:  # damaged bytes make zlib and zipfile raise many kinds
-                refused.append(f"{member.filename} is damaged ({first_line(error)})")
+                refused.append(f"{member.filename} is damaged ({reason(error)})")
                 continue
             try:
-                with readable_failure():
-                    counts[not stores[scale].adopt(key, data)] += 1
+                counts[not stores[scale].adopt(key, data)] += 1
             except InputError as error:
                 refused.append(str(error).rstrip("."))
     if refused:

@@ -1,9 +1,11 @@
-"""What a command that only reads passes over, and says at its end."""
+"""What a command passes over, and says at its end."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from aesparse.command import one_line
 from aesparse.errors import InputError
 
 __all__ = ["Damage", "require_folder"]
@@ -37,10 +39,21 @@ class Damage:
         except InputError as error:
             self(str(error))
 
-    def require_none(self) -> None:
-        """`InputError` with all sentences if anything was left out."""
-        if self._sentences:
-            raise InputError(f"{' '.join(self._sentences)} All else is done.")
+    def say(self) -> None:
+        """Writes the sentences to standard error, each in a line of its own."""
+        for sentence in self:
+            print(one_line(sentence), file=sys.stderr)
+
+    def require_none(self, rest: str = "All else is done.") -> None:
+        """`InputError` if anything was left out: with the only sentence, or else after all of them.
+
+        `rest` is the sentence it ends with.
+        """
+        if len(self._sentences) > 1:
+            self.say()
+            raise InputError(f"{len(self._sentences)} problems are named above. {rest}")
+        for sentence in self:
+            raise InputError(f"{sentence} {rest}")
 
 
 def require_folder(out: Path) -> None:

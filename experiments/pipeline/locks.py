@@ -5,6 +5,7 @@ A lock ends with its process, however that ends. Only POSIX has such locks.
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ except ImportError:  # Windows
 
 __all__ = ["holder", "locked", "waiting"]
 
+_INSTANT = 0.1  # seconds, more than `holder` holds a lock that it looks at
+
 
 @contextlib.contextmanager
 def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
@@ -28,27 +31,37 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
     """
     _require_locks()
     with contextlib.ExitStack() as stack:
-        with readable_failure():
+        with readable_failure(path):
             lock = stack.enter_context(path.open("ab+", buffering=0))
-            try:
-                fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            except BlockingIOError:
+            how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            if not _taken(lock, how):
                 lock.seek(0)
                 process = lock.read().decode(errors="replace").strip() or "?"
                 raise InputError(
                     f"{path.parent} is being written by process {process}; wait for it, or choose "
                     "another folder with --out."
-                ) from None
+                )
             lock.truncate(0)
             lock.write(str(os.getpid()).encode())
         yield
+
+
+def _taken(lock, how: int) -> bool:
+    """Takes a lock, if need be an instant later; False if another process holds it."""
+    for pause in (_INSTANT, 0.0):
+        try:
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(pause)
+    return False
 
 
 @contextlib.contextmanager
 def waiting(path: Path) -> Iterator[None]:
     """Holds the lock on a file alone, once others have released it; then deletes the file."""
     _require_locks()
-    with readable_failure():
+    with readable_failure(path):
         lock = path.open("ab")
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

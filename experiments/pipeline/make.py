@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aesparse.errors import InputError
+from experiments.pipeline.damage import Damage
 from experiments.pipeline.deadline import Deadline
 from experiments.pipeline.figure import Figure
 from experiments.pipeline.missing import (
@@ -37,37 +38,31 @@ def make(
     """Trains the missing runs of some figures, or a shard of them; draws those that are complete.
 
     One figure is trained in its own order, several of them shortest run first; each is drawn as
-    soon as its last run is stored. Data that cannot be read, or is not that of the runs stored,
-    stops one figure before any training; of several the others are made before the `InputError`.
+    soon as its last run is stored. Damaged runs and checkpoints, and data that cannot be read
+    or is not that of the runs stored, stop one figure; of several all others are made first, and
+    what was left out is the `InputError` at the end.
     After the `deadline` nothing is begun, and what is left is printed. `detail` is how much of the
     progress is shown.
     """
     deadline = deadline or Deadline()
-    chosen = {name: get_figure(name) for name in names}
-    for name, figure in chosen.items():
-        if plan.scale_name not in figure.scales:
-            raise InputError(
-                f"The figure '{name}' has no scale '{plan.scale_name}'; use --scale "
-                f"{' or '.join(figure.scales)}."
-            )
-    if len(names) == 1:
-        _require_effect(names[0], chosen[names[0]], plan)
+    chosen, alone = _chosen(names, plan), len(names) == 1
     plans = {name: figure.effective(plan) for name, figure in chosen.items()}
     by_figure = {name: figure.runs(plans[name]) for name, figure in chosen.items()}
     specs = list(dict.fromkeys(spec for specs in by_figure.values() for spec in specs))
-    if len(names) > 1:
+    if not alone:
         specs.sort(key=lambda spec: spec.cost)
-    store, folder = RunStore(out, plan.scale_name), out / plan.scale_name
+    damage, folder = Damage(), out / plan.scale_name
+    store = RunStore(out, plan.scale_name, None if alone else damage)
     with store.writing(folder, shard=shard):
         mine = shard.of(specs) if shard else specs
-        missing = [spec for spec in mine if recompute or store.load(spec) is None]
-        data, unreadable = load_data(missing, data_dir, alone=len(names) == 1)
+        missing = [spec for spec in mine if recompute or store.lacks(spec)]
+        data, unreadable = load_data(missing, data_dir, alone=alone)
         stored = [s for s in specs if s not in missing]
-        require_data_of(stored, store, data, unreadable, alone=len(names) == 1)
+        require_data_of(stored, store, data, unreadable, alone=alone)
         for spec in mine if recompute else ():  # now, so that what is interrupted can go on
             store.discard(spec)
         for spec in mine:  # of a command killed between storing a run and forgetting these
-            if spec not in missing:
+            if spec not in missing and store.load(spec) is not None:
                 store.forget(spec)
         groups = one_by_one([s for s in missing if s.dataset not in unreadable])
         pictures = Pictures(plans, missing, store, folder, deadline)
@@ -81,15 +76,27 @@ def make(
             left = train_missing(groups, store, data, progress, deadline=deadline, on_stored=draw)
         if left:
             print(describe_left(left))
-        undrawn = pictures.draw_rest(shard)
-    if unreadable:
-        undrawn.append(
-            f"Runs on {' and '.join(unreadable)} were left out: "
-            f"{' '.join(map(str, unreadable.values()))} All others are done; the same command goes "
-            "on when the data is there."
-        )
-    if undrawn:
-        raise InputError(" ".join(undrawn))
+        pictures.draw_rest(shard, damage)
+    for name, error in unreadable.items():
+        damage(f"Runs on {name} were left out: {error}")
+    if pictures.fault is not None:
+        damage.say()
+        raise pictures.fault
+    damage.require_none("Nothing else failed; the same command goes on once this is mended.")
+
+
+def _chosen(names: Sequence[str], plan: Plan) -> dict[str, Figure]:
+    """The figures by name; `InputError` if one has not this scale, or is alone and not affected."""
+    chosen = {name: get_figure(name) for name in names}
+    for name, figure in chosen.items():
+        if plan.scale_name not in figure.scales:
+            raise InputError(
+                f"The figure '{name}' has no scale '{plan.scale_name}'; use --scale "
+                f"{' or '.join(figure.scales)}."
+            )
+    if len(names) == 1:
+        _require_effect(names[0], chosen[names[0]], plan)
+    return chosen
 
 
 def _require_effect(name: str, figure: Figure, plan: Plan) -> None:

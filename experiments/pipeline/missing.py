@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aesparse.errors import InputError
+from aesparse.training.checkpoints import CheckpointError
 from experiments.pipeline.deadline import Deadline, OutOfTimeError
 from experiments.pipeline.figure import Figure
 from experiments.pipeline.progress import Progress
@@ -61,8 +62,9 @@ def train_missing(
 ) -> list[Spec]:
     """Trains groups of runs in order and stores each; returns those left when the deadline passed.
 
-    The runs of a group (`one_by_one`, `by_program`) are trained in one program. `progress` is told
-    of each group, and `on_stored(spec)` is called after each run is stored.
+    The runs of a group (`one_by_one`, `by_program`) are trained in one program. `progress` follows
+    each group, and `on_stored(spec)` is called after each run is stored. Runs whose checkpoints
+    are damaged are left out if the store goes on past damage (`RunStore`), else `InputError`.
     """
     deadline, left = deadline or Deadline(), []
     for group in groups:
@@ -72,17 +74,21 @@ def train_missing(
         with contextlib.ExitStack() as stack:
             for spec in group:
                 stack.enter_context(store.training(spec))
-            todo = [spec for spec in group if store.load(spec) is None]
+            todo = [spec for spec in group if store.lacks(spec)]
             progress.begin(group, todo, store.log)
-            if todo:
-                dataset = data.get((todo[0].dataset, todo[0].samples))
-                try:
+            try:
+                if todo:
+                    dataset = data.get((todo[0].dataset, todo[0].samples))
                     _COMPUTE[todo[0].kind](todo, dataset, store, progress, deadline)
-                except OutOfTimeError:
-                    left += group
-                    continue
-            progress.end()
-        for spec in group:
+            except OutOfTimeError:
+                left += group
+                continue
+            except CheckpointError as error:
+                for spec in todo:
+                    store.leave_out(spec, error)
+            stored = [spec for spec in group if store.load(spec) is not None]
+            progress.end(left_out=not stored)
+        for spec in stored:
             on_stored(spec)
     return left
 

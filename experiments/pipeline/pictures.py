@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aesparse.errors import InputError
+from experiments.pipeline.damage import Damage
 from experiments.pipeline.deadline import Deadline
 from experiments.pipeline.plan import Plan, Shard
 from experiments.pipeline.record import publish
@@ -31,6 +32,7 @@ class Pictures:
     ) -> None:
         self._plans, self._store, self._folder = plans, store, folder
         self._deadline, missing = deadline, set(missing)
+        self.fault: Exception | None = None  # of a figure's own code, the first in `draw_rest`
         self._waits = {}
         for name, plan in plans.items():
             figure = get_figure(name)
@@ -56,12 +58,12 @@ class Pictures:
             waits.discard(stored)
         return ready
 
-    def draw_rest(self, shard: Shard | None) -> list[str]:
-        """Draws what is left, or prints which runs it lacks; returns what failed, in sentences.
+    def draw_rest(self, shard: Shard | None, damage: Damage) -> None:
+        """Draws what is left, or prints which runs it lacks.
 
-        The `InputError` of a figure that is the only one is raised instead.
+        The `InputError` of a figure is a sentence for `damage`, or is raised if it is the only one;
+        `fault` is the first other exception. All other figures are drawn.
         """
-        failed = []
         for name in list(self._waits):
             runs = self._runs(name)
             absent = sum(run is None for run in runs.values())
@@ -76,8 +78,9 @@ class Pictures:
                 except InputError as error:
                     if len(self._plans) == 1:
                         raise
-                    failed.append(f"{name} was not drawn: {error}")
-        return failed
+                    damage(f"{name} was not drawn: {error}")
+                except Exception as error:
+                    self.fault = self.fault or error
 
     def _runs(self, name: str) -> dict:
         """What is stored of a figure's runs, None for those that are not."""

@@ -94,12 +94,14 @@ class Progress:
             self._state = f"epoch {number} of {self._todo[0].epochs}{active}"
             self.tick(line=self._detail is Detail.VERBOSE)
 
-    def end(self) -> None:
-        """The group that was begun is over."""
+    def end(self, *, left_out: bool = False) -> None:
+        """The group that was begun is over, or none of its runs could be made."""
         with self._lock:
-            self.remaining.end(computed=bool(self._todo))
+            self.remaining.end(computed=bool(self._todo) and not left_out)
             took = duration(self._clock() - self._begin)
             self._state = f"done in {took}" if self._todo else "was made meanwhile"
+            if left_out:
+                self._state = "left out"
             self.tick(line=True)
 
     @contextlib.contextmanager
@@ -143,5 +145,5 @@ class Progress:
             "epochs": spec.epochs,
             "active": [round(float(f), 4) if np.isfinite(f) else None for f in fraction],
         }
-        with readable_failure(), self._log.open("a", encoding="utf-8") as log:
+        with readable_failure(self._log), self._log.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")

@@ -1,9 +1,9 @@
-"""The record of a figure: the JSON file beside its pictures, with the checksums of all three."""
+"""The record of a figure: the JSON file next to its pictures, with the checksums of all three."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, reason
 from aesparse.files import replacing
 from aesparse.pictures import save
 from experiments.pipeline.figure import Figure
@@ -28,7 +28,7 @@ def record_path(out: Path, name: str, plan: Plan) -> Path:
 def figure_record(figure: Figure, name: str, plan: Plan, runs: Mapping) -> dict:
     """What a figure shows: its command, caption and verdicts, and its runs' parentage.
 
-    Why a claim does not hold is the record's to tell, which also looks at what else is stored.
+    Why a claim does not hold is not part of it: that also depends on what else is stored.
     """
     evidence, verdicts = figure.decides(plan.scale_name), decided(figure, runs)
     if not evidence:
@@ -99,7 +99,7 @@ def read_record(path: Path, name: str, plan: Plan) -> dict:
 
 def _damage(path: Path, error: Exception) -> InputError:
     missing = isinstance(error, FileNotFoundError)
-    state = "is missing" if missing else f"is damaged ({first_line(error)})"
+    state = "is missing" if missing else f"is damaged ({reason(error)})"
     return InputError(
         f"{path} {state}; repeat the command that made it, which trains no stored run again."
     )

@@ -42,7 +42,7 @@ class _Group:
 
     @property
     def rest(self) -> float:
-        """Seconds of all but the epochs, up to the last epoch or, if it is over, to the end."""
+        """Seconds of all but the epochs, up to the end; in progress, up to the latest epoch."""
         epochs = self.last[0] - self.first[0] + 1
         return max(max(self.end, self.last[1]) - self.begin - epochs * self.each, 0.0)
 
@@ -74,7 +74,7 @@ class Remaining:
         self._current.first = self._current.first or self._current.last
 
     def end(self, *, computed: bool = True) -> None:
-        """The group that was begun is over; unless `computed`, it says nothing about others."""
+        """The group that was begun is over; unless `computed`, its time is not that of others."""
         self._current.end = self._clock()
         if computed:
             self._done.append(self._current)

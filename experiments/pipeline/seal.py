@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, reason
 from aesparse.files import read_bytes, require_writable, write_text
 
 __all__ = [
@@ -46,7 +46,7 @@ def read_sealed(path: Path) -> dict:
     if "sha256" not in record:
         raise ValueError("it has no checksum, as those of an earlier version")
     if record.pop("sha256") != _checksum(record):
-        raise ValueError("its checksum is another one")
+        raise ValueError("its checksum does not match")
     return record
 
 
@@ -86,12 +86,13 @@ def changed_page(path: Path) -> str | None:
     """A sentence if a generated page was edited or damaged; None if it is sound or not there."""
     try:
         _, sound = _page(read_bytes(path, _MOST_BYTES))
-        reason = "it is not as it was generated"
+        why = ""
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        sound, reason = False, first_line(error)
-    return None if sound else f"{path} was changed ({reason}); repeat the command that writes it."
+        sound, why = False, f" ({reason(error)})"
+    changed = f"{path} was edited or damaged since it was generated{why}"
+    return None if sound else f"{changed}; repeat the command that writes it."
 
 
 def require_page(path: Path) -> None:
@@ -112,8 +113,7 @@ def require_page(path: Path) -> None:
         return
     except (OSError, ValueError) as error:
         raise InputError(
-            f"The page {path} cannot be written ({first_line(error)}); give another file with "
-            "--page."
+            f"The page {path} cannot be written ({reason(error)}); give another file with --page."
         ) from None
     if data and not sound:
         print(f"Warning: {path} was changed by hand; it is written anew.", file=sys.stderr)

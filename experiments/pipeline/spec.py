@@ -36,7 +36,7 @@ class Spec(Protocol):
 
 
 class GridSpec(NamedTuple):
-    """What decides a run's numbers beside the code; its hash is part of the file name.
+    """What decides a run's numbers, apart from the code; its hash is part of the file name.
 
     What an objective's definition fixes (the pole of SAE, its ρ, the width of a kink) belongs to
     the code, whose revision is kept with the run.
@@ -75,7 +75,7 @@ class GridSpec(NamedTuple):
 
     @property
     def baseline(self) -> "GridSpec":
-        """The unregularized model of the same seed, the cell at strength 0 of every objective."""
+        """The unregularized model of the same seed: every objective at strength 0."""
         return self._replace(objective="ae", strengths=(0.0,))
 
     @property

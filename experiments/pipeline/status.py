@@ -20,42 +20,50 @@ from experiments.pipeline.store import RunStore
 __all__ = ["lines"]
 
 
-def lines(out: Path, seeds: int | None = None) -> list[str]:
-    """A table of figures against scales, what is being trained or was interrupted, what is damaged.
+def lines(out: Path, seeds: int | None, damage: Damage) -> list[str]:
+    """A table of figures against scales, and what is being trained or was interrupted.
 
-    Every file is read: runs, records with their pictures, checkpoints and the report.
+    Every file is read: runs, records with their pictures, checkpoints and the report. `damage` gets
+    a sentence for each that is damaged.
     `InputError` if the folder `out` does not exist.
     """
     require_folder(out)
-    damage = Damage()
     stores = {scale: RunStore(out, scale, damage) for scale in SCALES}
     rows: list[tuple[str, ...]] = [("figure", *SCALES)]
+    checked: set[Path] = set()  # records
     for name in figure_names():
         figure = get_figure(name)
-        rows.append((name, *(_state(out, name, figure, store, seeds) for store in stores.values())))
+        states = [_state(out, name, figure, store, seeds, checked) for store in stores.values()]
+        rows.append((name, *states))
     unfinished = [line for store in stores.values() for line in _work(store, damage)]
-    _check_others(out, stores, damage)
-    return [aligned(rows), *unfinished, *damage]
+    _check_others(out, stores, damage, checked)
+    return [aligned(rows), *unfinished]
 
 
-def _state(out: Path, name: str, figure: Figure, store: RunStore, seeds: int | None) -> str:
-    """How many runs of a figure are stored at a scale, and whether they are drawn."""
+def _state(
+    out: Path, name: str, figure: Figure, store: RunStore, seeds: int | None, checked: set[Path]
+) -> str:
+    """How many runs of a figure are stored at a scale, and whether they are drawn.
+
+    The path of a record that is read is added to `checked`.
+    """
     if store.scale not in figure.scales:
         return "–"
     plan = stored_plan(out, figure, store.scale, seeds)
     specs = figure.runs(plan)
     stored = sum(store.load(spec) is not None for spec in specs)
     state = "missing" if not stored else "done" if stored == len(specs) else "begun"
-    if state == "done" and not _drawn(out, name, plan, store):
+    if state == "done" and not _drawn(out, name, plan, store, checked):
         state = f"to draw with --seeds {plan.seeds}" if plan.suffix else "to draw"
     return f"{stored}/{len(specs)} {state}"
 
 
-def _drawn(out: Path, name: str, plan: Plan, store: RunStore) -> bool:
+def _drawn(out: Path, name: str, plan: Plan, store: RunStore, checked: set[Path]) -> bool:
     """Whether a picture was made of what is stored, by name and by where it comes from."""
     path = record_path(out, name, plan)
     if not path.exists():
         return False
+    checked.add(path)
     try:
         drawn = read_record(path, name, plan)["runs"]
     except InputError as error:
@@ -65,10 +73,15 @@ def _drawn(out: Path, name: str, plan: Plan, store: RunStore) -> bool:
     return drawn == {spec.key: parentage(run) for spec, run in runs.items()}
 
 
-def _check_others(out: Path, stores: dict[str, RunStore], damage: Damage) -> None:
-    """Damage to what no figure of the table asks for, and runs in the folder of another scale."""
+def _check_others(
+    out: Path, stores: dict[str, RunStore], damage: Damage, checked: set[Path]
+) -> None:
+    """Damage to what no figure of the table asks for, and runs in the folder of another scale.
+
+    The records in `checked` were read before.
+    """
     for path in (out / "theorems.json", *(p for s in SCALES for p in (out / s).glob("[!.]*.json"))):
-        if path.exists():
+        if path.exists() and path not in checked:
             with damage.noted():
                 read_pictured(path)
     if changed := changed_page(out / "index.html"):

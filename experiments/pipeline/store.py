@@ -34,14 +34,15 @@ SUFFIX = ".nc.gz"  # of a stored run's file
 class RunStore:
     """The stored runs of one scale under `root/runs/<scale>`.
 
-    A damaged run is an `InputError`; with `on_damage`, which gets the sentence, it counts as one
-    that is not stored, so that commands which only read go on with the others.
+    A damaged run is an `InputError`; with `on_damage`, which gets the sentence, it is left out, so
+    that commands go on with the others.
     """
 
     def __init__(
         self, root: Path, scale: str, on_damage: Callable[[str], object] | None = None
     ) -> None:
         self.scale, self.folder, self.on_damage = scale, root / "runs" / scale, on_damage
+        self._left_out: set[Spec] = set()
 
     def path(self, spec: Spec) -> Path:
         """Where the run of `spec` is or will be."""
@@ -58,10 +59,25 @@ class RunStore:
         try:
             return self._load(spec)
         except InputError as error:
-            if self.on_damage is None:
-                raise
-            self.on_damage(str(error))
+            self.leave_out(spec, error)
             return None
+
+    def lacks(self, spec: Spec) -> bool:
+        """Whether a run is to be made: not stored, and neither it nor its baseline left out."""
+        if self.load(spec) is not None:
+            return False
+        self.load(spec.baseline)
+        return not {spec, spec.baseline} & self._left_out
+
+    def leave_out(self, spec: Spec, error: InputError) -> None:
+        """A run is not to be made, as what is stored of it is damaged: `error` says how.
+
+        The error is raised if there is no `on_damage`.
+        """
+        if self.on_damage is None:
+            raise error
+        self.on_damage(str(error))
+        self._left_out.add(spec)
 
     def _load(self, spec: Spec):
         path = self.path(spec)
@@ -129,7 +145,7 @@ class RunStore:
 
     def discard(self, spec: Spec) -> None:
         """Deletes a run and its checkpoints."""
-        with readable_failure():
+        with readable_failure(self.path(spec)):
             if self.path(spec).exists():
                 self.path(spec).unlink()
                 flush(self.folder)
@@ -169,8 +185,8 @@ class RunStore:
     def writing(self, *others: Path, shard: object | None = None) -> Iterator[None]:
         """Holds the runs against a second writer; `others` are folders written along with them.
 
-        Different shards write side by side, but not beside a writer of everything. A folder
-        that cannot be written is found here, before any training.
+        Different shards write at the same time, but not while a command without a shard does. A
+        folder that cannot be written is found here, before any training.
         """
         for folder in (self.folder, *others):
             require_writable(folder)
@@ -179,7 +195,7 @@ class RunStore:
                 stack.enter_context(locked(self.folder / ".lock"))
                 for folder in (self.folder, *others):
                     for leftover in (*folder.glob(f"{UNFINISHED}*"), *folder.glob(".training-*")):
-                        with readable_failure():
+                        with readable_failure(leftover):
                             leftover.unlink()  # of a writer that was killed
             else:
                 stack.enter_context(locked(self.folder / ".lock", shared=True))

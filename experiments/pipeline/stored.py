@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, reason
 
 __all__ = [
     "MOST_BYTES",
@@ -103,7 +103,7 @@ def decode(data: bytes, source: str):
         content = _content(_decompressed(data))
         _require_known(content.attrs, source)
         if content.attrs["sha256"] != content_checksum(content):
-            raise ValueError("its checksum is another one")
+            raise ValueError("its checksum does not match")
         _require_complete(content)
         return xr.decode_cf(content, mask_and_scale=False, decode_times=False).load()
     except InputError:
@@ -115,7 +115,7 @@ def decode(data: bytes, source: str):
 def damaged(source: str, error: Exception) -> InputError:
     """The error for a stored run that cannot be read, and why not."""
     return InputError(
-        f"{source} is damaged ({first_line(error)}); restore it, or delete it and repeat the "
+        f"{source} is damaged ({reason(error)}); restore it, or delete it and repeat the "
         "command that made it."
     )
 
@@ -214,7 +214,7 @@ def _decompressed(data: bytes) -> bytes:
     if not data.startswith(_HEADER) or len(data) < begin:
         raise ValueError("it does not begin like a stored run")
     if data[len(_HEADER) : begin] != struct.pack("<I", zlib.crc32(data[begin:])):
-        raise ValueError("its compressed bytes have another checksum")
+        raise ValueError("the checksum of its compressed bytes does not match")
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)  # of gzip, whose own checksum it verifies
     content = unpacker.decompress(data, MOST_BYTES)
     if not unpacker.eof or unpacker.unused_data:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, reason
 from aesparse.files import read_bytes
 from experiments.pipeline.archive import Archive
+from experiments.pipeline.damage import Damage
 from experiments.pipeline.deadline import Deadline
 from experiments.pipeline.missing import (
     by_program,
@@ -64,7 +65,7 @@ def read(path: Path = WANTED) -> list[Entry]:
             raise ValueError("wanted is no list of tables")
     except (OSError, ValueError, KeyError, RecursionError) as error:
         raise InputError(
-            f"{path} is not a list of wanted runs ({first_line(error)}); expected TOML with "
+            f"{path} is not a list of wanted runs ({reason(error)}); expected TOML with "
             "[[wanted]] tables."
         ) from None
     return [_entry(path, number, line) for number, line in enumerate(lines, start=1)]
@@ -97,9 +98,11 @@ def train_wanted(
 
     Each run is stored under `out`, and appended to the `archive` as soon as it is. Runs that
     differ in their seed alone are trained in one program. `detail` is how much of the progress is
-    shown. `InputError` for data that cannot be read or is not that of the runs stored.
+    shown. `InputError` for data that cannot be read or is not that of the runs stored, and, once
+    all others are done, for damaged runs and checkpoints, which are left out.
     """
-    store_of = {entry.scale: RunStore(out, entry.scale) for entry in entries}
+    damage = Damage()
+    store_of = {entry.scale: RunStore(out, entry.scale, damage) for entry in entries}
     growing, left = None if archive is None else Archive(archive), []
     with contextlib.ExitStack() as held:
         for store in store_of.values():
@@ -128,6 +131,7 @@ def train_wanted(
             )
     if left:
         print(describe_left(left))
+    damage.require_none("Nothing else failed; the same command goes on once this is mended.")
     return left
 
 
@@ -137,7 +141,7 @@ def _missing(entries: Sequence[Entry], store_of: dict[str, RunStore]) -> list[li
     groups = []
     for entry in entries:
         store, scale = store_of[entry.scale], entry.scale
-        missing = [s for s in entry.specs() if (scale, s) not in seen and store.load(s) is None]
+        missing = [s for s in entry.specs() if (scale, s) not in seen and store.lacks(s)]
         seen.update((scale, spec) for spec in missing)
         groups.append(by_program(missing))
     return groups
