@@ -177,7 +177,7 @@ def test_a_signal_ends_a_command_with_a_word_and_its_status(name, times):
 
 def test_a_signal_that_is_ignored_already_stays_so():
     """As SIGINT in a script's background job, whose command Ctrl-C is not meant for."""
-    with lasting(seconds=0.5, before=["sh", "-c", 'trap "" INT; "$@"', "sh"]) as process:
+    with lasting(seconds=0.5, before=["sh", "-c", 'trap "" INT; exec "$@"', "sh"]) as process:
         process.send_signal(signal.SIGINT)
         assert process.communicate()[0] == "done\n"
     assert process.returncode == 0
