@@ -41,7 +41,8 @@ def run(command: Callable[[], int | str | None]) -> None:
     The command returns an exit status, None for 0; what it raises ends as the table above says.
     A signal raises `Stopped` in it, whose notes follow the word that it was stopped, and ends the
     process at once while something is imported. A second signal within a second is ignored, a
-    later one ends the process at once. A SIGHUP that is ignored already (`nohup`) stays so.
+    later one ends the process at once. A signal that is ignored already stays so: SIGHUP under
+    `nohup`, SIGINT in a script's background job.
     """
     signals = _Signals()
     signals.install()
@@ -78,8 +79,7 @@ class _Signals:
     def install(self) -> None:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
-            ignored = name == "SIGHUP" and number and signal.getsignal(number) is signal.SIG_IGN
-            if number is not None and not ignored:
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._stop)
         if hasattr(signal, "SIGALRM"):
             signal.signal(signal.SIGALRM, self._raise)
@@ -104,7 +104,7 @@ class _Signals:
 
     def _raise(self, number: int, frame: object) -> None:
         """Raises `Stopped` unless it has arrived, as callbacks of C libraries may swallow it."""
-        if self._over:
+        if self._over or not self._number:  # an alarm that somebody else sent means nothing
             return
         stopped = Stopped(self._number)
         if _importing(frame):  # modules written in C may not bear it

@@ -2,13 +2,14 @@
 
 import operator
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
 from aesparse.errors import InputError
+
+if TYPE_CHECKING:  # a command line does not wait for JAX to say what it expects
+    from jaxtyping import PRNGKeyArray
 
 __all__ = [
     "GENERATOR",
@@ -31,6 +32,8 @@ def shortened(value: object, length: int = 100) -> str:
 
 def checked_numbers(value: object, what: str) -> np.ndarray:
     """Real numbers as NumPy's array; `InputError`, which `what` begins, for anything else."""
+    import jax.numpy as jnp
+
     try:
         array = None if np.ma.isMaskedArray(value) else np.asarray(value)
     except Exception:  # ragged lists, other libraries' arrays
@@ -57,8 +60,11 @@ def check_counts(counts: Mapping[str, object]) -> None:
             raise InputError(f"{name} is {shortened(value)}; expected at most {_LARGEST}.")
 
 
-def checked_key(key: object) -> PRNGKeyArray:
+def checked_key(key: object) -> "PRNGKeyArray":
     """A typed key of the threefry generator, that of seed 0 for None; `InputError` otherwise."""
+    import jax
+    import jax.numpy as jnp
+
     if key is None:
         return jax.random.key(0, impl=GENERATOR)
     shape = key.shape if isinstance(key, jax.Array | np.ndarray) else None

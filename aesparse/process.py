@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from aesparse.errors import InputError, first_line
 from aesparse.files import require_writable
@@ -25,13 +26,7 @@ def prepare() -> None:
     side by side, each by one core, are faster than models trained in turn by all cores (see
     `benchmarks/step.py`). `InputError` if JAX cannot be imported.
     """
-    try:
-        import jax
-    except Exception as error:  # a jaxlib that does not fit raises what it likes
-        raise InputError(
-            f"JAX cannot be imported ({first_line(error)}); install jax and jaxlib of one version "
-            "(pip install jax). `python -m aesparse doctor` says what is there."
-        ) from None
+    jax = _imported_jax()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that a home cannot be written
     # A cache that is full, or read while it is written, costs time alone.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
@@ -42,6 +37,17 @@ def prepare() -> None:
     if jax.config.jax_num_cpu_devices < 1 and not chosen:
         with contextlib.suppress(RuntimeError):  # JAX is in use already: as many as it has
             jax.config.update("jax_num_cpu_devices", _cores())
+
+
+def _imported_jax() -> ModuleType:
+    try:
+        import jax
+    except Exception as error:  # a jaxlib that does not fit raises what it likes
+        raise InputError(
+            f"JAX cannot be imported ({first_line(error)}); install jax and jaxlib of one version "
+            "(pip install jax). `python -m aesparse doctor` says what is there."
+        ) from None
+    return jax
 
 
 def _cache_folder() -> Path | None:
@@ -57,14 +63,18 @@ def _cache_folder() -> Path | None:
 
 @contextlib.contextmanager
 def devices_named() -> Iterator[None]:
-    """A context in which JAX without the devices it was asked for gives an `InputError`.
+    """A context in which JAX that cannot be imported, or has no such device, is an `InputError`.
 
-    They are looked for only after a failure: a command that needs none leaves them alone.
+    Both are looked for only after a failure: a command that needs none leaves them alone.
     """
     try:
         yield
-    except (AssertionError, RuntimeError):
-        if "jax" in sys.modules:
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        if "jax" not in sys.modules:
+            _imported_jax()
+        elif isinstance(error, AssertionError | RuntimeError):
             _require_devices()
         raise
 

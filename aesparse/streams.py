@@ -52,8 +52,9 @@ def prepare_streams() -> None:
             buffer = open(descriptor, "wb", closefd=False)  # noqa: SIM115
             setattr(sys, name, _Stream(buffer, "utf-8", "replace"))
         elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
-            buffer, lines = stream.buffer, stream.line_buffering
-            setattr(sys, name, _Stream(buffer, stream.encoding, "replace", line_buffering=lines))
+            at_once = stream.write_through  # by python -u
+            lines = {"line_buffering": stream.line_buffering, "write_through": at_once}
+            setattr(sys, name, _Stream(stream.buffer, stream.encoding, "replace", **lines))
 
 
 def lost_output() -> OSError | None:

@@ -1,6 +1,7 @@
 """The doctor says what is there and what to do, whatever is broken."""
 
 import json
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,14 +11,23 @@ from typer.testing import CliRunner
 
 from aesparse.cli import checks
 from aesparse.cli.app import app
+from aesparse.data.readers import PATCHES
 from aesparse.errors import NumericsError
+from aesparse.models.one_layer import OneLayer
+
+
+def guarded(X, model, *arguments, **options):
+    """A training whose guard knows the right program."""
+    if model.activation != OneLayer(1, "relu").activation:
+        raise NumericsError("The compiled program disagrees.")
+    return SimpleNamespace(guard=1e-7)
 
 
 @pytest.fixture
 def found(monkeypatch, tmp_path):
     """Findings by check, without preparing JAX in this process and without a training."""
     monkeypatch.setattr(checks, "prepare", lambda: None)
-    monkeypatch.setattr("aesparse.training.fit.fit", lambda *a, **o: SimpleNamespace(guard=1e-7))
+    monkeypatch.setattr("aesparse.training.fit.fit", guarded)
 
     def by_check(data_dir=None, out=tmp_path / "out"):
         return {finding.check: finding for finding in checks.findings(data_dir, out)}
@@ -62,6 +72,39 @@ def test_a_program_that_disagrees_is_a_problem(found, monkeypatch):
 
     monkeypatch.setattr("aesparse.training.fit.fit", wrong)
     assert found()["compile check"].state == checks.PROBLEM
+
+
+def test_a_guard_that_refuses_nothing_is_a_problem(found, monkeypatch):
+    monkeypatch.setattr("aesparse.training.fit.fit", lambda *a, **o: SimpleNamespace(guard=1e-7))
+    assert found()["compile check"].state == checks.PROBLEM
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("mnist", "MNIST/raw/train-images-idx3-ubyte"),
+        ("mnist", "train-images.idx3-ubyte"),
+        ("mnist", "mnist.npz"),
+        ("cifar10", f"cifar10-patches-{min(PATCHES)}.npy"),
+    ],
+)
+def test_data_is_found_wherever_it_is_read(name, file, found, tmp_path):
+    path = tmp_path / "data" / file
+    path.parent.mkdir(parents=True)
+    path.touch()
+    findings = found(tmp_path / "data")
+    assert findings[name].state == checks.OK
+    assert path.name in findings[name].found
+    other = {"mnist": "cifar10", "cifar10": "mnist"}[name]
+    assert findings[other].state == checks.WARNING
+
+
+def test_a_pack_of_data_is_looked_into(found, tmp_path):
+    with zipfile.ZipFile(tmp_path / "pack.zip", "w") as pack:
+        pack.writestr("mnist/train-images-idx3-ubyte.gz", b"")
+    findings = found(tmp_path / "pack.zip")
+    assert findings["mnist"].state == checks.OK
+    assert findings["cifar10"].state == checks.WARNING
 
 
 def test_data_is_found_by_its_files(found, tmp_path):

@@ -533,7 +533,7 @@ def test_a_signal_ends_the_command_with_a_word_on_how_to_go_on(tmp_path):
     assert {"time", "run", "epoch", "epochs", "active"} == log[0].keys()
 
 
-@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/2/3", "-1/2"])
+@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/2/3", "-1/2", f"1/{'9' * 5000}"])
 def test_a_malformed_shard_is_refused(text):
     with pytest.raises(InputError, match="i/n"):
         Shard.parse(text)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from aesparse.errors import first_line
+from aesparse.errors import InputError, first_line
 from aesparse.process import prepare
 
 __all__ = ["OK", "PROBLEM", "WARNING", "Finding", "findings"]
@@ -37,35 +37,34 @@ class Finding(NamedTuple):
 
 def findings(data_dir: Path | None, out: Path) -> Iterator[Finding]:
     """All findings in turn, none of which raises; `out` is where results would be written."""
-    alone = _one_by_one
-    yield from alone("python", PROBLEM, _python)
-    yield from alone("packages", PROBLEM, _packages)
-    yield from alone("jax", PROBLEM, _jax)
-    yield from alone("devices", PROBLEM, _devices)
-    yield from alone("compile check", PROBLEM, _compile_check)
-    yield from alone("known bug", WARNING, _known_bug)
+    yield _finding("python", PROBLEM, _python)
+    yield _finding("packages", PROBLEM, _packages)
+    yield _finding("jax", PROBLEM, _jax)
+    yield _finding("devices", PROBLEM, _devices)
+    yield _finding("compile check", PROBLEM, _compile_check)
+    yield _finding("known bug", WARNING, _known_bug)
     for name in ("mnist", "cifar10"):
-        yield from alone(name, WARNING, functools.partial(_data, name, data_dir))
-    yield from alone("cache", WARNING, _cache)
-    yield from alone("output", PROBLEM, functools.partial(_output, out))
-    yield from alone("memory", WARNING, _memory)
-    yield from alone("text", WARNING, _text)
-    yield from alone("home", WARNING, _home)
+        yield _finding(name, WARNING, functools.partial(_data, name, data_dir))
+    yield _finding("cache", WARNING, _cache)
+    yield _finding("output", PROBLEM, functools.partial(_output, out))
+    yield _finding("memory", WARNING, _memory)
+    yield _finding("text", WARNING, _text)
+    yield _finding("home", WARNING, _home)
 
 
-Said = tuple[str, str] | tuple[str, str, str]  # state, what was found and, if need be, advice
+_Said = tuple[str, str] | tuple[str, str, str]  # state, what was found and, if need be, advice
 
 
-def _one_by_one(name: str, worst: str, check: Callable[[], Said]) -> Iterator[Finding]:
-    """The finding of one check; of state `worst` if it fails itself."""
+def _finding(name: str, worst: str, check: Callable[[], _Said]) -> Finding:
+    """What one check found; of state `worst` if it fails itself."""
     try:
-        yield Finding(name, *check())
+        return Finding(name, *check())
     except Exception as error:  # whatever is broken here is what was looked for
         advice = "Repair what this names, or install the package anew in an empty environment."
-        yield Finding(name, worst, f"cannot be checked ({first_line(error)})", advice)
+        return Finding(name, worst, f"cannot be checked ({first_line(error)})", advice)
 
 
-def _python() -> Said:
+def _python() -> _Said:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.version_info < _OLDEST_PYTHON:
         return PROBLEM, found, "Use Python 3.11 or newer."
@@ -84,7 +83,7 @@ def _requirements() -> list[str]:
         return tomllib.loads(source.read_text(encoding="utf-8"))["project"]["dependencies"]
 
 
-def _packages() -> Said:
+def _packages() -> _Said:
     from packaging.requirements import Requirement
 
     versions, wrong = [], []
@@ -103,7 +102,7 @@ def _packages() -> Said:
     return OK, ", ".join(versions)
 
 
-def _jax() -> Said:
+def _jax() -> _Said:
     prepare()
     versions = [importlib.metadata.version(name) for name in ("jax", "jaxlib")]
     found = "jax {}, jaxlib {}".format(*versions)
@@ -116,7 +115,7 @@ def _jax() -> Said:
     return OK, f"{found}; tested are {first} to {last}"
 
 
-def _devices() -> Said:
+def _devices() -> _Said:
     import jax
 
     try:
@@ -131,24 +130,41 @@ def _devices() -> Said:
     return OK, found
 
 
-def _compile_check() -> Said:
-    """A tiny training, whose compiled program is compared with its operations one by one."""
+def _compile_check() -> _Said:
+    """Two tiny trainings: the guard accepts a right compiled program and refuses a wrong one."""
+    import jax
+    import jax.numpy as jnp
     import numpy as np
 
     from aesparse.errors import NumericsError
+    from aesparse.models.activations import Activation
     from aesparse.models.one_layer import OneLayer
     from aesparse.training.fit import fit
 
-    X = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    def miscompiled(a):  # 1.1 times too large, unless its operations are computed one by one
+        return jnp.maximum(a, 0) * (1.0 if jax.config.jax_disable_jit else 1.1)
+
+    def differing(activation: str | Activation) -> float:
+        X = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+        sweep = {"strength": [0.0, 0.1]}
+        model = OneLayer(4, activation)
+        options = {"epochs": 1, "batch_size": 10, "check_compiled": True}
+        return fit(X, model, "cae", sweep=sweep, **options).guard
+
     try:
-        result = fit(X, OneLayer(4), "cae", sweep={"strength": [0.0, 0.1]}, epochs=1, batch_size=10)
+        apart = differing("relu")
     except NumericsError as error:
         return PROBLEM, first_line(error), "Install another jaxlib; trainings would be refused."
-    found = f"a compiled training and its operations one by one differ by {result.guard:.0e}"
-    return OK, found
+    try:
+        differing(Activation(miscompiled))
+    except NumericsError:
+        found = f"a compiled training differs from its operations one by one by {apart:.0e}"
+        return OK, f"{found}; a wrong program is refused"
+    advice = "Install another release of jax and jaxlib; wrong trainings would not be noticed."
+    return PROBLEM, "a wrong program passes the guard", advice
 
 
-def _known_bug() -> Said:
+def _known_bug() -> _Said:
     """The product with a broadcast constant that some jaxlib releases miscompile on CPUs."""
     import jax
     import jax.numpy as jnp
@@ -166,44 +182,42 @@ def _known_bug() -> Said:
     )
 
 
-def _data(name: str, data_dir: Path | None) -> Said:
-    """Whether the files are there, by their names; reading them checks the rest."""
+def _data(name: str, data_dir: Path | None) -> _Said:
+    """Whether the files are there, where they are looked for; reading them checks the rest."""
+    from aesparse.data import readers
+
     needed = "It is needed at the scales `reduced` and `paper` alone"
     if data_dir is None:
         usual = os.path.expanduser("~/tensorflow_datasets")  # as it is without a home
         folder = Path(os.environ.get("TFDS_DATA_DIR") or usual)
-        if not _prepared(folder, name):
+        if readers.prepared_folder(name, folder) is None:
             advice = f"{needed}: give --data-dir with its files."
             return WARNING, f"not given, and not prepared in {folder}", advice
         return _read_by_tfds(folder / name)
-    if not data_dir.exists():
-        return PROBLEM, f"no folder {data_dir}", "Give --data-dir with a folder that exists."
-    if data_dir.is_file():
-        return OK, f"{data_dir} is looked into when it is read"
-    if _prepared(data_dir, name):
-        return _read_by_tfds(data_dir / name)
-    sub, files = {
-        "mnist": ("mnist", ["train-images-idx3-ubyte"]),
-        "cifar10": ("cifar-10-batches-bin", [f"data_batch_{i}.bin" for i in range(1, 6)]),
-    }[name]
-    folder = data_dir / sub if (data_dir / sub).is_dir() else data_dir
-    present = {path.name.removesuffix(".gz") for path in folder.iterdir()}
-    if missing := [file for file in files if file not in present]:
-        return WARNING, f"{folder} has no {', '.join(missing)}", f"{needed}; download the files."
-    return OK, f"files are in {folder}"
+    try:
+        folder = readers.data_folder(data_dir)
+    except InputError as error:
+        return PROBLEM, str(error), "Give --data-dir with a folder that exists."
+    try:
+        if isinstance(folder, Path) and (prepared := readers.prepared_folder(name, folder)):
+            return _read_by_tfds(prepared / name)
+        if name == "mnist":
+            return OK, f"found {readers.find_mnist(folder)}"
+        for crops in map(readers.patches_file, readers.PATCHES):
+            if (folder / crops).is_file():
+                return OK, f"found {folder / crops}"
+        return OK, f"found {readers.find_cifar10(folder)[0]} and the other batches"
+    except InputError as error:
+        return WARNING, str(error), f"{needed}; download the files."
 
 
-def _prepared(folder: Path, name: str) -> bool:
-    return any((folder / name).glob("*/dataset_info.json"))
-
-
-def _read_by_tfds(folder: Path) -> Said:
+def _read_by_tfds(folder: Path) -> _Said:
     if importlib.util.find_spec("tensorflow_datasets") is None:
         return WARNING, f"prepared in {folder}", "pip install '.[tfds]', which reads it."
     return OK, f"prepared in {folder}"
 
 
-def _cache() -> Said:
+def _cache() -> _Said:
     """Compiled programs of former commands."""
     import jax
 
@@ -215,7 +229,7 @@ def _cache() -> Said:
     return OK, f"{_size(used)} of compiled programs in {folder}, which may be deleted"
 
 
-def _output(out: Path) -> Said:
+def _output(out: Path) -> _Said:
     existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     try:
         tempfile.TemporaryFile(dir=existing).close()
@@ -231,28 +245,20 @@ def _output(out: Path) -> Said:
     )
 
 
-def _memory() -> Said:
+def _memory() -> _Said:
+    import psutil
+
     from aesparse.memory import host_memory
     from aesparse.training.memory import device_memory
 
-    total, available = host_memory(), _available_memory()
+    total, available = host_memory(), psutil.virtual_memory().available
     found = f"{_size(available)} of {_size(total)} available, {_size(device_memory())} a device"
     if min(available, total) < _FEW_BYTES:
         return WARNING, found, "End other programs, or train fewer models at once."
     return OK, found
 
 
-def _available_memory() -> int:
-    """Bytes that can be had without swapping; where the system does not say, those it has."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-        (kibibytes,) = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return 1024 * int(kibibytes)
-
-
-def _text() -> Said:
+def _text() -> _Said:
     encodings = {"output": sys.stdout.encoding, "locale": locale.getpreferredencoding(False)}
     found = ", ".join(f"{what} {encoding}" for what, encoding in encodings.items())
     if all("utf" in (encoding or "").lower() for encoding in encodings.values()):
@@ -260,7 +266,7 @@ def _text() -> Said:
     return WARNING, found, 'Greek letters are shown as "?" (files are UTF-8): set PYTHONUTF8=1.'
 
 
-def _home() -> Said:
+def _home() -> _Said:
     try:
         home = Path.home()
     except RuntimeError:

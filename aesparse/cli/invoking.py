@@ -35,8 +35,8 @@ def invoke(
 ) -> int:
     """Runs a command line, by default that of the process, and returns its exit status.
 
-    Without arguments it is that of `--help`. JAX is prepared unless the command is among those
-    `unprepared`.
+    Without arguments it is that of `--help`. JAX is prepared unless help is asked for, or the
+    command is among those `unprepared`.
 
     It was started as `python -m module` or as the console script `script`; a shell that completes
     a line of the script asks through an environment variable and is answered. `InputError` for a
@@ -57,7 +57,8 @@ def invoke(
         raise InputError("An argument has a NUL byte in it; expected text. Leave the byte out.")
     try:
         with command.make_context(name, arguments) as context:
-            if arguments[0] not in unprepared:
+            helps = SETTINGS["context_settings"]["help_option_names"]
+            if arguments[0] not in unprepared and not {*helps} & {*arguments}:
                 prepare()
             status = command.invoke(context)
     except typer.Exit as ended:

@@ -1,11 +1,13 @@
 """What a command asks for: a plan of a scale, its seeds and rate, and one of several shards."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from aesparse.errors import InputError
+from aesparse.options import shortened
 from experiments.pipeline.protocol import DATA, MOMENTUM, SCALES, STRENGTHS, Scale, get_scale
 from experiments.pipeline.spec import GridSpec, Spec
 
@@ -23,12 +25,13 @@ class Shard(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "Shard":
         """`2/4` as a shard; `InputError` for anything else."""
-        parts = text.split("/")
-        if len(parts) == 2 and all(part.isdecimal() for part in parts):
-            shard = cls(*map(int, parts))
+        if match := re.fullmatch(r"(\d{1,9})/(\d{1,9})", text):
+            shard = cls(*map(int, match.groups()))
             if 1 <= shard.number <= shard.total:
                 return shard
-        raise InputError(f"--shard is {text}; expected i/n with 1 <= i <= n, such as 2/4.")
+        raise InputError(
+            f"--shard is {shortened(text)}; expected i/n with 1 <= i <= n, such as 2/4."
+        )
 
     def __str__(self) -> str:
         return f"{self.number}-of-{self.total}"

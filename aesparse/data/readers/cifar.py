@@ -16,7 +16,7 @@ from aesparse.data.readers.files import (
 )
 from aesparse.errors import InputError
 
-__all__ = ["PATCHES", "patches_file", "read_cifar10", "read_patches"]
+__all__ = ["PATCHES", "find_cifar10", "patches_file", "read_cifar10", "read_patches"]
 
 # Sum of the SHA-256 of all 50,000 training records modulo 2^256: whatever their order.
 _CIFAR_SUM = 0xD17523651DCFFDF1BE45E6671E5077F61B15CBF5376A64E556C870E6FB6066D3
@@ -43,16 +43,21 @@ _OTHERS = {
 }
 
 
+def find_cifar10(folder: Folder) -> list[Folder]:
+    """The five batches that `read_cifar10` reads; `InputError` if one is missing."""
+    return [
+        find_file(folder, [f"data_batch_{i}.bin"], _FOLDERS, _OTHERS if i == 1 else {})
+        for i in range(1, 6)
+    ]
+
+
 def read_cifar10(folder: Folder) -> np.ndarray:
     """The 50,000 training images `[50000, 32, 32, 3]`, uint8, with CIFAR-10's checksum.
 
     They are read from the five binary batches, in `folder` or in its cifar-10-batches-bin.
     `InputError` for anything else that lies there.
     """
-    paths = [
-        find_file(folder, [f"data_batch_{i}.bin"], _FOLDERS, _OTHERS if i == 1 else {})
-        for i in range(1, 6)
-    ]
+    paths = find_cifar10(folder)
     for path in paths:  # all of them before the first is read
         _check_size(path)
     batches, total = [], 0

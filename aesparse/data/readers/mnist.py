@@ -22,7 +22,7 @@ from aesparse.data.readers.files import (
 )
 from aesparse.errors import InputError
 
-__all__ = ["MNIST_FILES", "read_mnist"]
+__all__ = ["MNIST_FILES", "find_mnist", "read_mnist"]
 
 # Each IDX file's name, shape and, decompressed, its SHA-256.
 _MNIST = {
@@ -61,6 +61,13 @@ _OTHERS = {
 }
 
 
+def find_mnist(folder: Folder, split: str = "train", field: str = "image") -> Folder:
+    """The file that `read_mnist` reads for the same arguments; `InputError` if there is none."""
+    name = _MNIST[split, field][0]
+    dotted = name.replace("-idx", ".idx")
+    return find_file(folder, [f"{name}.gz", name, dotted, _KERAS], _FOLDERS, _OTHERS)
+
+
 def read_mnist(folder: Folder, split: str = "train", field: str = "image") -> np.ndarray:
     """Digits `[N, 28, 28, 1]` or labels `[N]`, uint8, with MNIST's checksum.
 
@@ -68,9 +75,8 @@ def read_mnist(folder: Folder, split: str = "train", field: str = "image") -> np
     an IDX file, gzipped or not, or from Keras' mnist.npz, in `folder` or in its MNIST/raw, raw or
     mnist. `InputError` for anything else that lies there.
     """
-    name, shape, sha256 = _MNIST[split, field]
-    dotted = name.replace("-idx", ".idx")
-    path = find_file(folder, [f"{name}.gz", name, dotted, _KERAS], _FOLDERS, _OTHERS)
+    _, shape, sha256 = _MNIST[split, field]
+    path = find_mnist(folder, split, field)
     begin = struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape), *shape)
     if path.name == _KERAS:
         with reading(path, "download it again."):
