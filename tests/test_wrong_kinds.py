@@ -267,6 +267,7 @@ OTHERS = {
             'jax.grad(lambda s: fit(sweep={"strength": s}).losses["loss"].sum())(0.1)', "grad"),
     },
     "data": {
+        "traced standardized": ("jax.jit(ae.data.standardize)(X)", "jit"),
         "tensor standardized": ("ae.data.standardize(Tensor())", "detach"),
         "bytes transformed": ("ae.data.standardize(X)((X > 0).astype(np.uint8))", "uint8"),
         "columns transformed": ("ae.data.standardize(X)(X[:, :1])", "(20, 1)"),

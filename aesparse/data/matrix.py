@@ -4,17 +4,16 @@ import numbers
 import re
 from typing import Any
 
+import jax
 import numpy as np
 
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError
 from aesparse.options import shortened
 
 __all__ = ["as_array", "check_matrix"]
 
 _EXACT = 2**24  # float32 holds all integers up to it
-_EXACT_IN_COLUMNS = (
-    2**53
-)  # float64 holds all integers up to it; those of a frame with floats become it
+_EXACT_IN_COLUMNS = 2**53  # as float64 does, which integers next to floats in a frame become
 _LONGEST = 300  # characters of another library's message
 # What pandas, with NumPy's, its own and Arrow's columns, and polars call columns of numbers.
 _NUMBERS = re.compile(r"(u?int\d+|float\d*|half|double|bool(ean)?)(\[pyarrow\])?")
@@ -42,7 +41,12 @@ def as_array(X: Any, what: str) -> np.ndarray:
     except InputError:
         raise
     except Exception as error:  # other libraries' arrays refuse with exceptions of their own
-        reason = first_line(error)[:_LONGEST]
+        if isinstance(X, jax.core.Tracer):
+            raise InputError(
+                f"{what} is traced, inside jax.jit, vmap or grad, and has no values yet; call this "
+                "outside of them."
+            ) from None
+        reason = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
         raise InputError(
             f"{what} is a {type(X).__name__} that cannot be converted ({reason}); expected an "
             "array [N, n], such as a Dataset's train."
