@@ -4,7 +4,7 @@ import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
-__all__ = ["InputError", "NumericsError", "first_line", "running", "unknown_name"]
+__all__ = ["InputError", "NumericsError", "first_line", "printable", "running", "unknown_name"]
 
 
 class InputError(ValueError):
@@ -28,6 +28,15 @@ def first_line(error: BaseException) -> str:
     """A user's error in one line: its type and the beginning of what it says."""
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """A text with what would command a terminal, line breaks too, written out.
+
+    >>> print(printable("two\\nlines"))
+    two\\nlines
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @contextlib.contextmanager
