@@ -178,7 +178,9 @@ def _missing(module: str) -> str:
 
 def one_line(text: str) -> str:
     """Without line breaks, and with what would command a terminal written out."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
+    from aesparse.errors import printable
+
+    return printable(" ".join(text.split()))
 
 
 def _say(text: str) -> None:

@@ -4,7 +4,15 @@ import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
-__all__ = ["InputError", "NumericsError", "first_line", "reason", "running", "unknown_name"]
+__all__ = [
+    "InputError",
+    "NumericsError",
+    "first_line",
+    "printable",
+    "reason",
+    "running",
+    "unknown_name",
+]
 
 
 class InputError(ValueError):
@@ -38,6 +46,15 @@ def reason(error: BaseException) -> str:
     """
     said = getattr(error, "strerror", None) or (str(error) if type(error) is ValueError else "")
     return said.strip().splitlines()[0] if said.strip() else first_line(error)
+
+
+def printable(text: str) -> str:
+    """A text with what would command a terminal, line breaks too, written out.
+
+    >>> print(printable("two\\nlines"))
+    two\\nlines
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["aligned", "duration", "hours_and_minutes", "markdown"]
+__all__ = [
+    "BAR_SECONDS",
+    "LOG_SECONDS",
+    "aligned",
+    "duration",
+    "hours_and_minutes",
+    "markdown",
+]
 
+BAR_SECONDS, LOG_SECONDS = 0.1, 30.0  # between two states of a training, on a bar and in a log
 _UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 
 

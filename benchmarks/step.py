@@ -138,7 +138,7 @@ def torch_variants(objective: str, n: int, m: int, models: int) -> dict[str, Cal
     """What a PyTorch user would write; empty without PyTorch."""
     if importlib.util.find_spec("torch") is None:
         return {}
-    from torch_step import variants
+    from kit.torch_step import variants
 
     return variants(objective, n, m, models, batch=BATCH, rate=SPEED)
 

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from aesparse.cli.invoking import SETTINGS, invoke
+from aesparse.cli.options import DataOption, OutOption
 from aesparse.command import Stopped
 from aesparse.errors import InputError, unknown_name
 from experiments.pipeline.damage import Damage
@@ -58,14 +59,6 @@ app = typer.Typer(cls=_Group, help="Make the papers' figures, and decide their c
 ScaleOption = Annotated[
     str, typer.Option("--scale", help="Sizes of models and data: quick, reduced or paper.")
 ]
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        help="Folder with the files of MNIST and CIFAR-10.",
-        show_default="tensorflow-datasets'",
-    ),
-]
 SeedsOption = Annotated[
     int | None, typer.Option(help="How many seeds: 0, 1, …", show_default="the scale's")
 ]
@@ -75,7 +68,6 @@ StoredSeedsOption = Annotated[
         "--seeds", help="How many seeds: 0, 1, …", show_default="the scale's, or more where stored"
     ),
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="Where runs and pictures are kept.")]
 MinutesOption = Annotated[
     float | None,
     typer.Option(

@@ -49,6 +49,13 @@ def kit(*arguments, **environment):
     return done.returncode, done.stderr
 
 
+def test_the_command_may_be_run_as_a_module_too():
+    command = [sys.executable, "-m", "benchmarks.accelerator", "-h"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--minutes" in done.stdout
+
+
 def refused(*arguments, **environment) -> str:
     """The one sentence with which the command ends."""
     status, error = kit(*arguments, **environment)

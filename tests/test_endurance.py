@@ -1,13 +1,23 @@
 """What `python -m benchmarks.endurance` counts as lost, and as the same bits."""
 
 import json
+import signal
+import subprocess
 
 import pytest
 import stored_runs
 
-from benchmarks.kit.attacked import SCALE, Left, bits, left_in
+from benchmarks.kit.attacked import SCALE, Left, bits, ended, left_in
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.store import RunStore
+
+
+def test_a_command_that_does_not_end_is_killed(monkeypatch):
+    monkeypatch.setattr("benchmarks.kit.attacked.LONGEST", 0.05)
+    process = subprocess.Popen(["sleep", "30"])
+    with pytest.raises(subprocess.TimeoutExpired):
+        ended(process, signals=[signal.SIGCONT], after=0.05)
+    assert process.poll() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from aesparse.cli.options import output_paths
+from aesparse.errors import InputError
+
 ROOT = Path(__file__).parents[1]
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 AUDIT = ("audit", "--activation", "relu", "--penalty", "cae", "--hidden", "2")
@@ -371,6 +374,13 @@ def test_a_jaxlib_that_does_not_fit_is_a_sentence(words, tmp_path):
     assert shown.returncode == 2
     assert quiet(shown)
     assert b"another version" in shown.stderr
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "ä" * 130, "x" * 5000])
+def test_a_name_that_is_too_long_is_refused_before_the_work(stem, tmp_path):
+    assert len(output_paths(tmp_path, "x" * 250)) == 3
+    with pytest.raises(InputError, match="shorter"):
+        output_paths(tmp_path, stem)
 
 
 def test_output_is_shown_at_once_where_python_is_told_so():

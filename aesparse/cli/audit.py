@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aesparse import __version__
-from aesparse.cli.options import JsonOption, OutOption, output_paths, resolved
+from aesparse.cli.options import DataOption, JsonOption, OutOption, output_paths, resolved
 from aesparse.files import replacing
 
 __all__ = ["audit_command"]
@@ -19,12 +19,7 @@ def audit_command(
     activation: Annotated[str, typer.Option(help=f"s: {_OWN}")],
     penalty: Annotated[str, typer.Option(help=f"R: {_OWN}")],
     data: Annotated[str, typer.Option(help="A data set, or a .npy or .npz file.")] = "digits",
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder with the files of MNIST or CIFAR-10.", show_default="tensorflow-datasets'"
-        ),
-    ] = None,
+    data_dir: DataOption = None,
     epsilon: Annotated[
         float, typer.Option(help="The data is standardized, (x − mean)/(std + ε), with this ε.")
     ] = 0.1,

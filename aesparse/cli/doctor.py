@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from aesparse.cli import checks
+from aesparse.cli.options import DataOption, OutOption
 
 __all__ = ["doctor_command"]
 
@@ -15,16 +16,8 @@ _WIDTHS = (8, 14)  # of the state's and the name's column
 
 
 def doctor_command(
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder with the files of MNIST and CIFAR-10.",
-            show_default="tensorflow-datasets'",
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder that results would be written to.")] = Path(
-        "figures"
-    ),
+    data_dir: DataOption = None,
+    out: OutOption = Path("figures"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Check this installation and say what to do about each finding (under a minute).

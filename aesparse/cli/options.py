@@ -1,5 +1,6 @@
 """What several commands share: their options, functions by name, and where output goes."""
 
+import contextlib
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,26 @@ import typer
 
 from aesparse.errors import InputError, first_line
 from aesparse.files import require_writable
+from aesparse.options import shortened
 
-__all__ = ["JsonOption", "OutOption", "experiments_module", "output_paths", "resolved"]
-
-OutOption = Annotated[
-    Path, typer.Option(help="Folder for the picture and the numbers; made if it is missing.")
+__all__ = [
+    "DataOption",
+    "JsonOption",
+    "OutOption",
+    "experiments_module",
+    "output_paths",
+    "resolved",
 ]
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Folder with the files of MNIST and CIFAR-10.",
+        show_default="tensorflow-datasets'",
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder of the results.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -45,7 +60,17 @@ def output_paths(folder: Path, stem: str) -> list[Path]:
     """Where picture and numbers go (png, svg, json), after a look that they can be written."""
     require_writable(folder)
     name = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "-" for c in stem)
-    return [folder / f"{name}.{kind}" for kind in ("png", "svg", "json")]
+    paths = [folder / f"{name}.{kind}" for kind in ("png", "svg", "json")]
+    try:
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                path.lstat()
+    except OSError as error:  # a name that is too long, by the file system's own limit
+        raise InputError(
+            f"The results cannot be called {shortened(f'{name}.json')} ({error.strerror}); "
+            "expected a shorter name. Rename the data's file or the function that it is made of."
+        ) from None
+    return paths
 
 
 def experiments_module(name: str) -> ModuleType:

@@ -9,9 +9,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["Progress"]
+from aesparse.tables import BAR_SECONDS, LOG_SECONDS
 
-_SECONDS = {True: 0.1, False: 30.0}  # between two states shown; False: in a log, a line each
+__all__ = ["Progress"]
 
 
 class Progress:
@@ -34,7 +34,7 @@ class Progress:
             self._bar = tqdm(
                 total=parts * each,
                 unit=f" {unit}",
-                mininterval=_SECONDS[self._overwrites],
+                mininterval=BAR_SECONDS if self._overwrites else LOG_SECONDS,
                 miniters=1,
                 dynamic_ncols=self._overwrites,
             )

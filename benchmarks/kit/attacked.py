@@ -90,7 +90,10 @@ def started(out: Path, *, often: bool) -> subprocess.Popen:
 def ended(
     process: subprocess.Popen, *, signals: Sequence[signal.Signals] = (), after: float, gap=0.0
 ) -> Ended:
-    """Waits for a command, which is sent signals `gap` seconds apart if it is not done by then."""
+    """Waits for a command, which is sent signals `gap` seconds apart if it is not done by then.
+
+    A command that lasts longer than `LONGEST` after them is killed; raises `TimeoutExpired`.
+    """
     try:
         error = process.communicate(timeout=after)[1]
     except subprocess.TimeoutExpired:
@@ -98,6 +101,9 @@ def ended(
             time.sleep(gap if i else 0)
             process.send_signal(number)
         error = process.communicate(timeout=LONGEST)[1]
+    finally:  # one that is past its limit, or not waited for any more
+        process.kill()
+        process.wait()
     status = process.returncode
     return Ended(128 - status if status < 0 else status, error)
 

@@ -101,7 +101,7 @@ def runner(which: Measurement) -> tuple[Callable[[int], float], int]:
         return ours(which.objective, n, m, which.models)[0], which.models
     if which.variant == "jax loop":
         return jax_loop(which.objective, n, m, _LOOPED), _LOOPED
-    from torch_step import variants
+    from kit.torch_step import variants
 
     runs = variants(
         which.objective,

@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from aesparse.files import readable_failure
-from aesparse.tables import duration, hours_and_minutes
+from aesparse.tables import BAR_SECONDS, LOG_SECONDS, duration, hours_and_minutes
 from experiments.pipeline.remaining import Remaining
 from experiments.pipeline.spec import GridSpec, Spec
 
 __all__ = ["Detail", "Progress"]
 
-_APART = {True: 0.1, False: 30.0}  # seconds, of a run in progress: on a bar; False: in a log
 _BAR = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
 
 
@@ -118,7 +117,8 @@ class Progress:
         with self._lock:
             if self._detail is Detail.QUIET:
                 return
-            if not line and self._clock() - self._said < _APART[self._bar is not None]:
+            apart = LOG_SECONDS if self._bar is None else BAR_SECONDS
+            if not line and self._clock() - self._said < apart:
                 return
             self._said, left = self._clock(), self.remaining.seconds
             time_left = "not known yet" if left is None else hours_and_minutes(left)

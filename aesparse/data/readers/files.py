@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from aesparse.errors import InputError, first_line
+from aesparse.errors import InputError, first_line, printable
 from aesparse.memory import host_memory
 from aesparse.options import shortened
 
@@ -59,7 +59,7 @@ def shown(path: object) -> str:
     text = str(path)
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return printable(text)
 
 
 @contextlib.contextmanager

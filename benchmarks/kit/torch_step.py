@@ -1,4 +1,4 @@
-"""The grid's update as a PyTorch user would write it: the other side of `step.py`."""
+"""The grid's update as a PyTorch user would write it: the other side of `benchmarks/step.py`."""
 
 import time
 from collections.abc import Callable
