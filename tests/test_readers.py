@@ -65,7 +65,6 @@ def test_users_files_are_read(tmp_path, rng):
     table.to_csv(tmp_path / "bom.csv", index=False, encoding="utf-8-sig")
     table.to_csv(tmp_path / "bare.csv", index=False, header=False)
     table.to_csv(tmp_path / "x.tsv", index=False, sep="\t")
-    pd.DataFrame(X).to_csv(tmp_path / "counted.csv", index=False)  # its header is 0,1,2
     for path in tmp_path.iterdir():
         for name in (path, str(path)):
             np.testing.assert_array_equal(data.load(name).train, X)
@@ -618,7 +617,7 @@ def test_a_prepared_folder_gives_the_same_digits(data_dir):
 
 def test_without_tensorflow_datasets_the_message_names_both_ways(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(InputError, match=r"--data-dir .*pip install '.\[tfds\]'"):
+    with pytest.raises(InputError, match=r"--data-dir.*tfds"):
         data.load("mnist")
 
 
@@ -637,3 +636,27 @@ def test_without_a_network_preparing_fails_at_once(monkeypatch, tmp_path):
     assert "network" in refused("mnist")
     monkeypatch.setattr("urllib.request.urlopen", garbled)
     assert "network" in refused("mnist")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("1;2\n3;4\n", "semicolons"),
+        ("a;b\n1,5;2,5\n", "semicolons"),
+        ("1 2\n3 4\n", "spaces"),
+        ("1\t2\n3\t4\n", "tabs"),
+        ("1.5,2.5,abc\n1,2,3\n", "abc"),
+    ],
+)
+def test_another_separator_and_a_half_header_are_named(text, named, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=named):
+        data.load(path)
+
+
+def test_a_first_line_that_numbers_the_columns_is_a_header_and_said_to_be(tmp_path):
+    path = tmp_path / "x.csv"
+    pd.DataFrame([[5, 6], [7, 8]]).to_csv(path, index=False)
+    with pytest.warns(UserWarning, match="first line"):
+        assert data.load(path).train.tolist() == [[5, 6], [7, 8]]

@@ -271,7 +271,7 @@ def _home() -> _Said:
         home = Path.home()
     except RuntimeError:
         return WARNING, "this user has none", "Set HOME to a folder that can be written."
-    if not os.access(home, os.W_OK):
+    if not (home.is_dir() and os.access(home, os.W_OK)):
         return WARNING, f"{home} cannot be written", "Set HOME to a folder that can be written."
     return OK, str(home)
 

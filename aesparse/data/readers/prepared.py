@@ -62,7 +62,7 @@ def read_prepared(
     if importlib.util.find_spec("tensorflow_datasets") is None:
         raise InputError(
             f"'{name}' needs its files or tensorflow-datasets, which is not installed: give "
-            "--data-dir with the downloaded files, or install the extra: pip install '.[tfds]'."
+            "their folder (data_dir=, --data-dir), or install the extra: pip install '.[tfds]'."
         )
     where = f"'{name}'" if folder is None else folder / name
     with reading(where, "install what tensorflow-datasets needs: pip install '.[tfds]'."):
@@ -84,7 +84,8 @@ def _source(builder: Any, name: str, split: str) -> Any:
     except NotImplementedError:
         raise InputError(
             f"'{name}' is prepared in {shown(builder.data_dir)} in a format without random access; "
-            "prepare it with file_format='array_record', or give --data-dir with its files."
+            "prepare it with file_format='array_record', or give the folder with its files "
+            "(data_dir=, --data-dir)."
         ) from None
 
 
@@ -106,7 +107,7 @@ def _records(where: object, source: Any, part: tuple[str, str, str]) -> np.ndarr
 
 
 def _prepare(builder: Any, name: str) -> None:
-    hint = f"give --data-dir with the files of {name}, or prepare them where there is a network."
+    hint = "give their folder (data_dir=, --data-dir), or prepare them where there is a network."
     url = next(iter(builder.url_infos))
     try:  # fails at once; the downloader itself would retry for minutes
         urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=10).close()

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import itertools
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -15,14 +16,16 @@ from aesparse.errors import InputError
 __all__ = ["read_csv", "read_parquet"]
 
 _LONGEST_LINE = 2**22  # characters
+_SEPARATORS = {";": "semicolons", "\t": "tabs", " ": "spaces", ",": "commas"}
 _FEWEST = 2  # bytes of a number in a CSV file, with what follows it
 
 
 def read_csv(path: Path, delimiter: str) -> np.ndarray:
     """The rows of a table of numbers, float64, without its header.
 
-    The first line is a header unless all its fields are numbers, or if they are 0, 1, 2, …, as
-    pandas numbers columns. `InputError` names a column of text, and one of row numbers.
+    The first line is a header if none of its fields is a number, or if they are 0, 1, 2, …, as
+    pandas numbers columns, of which a warning tells. `InputError` names a column of text, one of
+    row numbers, and another separator.
     """
     size = file_size(path)
     check_fits(path, size // _FEWEST * 8, size)
@@ -42,13 +45,32 @@ def _parsed(path: Path, file: IO[str], delimiter: str) -> np.ndarray:
     lines = _lines(file)
     first = next(lines, "")
     names = next(csv.reader([first], delimiter=delimiter), [])
-    if all(map(_is_number, names)) and not _numbers_columns(names):
+    numbers = [name for name in names if _is_number(name)]
+    if len(numbers) == len(names) and not _numbers_columns(names):
         lines, names = itertools.chain([first], lines), [str(i) for i in range(len(names))]
+    elif len(numbers) == len(names):
+        warnings.warn(
+            f"The first line of {shown(path)} is 0, 1, 2, … and taken for the names of columns; if "
+            "it is a sample, write a line of names above it.",
+            stacklevel=2,
+        )
     row = next(lines, None)
     if row is None:
         raise InputError(f"{shown(path)} has no rows of numbers; expected a row a line.")
     values = next(csv.reader([row], delimiter=delimiter))
     text = [name for name, value in zip(names, values, strict=False) if not _is_number(value)]
+    for separator, called in _SEPARATORS.items():
+        wrong = text or len(values) != len(names)
+        if wrong and separator != delimiter and separator in row.strip():
+            raise InputError(
+                f"{shown(path)} has {called} between its fields; expected "
+                f"{_SEPARATORS[delimiter]}, and decimal points. Write it so."
+            )
+    if 0 < len(numbers) < len(names):
+        raise InputError(
+            f"The first line of {shown(path)} has numbers and other words, {shown(names)}; "
+            "expected names of all columns, or a row of numbers."
+        )
     if not names[0].strip():
         raise InputError(
             f"The first column of {shown(path)} has no name and may number the rows; write the "
