@@ -71,12 +71,12 @@ from benchmarks.fuzz.__main__ import run
 from benchmarks.fuzz.kit import Attempt
 takes = lambda size: lambda rng, folder: Attempt("none", lambda: len(bytearray(size)))
 targets = {"little": takes(10**6), "much": takes(5 * 10**8)}
-stored = run(targets, 0, 4, most_bytes=4 * 10**8)
+stored = run(targets, 0, 2, most_bytes=4 * 10**8)
 print(stored["targets"], [failure["target"] for failure in stored["failures"]])
 """
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    counts = {"little": {"sound": 2}, "much": {"sound": 1, "memory": 1}}
+    counts = {"little": {"sound": 1}, "much": {"memory": 1}}
     assert ended.stdout.strip() == f"{counts} {['much']}"
 
 
