@@ -139,11 +139,10 @@ class Checkpoints:
     ) -> Resumed | None:
         """The newest sound checkpoint, with the structure of `like`; None if there is none yet.
 
-        The leaves of `like` have the dtypes and the leading axes of those saved.
-        `CheckpointError` if all are damaged, if the newest sound one is of another training (another
-        identity,
-        other `settings`, another structure or shapes, or not `before` that many epochs), if the
-        folder's are of an earlier version; `InputError` if none could be saved here.
+        The leaves of `like` have the dtypes and the leading axes of those saved. `CheckpointError`
+        if all are damaged, if the newest sound one is of another training (one with another
+        identity, other `settings`, another structure or shapes, or not `before` that many epochs),
+        if the folder's are of an earlier version; `InputError` if none could be saved here.
         """
         begun = self.folder.exists()
         require_writable(self.folder)
