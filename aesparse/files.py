@@ -118,7 +118,9 @@ def require_writable(folder: Path) -> None:
         make_folder(folder)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
+        file = next((f for f in (folder, *folder.parents) if f.exists() and not f.is_dir()), None)
+        why = error.strerror if file is None else f"{file} is no folder"
         raise InputError(
-            f"The folder {folder} is not writable ({error.strerror}); choose another one "
+            f"The folder {folder} is not writable ({why}); choose another one "
             "(for a command, with --out)."
         ) from None

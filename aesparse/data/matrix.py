@@ -34,6 +34,8 @@ def as_array(X: Any, what: str) -> np.ndarray:
             raise InputError(
                 f"{what} is a sparse {type(X).__name__}; expected an array [N, n]. Call .{call}()."
             )
+    if hasattr(X, "train") and hasattr(X, "heldout"):
+        raise InputError(f"{what} is a Dataset; expected its rows. Give .train or .heldout.")
     if hasattr(X, "collect"):
         raise InputError(f"{what} is a lazy {type(X).__name__}; call .collect() first.")
     try:

@@ -3,6 +3,7 @@
 Nothing is called from within a compiled program: its numbers are the same with a bar and without.
 """
 
+import os
 import sys
 
 import jax
@@ -11,7 +12,22 @@ from jaxtyping import Array, Float
 
 from aesparse.tables import BAR_SECONDS, LOG_SECONDS
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "bar_room"]
+
+
+_LINE = "{l_bar}{bar:10}{r_bar}\n"  # in a log
+
+
+def bar_room() -> dict[str, bool | int]:
+    """Tqdm's options for the room of a bar: the terminal's, 80 × 24 where it does not say."""
+    if "ipykernel" not in sys.modules:  # a notebook has its own
+        try:
+            columns = os.get_terminal_size(2).columns
+        except OSError:
+            columns = 0
+        if not columns:
+            return {"ncols": 80, "nrows": 24}
+    return {"dynamic_ncols": True}
 
 
 class Progress:
@@ -36,7 +52,8 @@ class Progress:
                 unit=f" {unit}",
                 mininterval=BAR_SECONDS if self._overwrites else LOG_SECONDS,
                 miniters=1,
-                dynamic_ncols=self._overwrites,
+                bar_format=None if self._overwrites else _LINE,
+                **bar_room(),
             )
 
     def stage(self, name: str) -> None:

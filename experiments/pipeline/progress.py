@@ -13,6 +13,7 @@ import numpy as np
 
 from aesparse.files import readable_failure
 from aesparse.tables import BAR_SECONDS, LOG_SECONDS, duration, hours_and_minutes
+from aesparse.training.progress import bar_room
 from experiments.pipeline.remaining import Remaining
 from experiments.pipeline.spec import GridSpec, Spec
 
@@ -54,7 +55,7 @@ class Progress:
         if on_terminal and self._total:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=1.0, bar_format=_BAR, dynamic_ncols=True)
+            self._bar = tqdm(total=1.0, bar_format=_BAR, **bar_room())
         if self._total and self._detail is not Detail.QUIET:
             self._watch = threading.Thread(target=self._look, daemon=True)
             self._watch.start()
@@ -122,15 +123,17 @@ class Progress:
                 return
             self._said, left = self._clock(), self.remaining.seconds
             time_left = "not known yet" if left is None else hours_and_minutes(left)
-            state = f"{self._state}{'; ' if self._state else ''}time left: {time_left}"
+            state = [f"time left: {time_left}", *([self._state] if self._state else [])]
             if self._bar is None:
                 with contextlib.suppress(OSError):  # whoever read it is gone; the runs go on
-                    print(f"{self._label}: {state}", file=sys.stderr, flush=True)
+                    print(
+                        f"{self._label}: {'; '.join(reversed(state))}", file=sys.stderr, flush=True
+                    )
                 return
             elapsed = self.remaining.elapsed
             self._bar.n = 0.0 if left is None else elapsed / max(elapsed + left, 1e-9)
             self._bar.set_description_str(self._label, refresh=False)
-            self._bar.set_postfix_str(state)
+            self._bar.set_postfix_str("; ".join(state))  # a narrow terminal shows its beginning
 
     def _look(self) -> None:
         """Shows now and then how things stand, also of a run that reports no epochs."""
