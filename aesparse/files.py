@@ -118,7 +118,7 @@ def require_writable(folder: Path) -> None:
         make_folder(folder)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        file = next((f for f in (folder, *folder.parents) if f.exists() and not f.is_dir()), None)
+        file = next((f for f in (folder, *folder.parents) if os.path.isfile(f)), None)
         why = error.strerror if file is None else f"{file} is no folder"
         raise InputError(
             f"The folder {folder} is not writable ({why}); choose another one "
