@@ -1,11 +1,14 @@
-"""Results as lines of text and as tables of Markdown."""
+"""What commands show: results as lines and tables of Markdown, times, and the room of a bar."""
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
 
 __all__ = [
     "BAR_SECONDS",
     "LOG_SECONDS",
     "aligned",
+    "bar_room",
     "duration",
     "hours_and_minutes",
     "markdown",
@@ -48,3 +51,15 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of Markdown; bars within its cells are escaped."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(c.replace('|', chr(92) + '|') for c in r)} |" for r in lines)
+
+
+def bar_room() -> dict[str, bool | int]:
+    """Tqdm's options for the room of a bar: the terminal's, 80 × 24 where it does not say."""
+    if "ipykernel" not in sys.modules:  # a notebook has its own
+        try:
+            columns = os.get_terminal_size(2).columns
+        except OSError:
+            columns = 0
+        if not columns:
+            return {"ncols": 80, "nrows": 24}
+    return {"dynamic_ncols": True}

@@ -5,6 +5,7 @@ import ctypes
 import gc
 import inspect
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,14 @@ def pytest_configure(config):
     """Programs compiled once serve every worker and later sessions."""
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heeded_signals():
+    """Commands that tests start inherit no ignored signal, of `nohup` or a background job."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # a handler is not inherited
 
 
 MOST_BYTES = 1.2e9  # resident, of a worker, before it forgets what it compiled

@@ -156,14 +156,6 @@ def lasting(seconds=30, before=(), **options) -> subprocess.Popen:
     return process
 
 
-@pytest.fixture(autouse=True)
-def _hangups_are_not_ignored():
-    """Tests that run under `nohup` would hand that on to their commands."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_signal_ends_a_command_with_a_word_and_its_status(name, times):

@@ -3,31 +3,18 @@
 Nothing is called from within a compiled program: its numbers are the same with a bar and without.
 """
 
-import os
 import sys
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from aesparse.tables import BAR_SECONDS, LOG_SECONDS
+from aesparse.tables import BAR_SECONDS, LOG_SECONDS, bar_room
 
-__all__ = ["Progress", "bar_room"]
+__all__ = ["Progress"]
 
 
 _LINE = "{l_bar}{bar:10}{r_bar}\n"  # in a log
-
-
-def bar_room() -> dict[str, bool | int]:
-    """Tqdm's options for the room of a bar: the terminal's, 80 × 24 where it does not say."""
-    if "ipykernel" not in sys.modules:  # a notebook has its own
-        try:
-            columns = os.get_terminal_size(2).columns
-        except OSError:
-            columns = 0
-        if not columns:
-            return {"ncols": 80, "nrows": 24}
-    return {"dynamic_ncols": True}
 
 
 class Progress:

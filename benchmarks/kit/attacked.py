@@ -84,7 +84,13 @@ def started(out: Path, *, often: bool) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
+        preexec_fn=_heed_interrupts,
     )
+
+
+def _heed_interrupts() -> None:
+    """Undoes that a shell lets its background jobs ignore SIGINT, which a command leaves so."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ended(

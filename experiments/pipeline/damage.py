@@ -1,6 +1,7 @@
 """What a command passes over, and says at its end."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,8 +59,8 @@ class Damage:
 
 def require_folder(out: Path) -> None:
     """`InputError` unless the folder of the figures is there."""
-    if not out.is_dir():
-        what = "is no folder" if out.exists() else "does not exist"
+    if not os.path.isdir(out):
+        what = "is no folder" if os.path.exists(out) else "does not exist"
         raise InputError(
             f"{out} {what}; make a figure first, or give the folder of the figures with --out."
         )

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from aesparse.files import readable_failure
-from aesparse.tables import BAR_SECONDS, LOG_SECONDS, duration, hours_and_minutes
-from aesparse.training.progress import bar_room
+from aesparse.tables import BAR_SECONDS, LOG_SECONDS, bar_room, duration, hours_and_minutes
 from experiments.pipeline.remaining import Remaining
 from experiments.pipeline.spec import GridSpec, Spec
 
