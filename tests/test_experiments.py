@@ -585,6 +585,7 @@ def test_shards_train_each_run_once_and_the_command_without_one_draws(
 
 
 @pytest.mark.parametrize("objective", ["ae", "dae", "sae", "dae2"])
+@pytest.mark.long
 def test_made_up_runs_have_the_variables_of_trained_ones(objective, digits, monkeypatch):
     """Names, dimensions, kinds of numbers and attributes; sizes but for m and n."""
     monkeypatch.setattr(stored_runs, "EPOCHS", TINY.epochs)

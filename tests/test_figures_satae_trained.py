@@ -191,6 +191,7 @@ def test_a_path_whose_strengths_do_not_grow_is_refused(path):
         paths.stages(X, ae.OneLayer(3, "saturated-linear"), path=path, seeds=(0,))
 
 
+@pytest.mark.long
 def test_the_rate_is_the_largest_at_which_no_model_diverges():
     found = satae_fig4.compute(small(rates=(1e4, 0.01, 0.005)), patches())
     assert float(found["rate"]) == 0.01

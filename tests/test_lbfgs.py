@@ -120,6 +120,7 @@ def test_models_do_not_disturb_each_other(x64):
     assert abs(both.params.weight[0] - both.params.weight[1]).max() > 1e-2
 
 
+@pytest.mark.long
 def test_parts_change_only_how_the_models_are_run(x64):
     sweep = {"decay": [0.05, 0.3, 1.0], "seed": 1}
     whole = fit(sweep=sweep, most=30, tolerance=1e-9)

@@ -17,6 +17,7 @@ def _run(code: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.long
 def test_the_library_trains():
     trained = _run(
         "import numpy as np, aesparse as ae\n"

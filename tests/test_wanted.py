@@ -93,6 +93,7 @@ def test_work_is_begun_only_if_it_ends_in_time_where_its_time_is_known(monkeypat
     assert not deadline.allows(None)
 
 
+@pytest.mark.long
 def test_a_training_stops_with_a_checkpoint_and_goes_on_to_the_same_bits(
     specs, digits, tmp_path, monkeypatch
 ):
@@ -114,6 +115,7 @@ def test_a_training_stops_with_a_checkpoint_and_goes_on_to_the_same_bits(
     assert all(a.equals(b) for a, b in zip(resumed, whole, strict=True))
 
 
+@pytest.mark.long
 def test_what_is_left_at_the_deadline_is_returned_and_done_by_a_repetition(
     specs, digits, tmp_path, monkeypatch
 ):
