@@ -5,6 +5,7 @@ import gzip
 import http.client
 import io
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -293,6 +294,15 @@ def _under_its_name(content: bytes, suffix: str = ".gz"):
 def _pictures(folder: Path) -> None:
     (folder / "train" / "0").mkdir(parents=True)
     (folder / "train" / "0" / "1.png").touch()
+
+
+def test_the_line_that_converts_pictures_names_their_folder(tmp_path):
+    digits = tmp_path / "training" / "0"
+    digits.mkdir(parents=True)
+    (digits / "1.png").touch()
+    train = re.escape(str(tmp_path / "training"))
+    with pytest.raises(InputError, match=rf"Path\('{train}'\)"):
+        data.load("mnist", data_dir=tmp_path)
 
 
 def _one_off(folder: Path) -> None:

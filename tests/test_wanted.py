@@ -277,3 +277,12 @@ def test_what_is_no_archive_is_refused(raw, tmp_path):
     with pytest.raises(InputError, match=r"nothing\.zip"):
         merge(tmp_path / "nothing.zip", tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
+
+
+def test_an_archive_that_is_a_folder_is_refused_before_any_training(tmp_path):
+    entry = wanted.Entry(scale="quick", seeds=(0,), figure="lecture-kl")
+    with pytest.raises(InputError, match="no regular file"):
+        wanted.train_wanted(
+            [entry], data_dir=None, out=tmp_path, archive=tmp_path, deadline=Deadline(None)
+        )
+    assert not list(tmp_path.rglob("*.nc.gz"))

@@ -5,7 +5,6 @@ the SHA-256 of everything else; files of the first kind have none.
 """
 
 import hashlib
-import io
 import json
 import os
 import zipfile
@@ -18,6 +17,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from aesparse.data import Affine
+from aesparse.data.readers.arrays import npy_header
 from aesparse.errors import InputError, reason
 from aesparse.files import replacing
 from aesparse.models.activations import ACTIVATIONS, Activation
@@ -130,14 +130,8 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _array(content: bytes) -> np.ndarray:
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
-    shape, by_columns, dtype = header(stream)
-    flat = np.frombuffer(content, dtype, offset=stream.tell())
+    shape, by_columns, dtype, offset = npy_header(content)
+    flat = np.frombuffer(content, dtype, offset=offset)
     return flat.reshape(shape, order="F" if by_columns else "C").copy()
 
 

@@ -104,6 +104,8 @@ def train_wanted(
     damage = Damage()
     store_of = {entry.scale: RunStore(out, entry.scale, damage) for entry in entries}
     growing, left = None if archive is None else Archive(archive), []
+    if growing is not None:
+        growing.names()  # what cannot be appended to is found before any training
     with contextlib.ExitStack() as held:
         for store in store_of.values():
             held.enter_context(store.writing())

@@ -20,7 +20,7 @@ from aesparse.data.readers.files import (
 )
 from aesparse.errors import InputError
 
-__all__ = ["read_member", "read_npy", "read_npz"]
+__all__ = ["npy_header", "read_member", "read_npy", "read_npz"]
 
 _NUMPY = "expected a NumPy file, as numpy.save or numpy.savez writes it."
 _HEADER = 2**14  # bytes; NumPy itself parses headers of up to 10,000
@@ -89,7 +89,7 @@ def _read(
     begin = file.read(_HEADER)
     if not begin.startswith(b"\x93NUMPY"):
         raise InputError(f"{shown(path)} {described(begin) or 'is no NumPy file'}; {_NUMPY}")
-    claimed, kind, offset = _header(begin)
+    claimed, _, kind, offset = npy_header(begin)
     if kind.hasobject:
         raise InputError(
             f"{shown(path)} holds Python objects as a pickle, which can run any program and is "
@@ -109,8 +109,11 @@ def _read(
     return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def _header(begin: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Shape, dtype and length of the header with which a `.npy` file begins."""
+def npy_header(begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, whether in Fortran's order, dtype, and length of the header that begins a `.npy` file.
+
+    `ValueError` if it is none.
+    """
     file = io.BytesIO(begin)
     version = np.lib.format.read_magic(file)
     readers = {
@@ -119,7 +122,7 @@ def _header(begin: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
     }
     if version not in readers:  # 3.0 is for names of fields that are no Latin-1
         raise ValueError(f"the version {version} of its format is not one for numbers")
-    shape, _, dtype = readers[version](file)
+    shape, by_columns, dtype = readers[version](file)
     if min(shape, default=0) < 0:
         raise ValueError(f"its shape is {shape}")
-    return shape, dtype, file.tell()
+    return shape, by_columns, dtype, file.tell()

@@ -213,7 +213,8 @@ def find_file(
     """The first of `names` in `folder` or in one of the folders `inside` of it.
 
     `InputError` where there is none: it names the folder one level off that has one, or what
-    `others` says of the pattern that lies there instead, or the first files that do.
+    `others` says of the pattern that lies there instead (its {} is the folder two levels above what
+    was found), or the first files that do.
     """
     with reading(folder, "check the path and who may read it."):
         places = [folder / part if part else folder for part in inside]
@@ -229,7 +230,9 @@ def find_file(
                     raise InputError(f"{expected}; {shown(place)} has: give that folder.")
             for pattern, advice in others.items():
                 if there := next(folder.glob(pattern), None):
-                    raise InputError(f"{expected}; {shown(there)} {advice}.")
+                    raise InputError(
+                        f"{expected}; {shown(there)} {advice.format(shown(there.parents[1]))}."
+                    )
         present = sorted(shown(item.name) for item in folder.iterdir())[:_SHOWN]
         raise InputError(f"{expected}: the folder is incomplete, or another; it has {present}.")
 

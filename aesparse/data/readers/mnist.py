@@ -56,8 +56,8 @@ _OTHERS = {
     "mnist/*/*array_record*": _PREPARED,
     "*array_record*": _PREPARED,
     "*/*array_record*": _PREPARED,
-    "train*/0/*.png": _PICTURES.format("train"),
-    "0/*.png": _PICTURES.format("."),
+    "train*/0/*.png": _PICTURES,
+    "0/*.png": _PICTURES,
 }
 
 

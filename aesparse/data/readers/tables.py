@@ -59,9 +59,9 @@ def _parsed(path: Path, file: IO[str], delimiter: str) -> np.ndarray:
         raise InputError(f"{shown(path)} has no rows of numbers; expected a row a line.")
     values = next(csv.reader([row], delimiter=delimiter))
     text = [name for name, value in zip(names, values, strict=False) if not _is_number(value)]
-    for separator, called in _SEPARATORS.items():
-        wrong = text or len(values) != len(names)
-        if wrong and separator != delimiter and separator in row.strip():
+    defective = text or len(values) != len(names)
+    for separator, called in _SEPARATORS.items() if defective else ():
+        if separator != delimiter and separator in row.strip():
             raise InputError(
                 f"{shown(path)} has {called} between its fields; expected "
                 f"{_SEPARATORS[delimiter]}, and decimal points. Write it so."
