@@ -22,7 +22,9 @@ from aesparse.models.one_layer import Params, decoder_matrix
 __all__ = [
     "DEAD_LIMIT",
     "MEASURE_SAMPLES",
+    "SMALL_CODE",
     "THEOREM1_SAMPLES",
+    "CodeSizes",
     "CodeStatistics",
     "Metrics",
     "Theorem1Ratio",
@@ -30,6 +32,7 @@ __all__ = [
     "UnitStatistics",
     "activation_statistics",
     "bias_gradient_bound",
+    "code_sizes",
     "code_statistics",
     "collapsed",
     "diverged",
@@ -40,6 +43,7 @@ __all__ = [
 ]
 
 DEAD_LIMIT = 0.99  # a model with this share of dead units has collapsed
+SMALL_CODE = 0.1  # a code's number of at most this size is small, whatever its sign
 _ROUNDING = 1e-6  # 99 of 100 units are 0.98999995 in float32
 MEASURE_SAMPLES = 500  # measured at once: bounds the memory of a grid's codes
 THEOREM1_SAMPLES = 1000  # rows on which Theorem 1's ratio is taken
@@ -100,6 +104,13 @@ class CodeStatistics(NamedTuple):
     reconstruction: Float[Array, ""]  # the objective's error, by default E‖x − y‖²
 
 
+class CodeSizes(NamedTuple):
+    """Per number of a code over the samples measured."""
+
+    mean: Float[Array, " m"]  # E[h_j]
+    small: Float[Array, " m"]  # share of samples with |h_j| <= `SMALL_CODE`
+
+
 class Theorem1Ratio(NamedTuple):
     """How far the regularizer is from Theorem 1's sufficient condition, over hidden units.
 
@@ -109,6 +120,7 @@ class Theorem1Ratio(NamedTuple):
 
     share: Float[Array, ""]  # of units that meet the condition
     largest: Float[Array, ""]  # the largest left side over its right side
+    positive: Float[Array, ""]  # share of units whose left side is above 0
 
 
 def unit_statistics(trained: Trained, x: Float[Array, "N n"]) -> UnitStatistics:
@@ -194,6 +206,17 @@ def code_statistics(trained: Trained, x: Float[Array, "N n"]) -> CodeStatistics:
     )
 
 
+def code_sizes(trained: Trained, x: Float[Array, "N n"]) -> CodeSizes:
+    """E[h_j] and how often h_j is small, for any model over all of `x`; block by block."""
+
+    def block_sums(block: Float[Array, "b n"]) -> CodeSizes:
+        h = trained.model.encode(trained.params, block)
+        small = jnp.sum(jnp.abs(h) <= SMALL_CODE, axis=0).astype(x.dtype)
+        return CodeSizes(jnp.sum(h, axis=0), small)
+
+    return _means(block_sums, x)
+
+
 def bias_gradient_bound(params: Params, error: Float[Array, ""]) -> Float[Array, " m"]:
     """2 σ_r √n ‖W_j‖ of Lemma 1 and Theorem 1 (Arpit), from E‖r‖² = n σ_r²; untied, ‖D_j‖.
 
@@ -224,7 +247,8 @@ def theorem1_ratio(trained: Trained, x: Float[Array, "N n"]) -> Theorem1Ratio:
     if objective.error is not squared_error:
         bound = jnp.full_like(bound, jnp.nan)
     met = jnp.where(jnp.isnan(bound), jnp.nan, jnp.asarray(gradient > bound, bound.dtype))
-    return Theorem1Ratio(jnp.mean(met), jnp.max(gradient / bound))
+    positive = jnp.mean(gradient > 0, dtype=bound.dtype)
+    return Theorem1Ratio(jnp.mean(met), jnp.max(gradient / bound), positive)
 
 
 def participation_ratio(rows: Float[Array, "... n"]) -> Float[Array, "..."]:

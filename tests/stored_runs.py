@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 
 import aesparse as ae
-from aesparse.metrics import Metrics, Theorem1Ratio, UnitStatistics
+from aesparse.metrics import CodeSizes, Metrics, Theorem1Ratio, UnitStatistics
+from experiments.pipeline.contents import SeedGrid, labelled
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.store import RunStore
-from experiments.pipeline.train import SeedGrid, labelled
 
 EPOCHS, UNITS = 6, 4
 LOSSES = {
@@ -66,9 +66,10 @@ def trained(spec: GridSpec, fraction: np.ndarray) -> SeedGrid:
         params=ae.Params(np.full((*shape, UNITS, side), side**-0.5), units - 0.5),
         losses=losses,
         history=metrics(history),
-        theorem1=Theorem1Ratio(0 * history, np.full(history.shape, 0.25)),
+        theorem1=Theorem1Ratio(0 * history, np.full(history.shape, 0.25), 1 + 0 * history),
         final=metrics(fraction),
         units=UnitStatistics(units, units - 0.5, np.ones_like(units), 3 - fraction),
+        codes=CodeSizes(units, 1 - units),
         heldout=metrics(fraction),
         diverged_epoch=np.full(shape, -1, np.int32),
     )

@@ -14,6 +14,7 @@ from aesparse.metrics import (
     Theorem1Ratio,
     Trained,
     activation_statistics,
+    code_sizes,
     code_statistics,
     collapsed,
     diverged,
@@ -157,6 +158,14 @@ def test_code_statistics_equal_numpy_for_any_model(samples, rng, x64):
         np.testing.assert_allclose(getattr(found, name), value, rtol=1e-9)
 
 
+def test_code_sizes_count_small_numbers_of_either_sign(rng, x64):
+    params, x = model(rng), rng.normal(size=(1100, 4))
+    found = code_sizes(trained(params, "tanh"), jnp.asarray(x))
+    h = np.tanh(x @ np.asarray(params.weight).T + np.asarray(params.bias))
+    np.testing.assert_allclose(found.mean, h.mean(0), rtol=1e-9)
+    np.testing.assert_allclose(found.small, (abs(h) <= 0.1).mean(0), rtol=1e-9)
+
+
 @pytest.mark.parametrize("measurement", [unit_statistics, activation_statistics, theorem1_ratio])
 def test_measurements_of_units_are_for_one_layer(measurement):
     other = Trained(Pairs(), autoencoder(), (), {}, jax.random.key(0))
@@ -196,7 +205,8 @@ def test_theorem_1s_ratio_of_sae_equals_its_closed_form(rng, x64):
     np.testing.assert_allclose(found.largest, (left / right).max(), rtol=1e-10)
     assert found.share == (left > right).mean()
     none = theorem1_ratio(trained(params, "sigmoid", objective, 0.0), x_)
-    assert none == Theorem1Ratio(0.0, 0.0)
+    assert found.positive == 1.0
+    assert none == Theorem1Ratio(0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(("largest", "share"), [(0.6, 0.0), (0.99, 0.0), (1.01, 1 / 3)])

@@ -13,13 +13,13 @@ import xarray as xr
 from aesparse.errors import InputError
 from experiments.drawing import filters
 from experiments.pipeline import registry
+from experiments.pipeline.contents import flagged_epoch
 from experiments.pipeline.figure import Figure
 from experiments.pipeline.make import make
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES
 from experiments.pipeline.spec import Study
 from experiments.pipeline.store import RunStore
-from experiments.pipeline.train import flagged_epoch
 from experiments.pipeline.verdicts import decided
 
 COMPUTED: list[int] = []

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from aesparse.errors import unknown_name
 
 __all__ = [
+    "COMMON_RATE",
     "DATA",
     "MOMENTUM",
     "RATES",
@@ -20,6 +21,7 @@ __all__ = [
 STRENGTHS = (0.0, 0.001, *(round(0.01 * k * k, 2) for k in range(1, 11)))
 MOMENTUM = 0.9
 RATES = (0.001, 0.003, 0.005)  # the ends and the middle of the interval it gives
+COMMON_RATE = 0.001  # at which both data sets can be trained
 
 
 class Data(NamedTuple):

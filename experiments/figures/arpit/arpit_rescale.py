@@ -8,20 +8,31 @@ from experiments.evidence.curves import collect
 from experiments.figures.arpit.common import OBJECTIVES, explain_dead_units, statements
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
-from experiments.pipeline.protocol import RATES
+from experiments.pipeline.protocol import COMMON_RATE, RATES
 from experiments.pipeline.spec import GridSpec
 
 _CLAIM = "A1, rescaled"
 CLAIMS = {_CLAIM: "A1 with rows rescaled only"}
 CONSTRAINT = "unit-rescale"
+RATE_RATIO = 10  # 1/(1 − momentum)
 RADIAL = {"cae": 2, "mdae": 4}  # the gradient of s'²‖W‖² and s'²‖W‖⁴ along a unit row, by s'²
 
 _LOST = "diverged or collapsed"
 
 
 def runs(plan: Plan) -> list[GridSpec]:
-    """Figure 1's objectives under plain rescaling."""
-    return needed(plan, OBJECTIVES, activation="relu", constraint=CONSTRAINT)
+    """Figure 1's objectives under plain rescaling; CAE and mDAE also with less momentum.
+
+    That is at the common rate, and at momentum 0 with `RATE_RATIO` times the rate, which moves as
+    far per update.
+    """
+    own = needed(plan, OBJECTIVES, "relu", CONSTRAINT)
+    common = needed(plan._replace(learning_rate=COMMON_RATE), tuple(RADIAL), "relu", CONSTRAINT)
+    without = [
+        spec._replace(momentum=0.0, learning_rate=round(RATE_RATIO * spec.learning_rate, 9))
+        for spec in needed(plan, tuple(RADIAL), "relu", CONSTRAINT)
+    ]
+    return list(dict.fromkeys([*own, *common, *without]))
 
 
 def further(plan: Plan) -> list[GridSpec]:

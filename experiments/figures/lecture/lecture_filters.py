@@ -7,12 +7,12 @@ from experiments.evidence.bootstrap import Interval, over_seeds_and_units
 from experiments.evidence.claims import settle
 from experiments.evidence.criteria import apart
 from experiments.figures.lecture.common.training import options, train
+from experiments.pipeline.contents import failed
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
 from experiments.pipeline.stored import signed_bytes
-from experiments.pipeline.train import failed
 
 CLAIMS = {"L3": "masking widens filters"}
 SCALES = ("quick", "reduced")

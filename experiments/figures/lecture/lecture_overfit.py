@@ -6,11 +6,11 @@ from experiments.evidence.bootstrap import Interval
 from experiments.evidence.claims import settle
 from experiments.evidence.criteria import apart, over_seeds
 from experiments.figures.lecture.common.training import options, train
+from experiments.pipeline.contents import failed
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
-from experiments.pipeline.train import failed
 
 CLAIMS = {"L5": "weight decay, tied weights and CAE reduce over-fitting"}
 SCALES = ("quick", "reduced")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from experiments.figures.lecture.common.training import train
+from experiments.pipeline.contents import failed
 from experiments.pipeline.spec import Study
-from experiments.pipeline.train import failed
 
 __all__ = ["fit_encoders", "labels", "probe"]
 
