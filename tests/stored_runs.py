@@ -66,10 +66,11 @@ def trained(spec: GridSpec, fraction: np.ndarray) -> SeedGrid:
         params=ae.Params(np.full((*shape, UNITS, side), side**-0.5), units - 0.5),
         losses=losses,
         history=metrics(history),
-        theorem1=Theorem1Ratio(0 * history, np.full(history.shape, 0.25), 1 + 0 * history),
+        theorem1=Theorem1Ratio(0 * history, np.full(history.shape, 0.25)),
         final=metrics(fraction),
         units=UnitStatistics(units, units - 0.5, np.ones_like(units), 3 - fraction),
         codes=CodeSizes(units, 1 - units),
+        pushed_down=np.ones(shape),
         heldout=metrics(fraction),
         diverged_epoch=np.full(shape, -1, np.int32),
     )

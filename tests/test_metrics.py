@@ -18,6 +18,7 @@ from aesparse.metrics import (
     code_statistics,
     collapsed,
     diverged,
+    pushed_down,
     theorem1_ratio,
     unit_statistics,
 )
@@ -205,8 +206,20 @@ def test_theorem_1s_ratio_of_sae_equals_its_closed_form(rng, x64):
     np.testing.assert_allclose(found.largest, (left / right).max(), rtol=1e-10)
     assert found.share == (left > right).mean()
     none = theorem1_ratio(trained(params, "sigmoid", objective, 0.0), x_)
-    assert found.positive == 1.0
-    assert none == Theorem1Ratio(0.0, 0.0, 0.0)
+    assert none == Theorem1Ratio(0.0, 0.0)
+
+
+def test_units_pushed_down_are_those_whose_bias_gradient_is_positive(rng, x64):
+    """tanh with CAE: ∂R/∂b_j = 2 E[s' s''] ‖W_j‖² has the sign of −E[a_j] roughly, either way."""
+    params, x = model(rng), rng.normal(size=(30, 4))
+    one = trained(params, "tanh", get_objective("cae"), 0.5)
+    h = np.tanh(x @ np.asarray(params.weight).T + np.asarray(params.bias))
+    slope, curvature = 1 - h**2, -2 * h * (1 - h**2)
+    down = np.mean(2 * slope * curvature, axis=0) > 0
+    assert 0 < down.mean() < 1
+    assert pushed_down(one, jnp.asarray(x)) == pytest.approx(down.mean())
+    none = trained(params, "tanh", get_objective("cae"), 0.0)
+    assert pushed_down(none, jnp.asarray(x)) == 0
 
 
 @pytest.mark.parametrize(("largest", "share"), [(0.6, 0.0), (0.99, 0.0), (1.01, 1 / 3)])

@@ -26,6 +26,7 @@ class SeedGrid(NamedTuple):
     final: Any  # `metrics.Metrics` on all of the data, as are the next
     units: Any  # `metrics.UnitStatistics`, [G, m]
     codes: Any  # `metrics.CodeSizes`, [G, m]
+    pushed_down: np.ndarray  # share of units, [G]
     heldout: Any  # `metrics.Metrics` on held-out data
     diverged_epoch: np.ndarray  # as in `aesparse.Result`
 
@@ -116,6 +117,7 @@ def _over_units(spec: GridSpec, grid: SeedGrid) -> dict[str, np.ndarray]:
         "preactivation_deviation": deviation.mean(axis=-1),
         "threshold_distance": gap.mean(axis=-1),  # of E[a_j] from a_min, in deviations of a_j
         "rarely_active": np.mean((units.active >= low) & (units.active <= high), axis=-1),
+        "pushed_down": grid.pushed_down,  # share of units with ∂R/∂b_j > 0
         "code_mean": codes.mean.mean(axis=-1),
         "code_small": codes.small.mean(axis=-1),
     }

@@ -83,6 +83,7 @@ def train_together(
     measured = {
         "units": result.measure(X, ae.metrics.unit_statistics, precision=precision),
         "codes": result.measure(X, ae.metrics.code_sizes, precision=precision),
+        "pushed_down": result.measure(X, ae.metrics.pushed_down, precision=precision),
         "heldout": result.measure(
             scaler(dataset.heldout), ae.metrics.activation_statistics, precision=precision
         ),
@@ -129,6 +130,7 @@ def _of_seed(result, measured: dict, i: int) -> SeedGrid:
         result.final["metrics"],
         measured["units"],
         measured["codes"],
+        measured["pushed_down"],
         measured["heldout"],
         result.diverged_epoch,
     )
