@@ -71,7 +71,7 @@ def grid(rows: int, columns: int, title: str):
         axis.grid(alpha=0.25, linewidth=0.5)
         axis.spines[["top", "right"]].set_visible(False)
     for row in axes:
-        row[0].set_ylabel("share of pairs or units")
+        row[0].set_ylabel("share (of pairs or units)")
     return figure, axes
 
 
