@@ -40,7 +40,9 @@ def draw(runs, plan: Plan):
             style.draw_curves(axis, pair, named, pair[0].constraint)
             style.strength_axis(axis, pair[0].strengths)
             axis.set_title(f"{DATA[dataset].title}, {_NAMES[activation]}")
-            axis.set_xlabel("" if row is axes[0] else "coefficient λ")
+            axis.set_xlabel("coefficient λ")
+    for axis in axes[0]:
+        axis.set_xlabel("")
     style.legend(figure, axes[0][0], any(c.flagged.any() for c in curves))
     return figure
 

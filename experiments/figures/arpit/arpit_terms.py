@@ -51,8 +51,10 @@ def draw(runs, plan: Plan):
             _draw_shares(axis, strengths, shares)
             style.strength_axis(axis, strengths)
             axis.set_title(f"{DATA[dataset].title}, {activation}")
-            axis.set_xlabel("" if row is axes[0] else "σ² (noise variance)")
-        row[0].set_ylabel("size / other terms")
+            axis.set_xlabel("σ² (noise variance)")
+        row[0].set_ylabel("residual / other terms")
+    for axis in axes[0]:
+        axis.set_xlabel("")
     figure.legend(
         *axes[0][0].get_legend_handles_labels(),
         loc="outside lower center",
@@ -70,8 +72,10 @@ def _draw_shares(axis, strengths: np.ndarray, shares: np.ndarray) -> None:
         linewidth=0, label=f"all epochs from {claims.RESIDUAL_EPOCH} on",
     )  # fmt: skip
     look = {"color": "#000000", "linewidth": 1.2, "markersize": 5, "markerfacecolor": "white"}
-    axis.plot(strengths, first, marker="o", linestyle=":", label="the first of them", **look)
-    axis.plot(strengths, last, marker="s", label="the last", **look)
+    axis.plot(
+        strengths, first, marker="o", linestyle=":", label=f"epoch {claims.RESIDUAL_EPOCH}", **look
+    )
+    axis.plot(strengths, last, marker="s", label="last epoch", **look)
     asked = [0, claims.RESIDUAL_STRENGTH]
     axis.plot(
         asked, [claims.RESIDUAL_SHARE] * 2, color="#CC3311", linewidth=2,
