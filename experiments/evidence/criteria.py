@@ -38,7 +38,6 @@ __all__ = [
     "moves",
     "over_seeds",
     "rank_correlation",
-    "sparser_alive",
     "stays_above",
 ]
 
@@ -158,23 +157,6 @@ def stays_above(curve: Curve, level: float) -> list[Criterion]:
         return np.nanmin(mean) if np.isfinite(mean).any() else np.nan
 
     return [_criterion("smallest fraction", smallest, [curve], level, -1)]
-
-
-def sparser_alive(a: Curve, b: Curve) -> list[Criterion]:
-    """Where almost no units are dead, the first curve reaches the lower fraction.
-
-    A curve without such a strength reaches no fraction below 1.
-    """
-
-    def gap(seeds: np.ndarray) -> float:
-        lowest = []
-        for curve in (a.of_seeds(seeds), b.of_seeds(seeds)):
-            alive = mean_over_seeds(np.where(curve.flagged, np.nan, curve.dead)) <= DEAD
-            lowest.append(np.min(curve.mean[alive], initial=1.0))
-        return lowest[1] - lowest[0]
-
-    name = f"lower where at most {DEAD:.0%} are dead on {a.samples:,} samples by"
-    return [over_seeds(name, gap, len(a.fraction), 0.0, -1)._replace(strict=True)]
 
 
 def alive_above(curve: Curve) -> list[Criterion]:
