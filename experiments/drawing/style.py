@@ -246,7 +246,6 @@ def draw_cells(axis, objective: str, x: np.ndarray, y: np.ndarray) -> None:
 
 def empty(axis, text: str) -> None:
     """A panel without curves says why."""
-    axis.set_axis_off()
     axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", fontsize=10)
 
 

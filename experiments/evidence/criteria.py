@@ -23,6 +23,7 @@ from experiments.evidence.curves import (
 
 __all__ = [
     "Criterion",
+    "active",
     "agree",
     "alive_above",
     "apart",
@@ -109,6 +110,15 @@ def flat(curve: Curve) -> list[Criterion]:
 def moves(curve: Curve, name: str = "range") -> list[Criterion]:
     """The range of the curve is above that of a flat one."""
     return [_criterion(name, curve_range, [curve], FLAT, -1)._replace(strict=True)]
+
+
+def active(curve: Curve) -> list[Criterion]:
+    """Some fraction is above the range of a flat curve, which no lower one could exceed."""
+
+    def largest(strengths: np.ndarray, mean: np.ndarray) -> float:
+        return np.nanmax(mean) if np.isfinite(mean).any() else np.nan
+
+    return [_criterion("largest fraction", largest, [curve], FLAT, -1)._replace(strict=True)]
 
 
 def falls(curve: Curve) -> list[Criterion]:
