@@ -33,7 +33,7 @@ def decided(
         if _complete(of_group) and not other_data:
             verdicts += figure.verdicts(of_group, dataset)
         else:
-            subject = ", ".join([figure.title.rstrip("."), *others])
+            subject = ", ".join([figure.title.rstrip("."), *map(str, others)])
             verdicts += _not_run(figure, dataset, subject, of_group)
     if figure.joint and _complete(runs) and not other_data:
         verdicts += figure.joint(runs)
