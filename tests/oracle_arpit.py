@@ -19,9 +19,11 @@ from oracle_stats import (
     Estimate,
     construction,
     estimate,
+    largest,
     majority,
     mean_curve,
     same_direction,
+    smallest,
     span,
     spearman,
     together,
@@ -65,15 +67,18 @@ def effective_momentum(curve: Curve) -> np.ndarray:
     return np.where(V < 1, momentum / np.where(V < 1, 1 - V, 1), np.inf)
 
 
+# (constraint, variant): how many times the rate, which is the own one or that given, and momentum
+A1_VARIANTS = {
+    ("unit", "own"): (1, None, 0.9),
+    ("unit-rescale", "own"): (1, None, 0.9),
+    ("unit-rescale", "common"): (1, COMMON_RATE, 0.9),
+    ("unit-rescale", "momentum 0"): (10, None, 0.0),
+}
+
+
 def a1(runs: Runs, dataset: str) -> Iterator[Row]:
-    own = OWN_RATE[dataset]
-    variants = {
-        ("unit", "own"): (own, 0.9),
-        ("unit-rescale", "own"): (own, 0.9),
-        ("unit-rescale", "common"): (COMMON_RATE, 0.9),
-        ("unit-rescale", "momentum 0"): (10 * own, 0.0),
-    }
-    for (constraint, variant), (rate, momentum) in variants.items():
+    for (constraint, variant), (times, rate, momentum) in A1_VARIANTS.items():
+        rate = times * (rate or OWN_RATE[dataset])
         for objective in ("cae", "mdae", "dae", "sae"):
 
             def key(what, claim="A1", subject=(objective, "relu", constraint, variant)):
@@ -110,11 +115,11 @@ def shift(curve: Curve, mark=str) -> Decision:
     """Largest abs(E[a](λ) − E[a](0)) in units of the unregularized model's sd."""
     means, spread = admitted(curve, "preactivation_mean"), curve.models("preactivation_deviation")
 
-    def largest(s):
+    def moved(s):
         mean = mean_curve(means, s)
-        return np.nanmax(np.abs(mean - mean[0])) / mean_curve(spread, s)[0]
+        return largest(np.abs(mean - mean[0])) / mean_curve(spread, s)[0]
 
-    number = estimate(largest, len(curve.seeds))
+    number = estimate(moved, len(curve.seeds))
     return decided(mark(number.at_most(0.1)), number, [curve])
 
 
@@ -122,7 +127,7 @@ def alive(curve: Curve) -> Decision:
     """Largest dead share among DAE's models with fraction ≥ 0.05."""
     dead = curve.models("dead_fraction")
     dead[~(curve.fraction >= 0.05)] = np.nan
-    number = estimate(lambda s: np.nanmax(dead[s]), len(curve.seeds))
+    number = estimate(lambda s: largest(dead[s]), len(curve.seeds))
     return decided(number.at_most(0.01), number, [curve])
 
 
@@ -159,7 +164,7 @@ def a2_a5(runs: Runs) -> Iterator[Row]:
     for dataset in DATASETS:
         found = runs.curves("unchanged", Setting(dataset, "relu", "free", "dae"))
         key = ("A2", runs.scale, dataset, ("dae", "relu", "free", "own", "smallest"))
-        yield key, smallest(found[0], 0.1) if found else NO_RUNS
+        yield key, lowest(found[0], 0.1) if found else NO_RUNS
 
 
 def both_flat(runs: Runs, settings: list[Setting]) -> Decision:
@@ -167,12 +172,12 @@ def both_flat(runs: Runs, settings: list[Setting]) -> Decision:
     found = runs.curves("revised", *settings)
     if not found:
         return NO_RUNS
-    largest = max((of_mean(c, span) for c in found), key=lambda e: e.high)
-    return decided(construction(largest.at_most(MOVES)), largest, found)
+    widest = max((of_mean(c, span) for c in found), key=lambda e: e.high)
+    return decided(construction(widest.at_most(MOVES)), widest, found)
 
 
-def smallest(curve: Curve, threshold: float) -> Decision:
-    number = of_mean(curve, np.nanmin)
+def lowest(curve: Curve, threshold: float) -> Decision:
+    number = of_mean(curve, smallest)
     return decided(number.at_least(threshold), number, [curve])
 
 
@@ -214,10 +219,10 @@ def twins(runs: Runs, claim: str, dataset: str, activation: str) -> Row:
 
 
 def apart(one: Curve, other: Curve) -> Estimate:
-    def largest(s):
-        return np.nanmax(np.abs(mean_curve(one.fraction, s) - mean_curve(other.fraction, s)))
+    def distance(s):
+        return largest(np.abs(mean_curve(one.fraction, s) - mean_curve(other.fraction, s)))
 
-    return estimate(largest, len(one.seeds))
+    return estimate(distance, len(one.seeds))
 
 
 def a6(runs: Runs, dataset: str) -> Iterator[Row]:
@@ -241,7 +246,7 @@ def a7(runs: Runs, dataset: str) -> Iterator[Row]:
             continue
         frozen, biased = (c.fraction for c in found)
         number = estimate(
-            lambda s, f=frozen, b=biased: np.nanmin(mean_curve(f, s)) - np.nanmin(mean_curve(b, s)),
+            lambda s, f=frozen, b=biased: smallest(mean_curve(f, s)) - smallest(mean_curve(b, s)),
             len(found[0].seeds),
         )
         yield key, decided(number.at_least(0.05), number, found)
@@ -275,10 +280,11 @@ def a8(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
 
 def a9(runs: Runs, dataset: str) -> Iterator[Row]:
     key = ("A9", runs.scale, dataset, ("dae-antithetic", "relu", "unit", "own", "not decreasing"))
-    found = runs.curves("unchanged", Setting(dataset, "relu", "unit", "dae-antithetic"))
+    shown = ("dae-antithetic", "dae", "edae", "dae2", "dae2-kink")
+    found = runs.curves("unchanged", *[Setting(dataset, "relu", "unit", o) for o in shown])
     if not found:
         yield key, NO_RUNS
         return
     verdict, number = falls(found[0])
     verdict = {HOLDS: FAILS, FAILS: HOLDS}.get(verdict, verdict)
-    yield key, decided(verdict, number, found)
+    yield key, decided(verdict, number, found[:1])

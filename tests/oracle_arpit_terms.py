@@ -11,6 +11,7 @@ from oracle_stats import (
     Estimate,
     construction,
     estimate,
+    largest,
     mean_curve,
     span,
 )
@@ -44,7 +45,7 @@ def residual_share(curve: Curve) -> tuple:
     epochs = curve.axis("trained_epoch")
     strengths = curve.strengths[1:]
     asked = noisy[:, strengths <= 0.25 + 1e-9][:, :, epochs >= 5]
-    number = estimate(lambda s: np.nanmax(mean_curve(np.abs(asked), s)), len(curve.seeds))
+    number = estimate(lambda s: largest(mean_curve(np.abs(asked), s)), len(curve.seeds))
     return decided(number.at_most(0.1), number, [curve])
 
 
@@ -90,6 +91,6 @@ def of_range(other: Curve, cae: Curve) -> Estimate:
 
     def ratio(s):
         mean, reference = mean_curve(other.fraction, s), mean_curve(cae.fraction, s)
-        return np.nanmax(np.abs(mean - reference)) / span(reference)
+        return largest(np.abs(mean - reference)) / span(reference)
 
     return estimate(ratio, len(cae.seeds))

@@ -1,10 +1,10 @@
-"""A14 and A16 to A20 of docs/protocol.md: new claims, decided from unseen runs only."""
+"""A14 and A16 to A21 of docs/protocol.md: new claims, decided from unseen runs only."""
 
 from collections.abc import Iterator
 
 import numpy as np
-from oracle_arpit import FIGURE_1, NO_RUNS, Row, decided, moves, of_mean
-from oracle_runs import Curve, Runs, Setting
+from oracle_arpit import A1_VARIANTS, FIGURE_1, NO_RUNS, Row, decided, moves, of_mean, shift
+from oracle_runs import OWN_RATE, Curve, Runs, Setting
 from oracle_stats import (
     FAILS,
     INCONCLUSIVE,
@@ -181,3 +181,18 @@ def a20_maxout(runs: Runs, dataset: str) -> Iterator[Row]:
     rho = of_mean(curve, lambda c: spearman(curve.strengths, c), "code_mean")
     verdict = together(rho.at_most(-0.9), majority(not_increasing, len(small)))
     yield key, decided(verdict, rho, found)
+
+
+def a21(runs: Runs, dataset: str) -> Iterator[Row]:
+    """CAE: E[a_j] falls with softplus (as in A14) and stays with ReLU (as in A15)."""
+    setting = Setting(dataset, "softplus", "unit", "cae")
+    found = runs.curves("new", setting, store="preactivation_deviation")
+    key = ("A21", runs.scale, dataset, ("cae", "softplus", "unit", "own", "mean falls"))
+    yield key, mean_falls(found[0]) if found else NO_RUNS
+    for (constraint, variant), (times, rate, momentum) in A1_VARIANTS.items():
+        if constraint == "unit-rescale":
+            rate = times * (rate or OWN_RATE[dataset])
+            setting = Setting(dataset, "relu", constraint, "cae", rate, momentum)
+            found = runs.curves("new", setting, store="preactivation_deviation")
+            key = ("A21", runs.scale, dataset, ("cae", "relu", constraint, variant, "shift"))
+            yield key, shift(found[0]) if found else NO_RUNS

@@ -62,7 +62,9 @@ def estimate(statistic: Callable[[Sequence[int]], float], seeds: int) -> Estimat
     value = float(statistic(list(range(seeds))))
     if seeds < 3:
         return Estimate(value, value, value)
-    low, high = np.quantile(over_resamples(statistic, seeds), [0.025, 0.975])
+    drawn = over_resamples(statistic, seeds)
+    drawn = drawn[~np.isnan(drawn)]  # resamples whose models all diverged have no statistic
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
     return Estimate(value, float(low), float(high))
 
 
@@ -104,9 +106,20 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
     return float(a @ b / scale) if scale > 0 else 0.0
 
 
+def largest(values: np.ndarray) -> float:
+    """The largest of the models there are; NaN without any."""
+    there = values[~np.isnan(values)]
+    return float(there.max()) if len(there) else float("nan")
+
+
+def smallest(values: np.ndarray) -> float:
+    """As `largest`, the smallest."""
+    return -largest(-values)
+
+
 def span(curve: np.ndarray) -> float:
     """Range, max − min, of the models there are."""
-    return float(np.nanmax(curve) - np.nanmin(curve))
+    return largest(curve) - smallest(curve)
 
 
 def direction(strengths: np.ndarray, curve: np.ndarray) -> str:
@@ -123,5 +136,5 @@ def same_direction(strengths: np.ndarray, one: np.ndarray, other: np.ndarray) ->
     """Equal directions; two irregular curves agree if nowhere more than 0.05 apart."""
     first, second = direction(strengths, one), direction(strengths, other)
     if first == second == "irregular":
-        return bool(np.nanmax(np.abs(one - other)) <= MOVES)
+        return bool(largest(np.abs(one - other)) <= MOVES)
     return first == second

@@ -1,13 +1,24 @@
-"""G1, G2, L1, L2, L4, S1, S2, S6 and S7 of docs/protocol.md, decided from stored studies."""
+"""G1, G2, L1, L2, L4, S1, S2 and S6 to S8 of docs/protocol.md, decided from stored studies."""
 
 from collections.abc import Iterator
 
 import numpy as np
 from oracle_arpit import NO_RUNS, Row
 from oracle_runs import Runs
-from oracle_stats import FAILS, HOLDS, Decision, Estimate, construction, estimate, together
+from oracle_stats import (
+    FAILS,
+    HOLDS,
+    INCONCLUSIVE,
+    Decision,
+    Estimate,
+    construction,
+    estimate,
+    spearman,
+    together,
+)
 
 ROUNDING = 1e-10
+SATURATED = 0.1  # a larger share at α = 0: saturated from the start (S4)
 
 
 def single(number: float, threshold: float, mark=str) -> Decision:
@@ -114,6 +125,39 @@ def saturating(runs: Runs) -> Iterator[Row]:
         decision = Decision(construction(steep), number, (number, number))
         yield row(runs, "S6a", "", "no local minimum", decision)
         yield row(runs, "S6b", "", "literally flat", decision._replace(verdict=flat))
+    yield from quadratic(runs)
+    yield from with_alpha(runs)
+
+
+def quadratic(runs: Runs) -> Iterator[Row]:
+    """S8: the log–log slope of SL's energy outside the linear region, mean over rays."""
+    for v in runs.of_study("satae-fig3"):
+        slopes = v["growth"].mean(axis=1)
+        number = estimate(lambda s, g=slopes: g[s].mean(), len(slopes))
+        verdict = together(number.at_least(1.9), number.at_most(2.1))
+        decision = Decision(verdict, number.value, (number.low, number.high))
+        yield row(runs, "S8", "", "grows quadratically", decision)
+
+
+def with_alpha(runs: Runs) -> Iterator[Row]:
+    """S8: activity of soft-threshold units falls with α, saturation of SL units rises."""
+    units = {"shrink": "activity falls", "saturated-linear": "saturation rises"}
+    for spec, v, _ in runs.studies:
+        options = spec["options"]
+        if spec["figure"] != "satae-fig4" or options["part"] != "path":
+            continue
+        # share of activations where s' = 0, along the path: (seed, arm, stage), arm 0 the path
+        saturated, alphas = v["flat"][:, 0].astype(float), np.array(options["alphas"])
+        active = options["nonlinearity"] == "shrink"
+        asked = 1 - saturated if active else saturated
+        number = estimate(
+            lambda s, y=asked, x=alphas: spearman(x, y[s].mean(axis=0)), len(saturated)
+        )
+        verdict = number.at_most(-0.9) if active else number.at_least(0.9)
+        if not active and saturated[:, 0].mean() > SATURATED:
+            verdict = INCONCLUSIVE
+        decision = Decision(verdict, number.value, (number.low, number.high))
+        yield row(runs, "S8", spec["dataset"], units[options["nonlinearity"]], decision)
 
 
 def closed_form_errors(values: dict) -> Iterator[float]:

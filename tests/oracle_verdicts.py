@@ -34,7 +34,7 @@ def decide(
             rows += [f(runs, dataset) for f in (arpit.a1, arpit.a3, arpit.a4, arpit.a6)]
             rows += [f(runs, dataset) for f in (arpit.a7, arpit.a9)]
             rows += [f(runs, dataset) for f in (terms.a11, terms.a12, terms.a13)]
-            rows += [f(runs, dataset) for f in (means.a14, means.a20, means.a20_maxout)]
+            rows += [f(runs, dataset) for f in (means.a14, means.a20, means.a20_maxout, means.a21)]
             for activation in means.ACTIVATIONS:
                 rows += [f(runs, dataset, activation) for f in (arpit.a8, terms.a10)]
                 rows += [f(runs, dataset, activation) for f in (means.a16, means.a17, means.a18)]
