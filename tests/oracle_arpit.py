@@ -95,6 +95,7 @@ def a1(runs: Runs, dataset: str) -> Iterator[Row]:
             yield key("flat"), flat(found[0], mark) if found else NO_RUNS
             found = runs.curves("new", setting, store="preactivation_deviation")
             yield key("shift", "A15"), shift(found[0], mark) if found else NO_RUNS
+    yield twins(runs, "A1", dataset, "relu")
 
 
 def admitted(curve: Curve, name: str) -> np.ndarray:
@@ -155,7 +156,8 @@ def a2_a5(runs: Runs) -> Iterator[Row]:
                     settings = [
                         Setting(d, activation, constraint, objective, rate) for d in DATASETS
                     ]
-                    subject = (objective, activation, constraint, variant, "directions differ")
+                    what = "directions differ" if constraint == "free" else "control"
+                    subject = (objective, activation, constraint, variant, what)
                     if claim == "A2" and constraint == "unit":
                         decision = both_flat(runs, settings)
                     else:

@@ -1,0 +1,117 @@
+"""The statements of docs/results.md, and which decision of the oracle each of them is about."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+LABELS = {
+    "dae": r"DAE",
+    "cae": r"CAE",
+    "mdae": r"mDAE",
+    "sae": r"SAE",
+    "edae": r"eDAE",
+    "cae-h": r"CAE\+H",
+    "tanh": r"tanh",
+}
+SCALES = ("reduced", "paper", "quick")
+DATASETS = {
+    "MNIST": ("mnist", "mnist-labelled"),
+    "CIFAR-10 patches": ("cifar10",),
+    "both data sets": ("both",),
+    "binary MNIST": ("mnist-binary",),
+    "12×12 grey photo patches": ("natural",),
+    "CIFAR-10": ("cifar10-images",),
+    "–": ("",),
+}
+ACTIVATIONS = ("relu", "sigmoid", "softplus", "tanh", "maxout")
+# Claims with one statement per data set and activation: no objective has to be named in it.
+SINGLE = ("A8", "A9", "A10", "A11", "A12", "G1", "G2", "L1", "L2", "L4")
+SINGLE += ("S1", "S2", "S6a", "S6b", "S7")
+
+
+class Statement(NamedTuple):
+    """A row of the table of statements."""
+
+    claim: str
+    scale: str
+    data: str
+    statement: str
+    verdict: str
+    numbers: str
+
+    def numbers_in(self) -> list[float]:
+        """Every number that the row prints."""
+        return [float(n) for n in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", self.numbers)]
+
+
+def statements(page: Path) -> list[Statement]:
+    """The rows of the table whose columns include claim, scale, data, statement and verdict."""
+    found, columns = [], None
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if {"claim", "scale", "statement"} <= set(cells):
+            columns = [cells.index(name) for name in Statement._fields]
+        elif not cells:
+            columns = None
+        elif columns and cells[columns[1]] in SCALES:
+            found.append(Statement(*(cells[i] for i in columns)))
+    return found
+
+
+def candidates(row: Statement, decisions: dict) -> list[tuple]:
+    """The keys of the decisions that a statement can be about; one, if it is understood."""
+    keys = [
+        key
+        for key in decisions
+        if key[:2] == (row.claim, row.scale) and key[2] in DATASETS.get(row.data, ())
+    ]
+    if row.claim in SINGLE and len(keys) == 1:
+        return keys
+    return [key for key in keys if _about(row.statement, key[3])]
+
+
+def _about(text: str, subject: tuple) -> bool:
+    """Whether objective, activation, rows, rate and question of a subject are those of a text."""
+    objective, activation, constraint, variant, what = subject
+    if what == "equals cae" or (" agree" in text and "+H" not in text):
+        return what == "equals cae" and " agree" in text and "+H" not in text
+    named = [o for o, label in LABELS.items() if re.search(rf"(?<![\w]){label}(?![\w+])", text)]
+    if objective in LABELS and not (named and objective == _first(text, named)):
+        return False
+    mentioned = [a for a in ACTIVATIONS if re.search(a, text, re.IGNORECASE)]
+    if mentioned and "as with" not in text and activation and activation not in mentioned:
+        return False
+    if ("rescaled" in text) != (constraint == "unit-rescale"):
+        return False
+    return variant in ("", _variant(text)) and _question(text, what)
+
+
+def _first(text: str, named: list[str]) -> str:
+    """The objective that is named first."""
+    return min(named, key=lambda o: re.search(rf"(?<![\w]){LABELS[o]}(?![\w+])", text).start())
+
+
+def _variant(text: str) -> str:
+    """Which rate and momentum a text names; its own ones where it names none."""
+    if "batch" in text:
+        return re.search(r"rate [\d.]+, batch \d+", text)[0]
+    if "momentum 0" in text:
+        return "momentum 0"
+    return "common" if re.search(r"(at|rate) 0\.001", text) else "own"
+
+
+def _question(text: str, what: str) -> bool:
+    """Tells apart what is asked about one model, by a word of the statement."""
+    words = {
+        "alive": "die",
+        "decreasing": "decreasing",
+        "row length falls": "length",
+        "distance follows fraction": "follow|distance|threshold",
+        "shift": r"E\[a|mean|shift|depend",
+        "flat": "flat",
+        "smallest": "stays",
+        "control": "control",
+        "activity falls": "activity",
+        "saturation rises": "saturation",
+    }
+    return what not in words or bool(re.search(words[what], text))
