@@ -28,6 +28,9 @@ ACTIVATIONS = ("relu", "sigmoid", "softplus", "tanh", "maxout")
 SINGLE = ("A8", "A9", "A10", "A11", "A12", "G1", "G2", "L1", "L2", "L4")
 SINGLE += ("S1", "S2", "S6a", "S6b", "S7")
 
+NUMBER = r"(-?\d+(?:\.\d+)?(?:e-?\d+)?)"
+NUMBERS = re.compile(rf"{NUMBER}(?: \[{NUMBER}, {NUMBER}\])?")
+
 
 class Statement(NamedTuple):
     """A row of the table of statements."""
@@ -39,9 +42,27 @@ class Statement(NamedTuple):
     verdict: str
     numbers: str
 
-    def numbers_in(self) -> list[float]:
-        """Every number that the row prints."""
-        return [float(n) for n in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", self.numbers)]
+    def prints(self, number: float, interval: tuple[float, float]) -> bool:
+        """Whether the row prints the number, with the interval if it has one, as rounded there.
+
+        Numbers are printed to three decimals or two digits; another way to draw the resamples
+        may move the ends of an interval a little.
+        """
+        if number != number:  # NaN: there is none
+            return True
+        for value, low, high in NUMBERS.findall(self.numbers):
+            ends = (low, high) if low else (value, value)
+            if _near(value, number, 6e-4) and all(
+                _near(*pair, 2e-3) for pair in zip(ends, interval, strict=True)
+            ):
+                return True
+        return False
+
+
+def _near(printed: str, number: float, slack: float) -> bool:
+    """Equal up to what printing leaves of a number: two digits, or so many decimals."""
+    allowed = 0.05 * abs(number) if "e" in printed else slack
+    return abs(float(printed) - number) <= allowed
 
 
 def statements(page: Path) -> list[Statement]:
