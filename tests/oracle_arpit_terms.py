@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from oracle_arpit import FIGURE_1, NO_RUNS, Row, apart, decided, moves
+from oracle_arpit import APART, FIGURE_1, NO_RUNS, Row, apart, decided, moves
 from oracle_runs import Curve, Runs, Setting
 from oracle_stats import (
     INCONCLUSIVE,
@@ -79,7 +79,7 @@ def a13(runs: Runs, dataset: str) -> Iterator[Row]:
             yield key, NO_RUNS
         elif activation == "relu":
             number = apart(*found)
-            yield key, decided(construction(number.at_most(TIE)), number, found)
+            yield key, decided(construction(number.at_most(APART)), number, found)
         else:
             number = of_range(*found)
             verdict = number.at_most(0.25) if moves(found[1]) else INCONCLUSIVE

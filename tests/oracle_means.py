@@ -14,6 +14,7 @@ from oracle_stats import (
     estimate,
     majority,
     mean_curve,
+    smallest,
     spearman,
     together,
 )
@@ -135,8 +136,7 @@ def distributed(curves: list[Curve]) -> Decision:
     shares = np.concatenate([asked_share(c) for c in curves], axis=1)
     if np.isnan(shares).all():
         return Decision(INCONCLUSIVE, seeds=curves[0].seeds)
-    has_one = np.where(np.isnan(shares), np.inf, shares)
-    number = estimate(lambda s: has_one[s].min(), len(shares))
+    number = estimate(lambda s: smallest(shares[s]), len(shares))
     verdict = number.at_least(0.9)
     return Decision(verdict, number.value, (number.low, number.high), curves[0].seeds)
 

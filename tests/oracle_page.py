@@ -11,7 +11,6 @@ LABELS = {
     "sae": r"SAE",
     "edae": r"eDAE",
     "cae-h": r"CAE\+H",
-    "tanh": r"tanh",
 }
 SCALES = ("reduced", "paper", "quick")
 DATASETS = {
@@ -66,16 +65,20 @@ def _near(printed: str, number: float, slack: float) -> bool:
 
 
 def statements(page: Path) -> list[Statement]:
-    """The rows of the table whose columns include claim, scale, data, statement and verdict."""
-    found, columns = [], None
+    """The rows of the tables of statements; one without verdicts has its verdict as heading."""
+    found, columns, heading = [], [], ""
     for line in page.read_text(encoding="utf-8").splitlines():
         cells = [c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]]
-        if {"claim", "scale", "statement"} <= set(cells):
-            columns = [cells.index(name) for name in Statement._fields]
-        elif not cells:
-            columns = None
-        elif columns and cells[columns[1]] in SCALES:
-            found.append(Statement(*(cells[i] for i in columns)))
+        if line.startswith("#"):
+            heading = line.strip("# ").lower()
+        elif {"claim", "scale", "statement"} <= set(cells):
+            columns = cells
+        elif len(cells) != len(columns):
+            columns = []
+        elif columns:
+            row = {"verdict": heading} | dict(zip(columns, cells, strict=True))
+            if row["scale"] in SCALES:
+                found.append(Statement(*(row[name] for name in Statement._fields)))
     return found
 
 
@@ -97,7 +100,7 @@ def _about(text: str, subject: tuple) -> bool:
     if what == "equals cae" or (" agree" in text and "+H" not in text):
         return what == "equals cae" and " agree" in text and "+H" not in text
     named = [o for o, label in LABELS.items() if re.search(rf"(?<![\w]){label}(?![\w+])", text)]
-    if objective in LABELS and not (named and objective == _first(text, named)):
+    if named and objective in LABELS and objective != _first(text, named):
         return False
     mentioned = [a for a in ACTIVATIONS if re.search(a, text, re.IGNORECASE)]
     if mentioned and "as with" not in text and activation and activation not in mentioned:

@@ -191,11 +191,14 @@ def test_revised_claims_prefer_the_unseen_seeds_once_complete(folder):
     assert verdict(folder, "A4", "dae", seeds=only) == "holds"
 
 
-def test_unchanged_claims_stay_with_their_seeds(folder):
+def test_unchanged_claims_take_all_seeds_once_complete(folder):
     setting = Setting("mnist", "relu", "unit", "edae")
     three(folder, setting, FALLING)
-    three(folder, setting, np.full(12, 0.5), first=3)
+    for seed in (3, 4):
+        write(folder, setting, seed, np.full(12, 0.5))
     assert verdict(folder, "A3", "edae") == "holds"
+    write(folder, setting, 5, 0.2 + 0.4 * ALL)
+    assert verdict(folder, "A3", "edae") == "inconclusive"
 
 
 def test_unconstrained_rows(folder):
