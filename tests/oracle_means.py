@@ -185,10 +185,11 @@ def a20_maxout(runs: Runs, dataset: str) -> Iterator[Row]:
 
 def a21(runs: Runs, dataset: str) -> Iterator[Row]:
     """CAE: E[a_j] falls with softplus (as in A14) and stays with ReLU (as in A15)."""
-    setting = Setting(dataset, "softplus", "unit", "cae")
-    found = runs.curves("new", setting, store="preactivation_deviation")
-    key = ("A21", runs.scale, dataset, ("cae", "softplus", "unit", "own", "mean falls"))
-    yield key, mean_falls(found[0]) if found else NO_RUNS
+    for constraint in ("unit", "unit-rescale"):
+        setting = Setting(dataset, "softplus", constraint, "cae")
+        found = runs.curves("new", setting, store="preactivation_deviation")
+        key = ("A21", runs.scale, dataset, ("cae", "softplus", constraint, "own", "mean falls"))
+        yield key, mean_falls(found[0]) if found else NO_RUNS
     for (constraint, variant), (times, rate, momentum) in A1_VARIANTS.items():
         if constraint == "unit-rescale":
             rate = times * (rate or OWN_RATE[dataset])

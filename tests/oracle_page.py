@@ -119,7 +119,7 @@ def _variant(text: str) -> str:
     """Which rate and momentum a text names; its own ones where it names none."""
     if "batch" in text:
         return re.search(r"rate [\d.]+, batch \d+", text)[0]
-    if "momentum 0" in text:
+    if re.search(r"momentum 0(?!\.)", text):
         return "momentum 0"
     return "common" if re.search(r"(at|rate) 0\.001", text) else "own"
 
@@ -129,8 +129,8 @@ def _question(text: str, what: str) -> bool:
     words = {
         "alive": "die",
         "decreasing": "decreasing",
-        "row length falls": "length",
-        "distance follows fraction": "follow|distance|threshold",
+        "row length falls": "length|shorten",
+        "distance follows fraction": "follow|distance|threshold|order",
         "shift": r"E\[a|mean|shift|depend",
         "flat": "flat",
         "smallest": "stays",
