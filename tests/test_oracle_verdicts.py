@@ -1,0 +1,67 @@
+"""The oracle of docs/protocol.md: that it is independent, and its verdicts on the stored runs."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from oracle_page import SCALES, candidates, statements
+from oracle_verdicts import decide, seen_keys
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+# Claims that the oracle leaves alone: theorems, and studies whose runs it does not read.
+ELSEWHERE = r"T\d+|G[3-6]|L[35678]|S3[bc]?|S4[a-h]?|S5|S9|S1[01]"
+
+
+@pytest.fixture(scope="module")
+def decisions():
+    seen = seen_keys(ROOT / "experiments/evidence/seen.txt")
+    made = {}
+    for scale in SCALES:
+        made |= decide(ROOT / "figures/runs" / scale, seen)
+    return made
+
+
+def test_every_verdict_of_the_record_is_that_of_the_oracle(decisions):
+    wrong, compared = [], 0
+    rows = [
+        row
+        for row in statements(ROOT / "docs/results.md")
+        if row.verdict != "superseded" and not re.fullmatch(ELSEWHERE, row.claim)
+    ]
+    # "not run" is said of a whole figure, some of whose runs the oracle lacks, too
+    decided = {row[:3] for row in rows if row.verdict != "not run"}
+    lacking = {key[:2] for key, found in decisions.items() if found.verdict == "not run"}
+    for row in rows:
+        if row.verdict == "not run":
+            if row[:3] not in decided and row[:2] not in lacking:
+                wrong.append((row, "the oracle has all runs"))
+            continue
+        about = candidates(row, decisions)
+        if len(about) != 1:
+            wrong.append((row, f"a statement about one of {about}"))
+            continue
+        found, compared = decisions[about[0]], compared + 1
+        if found.verdict != row.verdict or not row.prints(found.number, found.interval):
+            wrong.append((row, found))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert compared >= 120
+
+
+def test_no_construction_breaks(decisions):
+    for key, found in decisions.items():
+        if key[0] in ("G1", "L1", "L2", "S1", "S2", "S7") or key[3][-1] == "equals cae":
+            assert found.verdict in ("by construction", "not run"), (key, found)
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("oracle_*.py")), ids=lambda p: p.stem)
+def test_the_oracle_imports_no_code_that_it_checks(path):
+    allowed = {"numpy", "scipy", "gzip", "io", "json", "re", "pathlib", "collections"}
+    allowed |= {"dataclasses", "typing", *(p.stem for p in HERE.glob("oracle_*.py"))}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert {alias.name.split(".")[0] for alias in node.names} <= allowed
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            assert node.module.split(".")[0] in allowed
