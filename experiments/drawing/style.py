@@ -8,9 +8,12 @@ __all__ = [
     "draw_cells",
     "draw_curve",
     "draw_epochs",
+    "draw_quantity",
     "few_ticks",
     "label",
     "legend",
+    "legend_of",
+    "mark_diverged",
     "panels",
     "remark",
     "strength_axis",
@@ -188,6 +191,50 @@ def draw_cells(axis, objective: str, x: np.ndarray, y: np.ndarray) -> None:
         markeredgewidth=0.8,
         label=name,
     )
+
+
+def draw_quantity(axis, objective: str, x: np.ndarray, mean: np.ndarray) -> None:
+    """A line over strengths `[G]` in the look of the objective's curves, with every fourth marker.
+
+    Markers of different objectives are at different strengths, so that coinciding lines show.
+    """
+    name, colour, marker, line = _LOOK[objective]
+    hollow = objective in _HOLLOW
+    axis.plot(
+        x,
+        mean,
+        color=colour,
+        marker=marker,
+        linestyle=line,
+        linewidth=1.2,
+        markersize=5 if hollow else 4,
+        markerfacecolor="none" if hollow else colour,
+        markevery=(list(_LOOK).index(objective) % 4, 4),
+        label=name,
+    )
+
+
+def mark_diverged(axis, objective: str, strengths: np.ndarray, height: float) -> None:
+    """Crosses where models of an objective diverged or collapsed, with its name, `height` up."""
+    name, colour, _, _ = _LOOK[objective]
+    across = axis.get_xaxis_transform()
+    axis.plot(strengths, np.full(len(strengths), height), "x", color=colour, markersize=4,
+              markeredgewidth=0.9, transform=across)  # fmt: skip
+    axis.annotate(
+        name, (strengths.min(), height), (-4, 0), xycoords=across, textcoords="offset points",
+        ha="right", va="center", fontsize=6, color=colour,
+    )  # fmt: skip
+
+
+def legend_of(figure, axes) -> None:
+    """One legend below all panels of what any of them shows, each label once."""
+    marks: dict = {}
+    for axis in axes:
+        marks = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True)) | marks
+    figure.legend(
+        marks.values(), marks, loc="outside lower center", ncols=min(len(marks) or 1, 5),
+        frameon=False,
+    )  # fmt: skip
 
 
 def few_ticks():
