@@ -210,6 +210,7 @@ def draw_quantity(axis, objective: str, x: np.ndarray, mean: np.ndarray) -> None
         markersize=5 if hollow else 4,
         markerfacecolor="none" if hollow else colour,
         markevery=(list(_LOOK).index(objective) % 4, 4),
+        clip_on=False,
         label=name,
     )
 

@@ -68,16 +68,15 @@ class Sweep(NamedTuple):
         """Its curve of activation fraction, if it is complete."""
         return collect(self.runs)[0]
 
-    def values(self, name: str) -> np.ndarray | None:
-        """A stored variable, `[S, G, ...]`; NaN for diverged models, None if a run lacks it.
+    def raw(self, name: str) -> np.ndarray:
+        """A stored variable of a complete sweep, `[S, G, ...]` in the order of seeds."""
+        return cells(self.runs, [s for s in self.runs if s != s.baseline], name)
 
-        Of a sweep that is complete.
-        """
+    def values(self, name: str) -> np.ndarray | None:
+        """The same with diverged and collapsed models as NaN; None if a run lacks the variable."""
         if any(name not in run for run in self.runs.values()):
             return None
-        own = [spec for spec in self.runs if spec != spec.baseline]
-        values = cells(self.runs, own, name)
-        lost = cells(self.runs, own, "flagged_epoch") >= 0
+        values, lost = self.raw(name), self.raw("flagged_epoch") >= 0
         return np.where(lost.reshape(lost.shape + (1,) * (values.ndim - 2)), np.nan, values)
 
 

@@ -185,6 +185,7 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
 def draw(runs: Mapping, plan: Plan):
     """A block per data set: a row per activation and constraint, a column per quantity."""
     from matplotlib.figure import Figure as Picture
+    from matplotlib.text import Text
 
     found = _drawn(runs, plan)
     settings = [(a, c) for c in CONSTRAINTS for a in ACTIVATIONS]
@@ -207,6 +208,8 @@ def draw(runs: Mapping, plan: Plan):
                 else:
                     _draw_panel(axis, shown, name)
     style.legend_of(picture, axes.flat)
+    for text in picture.findobj(Text):
+        text.set_fontfamily("DejaVu Sans")  # not a list of fonts, with every text of the SVG
     return picture
 
 
@@ -247,7 +250,7 @@ def _scales(axes, found: list[Sweep]) -> None:
         axis.minorticks_off()
     for axis in axes.flat:
         axis.grid(alpha=0.25, linewidth=0.5)
-        axis.tick_params(labelsize=7)
+        axis.tick_params(labelsize=7, left=False)
         axis.spines[["top", "right"]].set_visible(False)
     for axis in axes[:-1].flat:
         axis.xaxis.set_visible(False)
