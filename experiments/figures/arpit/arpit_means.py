@@ -237,7 +237,7 @@ def _scales(axes, found: list[Sweep]) -> None:
         axis.set_title(title, fontsize=8)
         values = [mean_over_seeds(_shown(sweep, name)) for sweep in found]
         known = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.zeros(0)
-        low, high = (known.min(), known.max()) if len(known) else (0, 1)
+        low, high = (known.min(), known.max()) if len(known) else (1, 1)
         if name == "activation_fraction":
             axis.set_ylim(-0.03, 1.03)
         elif name == "row_length_mean":
