@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.drawing import style
+from experiments.drawing.means import ACTIVATIONS
 from experiments.evidence.claims import decide
 from experiments.evidence.criteria import DEAD, over_seeds
 from experiments.evidence.curves import Curve, mean_over_seeds
@@ -19,7 +20,6 @@ CLAIMS = {
     "A17": "better sparsity with unit rows than with unconstrained ones",
     "A18": "SAE's unconstrained rows grow without bound from this strength on",
 }
-ACTIVATIONS = {"relu": "ReLU", "sigmoid": "sigmoid", "softplus": "softplus"}
 ROWS = {"unit": "unit rows", "free": "unconstrained rows"}
 GROUP = ("dataset", "activation")
 _LOWER = 0.02  # A17: by which the lowest fraction must be lower with unit rows

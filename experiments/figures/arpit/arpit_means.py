@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.drawing import style
+from experiments.drawing.means import ACTIVATIONS, COLUMNS, ROWS, draw_table
 from experiments.evidence.claims import decide
 from experiments.evidence.curves import mean_over_seeds
 from experiments.evidence.trends import (
@@ -19,7 +20,7 @@ from experiments.evidence.trends import (
 from experiments.figures.arpit.common import OBJECTIVES
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
-from experiments.pipeline.protocol import COMMON_RATE, DATA, STRENGTHS
+from experiments.pipeline.protocol import COMMON_RATE, DATA
 from experiments.pipeline.spec import GridSpec
 
 CLAIMS = {
@@ -28,27 +29,12 @@ CLAIMS = {
     "(E[a_j] − a_min)/sd(a_j) says how often units are active",
     "A21": "rows of length 1, CAE: E[a_j] falls with softplus and does not depend on λ with ReLU",
 }
-ACTIVATIONS = ("relu", "sigmoid", "softplus")
-CONSTRAINTS = ("unit", "unit-rescale", "free")
 GROUP = ("dataset", "activation", "constraint", "learning_rate", "momentum")
 # A14: what it says of which pairs, by activation.
 _BACKED = {"relu": ("sae",), "sigmoid": ("sae",), "softplus": ("sae", "cae")}
 _EMPIRICAL = {"relu": (), "sigmoid": ("dae", "cae"), "softplus": ("dae",)}
 _LENGTHENED = {"cae": 2, "mdae": 4}  # radial gradient along a unit row, in slopes squared
 _STABLE = 0.92  # largest effective momentum of the models that A1 counts
-_ROWS = {"unit": "unit rows", "unit-rescale": "rescaled rows", "free": "unconstrained rows"}
-_SHORT = {"unit": "unit", "unit-rescale": "rescaled", "free": "unconstrained"}
-_NAMES = {"relu": "ReLU", "sigmoid": "sigmoid", "softplus": "softplus"}
-_COLUMNS = {
-    "preactivation_mean": "mean E[a_j]",
-    "activation_fraction": "activation fraction",
-    "row_length_mean": "mean row length",
-}
-_TICKS = {
-    "preactivation_mean": ([-3, -1, 0, 1], ["−3", "−1", "0", "1"]),
-    "activation_fraction": ([0, 0.5, 1], ["0", "0.5", "1"]),
-    "row_length_mean": ([0.3, 1, 3], ["0.3", "1", "3"]),
-}
 
 
 def runs(plan: Plan) -> list[GridSpec]:
@@ -62,11 +48,12 @@ def runs(plan: Plan) -> list[GridSpec]:
 
 
 def _usual(plan: Plan) -> list[GridSpec]:
-    return [s for c in CONSTRAINTS for a in ACTIVATIONS for s in needed(plan, OBJECTIVES, a, c)]
+    return [s for c in ROWS for a in ACTIVATIONS for s in needed(plan, OBJECTIVES, a, c)]
 
 
 def _said(spec: GridSpec) -> str:
-    return f"{style.label(spec.objective)} with {_NAMES[spec.activation]}, {_ROWS[spec.constraint]}"
+    model = f"{style.label(spec.objective)} with {ACTIVATIONS[spec.activation]}"
+    return f"{model}, {ROWS[spec.constraint]} rows"
 
 
 def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
@@ -184,33 +171,7 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
 
 def draw(runs: Mapping, plan: Plan):
     """A block per data set: a row per activation and constraint, a column per quantity."""
-    from matplotlib.figure import Figure as Picture
-    from matplotlib.text import Text
-
-    found = _drawn(runs, plan)
-    settings = [(a, c) for c in CONSTRAINTS for a in ACTIVATIONS]
-    picture = Picture(figsize=(6.4, 19.5), layout="constrained")
-    blocks = picture.subfigures(len(plan.scale.datasets), 1)
-    for block, dataset in zip(blocks, plan.scale.datasets, strict=True):
-        block.suptitle(DATA[dataset].title, fontsize=11)
-        axes = block.subplots(len(settings), len(_COLUMNS), sharex=True, sharey="col")
-        _scales(axes, found)
-        for row, (activation, constraint) in zip(axes, settings, strict=True):
-            here = (dataset, activation, constraint)
-            shown = [
-                s for s in found if (s.spec.dataset, s.spec.activation, s.spec.constraint) == here
-            ]
-            row[0].set_ylabel(f"{_NAMES[activation]}\n{_SHORT[constraint]}", fontsize=8)
-            for axis, (name, _) in zip(row, _COLUMNS.items(), strict=True):
-                if name == "row_length_mean" and constraint != "free":
-                    axis.set_axis_off()
-                    _say(axis, 0.5, "rows of length 1")
-                else:
-                    _draw_panel(axis, shown, name)
-    style.legend_of(picture, axes.flat)
-    for text in picture.findobj(Text):
-        text.set_fontfamily("DejaVu Sans")  # not a list of fonts, with every text of the SVG
-    return picture
+    return draw_table(_drawn(runs, plan), plan.scale.datasets, OBJECTIVES)
 
 
 def _drawn(runs: Mapping, plan: Plan) -> list[Sweep]:
@@ -218,67 +179,6 @@ def _drawn(runs: Mapping, plan: Plan) -> list[Sweep]:
     usual = {spec: runs.get(spec) for spec in _usual(plan)}
     stored = [sweep.stored for sweep in sweeps(usual)]
     return [sweep for sweep in stored if sweep.runs]
-
-
-def _shown(sweep: Sweep, name: str) -> np.ndarray:
-    """What a panel shows: E[a_j] in deviations of a_j at strength 0, the others as they are."""
-    values = sweep.values(name)
-    if name == "preactivation_mean":
-        values = values / np.sqrt(sweep.values("preactivation_variance")[:, :1])
-    return values
-
-
-def _scales(axes, found: list[Sweep]) -> None:
-    """The scales of a block, which all blocks have: σ² across, a quantity per column."""
-    style.strength_axis(axes[0][0], np.array(STRENGTHS))
-    axes[0][0].set_xticks([0, 0.25, 1], ["0", "0.25", "1"])
-    for column, (name, title) in enumerate(_COLUMNS.items()):
-        axis = axes[0][column]
-        axis.set_title(title, fontsize=8)
-        values = [mean_over_seeds(_shown(sweep, name)) for sweep in found]
-        known = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.zeros(0)
-        low, high = (known.min(), known.max()) if len(known) else (1, 1)
-        if name == "activation_fraction":
-            axis.set_ylim(-0.03, 1.03)
-        elif name == "row_length_mean":
-            axis.set_yscale("log")
-            axis.set_ylim(min(low, 0.5) / 1.3, max(high, 2) * 1.3)
-        else:
-            axis.set_yscale("asinh", linear_width=0.5)
-            axis.set_ylim(1.3 * min(low, -1), 1.3 * max(high, 1))
-        axis.set_yticks(*_TICKS[name])
-        axis.minorticks_off()
-    for axis in axes.flat:
-        axis.grid(alpha=0.25, linewidth=0.5)
-        axis.tick_params(labelsize=7, left=False)
-        axis.spines[["top", "right"]].set_visible(False)
-    for axis in axes[:-1].flat:
-        axis.xaxis.set_visible(False)
-    for axis in axes[-1]:
-        axis.set_xlabel("σ² (spaced by σ)", fontsize=8)
-
-
-def _draw_panel(axis, shown: list[Sweep], name: str) -> None:
-    """A quantity of the objectives of one setting; missing and diverged ones named."""
-    for sweep in shown:
-        mean = mean_over_seeds(_shown(sweep, name))
-        style.draw_quantity(axis, sweep.spec.objective, sweep.curve.strengths, mean)
-    missing = [o for o in OBJECTIVES if o not in {s.spec.objective for s in shown}]
-    if len(missing) == len(OBJECTIVES):
-        _say(axis, 0.5, "not run")
-    elif missing:
-        _say(axis, 0.9, f"not run: {', '.join(map(style.label, missing))}")
-    lost = [s for s in shown if s.curve.flagged.any()]
-    for i, sweep in enumerate(lost):
-        where = sweep.curve.strengths[sweep.curve.flagged.any(axis=0)]
-        style.mark_diverged(axis, sweep.spec.objective, where, 0.06 + 0.11 * i)
-
-
-def _say(axis, height: float, text: str) -> None:
-    axis.text(
-        0.5, height, text, transform=axis.transAxes, ha="center", va="center", fontsize=7,
-        color="#555555",
-    )  # fmt: skip
 
 
 def caption(runs: Mapping, plan: Plan) -> str:
@@ -289,7 +189,7 @@ def caption(runs: Mapping, plan: Plan) -> str:
     )
     gaps = [np.abs(s.values("bias_mean") - s.values("preactivation_mean")) for s in found]
     gap = max((np.nanmax(g) for g in gaps if np.isfinite(g).any()), default=np.nan)
-    total = len(scale.datasets) * len(OBJECTIVES) * len(ACTIVATIONS) * len(CONSTRAINTS)
+    total = len(scale.datasets) * len(OBJECTIVES) * len(ACTIVATIONS) * len(ROWS)
     return (
         scale.caveat
         + "Mean over units of E[a_j], in root mean square deviations of a_j at σ² = 0 (axis linear "
@@ -309,7 +209,7 @@ def explain(runs: Mapping, verdict: Verdict) -> list[str]:
         if sweep.complete and verdict.statement in {v.statement for v in _of_sweep(sweep)}:
             return [
                 "With the strength, "
-                + "; ".join(_course(sweep, name, title) for name, title in _COLUMNS.items())
+                + "; ".join(_course(sweep, name, title) for name, title in COLUMNS.items())
                 + "."
             ]
     return []

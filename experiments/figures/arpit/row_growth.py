@@ -1,4 +1,4 @@
-"""Why SAE's unconstrained rows grow: one step beyond the tangent start is longer than a row."""
+"""SAE's unconstrained rows: their growth by the length of a step beyond the tangent start."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, MOMENTUM
 from experiments.pipeline.spec import Study
 
-CLAIMS = {"A18": "SAE's unconstrained rows grow by steps longer than themselves"}
+CLAIMS = {"A18": "why SAE's unconstrained rows grow: by the length of a step"}
 SCALES = ("quick", "reduced")
 STRENGTHS = (0.64, 1.0)
 _EPOCHS, _SEEDS, _SLOWER = 3, 1, 10
@@ -20,7 +20,7 @@ _COUNT = f"the largest of {_SEEDS} seeds" if _SEEDS > 1 else "one seed"
 _KINDS = {"usual": (1, POLE), "slow": (_SLOWER, POLE), "early tangent": (1, 0.9)}
 _NAMES = {
     "usual": "as in Figure 2",
-    "slow": f"1/{_SLOWER} of the rate, {_SLOWER} times the updates",
+    "slow": f"1/{_SLOWER} of the rate",
     "early tangent": "tangent from 0.9",
 }
 _MARKS = {"usual": ("#CC3311", "^"), "slow": ("#0072B2", "s"), "early tangent": ("#000000", "o")}
@@ -115,14 +115,14 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
         parts.append(
             f"{_NAMES[study.option('kind')]}: "
             + ", ".join(_told(ratio) for ratio in growth(run))
-            + f" (least step {', '.join(f'{step:.2f}' for step in steps)})"
+            + f" after {study.option('epochs')} epochs (least step {', '.join(f'{step:.2f}' for step in steps)})"
         )
     numbers = (
         f"largest length over its start at λ = {', '.join(f'{s:g}' for s in STRENGTHS)}, and the "
         "least step, in lengths of a row, of a unit whose mean in a batch reaches the tangent "
         f"start: {'; '.join(parts)}; {_COUNT}"
     )
-    statement = "growth of SAE's unconstrained ReLU rows vanishes with shorter steps"
+    statement = "growth of SAE's unconstrained ReLU rows, by the length of a step"
     return [Verdict("A18", dataset, statement, "measured", numbers)]
 
 
