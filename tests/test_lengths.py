@@ -184,7 +184,7 @@ def test_growth_by_kind_of_training_is_measured_from_studies():
         runs[study] = xr.Dataset({"row_length_max": (("seed", "strength", "epoch"), lengths)})
     (found,) = figure.verdicts(runs, "digits")
     assert found.verdict == "measured"
-    assert has_numbers(found.numbers, 0.64, 1, 2.0, 3.0, 3.0, 4.0, 4.0)
+    assert has_numbers(found.numbers, 0.64, 1, 2.0, 3, 3.0, 3.0, 30, 4.0, 4.0, 3)
     assert "not finite" in found.numbers
     picture = figure.draw(runs, tiny.plan())
     assert [len(axis.lines) for axis in picture.axes] == [3, 0]

@@ -111,12 +111,10 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     """A18's reason, measured: growth by kind of training, with the least step beside it."""
     parts = []
     for study, run in runs.items():
-        steps = [_step(study, strength) for strength in STRENGTHS]
-        parts.append(
-            f"{_NAMES[study.option('kind')]}: "
-            + ", ".join(_told(ratio) for ratio in growth(run))
-            + f" after {study.option('epochs')} epochs (least step {', '.join(f'{step:.2f}' for step in steps)})"
-        )
+        steps = ", ".join(f"{_step(study, strength):.2f}" for strength in STRENGTHS)
+        grown = ", ".join(map(_told, growth(run)))
+        kind, epochs = _NAMES[study.option("kind")], study.option("epochs")
+        parts.append(f"{kind}: {grown} after {epochs} epochs (least step {steps})")
     numbers = (
         f"largest length over its start at λ = {', '.join(f'{s:g}' for s in STRENGTHS)}, and the "
         "least step, in lengths of a row, of a unit whose mean in a batch reaches the tangent "
