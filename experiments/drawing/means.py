@@ -9,7 +9,7 @@ from experiments.evidence.curves import mean_over_seeds
 from experiments.evidence.trends import Sweep
 from experiments.pipeline.protocol import DATA, STRENGTHS
 
-__all__ = ["ACTIVATIONS", "COLUMNS", "ROWS", "draw_table"]
+__all__ = ["ACTIVATIONS", "COLUMNS", "ROWS", "draw_table", "legend_of"]
 
 ACTIVATIONS = {"relu": "ReLU", "sigmoid": "sigmoid", "softplus": "softplus"}
 ROWS = {"unit": "unit", "unit-rescale": "rescaled", "free": "unconstrained"}
@@ -18,6 +18,7 @@ COLUMNS = {
     "activation_fraction": "activation fraction",
     "row_length_mean": "mean row length",
 }
+_ORDER = ("dae", "cae", "mdae", "sae")  # of the markers along the lines
 _TICKS = {
     "preactivation_mean": ([-3, -1, 0, 1], ["−3", "−1", "0", "1"]),
     "activation_fraction": ([0, 0.5, 1], ["0", "0.5", "1"]),
@@ -52,7 +53,7 @@ def draw_table(found: Sequence[Sweep], datasets: Sequence[str], objectives: Sequ
                     _say(axis, 0.5, "rows of length 1")
                 else:
                     _draw_panel(axis, shown, name, objectives)
-    style.legend_of(picture, axes.flat)
+    legend_of(picture, axes.flat)
     for text in picture.findobj(Text):
         text.set_fontfamily("DejaVu Sans")  # not a list of fonts, with every text of the SVG
     return picture
@@ -100,7 +101,7 @@ def _draw_panel(axis, shown: list[Sweep], name: str, objectives: Sequence[str]) 
     """A quantity of the objectives of one setting; missing and diverged ones named."""
     for sweep in shown:
         mean = mean_over_seeds(_shown(sweep, name))
-        style.draw_quantity(axis, sweep.spec.objective, sweep.curve.strengths, mean)
+        _draw_line(axis, sweep.spec.objective, sweep.curve.strengths, mean)
     missing = [o for o in objectives if o not in {s.spec.objective for s in shown}]
     if len(missing) == len(objectives):
         _say(axis, 0.5, "not run")
@@ -109,11 +110,55 @@ def _draw_panel(axis, shown: list[Sweep], name: str, objectives: Sequence[str]) 
     lost = [s for s in shown if s.curve.flagged.any()]
     for i, sweep in enumerate(lost):
         where = sweep.curve.strengths[sweep.curve.flagged.any(axis=0)]
-        style.mark_diverged(axis, sweep.spec.objective, where, 0.06 + 0.11 * i)
+        _mark_diverged(axis, sweep.spec.objective, where, 0.06 + 0.11 * i)
 
 
 def _say(axis, height: float, text: str) -> None:
     axis.text(
         0.5, height, text, transform=axis.transAxes, ha="center", va="center", fontsize=7,
         color="#555555",
+    )  # fmt: skip
+
+
+def _draw_line(axis, objective: str, x: np.ndarray, mean: np.ndarray) -> None:
+    """A line over strengths `[G]` in the look of the objective's curves, with every fourth marker.
+
+    Markers of different objectives are at different strengths, so that coinciding lines show.
+    """
+    name, colour, marker, line, hollow = style.look(objective)
+    axis.plot(
+        x,
+        mean,
+        color=colour,
+        marker=marker,
+        linestyle=line,
+        linewidth=1.2,
+        markersize=5 if hollow else 4,
+        markerfacecolor="none" if hollow else colour,
+        markevery=(_ORDER.index(objective), 4),
+        clip_on=False,
+        label=name,
+    )
+
+
+def _mark_diverged(axis, objective: str, strengths: np.ndarray, height: float) -> None:
+    """Crosses where models of an objective diverged or collapsed, with its name, `height` up."""
+    name, colour, *_ = style.look(objective)
+    across = axis.get_xaxis_transform()
+    axis.plot(strengths, np.full(len(strengths), height), "x", color=colour, markersize=4,
+              markeredgewidth=0.9, transform=across)  # fmt: skip
+    axis.annotate(
+        name, (strengths.min(), height), (-4, 0), xycoords=across, textcoords="offset points",
+        ha="right", va="center", fontsize=6, color=colour,
+    )  # fmt: skip
+
+
+def legend_of(figure, axes) -> None:
+    """One legend below all panels of what any of them shows, each label once."""
+    marks: dict = {}
+    for axis in axes:
+        marks = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True)) | marks
+    figure.legend(
+        marks.values(), marks, loc="outside lower center", ncols=min(len(marks) or 1, 5),
+        frameon=False,
     )  # fmt: skip

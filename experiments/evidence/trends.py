@@ -5,16 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.evidence.claims import decide
+from experiments.evidence.claims import decide, not_run
 from experiments.evidence.criteria import Criterion, over_seeds, rank_correlation
 from experiments.evidence.curves import (
-    FLAT,
     MONOTONE,
     Curve,
     cells,
     collect,
     curve_drop,
-    curve_range,
     mean_over_seeds,
     spearman,
 )
@@ -27,13 +25,12 @@ __all__ = [
     "fall",
     "fall_verdict",
     "follows",
-    "range_of",
+    "lacking",
     "rank",
-    "shift",
     "sweeps",
 ]
 
-FALL = 0.1  # A14: E[a_j] falls by at least this many sd; A21: shifts by at most as many
+FALL = 0.1  # A14: E[a_j] falls by at least this many sd
 FOLLOWS = 0.9  # A16: rank correlation with the fraction
 
 
@@ -116,19 +113,9 @@ def fall(means: np.ndarray, deviations: np.ndarray) -> Criterion:
     return over_seeds("fall of E[a_j], in sd at λ = 0,", over, len(means), FALL, -1)
 
 
-def shift(means: np.ndarray, deviations: np.ndarray) -> Criterion:
-    """The largest change of E[a_j] `[S, G]` from strength 0, the first one, whatever its sign.
-
-    In the deviation of a_j at strength 0 (`[S, G]`); a mean over seeds, NaN left out. It holds
-    where it is at most `FALL`.
-    """
-    scaled = (means - means[:, :1]) / deviations[:, :1]
-
-    def over(seeds: np.ndarray) -> float:
-        sizes = np.abs(mean_over_seeds(scaled[seeds]))
-        return float(np.nanmax(sizes)) if not np.isnan(sizes).all() else np.nan
-
-    return over_seeds("largest shift of E[a_j], in sd at λ = 0,", over, len(means), FALL, +1)
+def lacking(claim: str, statement: str, sweep: Sweep, name: str) -> Verdict:
+    """A statement about runs of an older kind, which lack a variable."""
+    return not_run(claim, sweep.spec.dataset, statement, f"the runs do not store {name}")
 
 
 def fall_verdict(claim: str, statement: str, sweep: Sweep) -> Verdict:
@@ -139,26 +126,13 @@ def fall_verdict(claim: str, statement: str, sweep: Sweep) -> Verdict:
     """
     means, deviations = sweep.values("preactivation_mean"), sweep.values("preactivation_deviation")
     if deviations is None:
-        return Verdict(
-            claim, sweep.spec.dataset, statement, "not run",
-            "the runs do not store the deviation of a_j (preactivation_deviation)",
-        )  # fmt: skip
+        return lacking(claim, statement, sweep, "preactivation_deviation")
     curve, size = sweep.curve, fall(means, deviations)
     verdict = decide(claim, statement, [rank(curve.strengths, means), size], [curve])
     points = np.array([size.value, *(size.interval or ())])
     if verdict.verdict == "fails" and not ((points >= FALL).all() or (points <= -FALL).all()):
         verdict = verdict._replace(verdict="inconclusive")
     return verdict
-
-
-def range_of(curve: Curve) -> Criterion:
-    """The range of a curve, above that of a flat one."""
-
-    def over(seeds: np.ndarray) -> float:
-        return float(curve_range(curve.strengths, mean_over_seeds(curve.valid[seeds])))
-
-    found = over_seeds("range of the fraction", over, len(curve.fraction), FLAT, -1)
-    return found._replace(strict=True)
 
 
 def follows(quantity: np.ndarray, curve: Curve, name: str) -> Criterion:

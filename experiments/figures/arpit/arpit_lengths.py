@@ -6,10 +6,11 @@ import numpy as np
 
 from experiments.drawing import style
 from experiments.drawing.means import ACTIVATIONS
-from experiments.evidence.claims import decide
+from experiments.evidence import criteria
+from experiments.evidence.claims import decide, not_run
 from experiments.evidence.criteria import DEAD, over_seeds
 from experiments.evidence.curves import Curve, mean_over_seeds
-from experiments.evidence.trends import Sweep, range_of, sweeps
+from experiments.evidence.trends import Sweep, sweeps
 from experiments.figures.arpit.common import OBJECTIVES
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
@@ -73,7 +74,7 @@ def _a17(unit: Sweep, free: Sweep) -> Verdict:
     statement = f"lowest fraction lower with unit rows, {name}"
     if not (unit.complete and free.complete):
         numbers = f"unit rows: {unit.count}; unconstrained rows: {free.count}"
-        return Verdict("A17", spec.dataset, statement, "not run", numbers)
+        return not_run("A17", spec.dataset, statement, numbers)
     curves = (unit.curve, free.curve)
 
     def gap(seeds: np.ndarray) -> float:
@@ -83,10 +84,10 @@ def _a17(unit: Sweep, free: Sweep) -> Verdict:
     told = f"{_told(curves[0])}; {_told(curves[1])}"
     if spec.objective in _DECIDED:
         verdict = decide("A17", statement, [by], curves)
-        moves = [range_of(curve) for curve in curves]
-        if not any(m.holds for m in moves):
+        ranges = [criteria.moves(c, f"range with {ROWS[c.constraint]}")[0] for c in curves]
+        if not any(r.holds for r in ranges):
             verdict = verdict._replace(verdict="inconclusive")
-            told += f"; neither moves, with unit rows {moves[0].measured}, else {moves[1].measured}"
+            told += f"; neither moves: {ranges[0].measured}, {ranges[1].measured}"
         return verdict._replace(numbers=f"{verdict.numbers}; {told}")
     return Verdict("A17", spec.dataset, statement, "measured", f"{by.measured}; {told}")
 
@@ -102,7 +103,7 @@ def _a18(sweep: Sweep) -> Verdict:
     spec = sweep.spec
     statement = f"largest row length, SAE with {ACTIVATIONS[spec.activation]}, unconstrained rows"
     if not sweep.complete:
-        return Verdict("A18", spec.dataset, statement, "not run", sweep.count)
+        return not_run("A18", spec.dataset, statement, sweep.count)
     ratios, strengths = growth(sweep), sweep.curve.strengths
     grown = ratios > _GROWN
     some, every = (_from(strengths, rows) for rows in (grown.any(axis=0), grown.all(axis=0)))

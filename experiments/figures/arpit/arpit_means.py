@@ -6,15 +6,15 @@ import numpy as np
 
 from experiments.drawing import style
 from experiments.drawing.means import ACTIVATIONS, COLUMNS, ROWS, draw_table
-from experiments.evidence.claims import decide
+from experiments.evidence import criteria, momentum
+from experiments.evidence.claims import decide, not_run
 from experiments.evidence.curves import mean_over_seeds
 from experiments.evidence.trends import (
     Sweep,
     fall_verdict,
     follows,
-    range_of,
+    lacking,
     rank,
-    shift,
     sweeps,
 )
 from experiments.figures.arpit.common import OBJECTIVES
@@ -32,9 +32,8 @@ CLAIMS = {
 GROUP = ("dataset", "activation", "constraint", "learning_rate", "momentum")
 # A14: what it says of which pairs, by activation.
 _BACKED = {"relu": ("sae",), "sigmoid": ("sae",), "softplus": ("sae", "cae")}
+_SHORTENED = ("cae", "mdae")  # A16
 _EMPIRICAL = {"relu": (), "sigmoid": ("dae", "cae"), "softplus": ("dae",)}
-_LENGTHENED = {"cae": 2, "mdae": 4}  # radial gradient along a unit row, in slopes squared
-_STABLE = 0.92  # largest effective momentum of the models that A1 counts
 
 
 def runs(plan: Plan) -> list[GridSpec]:
@@ -69,7 +68,7 @@ def _of_sweep(sweep: Sweep) -> list[Verdict]:
         for kind, pairs in (("backed by a corollary", _BACKED), ("empirical", _EMPIRICAL)):
             if spec.objective in pairs[spec.activation]:
                 asked.append(("A14", f"E[a_j] falls, {_said(spec)} ({kind})", _a14))
-    if spec.constraint == "free" and spec.objective in _LENGTHENED:
+    if spec.constraint == "free" and spec.objective in _SHORTENED:
         asked += [
             ("A16", f"rows shorten, {_said(spec)}", _a16_length),
             ("A16", f"(E[a_j] − a_min)/sd(a_j) orders the fractions, {_said(spec)}", _a16_distance),
@@ -83,13 +82,9 @@ def _of_sweep(sweep: Sweep) -> list[Verdict]:
     return [
         decider(claim, statement, sweep)
         if sweep.complete
-        else Verdict(claim, spec.dataset, statement, "not run", sweep.count)
+        else not_run(claim, spec.dataset, statement, sweep.count)
         for claim, statement, decider in asked
     ]
-
-
-def _not_stored(claim: str, statement: str, sweep: Sweep, name: str) -> Verdict:
-    return Verdict(claim, sweep.spec.dataset, statement, "not run", f"the runs do not store {name}")
 
 
 def _a14(claim: str, statement: str, sweep: Sweep) -> Verdict:
@@ -120,12 +115,11 @@ def _a16_distance(claim: str, statement: str, sweep: Sweep) -> Verdict:
     """Decided where the fraction moves; a unit with constant a_j leaves its model out."""
     distance = sweep.values("threshold_distance")
     if distance is None:
-        return _not_stored(claim, statement, sweep, "threshold_distance")
+        return lacking(claim, statement, sweep, "threshold_distance")
     curve = sweep.curve
-    moves, together = range_of(curve), follows(distance, curve, "rank correlation")
-    verdict = decide(claim, statement, [moves, together], [curve])
-    if not (moves.decided and moves.holds):
-        verdict = verdict._replace(verdict="inconclusive")
+    together = follows(distance, curve, "rank correlation")
+    moves = criteria.moves(curve, "range of the fraction")
+    verdict = decide(claim, statement, [together], [curve], given=moves)
     first, last = _ends(distance)
     numbers = f"{verdict.numbers}; (E[a_j] − a_min)/sd(a_j) {first:.3f} → {last:.3f}"
     lost = int(np.sum(~np.isfinite(distance) & ~curve.flagged))
@@ -138,28 +132,17 @@ def _a21_relu(claim: str, statement: str, sweep: Sweep) -> Verdict:
     """A1's criterion for E[a_j], on the models whose effective momentum is near the usual one."""
     means, deviations = sweep.values("preactivation_mean"), sweep.values("preactivation_deviation")
     if deviations is None:
-        return _not_stored(claim, statement, sweep, "preactivation_deviation")
+        return lacking(claim, statement, sweep, "preactivation_deviation")
     curve = sweep.curve
-    momentum = effective_momentum(sweep.spec, curve.strengths, curve.fraction)
-    counted = momentum <= _STABLE
-    change = shift(np.where(counted, means, np.nan), deviations)
-    verdict = decide(claim, statement, [change], [curve])
-    largest = curve.strengths[counted.all(axis=0)].max(initial=0.0)
+    acts = momentum.effective(curve, momentum.feedback(sweep.runs, curve))
+    counted = momentum.counted(sweep.runs, curve)
+    kept = np.where(np.isnan(counted.fraction), np.nan, means)
+    verdict = decide(claim, statement, [criteria.largest_shift(kept, deviations)], [counted])
+    largest = curve.strengths[np.isfinite(counted.fraction).all(axis=0)].max(initial=0.0)
     return verdict._replace(
         numbers=f"{verdict.numbers}; over the models up to λ = {largest:g}, with an effective "
-        f"momentum of at most {_STABLE:g} (at λ = 1: {np.nanmax(momentum[:, -1]):.3f})"
+        f"momentum of at most {momentum.COUNTED:g} (at λ = 1: {np.max(acts[:, -1]):.3f})"
     )
-
-
-def effective_momentum(spec: GridSpec, strengths: np.ndarray, fraction: np.ndarray) -> np.ndarray:
-    """μ/(1 − V) of CAE or mDAE with ReLU and rows rescaled only; infinite from V = 1 on.
-
-    V = c η λ p/(1 − μ): what a steady turn of a row gains from the radial gradients stored in the
-    momentum. `strengths` λ `[G]`, `fraction` p `[S, G]`; returns `[S, G]`.
-    """
-    rate = _LENGTHENED[spec.objective] * spec.learning_rate
-    gain = rate * strengths * fraction / (1 - spec.momentum)
-    return np.where(gain < 1, spec.momentum / np.where(gain < 1, 1 - gain, 1), np.inf)
 
 
 def _ends(values: np.ndarray) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from aesparse.losses.sparsity import POLE
-from experiments.drawing import style
+from experiments.drawing.means import legend_of
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, MOMENTUM
@@ -149,7 +149,7 @@ def draw(runs: Mapping, plan: Plan):
         axis.grid(axis="y", alpha=0.25, linewidth=0.5)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("largest row length over its start", fontsize=8)
-    style.legend_of(picture, axes)
+    legend_of(picture, axes)
     return picture
 
 
