@@ -73,7 +73,7 @@ def _scales(axes, found: Sequence[Sweep]) -> None:
     axes[0][0].set_xticks([0, 0.25, 1], ["0", "0.25", "1"])
     for column, (name, title) in enumerate(COLUMNS.items()):
         axis = axes[0][column]
-        axis.set_title(title, fontsize=8)
+        axis.set_title(title + ", in sd" * (name == "preactivation_mean"), fontsize=8)
         values = [mean_over_seeds(_shown(sweep, name)) for sweep in found]
         known = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.zeros(0)
         low, high = (known.min(), known.max()) if len(known) else (1, 1)
