@@ -17,6 +17,7 @@ __all__ = [
     "grid",
     "label",
     "legend",
+    "look",
     "panels",
     "remark",
     "strength_axis",
@@ -46,6 +47,11 @@ _LOOK = {
 }
 # CAE's curve shows through those that coincide with it under unit rows, weak cells through AE's.
 _HOLLOW = ("mdae", "cae-h", "ae")
+
+
+def look(objective: str) -> tuple[str, str, str, object, bool]:
+    """An objective's name, colour, marker and line, and whether its markers are hollow."""
+    return *_LOOK[objective], objective in _HOLLOW
 
 
 def label(objective: str) -> str:

@@ -16,7 +16,8 @@ def decided(
 ) -> list[Verdict]:
     """A figure's verdicts, if any: for each group of its runs, then across all of them.
 
-    `runs` has None for a run that is not stored; the claims that need it are "not run".
+    `runs` has None for a run that is not stored; the claims that need it are "not run": all those
+    of its group, or, of a figure that decides `partly`, those that it names.
     Runs of one data set that were trained on different data are an `InputError`; with `damage`,
     which gets the sentence, all claims of the figure are "not run".
     """
@@ -30,7 +31,7 @@ def decided(
         damage(other_data)
     verdicts = []
     for (dataset, *others), of_group in groups.items() if figure.verdicts else ():
-        if _complete(of_group) and not other_data:
+        if (figure.partly or _complete(of_group)) and not other_data:
             verdicts += figure.verdicts(of_group, dataset)
         else:
             subject = ", ".join([figure.title.rstrip("."), *map(str, others)])
