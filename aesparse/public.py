@@ -5,6 +5,14 @@ from aesparse.errors import InputError
 from aesparse.losses import corruption, objectives, penalties
 from aesparse.losses.base import Objective
 from aesparse.losses.objectives import get_objective
+from aesparse.losses.sparse_coding import (
+    SparseCoding,
+    dictionary_step,
+    random_atoms,
+    sparse_codes,
+    sparse_coding,
+    sparse_coding_loss,
+)
 from aesparse.models import activations
 from aesparse.models.activations import Activation
 from aesparse.models.constraints import Constraint
@@ -28,11 +36,13 @@ __all__ = [
     "OneLayer",
     "Params",
     "Result",
+    "SparseCoding",
     "TrainedModel",
     "activations",
     "audit",
     "corruption",
     "data",
+    "dictionary_step",
     "errors",
     "falsify",
     "fit",
@@ -43,6 +53,10 @@ __all__ = [
     "models",
     "objectives",
     "penalties",
+    "random_atoms",
     "sgd",
+    "sparse_codes",
+    "sparse_coding",
+    "sparse_coding_loss",
     "training",
 ]
