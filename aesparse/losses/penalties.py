@@ -50,6 +50,7 @@ __all__ = [
     "residual_share",
     "second_order",
     "second_order_generic",
+    "second_order_terms",
     "second_order_with_kink",
     "slope",
     "weight_decay",
@@ -128,10 +129,14 @@ def marginalized_generic(model: Model, params: PyTree, x: Float[Array, " n"]) ->
     return 0.5 * jnp.sum(curvature[:, None] * jacobian**2)
 
 
-def _second_order_terms(
-    forward: Forward, curvature: Callable
+def second_order_terms(
+    forward: Forward, curvature: Callable[[Array], Array] | None = None
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Arpit eq. 33's terms with slopes alone, and its term with the residual."""
+    """The two parts of `second_order`: its terms with slopes alone, its term with the residual.
+
+    `curvature` takes the place of s'', by default the activation's own; one layer.
+    """
+    curvature = curvature or forward.activation.curvature
     s, params, a = forward.activation, forward.params, forward.preactivation
     slopes, decoder = s.slope(a), decoder_matrix(params)
     gram = params.weight @ params.weight.T
@@ -151,13 +156,13 @@ def second_order(forward: Forward, eps: Noise) -> Float[Array, ""]:
     carries the coefficient 1, as in eq. 33; eq. 30 on the way there lacks a factor 2.
     """
     del eps
-    return sum(_second_order_terms(forward, forward.activation.curvature))
+    return sum(second_order_terms(forward))
 
 
 def residual_share(forward: Forward, eps: Noise) -> Float[Array, ""]:
     """`second_order`'s term with the residual over its other terms, in size; one layer."""
     del eps
-    along, bend = _second_order_terms(forward, forward.activation.curvature)
+    along, bend = second_order_terms(forward)
     return jnp.abs(bend) / along
 
 
@@ -181,7 +186,7 @@ def second_order_with_kink(width: float = 0.25) -> Penalty:
         def curvature(a: Float[Array, "B m"]) -> Float[Array, "B m"]:
             return activation.curvature(a) + jump * norm.pdf(a, scale=width)
 
-        return sum(_second_order_terms(forward, curvature))
+        return sum(second_order_terms(forward, curvature))
 
     return penalty
 
