@@ -164,7 +164,7 @@ def _checked_variances(variances: object) -> tuple[float, ...]:
             f"The variances are {shortened(variances)}; expected one finite number >= 0 for each "
             "input."
         )
-    return tuple(array.tolist())
+    return tuple(array.astype(float).tolist())
 
 
 def _for_inputs(variances: tuple[float, ...], x: Float[Array, "*B n"]) -> Float[Array, " n"]:
