@@ -15,7 +15,7 @@ from aesparse.losses.sparse_coding import (
 )
 from aesparse.models import activations
 from aesparse.models.activations import Activation
-from aesparse.models.constraints import Constraint
+from aesparse.models.constraints import Constraint, max_norm
 from aesparse.models.flax import FlaxModel
 from aesparse.models.forward import Forward
 from aesparse.models.one_layer import OneLayer, Params
@@ -49,6 +49,7 @@ __all__ = [
     "get_objective",
     "lbfgs",
     "losses",
+    "max_norm",
     "metrics",
     "models",
     "objectives",
