@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from experiments.drawing import panels, style
+from experiments.drawing import style
 from experiments.evidence.curves import cells, mean_over_seeds
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
@@ -36,7 +36,7 @@ def runs(plan: Plan) -> list[GridSpec]:
 
 
 def _of(runs, objective: str, constraint: str) -> list[GridSpec]:
-    """The specs of a curve, those of AE at strength 0 included or not, by what is stored."""
+    """The stored specs of a curve whose model at strength 0 is stored too."""
     return [
         s
         for s in runs
@@ -66,12 +66,13 @@ def draw(runs, plan: Plan):
             for axis, variable in ((above, "activation_fraction"), (below, "row_length_mean")):
                 axis.plot(STRENGTHS, _mean(runs, specs, variable), markersize=5, **look)
         above.set_title(style.label(objective))
-        below.set_yscale("log")
+        below.set_yscale("log", base=2)
+        below.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         style.strength_axis(below, np.array(STRENGTHS))
         for axis in (above, below):
             axis.grid(alpha=0.25, linewidth=0.5)
     axes[0, 0].set_ylabel("average activation fraction")
-    axes[1, 0].set_ylabel("mean row length (log scale)")
+    axes[1, 0].set_ylabel("mean row length")
     axes[0, 0].set_ylim(-0.03, 1.03)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
@@ -88,8 +89,8 @@ def caption(runs, plan: Plan) -> str:
         scale.caveat
         + f"Average activation fraction and mean length of the rows after {scale.epochs} epochs "
         f"against σ²; ReLU, {DATA[dataset].title}, m = {scale.hidden}, N = {scale.samples}, batch "
-        f"{scale.batch_size}, learning rate {rate:g}; {panels.spread(plan)}. Models that diverged "
-        "or collapsed are left out." + (f" Not run: {not_run}." if missing else "")
+        f"{scale.batch_size}, learning rate {rate:g}; mean over {plan.seeds} seeds. Models that "
+        "diverged or collapsed are left out." + (f" Not run: {not_run}." if missing else "")
     )
 
 
