@@ -5,9 +5,17 @@ from aesparse.errors import InputError
 from aesparse.losses import corruption, objectives, penalties
 from aesparse.losses.base import Objective
 from aesparse.losses.objectives import get_objective
+from aesparse.losses.sparse_coding import (
+    SparseCoding,
+    dictionary_step,
+    random_atoms,
+    sparse_codes,
+    sparse_coding,
+    sparse_coding_loss,
+)
 from aesparse.models import activations
 from aesparse.models.activations import Activation
-from aesparse.models.constraints import Constraint
+from aesparse.models.constraints import Constraint, max_norm
 from aesparse.models.flax import FlaxModel
 from aesparse.models.forward import Forward
 from aesparse.models.one_layer import OneLayer, Params
@@ -28,21 +36,28 @@ __all__ = [
     "OneLayer",
     "Params",
     "Result",
+    "SparseCoding",
     "TrainedModel",
     "activations",
     "audit",
     "corruption",
     "data",
+    "dictionary_step",
     "errors",
     "falsify",
     "fit",
     "get_objective",
     "lbfgs",
     "losses",
+    "max_norm",
     "metrics",
     "models",
     "objectives",
     "penalties",
+    "random_atoms",
     "sgd",
+    "sparse_codes",
+    "sparse_coding",
+    "sparse_coding_loss",
     "training",
 ]

@@ -237,7 +237,7 @@ def _theorems(
         Path | None, typer.Option(help="Also write the table as this Markdown page.")
     ] = None,
 ) -> None:
-    """Verify T1 to T13 on random problems, attack them, and list the errata (under 3 minutes)."""
+    """Verify T1 to T15 on random problems, attack them, and list the errata (under 3 minutes)."""
     from experiments.theorems.command import write_theorems
 
     write_theorems(out, as_json=as_json, page=page)

@@ -11,7 +11,7 @@ from aesparse.losses import penalties
 from aesparse.models.activations import get_activation
 from aesparse.models.one_layer import Params
 from aesparse.theory import falsify, hypotheses_hold, properties, sparsity, statements
-from aesparse.theory.conjectures import CONJECTURES
+from aesparse.theory.conjectures import CONJECTURES, Conjecture
 from aesparse.theory.falsifier import (
     SIZES,
     Problem,
@@ -23,7 +23,8 @@ from aesparse.theory.falsifier import (
     whitened,
 )
 from aesparse.theory.records import Claim
-from experiments.theorems.rows import EFFORT, margins
+from experiments.theorems import attacks
+from experiments.theorems.attacks import EFFORT, attacked, margins
 
 pytestmark = pytest.mark.usefixtures("x64")
 TRUE = [c for c in CONJECTURES if c.true]
@@ -118,6 +119,32 @@ def test_the_cross_term_with_a_convex_activation_that_falls():
     np.testing.assert_allclose(worst(penalty, b), found.margin, rtol=1e-6)
 
 
+def eq2(dictionary, code, x, strength):
+    """The mean over samples of eq. 2 with one code for all of them."""
+    return np.mean(np.sum((x - code @ dictionary) ** 2, axis=1)) + strength * np.abs(code).sum()
+
+
+def test_sparse_coding_in_dictionary_and_codes_together():
+    found, w, b, x = found_for("together")
+    after, strength = found.problem.after, float(found.problem.strength)
+    later = (np.asarray(after.weight), np.asarray(after.bias))
+    ends = (eq2(w, b, x, strength) + eq2(*later, x, strength)) / 2
+    middle = eq2((w + later[0]) / 2, (b + later[1]) / 2, x, strength)
+    np.testing.assert_allclose(ends - middle, found.margin, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("word", "sign"), [("residual >= 0", 1), ("residual <= 0", -1)])
+def test_the_residual_term_has_both_signs_with_softplus(word, sign):
+    found, w, b, x = found_for(word)
+    a = x @ w.T + b
+    residual = x - np.logaddexp(a, 0) @ w
+    curvature = expit(a) * expit(-a)
+    each = curvature * np.sum(w**2, axis=1) * (residual @ w.T)
+    term = -np.mean(np.sum(each, axis=1))
+    np.testing.assert_allclose(sign * term, found.margin, rtol=1e-6)
+    assert sign * term < 0
+
+
 def test_counter_examples_are_reduced_to_numbers_for_a_hand():
     found, w, b, x = found_for("sigmoid (not convex)")
     assert found.problem.X.shape == (SIZES[0].samples, SIZES[0].inputs)
@@ -128,8 +155,8 @@ def test_counter_examples_are_reduced_to_numbers_for_a_hand():
 
 @pytest.mark.parametrize("conjecture", TRUE, ids=lambda c: f"{c.id} {c.title}")
 def test_true_statements_hold_on_1000_random_problems(conjecture):
-    assert len(margins(conjecture)) == 1000
-    assert margins(conjecture).min() > -1e-9
+    assert len(margins(conjecture, 1000)) == 1000
+    assert margins(conjecture, 1000).min() > -1e-9
 
 
 @pytest.mark.parametrize("word", ["Lemma 1, relu", "Theorem 1, SAE, sigmoid", "Theorem 2, ReLU"])
@@ -249,6 +276,57 @@ def test_what_was_tested_is_counted():
     assert found.counts.within == within.sum()
     assert found.counts.tested == (within & (b >= 1).any(axis=1)).sum()
     assert found.counts.undefined == (within & (b < 1).any(axis=1)).sum()
+
+
+@pytest.mark.parametrize("cause", UNTESTED)
+def test_a_row_of_the_table_that_tested_nothing_does_not_hold(cause, monkeypatch):
+    monkeypatch.setattr(attacks, "EFFORT", {"sizes": SIZES[:1], "starts": 2, "steps": 1})
+    monkeypatch.setattr(attacks, "PROBLEMS", 10)
+    row = attacked(Conjecture("T0", cause, lambda p: UNTESTED[cause](p.params.bias)))
+    assert row.verdict == "nothing was tested"
+    assert cause in row.number
+    assert row.details["tested"] == 0
+
+
+@pytest.mark.parametrize(
+    ("margin", "verdict", "tested", "undefined"),
+    [
+        (lambda b: jnp.where(b > 0, 1.0, jnp.nan), "holds", (1, 3), (1, 3)),
+        (lambda b: jnp.where(b > 20, 1.0, jnp.inf), "nothing", (0, 0), (0, 0)),
+        (lambda b: b**2, "holds", (4, 4), (0, 0)),
+        (lambda b: -(b**2), "false", (4, 4), (0, 0)),
+    ],
+)
+def test_the_table_says_how_many_evaluations_tested_a_statement(
+    margin, verdict, tested, undefined, monkeypatch
+):
+    monkeypatch.setattr(attacks, "EFFORT", {"sizes": SIZES[:1], "starts": 4, "steps": 0})
+    monkeypatch.setattr(attacks, "PROBLEMS", 10)
+
+    def statement(problem: Problem) -> Claim:
+        b = problem.params.bias
+        return Claim({}, b, b, margin(b))
+
+    row = attacked(Conjecture("T0", "planted", statement))
+    assert row.verdict.split()[0] == verdict
+    assert tested[0] <= row.details["tested"] <= tested[1]
+    assert undefined[0] <= row.details["margin_undefined"] <= undefined[1]
+    assert f"{row.details['tested']} tested" in row.number
+    assert ("NaN" in row.number) == (undefined[1] > 0)
+
+
+def test_a_statement_that_random_problems_hardly_test_is_not_called_true(monkeypatch):
+    """It claims something at one in 40 of them, and they are drawn again 20 times at most."""
+    monkeypatch.setattr(attacks, "EFFORT", {"sizes": SIZES[1:2], "starts": 200, "steps": 0})
+    monkeypatch.setattr(attacks, "PROBLEMS", 100)
+
+    def statement(problem: Problem) -> Claim:
+        b = problem.params.bias[:1]
+        return Claim({}, b, b, jnp.where(b > 4, 1.0, jnp.inf))
+
+    row = attacked(Conjecture("T0", "rare", statement))
+    assert row.verdict == "inconclusive"
+    assert 0 < row.details["random_problems"] < 100
 
 
 def cantelli_too_large(name):

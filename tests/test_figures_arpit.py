@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import stored_runs
 import tiny
-from commands import command
+from commands import command, has_numbers
 
 from aesparse.losses.penalties import get_penalty
 from aesparse.models.activations import get_activation
@@ -162,3 +162,22 @@ def test_a_radial_gradient_speeds_up_a_turn_by_its_feedback(objective):
         measured = angle(0.5) / angle(0.0)
     faster = 1 / (1 - feedback(spec, objective, 0.5))
     np.testing.assert_allclose(measured, faster, rtol=1e-3)
+
+
+def test_max_norm_is_measured_with_the_numbers_of_its_runs(arpit_runs):
+    figure, runs = tiny.gathered_runs(arpit_runs, "arpit-maxnorm")
+    constraints = {s.constraint for s in runs}
+    assert constraints == {"max-norm-0.5", "max-norm", "max-norm-2", "unit", "free"}
+    for spec, run in runs.items():
+        if spec.constraint == "max-norm-0.5":
+            run["row_length_mean"] = 0 * run["row_length_mean"] + 0.5
+    verdicts = figure.verdicts(runs, "photos")
+    assert [v.statement.split(":")[0] for v in verdicts] == ["DAE", "CAE", "SAE"]
+    assert {v.verdict for v in verdicts} == {"measured"}
+    first = verdicts[0].numbers.split("; ")[0]
+    assert has_numbers(first, 0.5, 0.798, 0.198, 0.5)  # c, both ends, the length
+    missing = {s: run for s, run in runs.items() if s.constraint != "max-norm-2"}
+    assert "max-norm-2" in figure.caption(missing, tiny.plan())
+    assert "max-norm-2" not in figure.caption(runs, tiny.plan())
+    labels = {line.get_label() for line in figure.draw(missing, tiny.plan()).axes[0].lines}
+    assert len(labels) == 4

@@ -209,7 +209,7 @@ def test_a_mean_that_begins_below_the_target_is_given_with_its_course(start, exp
 def test_sparse_coding_end_to_end(monkeypatch):
     monkeypatch.setattr(sparse_coding, "TILES", 4)
     (study,) = sparse_coding.runs(PLAN)
-    study = shrunk(study, hidden=5, epochs=2, passes=2, batch_size=20, coding_batch=20)
+    study = shrunk(study, hidden=5, epochs=2, iterations=3, batch_size=20)
     found = {study: stored(sparse_coding.compute(study, small()))}
     (verdict,) = publish(sparse_coding, found)
     (run,) = found.values()
@@ -227,22 +227,9 @@ def test_sparse_coding_end_to_end(monkeypatch):
     activity = run["activity"].copy()
     activity.loc[{"method": "encoder", "strength": run["strength"][-1]}] = 0
     dead = {study: run.assign(activity=activity)}
-    assert np.isnan(sparse_coding.loss(dead[study])[:, -1, 1:]).all()
+    assert np.isnan(sparse_coding.loss(dead[study])[:, -1, [recoded, encoder]]).all()
     (without,) = publish(sparse_coding, dead)
     assert f"λ = {run['strength'].values[-1]:g}:" in without.numbers
     assert "dead" in without.numbers
     assert "dead" not in verdict.numbers
     assert sparse_coding.caption(dead, PLAN) != sparse_coding.caption(found, PLAN)
-
-
-def test_free_codes_meet_the_optimality_condition_of_eq_2():
-    """|2 W_j·r| <= λ, with equality and h_j's sign where h_j is not 0."""
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(6, 9))
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    X, strength = rng.normal(size=(5, 9)), 0.7
-    codes = sparse_coding.free_codes(X, rows, strength)
-    pull = 2 * (X - codes @ rows) @ rows.T
-    assert (np.abs(pull) <= strength + 0.01).all()
-    on = codes != 0
-    np.testing.assert_allclose(pull[on], strength * np.sign(codes[on]), atol=0.01)

@@ -11,9 +11,11 @@ from scipy.special import expit
 from scipy.stats import kstest
 from small_fit import RELU, SWEEP, data, fit, relative, same_bits
 
+import aesparse as ae
 from aesparse.errors import InputError
 from aesparse.losses.objectives import Objective, composed, get_objective, regularized
 from aesparse.losses.penalties import contractive_generic
+from aesparse.models.constraints import as_constraint
 from aesparse.models.one_layer import OneLayer, Params
 
 
@@ -22,14 +24,18 @@ def frozen_bias(params, direction):
     return tangent._replace(bias=np.zeros_like(tangent.bias))
 
 
-def in_unit_ball(params):
-    rows = [w / max(1.0, np.sqrt(w @ w)) for w in params.weight]
-    return params._replace(weight=np.stack(rows))
+def in_ball(radius):
+    def project(params):
+        rows = [w * min(1.0, radius / np.sqrt(w @ w)) for w in params.weight]
+        return params._replace(weight=np.stack(rows))
+
+    return project
 
 
+RADII = {"max-norm": 1.0, "max-norm-0.8": 0.8, "max-norm-1.05": 1.05}
 OTHER_CONSTRAINTS = {  # those that test_fit.py has no loop of
     "unit-frozen-bias": plain_loop.Constraint(frozen_bias, plain_loop.UNIT.project),
-    "max-norm": plain_loop.Constraint(project=in_unit_ball),
+    **{name: plain_loop.Constraint(project=in_ball(radius)) for name, radius in RADII.items()},
 }
 
 
@@ -48,12 +54,30 @@ def test_training_equals_its_plain_loop(name, x64):
     np.testing.assert_allclose(result.params.bias, loop.params.bias, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(result.losses["loss"], loop.losses["loss"], rtol=1e-10)
     lengths = np.linalg.norm(result.params.weight, axis=-1)
-    if name == "max-norm":
-        assert 0.1 < lengths.min() < 1 - 1e-6
-        assert lengths.max() <= 1 + 1e-12
+    if name in RADII:
+        assert name == "max-norm-0.8" or 0.1 < lengths.min() < RADII[name] - 1e-6
+        assert RADII[name] - 1e-3 < lengths.max() <= RADII[name] + 1e-12
     else:
         np.testing.assert_allclose(lengths, 1, rtol=1e-12)
         assert not np.any(result.params.bias)
+
+
+def test_a_max_norm_is_one_constraint_by_number_and_by_name():
+    assert ae.max_norm(2) is ae.max_norm(2.0) is as_constraint("max-norm-2")
+    assert ae.max_norm(1) is as_constraint("max-norm")
+    assert ae.max_norm(0.5) is not ae.max_norm(2)
+
+
+@pytest.mark.parametrize("radius", [0, -1.0, np.nan, np.inf, "2", None, [1.0, 2.0]])
+def test_a_radius_that_is_none_is_refused(radius):
+    with pytest.raises(InputError, match="radius"):
+        ae.max_norm(radius)
+
+
+@pytest.mark.parametrize("name", ["max-norm-", "max-norm-two", "max-norm2", "norm-2"])
+def test_a_max_norm_without_a_radius_is_an_unknown_name(name):
+    with pytest.raises(InputError, match="max-norm"):
+        as_constraint(name)
 
 
 def test_every_update_has_new_noise_of_unit_variance():

@@ -118,6 +118,86 @@ def test_structured_equals_generic(name, untied, activation, x64):
         jax.tree.map(assert_close, one, two)
 
 
+VARIANCES = {"different": (0.4, 0.0, 1.7, 0.2, 0.9), "equal": (0.7,) * 5}
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softplus", "relu"])
+@pytest.mark.parametrize("untied", [False, True])
+@pytest.mark.parametrize("which", VARIANCES)
+def test_marginalized_with_a_variance_per_input_equals_eq_10_in_numpy(
+    which, untied, activation, x64
+):
+    """½ E Σ_i σ_i² Σ_j ∂²ℓ/∂h_j² (∂h_j/∂x_i)², term by term, ∂²ℓ/∂h_j² = 2‖D_j‖²."""
+    variances = VARIANCES[which]
+    p, x, eps = problem(5, 3, 4, untied=untied)
+    formulas = oracles.ACTIVATIONS[activation]
+
+    def oracle(q):
+        decoder = q["decoder"] if untied else q["weight"].T
+        total = 0
+        for sample in x:
+            slopes = formulas[1](q["weight"] @ sample + q["bias"])
+            for j, slope in enumerate(slopes):
+                curvature = 2 * np.sum(decoder[:, j] ** 2)
+                for i, variance in enumerate(variances):
+                    total += 0.5 * variance * curvature * (slope * q["weight"][j, i]) ** 2
+        return total / len(x)
+
+    params = Params(**{k: jnp.asarray(v) for k, v in p.items()})
+    expected = oracles.complex_step_gradient(oracle, p)
+    structured = penalties.marginalized_by_input(np.array(variances))
+    for penalty in (structured, penalties.marginalized_by_input_generic(variances)):
+
+        def value_of(params, penalty=penalty):
+            return penalty(
+                one_layer_forward(params, jnp.asarray(x), get_activation(activation)), None
+            )
+
+        value, gradient = jax.value_and_grad(value_of)(params)
+        assert_close(value, oracle(p))
+        for leaf, array in expected.items():
+            assert_close(getattr(gradient, leaf), array)
+    loss = loss_of(regularized(structured), activation, x, eps, 1.0)(params)[0]
+    assert_close(loss, oracles.ae(p, x, eps, 0.0, formulas) + oracle(p))
+    if which == "equal":  # eq. 11
+        common = loss_of(get_objective("mdae"), activation, x, eps, variances[0])(params)[0]
+        assert_close(loss, common)
+
+
+def test_equal_variances_per_input_are_one_penalty():
+    penalty = penalties.marginalized_by_input
+    assert penalty([0.5, 1.0]) is penalty(jnp.array([0.5, 1.0]))
+    assert regularized(penalty([1, 2])) == regularized(penalty([1.0, 2.0]))
+    assert regularized(penalty([1, 2])) != regularized(penalty([2, 1]))
+
+
+@pytest.mark.parametrize(
+    ("variances", "message"),
+    [
+        ("0.1", "variances are '0.1'"),
+        (0.1, "each input"),
+        ([[0.1]], "each input"),
+        ([0.1, -0.2], "-0.2"),
+        ([0.1, np.nan], "nan"),
+        ([0.1, np.inf], "inf"),
+    ],
+)
+@pytest.mark.parametrize("name", ["marginalized_by_input", "marginalized_by_input_generic"])
+def test_variances_that_are_none_are_refused(name, variances, message):
+    with pytest.raises(InputError) as caught:
+        getattr(penalties, name)(variances)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["marginalized_by_input", "marginalized_by_input_generic"])
+def test_too_few_variances_are_refused_when_the_data_is_seen(name):
+    clean = one_layer_forward(
+        Params(jnp.ones((2, 3)), jnp.zeros(2)), jnp.ones((4, 3)), get_activation("relu")
+    )
+    with pytest.raises(InputError, match="2 variances for 3 inputs"):
+        getattr(penalties, name)([0.1, 0.2])(clean, None)
+
+
 @pytest.mark.parametrize("q", [1, 2, 3])
 @pytest.mark.parametrize("p", [0, 1, 2, 3, 4])
 def test_slope_family_equals_numpy_and_survives_a_zero_row(q, p, x64):

@@ -23,7 +23,7 @@ from experiments.cli import app as other
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES
 from experiments.pipeline.record import read_pictured
-from experiments.theorems import pictures, rows
+from experiments.theorems import attacks, pictures, rows
 
 FIGURES = Path(__file__).parents[1] / "figures"
 VERDICTS = {"holds", "false", "measured", "erratum"}
@@ -40,7 +40,7 @@ def test_command_theorems_writes_table_pictures_and_json(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "ACTIVATIONS", {"relu": None})
     monkeypatch.setattr(rows, "errata", lambda: [decay_factor()])
     monkeypatch.setattr(pictures, "CONJECTURES", few())
-    monkeypatch.setattr(rows, "EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
+    monkeypatch.setattr(attacks, "EFFORT", {"sizes": SIZES[:2], "starts": 2, "steps": 2})
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
     table = read_pictured(tmp_path / "theorems.json")["rows"]
@@ -99,7 +99,7 @@ def test_command_theorems_refuses_a_folder_that_is_a_file(tmp_path):
 
 def test_the_stored_table_covers_every_claim_and_none_fails():
     table = read_pictured(FIGURES / "theorems.json")["rows"]
-    assert {row["id"] for row in table} == {f"T{i}" for i in range(1, 14)}
+    assert {row["id"] for row in table} == {f"T{i}" for i in range(1, 16)}
     assert {row["verdict"] for row in table} == VERDICTS
     attacked = {row["statement"]: row for row in table if "evaluations" in row["details"]}
     assert set(attacked) == {c.title for c in CONJECTURES}

@@ -3,20 +3,26 @@
 Each penalty of Jacobians has a *generic* definition (full Jacobian or Hessian by autodiff, valid
 for any model, the reference) and a *structured* one for one-layer models, which training uses:
 s', s'' of the scalar activation and the lengths of the weights. No derivative is typed by hand.
-Those on mean activations are in `losses.sparsity`. Shapes: n inputs, m hidden units, B batch;
-params of one model.
+Those on mean activations are in `losses.sparsity`, DAE-2's in `losses.second_order`. Shapes: n
+inputs, m hidden units, B batch; params of one model.
 """
 
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.stats import norm
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from aesparse.errors import InputError, unknown_name
 from aesparse.losses.base import Noise, Penalty, check_function, per_example
+from aesparse.losses.second_order import (
+    residual_share,
+    second_order,
+    second_order_generic,
+    second_order_terms,
+    second_order_with_kink,
+)
 from aesparse.losses.sparsity import (
     POLE,
     kl_divergence,
@@ -26,9 +32,10 @@ from aesparse.losses.sparsity import (
     mean_activation,
     mean_activations,
 )
-from aesparse.models.base import Model, reconstruct
+from aesparse.models.base import Model
 from aesparse.models.forward import Forward, check_one_layer
-from aesparse.models.one_layer import decoder_matrix, row_sums
+from aesparse.models.one_layer import Params, row_sums
+from aesparse.options import checked_numbers, shortened
 
 __all__ = [
     "PENALTIES",
@@ -43,6 +50,8 @@ __all__ = [
     "kl_sparsity",
     "log_sparsity",
     "marginalized",
+    "marginalized_by_input",
+    "marginalized_by_input_generic",
     "marginalized_generic",
     "mean_activation",
     "mean_activations",
@@ -50,6 +59,7 @@ __all__ = [
     "residual_share",
     "second_order",
     "second_order_generic",
+    "second_order_terms",
     "second_order_with_kink",
     "slope",
     "weight_decay",
@@ -110,10 +120,67 @@ def marginalized(forward: Forward, eps: Noise) -> Float[Array, ""]:
     """E Σ_j s'_j² ‖W_j‖² ‖D_j‖², mDAE's penalty of one layer (Arpit eq. 11; tied: ‖W_j‖⁴)."""
     del eps
     check_one_layer(forward.model)
-    params = forward.params
-    encoder = row_sums(params.weight**2)
-    decoder = encoder if params.decoder is None else row_sums(params.decoder.T**2)
-    return jnp.sum(_mean_slope_power(forward, 2) * encoder * decoder)
+    encoder = row_sums(forward.params.weight**2)
+    return jnp.sum(_mean_slope_power(forward, 2) * encoder * _decoder_squares(forward.params))
+
+
+def marginalized_by_input(variances: object) -> Penalty:
+    """mDAE's penalty with a variance σ_i² of its own for each input, one layer (Arpit eq. 10).
+
+    E Σ_j s'_j² ‖D_j‖² Σ_i σ_i² W_ji² for corruption of variance σ_i² at input i; equal variances
+    σ² give σ² times `marginalized`. The coefficient of the penalty multiplies them all: 1 leaves
+    them as they are. `variances` `[n]`; `InputError` for anything but numbers >= 0, and for
+    another n than that of the data when it is first called.
+
+    >>> from aesparse.models.forward import forward
+    >>> from aesparse.models.one_layer import OneLayer, Params
+    >>> tied = forward(OneLayer(1), Params(jnp.array([[1.0, 2.0]]), jnp.ones(1)), jnp.ones((1, 2)))
+    >>> float(marginalized_by_input([0.5, 0.25])(tied, None))  # 1 · 5 · (0.5 · 1 + 0.25 · 4)
+    7.5
+    """
+    return _marginalized_by_input(_checked_variances(variances))
+
+
+@functools.lru_cache(maxsize=64)
+def _marginalized_by_input(variances: tuple[float, ...]) -> Penalty:
+    def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
+        del eps
+        check_one_layer(forward.model)
+        encoder = forward.params.weight**2 @ _for_inputs(variances, forward.x)
+        return jnp.sum(_mean_slope_power(forward, 2) * encoder * _decoder_squares(forward.params))
+
+    return penalty
+
+
+def _decoder_squares(params: Params) -> Float[Array, " m"]:
+    """‖D_j‖², which is ‖W_j‖² when tied."""
+    return row_sums((params.weight if params.decoder is None else params.decoder.T) ** 2)
+
+
+def _checked_variances(variances: object) -> tuple[float, ...]:
+    array = checked_numbers(variances, "The variances are")
+    if array.ndim != 1 or not (np.isfinite(array) & (array >= 0)).all():
+        raise InputError(
+            f"The variances are {shortened(variances)}; expected one finite number >= 0 for each "
+            "input."
+        )
+    return tuple(array.astype(float).tolist())
+
+
+def _for_inputs(variances: tuple[float, ...], x: Float[Array, "*B n"]) -> Float[Array, " n"]:
+    if len(variances) != x.shape[-1]:
+        raise InputError(
+            f"There are {len(variances)} variances for {x.shape[-1]} inputs; expected one for each "
+            "input."
+        )
+    return jnp.asarray(variances, x.dtype)
+
+
+def _marginalized_each(model: Model, params: PyTree, x: Float[Array, " n"]) -> Float[Array, " n"]:
+    """½ Σ_j ∂²ℓ/∂h_j² (∂h_j/∂x_i)² for each input i of one sample."""
+    h = model.encode(params, x)
+    curvature = jnp.diag(jax.hessian(lambda h: jnp.sum((x - model.decode(params, h)) ** 2))(h))
+    return 0.5 * curvature @ jax.jacfwd(lambda z: model.encode(params, z))(x) ** 2
 
 
 @per_example
@@ -122,81 +189,21 @@ def marginalized_generic(model: Model, params: PyTree, x: Float[Array, " n"]) ->
 
     For any model whose code is a vector.
     """
-    h = model.encode(params, x)
-    curvature = jnp.diag(jax.hessian(lambda h: jnp.sum((x - model.decode(params, h)) ** 2))(h))
-    jacobian = jax.jacfwd(lambda z: model.encode(params, z))(x)
-    return 0.5 * jnp.sum(curvature[:, None] * jacobian**2)
+    return jnp.sum(_marginalized_each(model, params, x))
 
 
-def _second_order_terms(
-    forward: Forward, curvature: Callable
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Arpit eq. 33's terms with slopes alone, and its term with the residual."""
-    s, params, a = forward.activation, forward.params, forward.preactivation
-    slopes, decoder = s.slope(a), decoder_matrix(params)
-    gram = params.weight @ params.weight.T
-    # When tied, D_j = W_j: the second product, and two of its gradient, would be the first again.
-    products = gram**2 if params.decoder is None else gram * (decoder.T @ decoder)
-    residual = forward.x - forward.reconstruction
-    bend = curvature(a) * (residual @ decoder)
-    along = jnp.mean(jnp.sum((slopes @ products) * slopes, axis=-1))
-    return along, -jnp.mean(bend @ row_sums(params.weight**2))
+def marginalized_by_input_generic(variances: object) -> Penalty:
+    """`marginalized_by_input` for any model whose code is a vector: ½ E Σ_i σ_i² Σ_j … of eq. 10.
 
-
-def second_order(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """½ E tr ∇²ℓ for one layer: DAE's second-order term (Arpit eqs. 7, 33).
-
-    E[Σ_jk s'_j s'_k (W_j·W_k)(D_j·D_k) − Σ_j s''_j ‖W_j‖² (D_j·r)], ∇² with respect to the
-    encoder's input while the target x of the squared error stays fixed. The second term
-    carries the coefficient 1, as in eq. 33; eq. 30 on the way there lacks a factor 2.
+    The same argument and errors.
     """
-    del eps
-    return sum(_second_order_terms(forward, forward.activation.curvature))
+    variances = _checked_variances(variances)
 
-
-def residual_share(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """`second_order`'s term with the residual over its other terms, in size; one layer."""
-    del eps
-    along, bend = _second_order_terms(forward, forward.activation.curvature)
-    return jnp.abs(bend) / along
-
-
-@functools.cache
-def second_order_with_kink(width: float = 0.25) -> Penalty:
-    """`second_order` with the mass that s'' has at a kink in 0, which autodiff does not see.
-
-    A jump of the slope by Δ at 0 adds Δ·δ(a) to s'': for ReLU the loss term
-    −Σ_j p_{a_j}(0) ‖W_j‖² E[D_j·r | a_j = 0]. The Dirac mass is a normal density of standard
-    deviation `width`, so that a minibatch holds units near their kink; Δ is measured.
-    """
-    if not width > 0:
-        raise InputError(f"The width of the kink is {width}; expected a number > 0.")
-
-    def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
-        del eps
-        activation, dtype = forward.activation, forward.x.dtype
-        near = jnp.asarray(jnp.finfo(dtype).eps, dtype)
-        jump = activation.slope(near) - activation.slope(-near)
-
-        def curvature(a: Float[Array, "B m"]) -> Float[Array, "B m"]:
-            return activation.curvature(a) + jump * norm.pdf(a, scale=width)
-
-        return sum(_second_order_terms(forward, curvature))
+    @per_example
+    def penalty(model: Model, params: PyTree, x: Float[Array, " n"]) -> Float[Array, ""]:
+        return _marginalized_each(model, params, x) @ _for_inputs(variances, x)
 
     return penalty
-
-
-@per_example
-def second_order_generic(model: Model, params: PyTree, x: Float[Array, " n"]) -> Float[Array, ""]:
-    """½ E tr ∇²ℓ by `jax.hessian` at the clean input, the target held fixed (Arpit eq. 28).
-
-    For any model.
-    """
-
-    def loss(z: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.sum((x - reconstruct(model, params, z)) ** 2)
-
-    return 0.5 * jnp.trace(jax.hessian(loss)(x))
 
 
 def weight_decay(forward: Forward, eps: Noise) -> Float[Array, ""]:

@@ -5,18 +5,22 @@ A constraint wraps the optimizer: the gradient and the optimizer's first moments
 back onto the constraint after it. Second moments are left alone. Shapes: m hidden units, n inputs.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PyTree
 
 from aesparse.errors import InputError, unknown_name
 from aesparse.models.one_layer import Params, row_sums
-from aesparse.options import check_counts, shortened
+from aesparse.options import check_counts, checked_numbers, shortened
 
-__all__ = ["CONSTRAINTS", "Constraint", "as_constraint"]
+__all__ = ["CONSTRAINTS", "Constraint", "as_constraint", "max_norm"]
+
+_MAX_NORM = "max-norm"  # with "-2" behind it, of radius 2
 
 
 class Constraint(NamedTuple):
@@ -82,12 +86,6 @@ def _frozen_bias_step(params: Params, direction: Params, rate: Array) -> tuple[P
     return _unit_rows_step(params, frozen, rate)
 
 
-def _rows_in_unit_ball(params: Params) -> Params:
-    w = _rows(params)
-    scale = jax.lax.rsqrt(jnp.maximum(row_sums(w * w), 1.0))
-    return params._replace(weight=w * scale[..., None])
-
-
 def _unit_decoder_columns(params: Params) -> Params:
     _rows(params)
     if params.decoder is None:
@@ -113,6 +111,37 @@ def _tangent_without_bias(params: Params, direction: Params) -> Params:
     return direction._replace(bias=jnp.zeros_like(direction.bias))
 
 
+def max_norm(radius: object) -> Constraint:
+    """Rows of W no longer than `radius`: ‖W_j‖ <= c after every update (Arpit section 2.1.2).
+
+    Longer rows are scaled to length c, shorter ones are left alone; gradient and momentum are not
+    mapped. By name it is "max-norm-2" for c = 2, and "max-norm" for c = 1. `InputError` unless c
+    is a finite number > 0.
+
+    >>> rows = Params(jnp.array([[3.0, 4.0], [0.6, 0.8]]), jnp.zeros(2))
+    >>> max_norm(2.5).project(rows).weight.round(3).tolist()
+    [[1.5, 2.0], [0.6, 0.8]]
+    """
+    array = checked_numbers(radius, "The radius of a max-norm constraint is")
+    if array.ndim or not (np.isfinite(array) and array > 0):
+        raise InputError(
+            f"The radius of a max-norm constraint is {shortened(radius)}; expected one finite "
+            "number > 0, such as max_norm(2)."
+        )
+    return _max_norm(float(array))
+
+
+@functools.lru_cache(maxsize=64)
+def _max_norm(radius: float) -> Constraint:
+    def in_ball(params: PyTree) -> Params:
+        w = _rows(params)
+        squared = row_sums(w * w)
+        scale = jnp.where(squared > radius**2, radius * jax.lax.rsqrt(squared), 1.0)
+        return params._replace(weight=w * scale[..., None])
+
+    return Constraint(_any_direction, in_ball)
+
+
 # "unit" keeps the radial part of the gradient out of the momentum; "unit-rescale" does not,
 # which changes the effective step wherever a penalty's gradient is radial (ReLU with CAE or
 # mDAE). Arpit only says that lengths are fixed, so both readings are offered. "unit-frozen-bias"
@@ -124,7 +153,7 @@ CONSTRAINTS = {
     "unit": Constraint(_tangent_to_rows, _unit_rows, step=_unit_rows_step),
     "unit-rescale": Constraint(_any_direction, _unit_rows),
     "unit-frozen-bias": Constraint(_tangent_without_bias, _unit_rows, step=_frozen_bias_step),
-    "max-norm": Constraint(_any_direction, _rows_in_unit_ball),
+    _MAX_NORM: max_norm(1.0),
     "unit-columns": Constraint(_any_direction, _unit_decoder_columns, every=10),
 }
 
@@ -132,12 +161,19 @@ CONSTRAINTS = {
 def as_constraint(value: object) -> Constraint:
     """A constraint from its name, from None ("free"), or as it is; `InputError` otherwise.
 
+    A name may also be that of a `max_norm` with its radius.
+
     >>> as_constraint("unit-columns").every
     10
+    >>> as_constraint("max-norm-0.5") is max_norm(0.5)
+    True
     """
     if value is None:
         return CONSTRAINTS["free"]
     if isinstance(value, str):
+        name, _, radius = value.rpartition("-")
+        if name == _MAX_NORM and (number := _number(radius)) is not None:
+            return max_norm(number)
         if value not in CONSTRAINTS:
             raise unknown_name("constraint", value, CONSTRAINTS)
         return CONSTRAINTS[value]
@@ -148,3 +184,10 @@ def as_constraint(value: object) -> Constraint:
         )
     check_counts({"every": value.every})
     return value
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

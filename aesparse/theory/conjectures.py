@@ -16,7 +16,7 @@ from jaxtyping import Array
 from aesparse.losses import penalties
 from aesparse.models.activations import Activation, get_activation
 from aesparse.models.constraints import as_constraint
-from aesparse.theory import expansion, properties, sparsity, statements
+from aesparse.theory import convexity, expansion, properties, sparsity, statements
 from aesparse.theory.falsifier import Problem, centred, whitened
 from aesparse.theory.records import Claim
 
@@ -112,6 +112,24 @@ def _kl_near_its_limit(problem: Problem) -> Claim:
     return expansion.kl_limit(means, jax.nn.sigmoid(problem.log_strength) / 10)
 
 
+def _eq2_convex(*, codes: bool, dictionary: bool) -> Callable[[Problem], Claim]:
+    """Eq. 2 between two points that differ in their codes (biases), dictionaries (weights), both.
+
+    The rest of the second point is as in the first.
+    """
+
+    def statement(p: Problem) -> Claim:
+        first = p.params.weight, p.params.bias
+        second = (p.after if dictionary else p.params).weight, (p.after if codes else p.params).bias
+        return convexity.midpoint_convexity(first, second, p.X, p.strength)
+
+    return statement
+
+
+def _residual_term(sign: int) -> Callable[[Problem], Claim]:
+    return lambda p: convexity.residual_term(p.params, p.X, _SOFTPLUS, sign=sign)
+
+
 def _true() -> list[Conjecture]:
     identity, condition = statements.theorem1_identity, statements.theorem1_condition
     sae, on = penalties.log_sparsity(), _on_parameters
@@ -184,6 +202,17 @@ def _true() -> list[Conjecture]:
         Conjecture("T9", "eq. 12 → eq. 13 as ρ → 0", _kl_near_its_limit),
         Conjecture("T10", "E[a_j] = 0 without a bias", _biasless, identity=True),
         *radial,
+        Conjecture(
+            "T14", "eq. 2 is convex in the codes", _eq2_convex(codes=True, dictionary=False)
+        ),
+        Conjecture(
+            "T14", "eq. 2 is convex in the dictionary", _eq2_convex(codes=False, dictionary=True)
+        ),
+        Conjecture(
+            "T15",
+            "Theorem 3: terms with slopes >= 0, tanh",
+            on(convexity.slope_terms, _TANH),
+        ),
     ]
 
 
@@ -235,6 +264,24 @@ def _false() -> list[Conjecture]:
             "second term of Theorem 3, s = a²/2 (convex, not monotone)",
             _only(on(statements.cross_term, _HALF_SQUARE), "s convex"),
             true=False,
+        ),
+        Conjecture(
+            "T14",
+            "eq. 2 is convex in dictionary (W) and codes (b) together",
+            _eq2_convex(codes=True, dictionary=True),
+            true=False,
+        ),
+        Conjecture(
+            "T15",
+            "Theorem 3: term with the residual >= 0, softplus",
+            _residual_term(1),
+            False,
+        ),
+        Conjecture(
+            "T15",
+            "Theorem 3: term with the residual <= 0, softplus",
+            _residual_term(-1),
+            False,
         ),
     ]
 

@@ -14,9 +14,10 @@ Every lemma, theorem, corollary and remark is evaluated in float64 on random pro
 hypotheses. All but Theorem 3, which states an asymptotic order, are also attacked: a search starts
 at random problems, follows the gradient of the margin downwards and projects onto the hypotheses. A
 *margin* is the distance to a violation; a statement *holds* if no margin is below minus rounding,
-and is *false* if the search ends at a counter-example. *Measured* rows describe activations;
-*errata* give the number a paper prints and the one its definition yields. T1 to T13 are stated in
-[the protocol](protocol.md#theory-float64-deterministic-each-with-a-margin).
+and is *false* if the search ends at a counter-example. An evaluation has *tested* a statement if its
+hypotheses held and it claimed something; where none did, *nothing was tested*. *Measured* rows
+describe activations; *errata* give the number a paper prints and the one its definition yields. T1
+to T15 are stated in [the protocol](protocol.md#theory-float64-deterministic-each-with-a-margin).
 
 ![Margins of the statements, orders of Theorem 3's remainder, tightness of Lemma 1 and Theorem 2](../figures/theorems.png)
 """  # noqa: E501

@@ -9,7 +9,7 @@ from aesparse.theory import properties, sparsity, statements
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.falsifier import Size, centred, draw_many
 from aesparse.theory.pictures import COLOURS, LINES, four_panels
-from experiments.theorems import rows
+from experiments.theorems import attacks, rows
 
 __all__ = ["draw_theorems"]
 
@@ -32,7 +32,7 @@ def draw_theorems():
 def _draw_margins(axis) -> None:
     true = [c for c in CONJECTURES if c.true]
     for row, conjecture in enumerate(true):
-        margins = rows.margins(conjecture)
+        margins = attacks.margins(conjecture, attacks.PROBLEMS)
         if len(margins):
             sizes = np.maximum(np.abs(np.quantile(margins, [0, 0.5, 1])), _SMALLEST)
             exact = conjecture.identity
@@ -56,7 +56,7 @@ def _draw_margins(axis) -> None:
     axis.invert_yaxis()
     axis.set_xlabel(
         "● margin of the worst unit   ○ relative error of an identity\n(median and range over "
-        f"{rows.PROBLEMS:,} random problems; 0 stands at 10⁻¹⁸)",
+        f"{attacks.PROBLEMS:,} random problems; 0 stands at 10⁻¹⁸)",
         fontsize=8,
     )
     axis.set_title("Statements that hold", fontsize=9)
@@ -82,7 +82,7 @@ def _draw_orders(axis) -> None:
 
 
 def _problems(bias: float):
-    problems = draw_many(jax.random.key(2), Size(3, 4, 12), rows.PROBLEMS)
+    problems = draw_many(jax.random.key(2), Size(3, 4, 12), attacks.PROBLEMS)
     problems = jax.vmap(centred)(problems)
     return problems._replace(params=problems.params._replace(bias=problems.params.bias + bias))
 

@@ -1,12 +1,10 @@
-"""T1 to T13 in one table: each statement on random problems, attacked, and with its number.
+"""T1 to T15 in one table: each statement on random problems, attacked, and with its number.
 
 Rows come one by one as they are computed. Everything here runs in float64.
 """
 
 import functools
-import time
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,114 +16,28 @@ from aesparse.losses import penalties
 from aesparse.models.activations import ACTIVATIONS, get_activation
 from aesparse.models.one_layer import Params, init_params
 from aesparse.theory import expansion, maxout, properties, sparsity, statements
-from aesparse.theory.conjectures import CONJECTURES, Conjecture
+from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.errata import errata
-from aesparse.theory.falsifier import (
-    SIZES,
-    Problem,
-    Size,
-    centred,
-    describe,
-    draw_many,
-    falsify,
-    smallest_margin,
-)
+from aesparse.theory.falsifier import Size, centred, draw_many
 from aesparse.theory.records import TOLERANCE, hypotheses_hold
+from experiments.theorems.attacks import PROBLEMS, SIZE, Row, attacked
 
-__all__ = ["EFFORT", "SIGMAS", "Row", "expansion_curves", "margins", "theorems"]
+__all__ = ["SIGMAS", "expansion_curves", "theorems"]
 
-PROBLEMS = 1000
 SIGMAS = 2.0 ** -np.arange(2, 8)  # five octaves
-_SIZE, _REDRAWS = Size(2, 4, 12), 20
-# For statements taken to be true: 100 times `falsify`'s default effort, over all of its sizes.
-EFFORT = {"sizes": SIZES, "starts": 128, "steps": 1279}
 _DESCENT_STEPS, _DESCENT_RATE = 100, 1e-3
 _SMOOTH = ("softplus", "sigmoid", "tanh")
-
-
-class Row(NamedTuple):
-    """One line of the table: a statement, what became of it, and the number that says so."""
-
-    id: str
-    statement: str
-    verdict: str
-    number: str
-    details: dict
-
-
-@functools.cache
-def margins(conjecture: Conjecture, count: int = PROBLEMS) -> Float[np.ndarray, " K"]:
-    """The smallest margin of a conjecture on `count` random problems at which it claims something.
-
-    Problems outside its hypotheses, or where nothing is claimed, are drawn again.
-    """
-
-    @jax.jit
-    @jax.vmap
-    def each(problem):
-        return smallest_margin(conjecture.statement, conjecture.project(problem))
-
-    smallest = np.zeros(0)
-    for round_ in range(_REDRAWS):
-        drawn = np.asarray(each(draw_many(jax.random.key(1 + round_), _SIZE, count)))
-        smallest = np.concatenate([smallest, drawn[np.isfinite(drawn)]])
-        if len(smallest) >= count:
-            break
-    return smallest[:count]
 
 
 def theorems() -> Iterator[Row]:
     """All rows: the statements in order, what the falsifier found, the errata."""
     with jax.enable_x64(True):
         for conjecture in CONJECTURES:
-            yield _attacked(conjecture)
+            yield attacked(conjecture)
         for measured in (_along_descent, _bounds, _orders, _remainders, _kink, _biasless_steps):
             yield measured()
         yield from _activations()
         yield from _errata()
-
-
-def _attacked(conjecture: Conjecture) -> Row:
-    begin = time.perf_counter()
-    effort = EFFORT if conjecture.true else {}
-    attack = falsify(conjecture.statement, project=conjecture.project, **effort)
-    seconds = time.perf_counter() - begin
-    sampled = margins(conjecture)
-    details = {
-        "expected": "true" if conjecture.true else "false",
-        "random_problems": len(sampled),
-        "smallest_margin_on_random_problems": float(sampled.min(initial=np.inf)),
-        "smallest_margin_searched": attack.margin,
-        "evaluations": attack.evaluations,
-        "tested": attack.counts.tested,
-        "margin_undefined": attack.counts.undefined,
-        "seconds": round(seconds, 1),
-    }
-    effort_spent = f"{attack.evaluations:,} evaluations, {seconds:.1f} s"
-    if attack.violated:
-        details["counter_example"] = _numbers(attack.problem)
-        number = f"margin {attack.margin:.3g} at {describe(attack.problem)} ({effort_spent})"
-        return Row(conjecture.id, conjecture.title, "false", number, details)
-    if not attack.counts.tested:
-        number = f"{attack.outcome} ({effort_spent})"
-        return Row(conjecture.id, conjecture.title, "nothing was tested", number, details)
-    holds = len(sampled) == PROBLEMS and bool(sampled.min() >= -TOLERANCE)
-    number = (
-        f"smallest margin {sampled.min(initial=np.inf):.1e} on {len(sampled):,} problems, "
-        f"{attack.margin:.1e} in the search ({effort_spent})"
-    )
-    return _row(conjecture.id, conjecture.title, holds, number, **details)
-
-
-def _numbers(problem: Problem) -> dict:
-    return {
-        "x": problem.X.tolist(),
-        "weight": problem.params.weight.tolist(),
-        "bias": problem.params.bias.tolist(),
-        "weight_after": problem.after.weight.tolist(),
-        "bias_after": problem.after.bias.tolist(),
-        "strength": float(problem.strength),
-    }
 
 
 def _row(id_: str, statement: str, holds: bool, number: str, **details) -> Row:
@@ -170,7 +82,7 @@ def _along_descent() -> Row:
 def _bounds() -> Row:
     """T5's bounds and the measured frequency, where E[a_j] < a_min."""
     s = get_activation("relu")
-    problems = jax.vmap(centred)(draw_many(jax.random.key(2), _SIZE, PROBLEMS))
+    problems = jax.vmap(centred)(draw_many(jax.random.key(2), SIZE, PROBLEMS))
     params = problems.params._replace(bias=problems.params.bias - 4)
     bounds = jax.jit(jax.vmap(lambda p, X: sparsity.theorem2_bounds(p, X, s)))(params, problems.X)
     low, middle, high = (bounds[name] for name in ("chebyshev", "cantelli", "measured"))

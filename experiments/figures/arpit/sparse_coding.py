@@ -1,5 +1,6 @@
-"""Arpit eq. 2: sparse coding's free codes beside those of a sparse auto-encoder."""
+"""Arpit eq. 2: sparse coding's free codes beside those of sparse auto-encoders."""
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,23 +19,25 @@ SCALES = ("quick", "reduced")
 STRENGTHS = (0.1, 0.3, 1.0, 3.0)
 METHODS = {  # colour, marker, line, name
     "coding": ("#000000", "o", "-", "sparse coding (free codes)"),
-    "recoded": ("#0072B2", "s", "--", "auto-encoder's rows, free codes"),
-    "encoder": ("#CC3311", "^", ":", "sparse auto-encoder (encoder's codes)"),
+    "recoded": ("#0072B2", "s", "--", "rows of the encoder with ℓ1, free codes"),
+    "encoder": ("#CC3311", "^", ":", "ReLU encoder, λ E‖h‖₁"),
+    "sae": ("#E69F00", "D", "-.", "ReLU encoder, eq. 13 (SAE)"),
 }
-_PAIR = ("sparse coding", "sparse auto-encoder")
-_SHOWN = 2  # the strength whose codes and rows are drawn
-TILES, _COLUMNS, _SAMPLES = 16, 4, 24
-# Data set, samples, rows, epochs of the auto-encoder, its learning rate, passes of the coding.
+_SHOWN = {"coding": "sparse coding", "encoder": "encoder with ℓ1", "sae": "encoder with eq. 13"}
+_AT = 2  # the strength whose codes and rows are drawn
+TILES, _COLUMNS, _SAMPLES = 12, 6, 24
+# Data set, samples, rows, epochs of the auto-encoders, their learning rate, iterations of the
+# coding.
 _SIZES = {
-    "quick": ("digits", 400, 32, 60, 0.01, 5),
-    "reduced": ("mnist", 1_000, 64, 60, 0.003, 5),
+    "quick": ("digits", 400, 32, 60, 0.01, 20),
+    "reduced": ("mnist", 1_000, 64, 60, 0.003, 50),
 }
-_BATCH, _CODING_BATCH = 50, 100
+_BATCH = 50
 
 
 def runs(plan: Plan) -> list[Study]:
     """One study: all strengths, methods and seeds."""
-    dataset, samples, hidden, epochs, rate, passes = _SIZES[plan.scale_name]
+    dataset, samples, hidden, epochs, rate, iterations = _SIZES[plan.scale_name]
     options = (
         ("seeds", tuple(map(float, range(plan.seeds)))),
         ("strengths", STRENGTHS),
@@ -43,8 +46,7 @@ def runs(plan: Plan) -> list[Study]:
         ("batch_size", _BATCH),
         ("learning_rate", plan.learning_rate or rate),
         ("momentum", MOMENTUM),
-        ("passes", passes),
-        ("coding_batch", _CODING_BATCH),
+        ("iterations", iterations),
     )
     inputs = DATA[dataset].inputs
     work = 20.0 * samples * inputs * hidden * epochs * plan.seeds * len(STRENGTHS)
@@ -57,32 +59,39 @@ def total(codes):
 
 
 def compute(study: Study, dataset):
-    """Codes and dictionaries of both methods on the same mean-centred samples."""
+    """Codes and dictionaries of all methods on the same mean-centred samples."""
+    import jax
     import xarray as xr
 
-    # float64: coordinate descent stops at a duality gap below the rounding of float32.
-    X = dataset.train.astype(float) - dataset.train.mean(axis=0, dtype=float)
-    weights, encoded = _train(study, X)
-    found: dict = {name: [] for name in ("reconstruction", "activity", "size")}
-    shown = {}
+    import aesparse as ae
+    from aesparse.losses.sparsity import log_sparsity, mean_activation
+
+    X = dataset.train - dataset.train.mean(axis=0)
+    weights, encoded = _train(study, X, mean_activation(total))
+    rows_of_sae, codes_of_sae = _train(study, X, log_sparsity())
+    iterations, hidden = int(study.option("iterations")), int(study.option("hidden"))
+    code = jax.jit(functools.partial(ae.sparse_coding, iterations=iterations))
+    recode = jax.jit(ae.sparse_codes)
+    measured, shown = [], {}
     for s in range(len(weights)):
-        rows = []
+        of_seed, start = [], ae.random_atoms(jax.random.key(s), X, count=hidden)
         for g, strength in enumerate(study.option("strengths")):
-            dictionary, codes = _code(study, X, strength, s)
             methods = {
-                "coding": (dictionary, codes),
-                "recoded": (weights[s, g], free_codes(X, weights[s, g], strength)),
+                "coding": code(X, start, strength)[:2],
+                "recoded": (weights[s, g], recode(X, weights[s, g], strength)),
                 "encoder": (weights[s, g], encoded[s, g]),
+                "sae": (rows_of_sae[s, g], codes_of_sae[s, g]),
             }
-            rows.append([_measured(X, d, c) for d, c in methods.values()])
-            if (s, g) == (0, _SHOWN):
-                shown = {name: methods[name] for name in ("coding", "encoder")}
-        for name, values in zip(found, np.moveaxis(np.array(rows), -1, 0), strict=True):
-            found[name].append(values)
+            methods = {n: tuple(map(np.asarray, pair)) for n, pair in methods.items()}
+            of_seed.append([_measured(X, *methods[name]) for name in METHODS])
+            if (s, g) == (0, _AT):
+                shown = _shown({name: methods[name] for name in _SHOWN})
+        measured.append(of_seed)
+    names = ("reconstruction", "activity", "size")
     axes = ("seed", "strength", "method")
-    variables = {name: (axes, np.array(v, np.float32)) for name, v in found.items()}
-    variables |= _shown(shown)
-    return xr.Dataset(variables, {"method": list(METHODS), "strength": list(STRENGTHS)})
+    values = np.moveaxis(np.array(measured, np.float32), -1, 0)
+    variables = {name: (axes, v) for name, v in zip(names, values, strict=True)}
+    return xr.Dataset(variables | shown, {"method": list(METHODS), "strength": list(STRENGTHS)})
 
 
 def _shown(methods: Mapping[str, tuple]) -> dict:
@@ -98,18 +107,16 @@ def _shown(methods: Mapping[str, tuple]) -> dict:
     }
 
 
-def _train(study: Study, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [S, G, m, n] and codes [S, G, N, m] of ReLU auto-encoders with E‖h‖₁, unit rows."""
+def _train(study: Study, X: np.ndarray, penalty) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [S, G, m, n] and codes [S, G, N, m] of ReLU auto-encoders with `penalty`, unit rows."""
     import jax
 
     import aesparse as ae
-    from aesparse.losses.objectives import composed
-    from aesparse.losses.sparsity import mean_activation
 
     result = ae.fit(
-        X.astype(np.float32),
+        X,
         ae.OneLayer(int(study.option("hidden"))),
-        composed(terms={"codes": mean_activation(total)}),
+        ae.objectives.composed(terms={"codes": penalty}),
         sweep={
             "seed": [int(seed) for seed in study.option("seeds")],
             "codes": study.option("strengths"),
@@ -121,33 +128,8 @@ def _train(study: Study, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         batch_size=int(study.option("batch_size")),
         history_samples=200,
     )
-    weights, biases = (np.asarray(leaf, float) for leaf in result.params[:2])
+    weights, biases = (np.asarray(leaf) for leaf in result.params[:2])
     return weights, np.maximum(np.einsum("ni,sgmi->sgnm", X, weights) + biases[:, :, None], 0)
-
-
-def _code(study: Study, X: np.ndarray, strength: float, seed: int) -> tuple:
-    """Dictionary [m, n] of unit rows and codes [N, m] by scikit-learn, whose loss is half eq. 2."""
-    from sklearn.decomposition import MiniBatchDictionaryLearning
-
-    learner = MiniBatchDictionaryLearning(
-        int(study.option("hidden")),
-        alpha=strength / 2,
-        max_iter=int(study.option("passes")),
-        batch_size=int(study.option("coding_batch")),
-        fit_algorithm="cd",
-        random_state=seed,
-    )
-    dictionary = learner.fit(X).components_
-    return dictionary, free_codes(X, dictionary, strength)
-
-
-def free_codes(X: np.ndarray, dictionary: np.ndarray, strength: float) -> np.ndarray:
-    """The codes `[N, m]` that minimize SATAE's eq. 2 for given atoms `[m, n]`."""
-    from sklearn.decomposition import sparse_encode
-
-    return sparse_encode(
-        X, dictionary, algorithm="lasso_cd", alpha=strength / 2, max_iter=5000, check_input=False
-    )
 
 
 def _measured(X: np.ndarray, dictionary: np.ndarray, codes: np.ndarray) -> list[float]:
@@ -162,58 +144,68 @@ def loss(run) -> np.ndarray:
     NaN for auto-encoders that died, and for free codes on their rows.
     """
     total = run["reconstruction"] + run["strength"] * run["size"]
-    kept = total.where(~_dead(run) | (total["method"] == "coding"))
-    return kept.transpose("seed", "strength", "method").values
+    return total.where(~_dead(run)).transpose("seed", "strength", "method").values
 
 
 def _dead(run):
-    """Auto-encoders all of whose codes are 0; [seed, strength]."""
-    return run["activity"].sel({"method": "encoder"}, drop=True) == 0
+    """Auto-encoders all of whose codes are 0; [seed, strength, method]."""
+    dead = run["activity"] == 0
+    dead.loc[{"method": "recoded"}] = dead.sel({"method": "encoder"}, drop=True)
+    dead.loc[{"method": "coding"}] = False
+    return dead
 
 
 def draw(runs: Mapping, plan: Plan):
-    """Reconstruction against activity and sorted codes; codes and rows of both methods."""
+    """Reconstruction against activity and sorted codes; codes and rows of three methods."""
     from matplotlib.figure import Figure
 
     run = next(iter(runs.values()))
-    figure = Figure(figsize=(10, 6.2), layout="constrained")
-    axes = figure.subplots(2, 3, width_ratios=(1.15, 1, 0.75))
-    _draw_curves(axes[0, 0], run)
-    _draw_sorted(axes[1, 0], run)
+    figure = Figure(figsize=(10.5, 7.4), layout="constrained")
+    # Two panels at the left, three rows of codes and filters at their right.
+    left = ["curves"] * 3 + ["sorted"] * 3
+    right = [(f"{name} codes", f"{name} rows") for name in _SHOWN for _ in range(2)]
+    axes = figure.subplot_mosaic(
+        [[a, *b] for a, b in zip(left, right, strict=True)], width_ratios=(1.15, 1, 0.95)
+    )
+    _draw_curves(axes["curves"], run)
+    _draw_sorted(axes["sorted"], run)
     side = round(run["rows"].shape[-1] ** 0.5)
-    for i, name in enumerate(_PAIR):
+    for i, (name, words) in enumerate(_SHOWN.items()):
         codes, rows = run["codes"].values[i], run["rows"].values[i].astype(float)
         limits = {"vmin": -np.abs(codes).max(), "vmax": np.abs(codes).max()}
-        axes[i, 1].imshow(codes, cmap="gray", aspect="auto", interpolation="nearest", **limits)
-        axes[i, 1].set_title(f"codes, {name} (grey: 0)", fontsize=9)
-        axes[i, 1].set_ylabel("sample")
-        filters.show(axes[i, 2], rows, (side, side, 1), _COLUMNS, f"rows, {name}")
-    axes[1, 1].set_xlabel("unit, the most used first")
-    for axis in axes[:, 0]:
-        axis.grid(alpha=0.25, linewidth=0.5)
+        axis = axes[f"{name} codes"]
+        axis.imshow(codes, cmap="gray", aspect="auto", interpolation="nearest", **limits)
+        axis.set_title(f"codes, {words} (grey: 0)", fontsize=9)
+        axis.set_ylabel("sample", fontsize=8)
+        axis.tick_params(labelsize=8)
+        filters.show(axes[f"{name} rows"], rows, (side, side, 1), _COLUMNS, f"rows, {words}")
+    axes["sae codes"].set_xlabel("unit, the most used first")
+    for name in ("curves", "sorted"):
+        axes[name].grid(alpha=0.25, linewidth=0.5)
     return figure
 
 
 def _draw_sorted(axis, run) -> None:
-    for values, name, look in zip(
-        run["sorted"].values, _PAIR, (METHODS["coding"], METHODS["encoder"]), strict=True
-    ):
-        axis.plot(np.arange(1, len(values) + 1), values, look[2], color=look[0], label=name)
+    for values, (name, words) in zip(run["sorted"].values, _SHOWN.items(), strict=True):
+        colour, _, line, _ = METHODS[name]
+        axis.plot(np.arange(1, len(values) + 1), values, line, color=colour, label=words)
     axis.set_xlabel("rank of the code within its sample")
-    axis.set_ylabel(f"mean |code| at λ = {STRENGTHS[_SHOWN]:g}")
+    axis.set_ylabel(f"mean |code| at λ = {STRENGTHS[_AT]:g}")
     axis.legend(fontsize=8, frameon=False)
 
 
 def _draw_curves(axis, run) -> None:
+    dead = _dead(run)
     for name, (colour, marker, line, label) in METHODS.items():
-        chosen = run.sel({"method": name})  # by keyword it would choose how to look up
-        lost = _dead(run) & (name != "coding")
+        chosen, lost = (each.sel({"method": name}) for each in (run, dead))
         kept = chosen.where(~lost)
         x, y = (kept[n].mean("seed", skipna=False).values for n in ("activity", "reconstruction"))
         axis.plot(x, y, color=colour, marker=marker, linestyle=line, label=label)
-        if name == "encoder" and lost.any():
-            at = (chosen[n].values[lost.values] for n in ("activity", "reconstruction"))
-            axis.plot(*at, "x", color="#000000", markersize=8, label="all units dead")
+    lost = dead.sel({"method": ["encoder", "sae"]})
+    if lost.any():
+        at = (run[n].sel({"method": lost["method"]}) for n in ("activity", "reconstruction"))
+        values = (each.transpose(*lost.dims).values[lost.values] for each in at)
+        axis.plot(*values, "x", color="#000000", markersize=8, label="all units dead")
     axis.set_xlabel("activity: share of codes that are not 0")
     axis.set_ylabel("squared error per sample")
     axis.set_ylim(bottom=0)
@@ -224,25 +216,27 @@ def caption(runs: Mapping, plan: Plan) -> str:
     """What the picture shows."""
     study = next(iter(runs))
     return (
-        plan.scale.caveat
-        + "Sparse coding (Arpit eq. 2, scikit-learn's MiniBatchDictionaryLearning, codes by "
-        f"coordinate descent, {study.option('passes')} passes) and ReLU auto-encoders with the "
-        "same penalty λ E‖h‖₁ on their encoder's codes (tied, linear decoding; SGD, batch "
-        f"{study.option('batch_size')}, {study.option('epochs')} epochs, learning rate "
-        f"{study.option('learning_rate'):g}); rows of unit length, m = {study.option('hidden')}, "
-        f"{title(study.dataset)}, mean-centred, N = {study.samples}, "
-        f"{len(study.option('seeds'))} seeds, λ = "
+        plan.scale.caveat + "Sparse coding (Arpit eq. 2: aesparse.sparse_coding, "
+        f"{study.option('iterations')} iterations from random samples) and ReLU auto-encoders "
+        "(tied, linear decoding) with the same penalty λ E‖h‖₁ on their encoder's codes, or with "
+        f"that of eq. 13, −λ Σ log(1 − ρ_j) (SGD, batch {study.option('batch_size')}, "
+        f"{study.option('epochs')} epochs, learning rate {study.option('learning_rate'):g}); rows "
+        f"of unit length, m = {study.option('hidden')}, {title(study.dataset)}, mean-centred, "
+        f"N = {study.samples}, {len(study.option('seeds'))} seeds, λ = "
         f"{', '.join(f'{s:g}' for s in study.option('strengths'))} from right to left. Free codes "
         f"may be negative, a ReLU's not. {_lost(runs[study])}Codes of the first samples and the "
-        f"rows used most at λ = {STRENGTHS[_SHOWN]:g}."
+        f"rows used most at λ = {STRENGTHS[_AT]:g}."
     )
 
 
 def _lost(run) -> str:
-    lost = [f"{s:g}" for s in run["strength"].values[_dead(run).any("seed").values]]
-    if not lost:
-        return ""
-    return f"At λ = {', '.join(lost)} every unit of the auto-encoder is dead: crossed, left out. "
+    texts = []
+    for name in ("encoder", "sae"):
+        dead = _dead(run).sel({"method": name}).any("seed").values
+        if dead.any():
+            at = ", ".join(f"{s:g}" for s in run["strength"].values[dead])
+            texts.append(f"Every unit of the {_SHOWN[name]} is dead at λ = {at}: crossed. ")
+    return "".join(texts)
 
 
 def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
@@ -251,7 +245,7 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     values = loss(run)
     methods = list(METHODS)
     ratio = values / values[..., :1]
-    encoder, recoded = (ratio[..., methods.index(n)] for n in ("encoder", "recoded"))
+    encoder, recoded, sae = (ratio[..., methods.index(n)] for n in ("encoder", "recoded", "sae"))
 
     def smallest(seeds: np.ndarray) -> float:
         return float(np.nanmin(encoder[seeds].mean(axis=0)))
@@ -259,12 +253,16 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     need = criteria.over_seeds("smallest ratio of eq. 2 over λ", smallest, len(values), 1.0, -1)
     statement = "an encoder's codes cost more in eq. 2 than free codes, at every λ"
     decided = claims.settle("codes", dataset, statement, [need._replace(strict=True)], len(values))
-    told = "; ".join(
-        f"λ = {s:g}: "
-        + ("every unit dead" if np.isnan(a) else f"{a:.2f}, with free codes on its rows {b:.2f}")
-        for s, a, b in zip(run["strength"].values, encoder.mean(0), recoded.mean(0), strict=True)
-    )
-    return [decided._replace(numbers=f"{decided.numbers}; {told}")]
+    rows = zip(run["strength"].values, encoder.mean(0), recoded.mean(0), sae.mean(0), strict=True)
+    numbers = []
+    for strength, ours, free, log in rows:
+        with_l1 = (
+            "dead" if np.isnan(ours) else f"{ours:.2f}, with free codes on its rows {free:.2f}"
+        )
+        with_l1 = "dead" if np.isnan(ours) else with_l1
+        with_log = "dead" if np.isnan(log) else f"{log:.2f}"
+        numbers.append(f"λ = {strength:g}: {with_l1}, with eq. 13 {with_log}")
+    return [decided._replace(numbers="; ".join([decided.numbers, *numbers]))]
 
 
 FIGURE = Figure(
