@@ -8,11 +8,19 @@ from pathlib import Path
 from aesparse.errors import InputError
 from experiments.evidence.explanations import explanations
 from experiments.pipeline.damage import Damage, require_folder
-from experiments.pipeline.figure import Verdict
+from experiments.pipeline.figure import Figure, Verdict
+from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES, title
-from experiments.pipeline.registry import figure_names, gathered, get_figure, stored_plan
+from experiments.pipeline.record import decision
+from experiments.pipeline.registry import (
+    figure_names,
+    gathered,
+    get_figure,
+    stored_plan,
+    unseen_plan,
+)
 from experiments.pipeline.store import RunStore
-from experiments.pipeline.verdicts import decided
+from experiments.pipeline.verdicts import judged
 
 __all__ = ["collect_verdicts", "lines", "overview", "summary"]
 
@@ -24,9 +32,10 @@ def collect_verdicts(
 ) -> list[tuple[str, str, Verdict]]:
     """(scale, figure, verdict) for every claim of the papers, in the order of their numbers.
 
-    Every figure is asked for the seeds of its `stored_plan`. A damaged run counts as one that is
-    missing, with a sentence in `damage`; without one it is an `InputError`, as it is if `out` holds
-    no runs at all.
+    Every figure is asked for the seeds of its `stored_plan` and, for claims that unseen runs are to
+    decide, of its `unseen_plan`; with `seeds` for that many alone. A damaged run counts as one that
+    is missing, with a sentence in `damage`; without one it is an `InputError`, as it is if `out`
+    holds no runs at all.
     """
     require_folder(out)
     if not (out / "runs").is_dir():
@@ -39,14 +48,20 @@ def collect_verdicts(
         for name in figure_names():
             figure = get_figure(name)
             if figure.decides(scale) and all(claim[0].isupper() for claim in figure.claims):
-                plan = stored_plan(out, figure, scale, seeds)
-                runs = gathered(figure, plan, store)
-                rows += [
-                    (scale, name, v._replace(why=explanations(out, figure, plan, runs, v, damage)))
-                    for v in decided(figure, runs, damage)
-                ]
+                plans = deciding_plans(out, figure, scale, seeds)
+                runs = [gathered(figure, plan, store) for plan in plans]
+                for v, i in judged(figure, scale, *runs, damage=damage):
+                    why = explanations(out, figure, plans[i], runs[i], v, damage)
+                    rows.append((scale, name, v._replace(why=why)))
     order = list(SCALES)
     return sorted(rows, key=lambda row: (_number(row[2].claim), order.index(row[0])))
+
+
+def deciding_plans(out: Path, figure: Figure, scale: str, seeds: int | None) -> list[Plan]:
+    """The plans whose runs decide a figure's claims, the usual one first."""
+    usual = stored_plan(out, figure, scale, seeds)
+    unseen = unseen_plan(figure, scale) if seeds is None else None
+    return [usual] if unseen is None else [usual, unseen]
 
 
 def _number(claim: str) -> tuple[str, int, str]:
@@ -58,8 +73,7 @@ def lines(rows: list[tuple[str, str, Verdict]]) -> list[str]:
     """A line per verdict, for a terminal, followed by its explanation."""
     printed = []
     for scale, _, v in rows:
-        where = f"{scale}, {title(v.dataset)}"
-        printed.append(f"{v.claim}  {where}: {v.statement}: {v.verdict}: {v.numbers}")
+        printed.append(f"{v.claim}  {scale}, {title(v.dataset)}: {decision(v._asdict())}")
         printed += [f"    {sentence}" for sentence in v.why]
     return printed
 

@@ -21,6 +21,7 @@ __all__ = [
     "gathered",
     "get_figure",
     "stored_plan",
+    "unseen_plan",
 ]
 
 _FIGURES = Path(__file__).parents[1] / "figures"
@@ -74,6 +75,16 @@ def stored_plan(out: Path, figure: Figure, scale: str, seeds: int | None = None)
             break
         plan = more
     return plan
+
+
+def unseen_plan(figure: Figure, scale: str) -> Plan | None:
+    """The plan of the seeds after a scale's usual ones; None if these change none of its runs.
+
+    At `reduced`, where seeds 0 to 2 were seen when criteria were revised, these are 3 to 5.
+    """
+    usual = Plan.checked(scale, None, None)
+    plan = usual._replace(first_seed=usual.seeds)
+    return None if figure.runs(plan) == figure.runs(usual) else plan
 
 
 def gathered(figure: Figure, plan: Plan, store: RunStore) -> dict:
