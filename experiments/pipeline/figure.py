@@ -53,6 +53,7 @@ class Figure:
     also: Callable[[Plan], Iterable[Spec]] = _nothing  # count where they are stored
     further: Callable[[Plan], Iterable[Spec]] = _nothing  # only `explain` sees them, where stored
     partial: bool = False  # `draw` and `caption` can do with some of the runs alone
+    partly: bool = False  # `verdicts` gets None for a missing run, and says "not run" itself
     scales: tuple[str, ...] = tuple(SCALES)
     group: tuple[str, ...] = ("dataset",)  # spec fields; runs equal in them are decided together
 

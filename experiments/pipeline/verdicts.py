@@ -49,7 +49,8 @@ def decided(
 ) -> list[Verdict]:
     """A figure's verdicts, if any, by its criteria alone: per group of its runs, then across all.
 
-    `runs` has None for a run that is not stored; the claims that need it are "not run".
+    `runs` has None for a run that is not stored; the claims that need it are "not run": all those
+    of its group, or, of a figure that decides `partly`, those that it names.
     Runs of one data set that were trained on different data are an `InputError`; with `damage`,
     which gets the sentence, all claims of the figure are "not run".
     """
@@ -77,7 +78,7 @@ def judged(
         unseen.sort(key=lambda one: -one[1].stored / len(one[1].runs))
         for claim in dict.fromkeys(verdict.claim for verdict in first.verdicts):
             stands = standing().get(claim, Standing())
-            unseen_decide = unseen and unseen[0][1].complete
+            unseen_decide = unseen and (unseen[0][1].complete or figure.partly)
             moves = stands.status in ("revised", "new") and unseen_decide
             i, part = unseen[0] if moves else (0, first)
             of_claim = [verdict for verdict in part.verdicts if verdict.claim == claim]
@@ -126,7 +127,7 @@ def _parts(figure: Figure, runs: Mapping[Spec, object], damage: Damage | None) -
         parts.append(_Part((), runs, []))
     for part in parts:
         dataset = part.group[0] if part.group else "both"
-        if not part.complete or other_data:
+        if other_data or not (part.complete or (figure.partly and part.group)):
             subject = part.subject(figure)
             numbers = f"{part.stored} of {len(part.runs)} runs stored"
             part.verdicts.extend(
