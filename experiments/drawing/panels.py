@@ -6,9 +6,9 @@ import numpy as np
 
 from aesparse.models.activations import get_activation
 from experiments.drawing import style
-from experiments.evidence.curves import CURVE_FIELDS, Curve, classify, collect
+from experiments.evidence.curves import CURVE_FIELDS, Curve, collect, described
 from experiments.pipeline.plan import Plan
-from experiments.pipeline.protocol import DATA, STRENGTHS
+from experiments.pipeline.protocol import DATA, MOMENTUM, STRENGTHS
 from experiments.pipeline.spec import GridSpec
 
 __all__ = ["caption", "draw_panels", "named", "spread"]
@@ -25,19 +25,63 @@ def named(curve: Curve) -> str:
 
 
 def draw_panels(
-    curves: Sequence[Curve], plan: Plan, title: str, name: Callable[[Curve], str] = named
+    curves: Sequence[Curve],
+    plan: Plan,
+    title: str,
+    name: Callable[[Curve], str] = named,
+    *,
+    ringed: Callable[[Curve], np.ndarray] | None = None,
+    rings: str = "",
 ):
-    """Fraction against σ², its spread over seeds, dead units lighter, diverged models marked."""
-    figure, axes = style.panels(len(plan.scale.datasets), title)
-    for axis, dataset in zip(axes, plan.scale.datasets, strict=True):
-        for curve in curves:
-            if curve.dataset == dataset:
-                comparison = curve.constraint != curves[0].constraint
-                style.draw_curve(axis, curve, name(curve), comparison=comparison)
-        style.strength_axis(axis, np.array(STRENGTHS))
-        axis.set_title(DATA[dataset].title)
-    style.legend(figure, axes[0], any(c.flagged.any() for c in curves))
+    """Fraction against σ², its spread over seeds, dead units lighter, diverged models marked.
+
+    A row per setting (rate and momentum), that of each data set's first curve on top; digit data
+    left, colour patches right. `ringed` says which points of a curve get a ring, `rings` what that
+    means.
+    """
+    datasets, by_setting = plan.scale.datasets, _by_setting(curves)
+    figure, axes = style.panels(len(datasets), title, rows=len(by_setting))
+    for row, by_dataset in zip(axes, by_setting, strict=True):
+        for axis, dataset in zip(row, datasets, strict=True):
+            shown = by_dataset.get(dataset, [])
+            style.draw_curves(axis, shown, name, curves[0].constraint)
+            for curve in shown if ringed else ():
+                style.draw_rings(axis, curve, ringed(curve))
+            style.strength_axis(axis, np.array(STRENGTHS))
+            axis.set_title(_titled(dataset, shown, alone=len(by_setting) == 1))
+    for row in axes[:-1]:
+        for axis in row:
+            axis.set_xlabel("")
+    style.legend(figure, axes[0][0], any(c.flagged.any() for c in curves), rings)
     return figure
+
+
+def _by_setting(curves: Sequence[Curve]) -> list[dict[str, list[Curve]]]:
+    """The curves by setting and data set, each data set's own setting first.
+
+    Settings of two data sets are one if they have one momentum and, where that is the usual one,
+    one rate.
+    """
+    own: dict[str, tuple] = {}
+    settings: dict[tuple, dict[str, list[Curve]]] = {}
+    for curve in curves:
+        setting = (curve.learning_rate, curve.momentum)
+        if setting == own.setdefault(curve.dataset, setting):
+            key: tuple = ()
+        else:
+            key = setting if curve.momentum == MOMENTUM else setting[1:]
+        settings.setdefault(key, {}).setdefault(curve.dataset, []).append(curve)
+    return [settings[key] for key in sorted(settings, key=lambda key: (-len(key) % 3, key))]
+
+
+def _titled(dataset: str, shown: Sequence[Curve], *, alone: bool) -> str:
+    """What a panel is called: the data set, and the setting where there are several."""
+    title = DATA[dataset].title
+    if alone:
+        return title
+    if not shown:
+        return f"{title}: as above, or not run"
+    return f"{title}, rate {shown[0].learning_rate:g}{_momentum(shown[0], ', momentum ')}"
 
 
 def caption(
@@ -46,17 +90,20 @@ def caption(
     """What a picture of curves shows, generated from the specs and the runs."""
     curves, specs = collect(runs), list(runs)
     first, scale = specs[0], plan.scale
-    by_dataset = {DATA[s.dataset].title: s.learning_rate for s in specs}
-    rates = ", ".join(f"{title} {rate:g}" for title, rate in by_dataset.items())
-    on_tangent = [_on_tangent(runs, curve, name(curve)) for curve in curves]
+    rates: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        rate = f"{spec.learning_rate:g}{_momentum(spec, ' at momentum ')}"
+        rates.setdefault(DATA[spec.dataset].title, {})[rate] = None
+    by_dataset = ", ".join(f"{title} {' and '.join(of_it)}" for title, of_it in rates.items())
+    called = [_called(curve, curves, name) for curve in curves]
+    on_tangent = [_on_tangent(runs, c, text) for c, text in zip(curves, called, strict=True)]
     on_tangent = [sentence for sentence in on_tangent if sentence]
     flagged = [
-        f"{name(c)} on {DATA[c.dataset].title} at σ² = "
-        + ", ".join(f"{s:g}" for s in c.strengths[c.flagged.any(axis=0)])
-        for c in curves
+        f"{text} at σ² = " + ", ".join(f"{s:g}" for s in c.strengths[c.flagged.any(axis=0)])
+        for c, text in zip(curves, called, strict=True)
         if c.flagged.any()
     ]
-    classes = [f"{DATA[c.dataset].title} {name(c)} {classify(c)}" for c in curves]
+    directions = [f"{text} {described(c)}" for c, text in zip(curves, called, strict=True)]
     constraints = " and ".join(dict.fromkeys(s.constraint for s in specs))
     return (
         scale.caveat
@@ -64,7 +111,8 @@ def caption(
         f"training samples (thin) after {scale.epochs} epochs against σ²; {first.activation}, "
         f"active where h > {get_activation(first.activation).threshold:g}, "
         f"rows: {constraints}, m = {scale.hidden}, N = {scale.samples}, "
-        f"batch {scale.batch_size}, learning rate {rates}; {spread(plan)}. "
+        f"batch {scale.batch_size}, learning rate {by_dataset}; {spread(plan)}. "
+        "Curves that coincide have their markers at different strengths. "
         + (
             f"Diverged or collapsed models: {'; '.join(flagged)}. "
             if flagged
@@ -76,11 +124,24 @@ def caption(
             if on_tangent
             else ""
         )
-        + f"Classes: {'; '.join(classes)}."
+        + f"Directions: {'; '.join(directions)}."
     )
 
 
-def _on_tangent(runs: Mapping[GridSpec, object], curve: Curve, name: str) -> str:
+def _called(curve: Curve, curves: Sequence[Curve], name: Callable[[Curve], str]) -> str:
+    """A curve's name, its data set, and its setting where that data set has several."""
+    text = f"{name(curve)} on {DATA[curve.dataset].title}"
+    if len({(c.learning_rate, c.momentum) for c in curves if c.dataset == curve.dataset}) == 1:
+        return text
+    return f"{text} at rate {curve.learning_rate:g}{_momentum(curve, ' and momentum ')}"
+
+
+def _momentum(trained: Curve | GridSpec, before: str) -> str:
+    """The momentum where it is not the usual one."""
+    return "" if trained.momentum == MOMENTUM else f"{before}{trained.momentum:g}"
+
+
+def _on_tangent(runs: Mapping[GridSpec, object], curve: Curve, called: str) -> str:
     """The share of a curve's units whose penalty is not eq. 13 itself, where it has such a one."""
     shares = [
         run["loss_tangent_share"].values
@@ -91,4 +152,4 @@ def _on_tangent(runs: Mapping[GridSpec, object], curve: Curve, name: str) -> str
     if not shares:
         return ""
     largest, last = np.max(shares), np.max(np.array(shares)[..., -1])
-    return f"{name} on {DATA[curve.dataset].title} {largest:.1%} and {last:.1%}"
+    return f"{called} {largest:.1%} and {last:.1%}"

@@ -1,14 +1,19 @@
 """The drawing style of every figure: readable in grey and when small."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from experiments.evidence.curves import Curve
+from experiments.evidence.curves import Curve, distance
 
 __all__ = [
     "draw_cells",
     "draw_curve",
+    "draw_curves",
     "draw_epochs",
+    "draw_rings",
     "few_ticks",
+    "grid",
     "label",
     "legend",
     "panels",
@@ -19,6 +24,10 @@ __all__ = [
 
 _LABEL_GAP = 0.028  # of the axis' height
 _SMALLEST_TICK = 0.01  # 0.001 would overprint 0
+_MOST_TICKS = 8  # with a number each
+_COINCIDE = 0.02  # curves nowhere further apart would hide each other's markers
+_IN_LEGEND = 5  # entries of a row
+_RING = "#777777"
 # Colours differ in lightness as well as hue (Okabe–Ito), lines and markers differ too.
 _LOOK = {
     "ae": ("AE", "#000000", "*", "-"),
@@ -45,16 +54,24 @@ def label(objective: str) -> str:
 
 def panels(count: int, title: str):
     """A figure with `count` panels of shares side by side."""
+    figure, axes = grid(1, count, title)
+    return figure, axes[0]
+
+
+def grid(rows: int, columns: int, title: str):
+    """A figure with rows of panels of shares."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6 * count, 4.1), layout="constrained")
-    axes = figure.subplots(1, count, sharey=True, squeeze=False)[0]
-    figure.suptitle(title, fontsize=11)
-    for axis in axes:
+    size = (3.7 * columns, 2.6 * rows + 1.1)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=rows > 1, sharey=True, squeeze=False)
+    figure.suptitle(title, fontsize=12)
+    for axis in axes.flat:
         axis.set_ylim(-0.03, 1.03)
         axis.grid(alpha=0.25, linewidth=0.5)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("share (of samples and units)")
+    for row in axes:
+        row[0].set_ylabel("share of pairs or units")
     return figure, axes
 
 
@@ -91,12 +108,14 @@ def remark(axis, text: str, outcome: str) -> None:
 
 
 def strength_axis(axis, strengths: np.ndarray) -> None:
-    """σ² along x, spaced by σ so that the small values part."""
+    """σ² along x, spaced by σ so that the small values part; every other strength with a number."""
     axis.set_xscale("function", functions=(_signed_root, _signed_square))
     axis.set_xlim(-1e-3, 1.06)
     ticks = [s for s in strengths if s == 0 or s >= _SMALLEST_TICK]
-    axis.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=7)
-    axis.set_xlabel("σ² (noise variance or coefficient; spaced by σ)")
+    numbered = ticks[::2] if len(ticks) > _MOST_TICKS else ticks
+    axis.set_xticks(numbered, [f"{t:g}" for t in numbered], fontsize=9)
+    axis.set_xticks([t for t in ticks if t not in numbered], minor=True)
+    axis.set_xlabel("σ² (noise variance or coefficient)")
 
 
 def draw_epochs(axis, strengths: np.ndarray, history: np.ndarray, *, first_epoch: int = 0) -> None:
@@ -132,11 +151,30 @@ def _signed_square(v):
     return np.sign(v) * np.square(v)
 
 
-def draw_curve(axis, curve: Curve, name: str, *, comparison: bool = False, line=None) -> None:
-    """Mean over seeds, a min–max band, dead units lighter, flagged cells crossed out one by one.
+def draw_curves(axis, curves: Sequence[Curve], name: Callable[[Curve], str], usual: str) -> None:
+    """Curves of one panel; those that coincide have their markers at different strengths.
 
-    Dead units have their curve's marker, small and hollow, and leave flagged cells out too.
-    `comparison` draws it hollow and dotted; `line` is another line style.
+    Curves of another constraint than the `usual` one are drawn as comparisons.
+    """
+    for curve in curves:
+        alike = [
+            c is curve
+            for c in curves
+            if distance(c.strengths, c.mean, curve.mean) <= _COINCIDE or c is curve
+        ]
+        comparison = curve.constraint != usual
+        every = (alike.index(True), len(alike))
+        draw_curve(axis, curve, name(curve), comparison=comparison, every=every)
+
+
+def draw_curve(
+    axis, curve: Curve, name: str, *, comparison: bool = False, line=None, every=(0, 1)
+) -> None:
+    """Mean over seeds, a min–max band, dead units lighter, lost models crossed out one by one.
+
+    Dead units have their curve's marker, small and hollow, and leave lost models out too.
+    `comparison` draws it hollow and dotted; `line` is another line style; `every` has the first
+    strength with a marker and the step to the next.
     """
     _, colour, marker, own = _LOOK[curve.objective]
     x, valid = curve.strengths, np.ma.masked_invalid(curve.valid)
@@ -147,8 +185,9 @@ def draw_curve(axis, curve: Curve, name: str, *, comparison: bool = False, line=
         valid.mean(axis=0),
         color=colour,
         marker=marker,
+        markevery=every,
         linestyle=line,
-        markersize=6.5 if hollow else 4.5,
+        markersize=7 if hollow else 5,
         markerfacecolor="none" if hollow else colour,
         linewidth=1.6,
         label=name,
@@ -162,6 +201,7 @@ def draw_curve(axis, curve: Curve, name: str, *, comparison: bool = False, line=
         dead,
         color=colour,
         marker=marker,
+        markevery=every,
         linestyle=(0, (1, 3)) if comparison else "--",
         markersize=3.5,
         markerfacecolor="none",
@@ -172,6 +212,19 @@ def draw_curve(axis, curve: Curve, name: str, *, comparison: bool = False, line=
     _, where = np.nonzero(curve.flagged)
     heights = np.nan_to_num(curve.fraction[curve.flagged])
     axis.plot(x[where], heights, "x", color="#000000", markersize=8, zorder=5)
+
+
+def draw_rings(axis, curve: Curve, where: np.ndarray) -> None:
+    """A ring around a curve's points at some strengths, `[G]`."""
+    axis.plot(
+        curve.strengths[where],
+        curve.mean[where],
+        "o",
+        color=_RING,
+        markersize=11,
+        markerfacecolor="none",
+        markeredgewidth=0.9,
+    )
 
 
 def draw_cells(axis, objective: str, x: np.ndarray, y: np.ndarray) -> None:
@@ -197,19 +250,22 @@ def few_ticks():
     return MaxNLocator(5)
 
 
-def legend(figure, axis, flagged: bool) -> None:
-    """One legend below all panels: the curves, what dashed means, what a cross means."""
+def legend(figure, axis, flagged: bool, rings: str = "") -> None:
+    """One legend below all panels: the curves, what dashed, a cross and, if any, a ring mean."""
     from matplotlib.lines import Line2D
 
     handles, _ = axis.get_legend_handles_labels()
     handles.append(
         Line2D([], [], color="#555555", linestyle="--", linewidth=0.8, label="dead units")
     )
-    if flagged:
-        handles.append(
-            Line2D([], [], color="#000000", marker="x", linestyle="", label="diverged or collapsed")
-        )
-    rows = -(-len(handles) // 6)  # equally full
+    marks = [("x", "#000000", "diverged or collapsed")] * flagged + [("o", _RING, rings)] * bool(
+        rings
+    )
+    handles += [
+        Line2D([], [], color=colour, marker=mark, markerfacecolor="none", linestyle="", label=text)
+        for mark, colour, text in marks
+    ]
+    rows = -(-len(handles) // _IN_LEGEND)  # equally full
     figure.legend(
         handles=handles, loc="outside lower center", ncols=-(-len(handles) // rows), frameon=False
     )

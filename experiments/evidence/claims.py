@@ -1,44 +1,70 @@
 """Claims of the papers: their thresholds, fixed in advance, and verdicts with their numbers.
 
 A claim holds if all of its criteria hold and fails if one fails beyond its interval; it is
-inconclusive if a threshold lies inside an interval, or if too many models diverged or collapsed.
+inconclusive if a threshold lies inside an interval, if too many models diverged or collapsed, or if
+what the claim is about does not occur, such as a direction of a curve that does not move.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from experiments.evidence import criteria
 from experiments.evidence.bootstrap import SEEDS_FOR_INTERVAL, resamples
 from experiments.evidence.criteria import Criterion
-from experiments.evidence.curves import MAX_FLAGGED, Curve, classify
+from experiments.evidence.curves import MAX_FLAGGED, Curve, described, same_directions
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.protocol import title
 
-__all__ = ["classes_agree", "classes_differ", "decide", "settle", "unless_flagged"]
+__all__ = [
+    "by_construction",
+    "decide",
+    "directions_agree",
+    "directions_differ",
+    "not_run",
+    "settle",
+    "unless_flagged",
+]
 
 FREE_FLOOR = 0.1  # A2: DAE with unconstrained rows stays above this fraction
 FROZEN_BIAS = 0.05  # A7: without its bias a model stays this much less sparse
 BIAS_RANK = 0.9  # A8: rank correlation of E[a_j] and fraction over models
 CONDITION_MET = 0.01  # A10: share of (model, unit, epoch) that meet Theorem 1's condition
-RESIDUAL_SHARE, RESIDUAL_EPOCH = 0.1, 5  # A11: of the other terms of DAE-2, from this epoch on
+RESIDUAL_SHARE, RESIDUAL_EPOCH = 0.1, 5  # A11: of the other terms of DAE-2, from this epoch on …
+RESIDUAL_STRENGTH = 0.25  # … up to this σ²
 _SURE = 0.95
 
 
 def decide(
-    claim: str, statement: str, criteria: Sequence[Criterion], curves: Sequence[Curve]
+    claim: str,
+    statement: str,
+    criteria: Sequence[Criterion],
+    curves: Sequence[Curve],
+    given: Sequence[Criterion] = (),
 ) -> Verdict:
-    """Holds if all criteria hold; fails if one fails beyond its interval; else inconclusive."""
+    """Holds if all criteria hold; fails if one fails beyond its interval; else inconclusive.
+
+    Unless all of `given`, without which the claim says nothing, hold beyond their intervals, the
+    verdict is inconclusive.
+    """
     first = curves[0]
-    verdict = settle(claim, first.dataset, statement, criteria, len(first.fraction))
+    verdict = settle(claim, first.dataset, statement, criteria, len(first.fraction), given)
     return _naming_flagged(verdict, curves)
 
 
 def settle(
-    claim: str, dataset: str, statement: str, criteria: Sequence[Criterion], seeds: int
+    claim: str,
+    dataset: str,
+    statement: str,
+    criteria: Sequence[Criterion],
+    seeds: int,
+    given: Sequence[Criterion] = (),
 ) -> Verdict:
     """As `decide`, for criteria on anything; `seeds` is 0 where a number rests on none."""
-    numbers = "; ".join([*map(str, criteria), *([_count(seeds)] if seeds else [])])
-    if any(c.decided and not c.holds for c in criteria):
+    numbers = "; ".join([*map(str, (*given, *criteria)), *([_count(seeds)] if seeds else [])])
+    if not all(c.decided and c.holds for c in given):
+        verdict = "inconclusive"
+    elif any(c.decided and not c.holds for c in criteria):
         verdict = "fails"
     elif all(c.decided and c.holds for c in criteria):
         verdict = "holds"
@@ -47,43 +73,61 @@ def settle(
     return Verdict(claim, dataset, statement, verdict, numbers)
 
 
-def classes_differ(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
-    """The classes of two curves, on two data sets, differ; in 95% of resampled seeds."""
-    names = [f"{title(c.dataset)} {classify(c)} at rate {c.learning_rate:g}" for c in (a, b)]
-    differ = classify(a) != classify(b)
-    shares = [_class_shares(c) for c in (a, b)]
-    alike = sum(shares[0].get(k, 0) * shares[1].get(k, 0) for k in shares[0])
-    sure = (1 - alike if differ else alike) >= _SURE
-    verdict = ("holds" if differ else "fails") if sure else "inconclusive"
-    seeds = len(a.fraction)
-    numbers = f"{names[0]}, {names[1]}; differ in {1 - alike:.0%} of resamples; {_count(seeds)}"
-    if seeds < SEEDS_FOR_INTERVAL:
-        numbers = f"{names[0]}, {names[1]}; {_count(seeds)}"
-    return _naming_flagged(Verdict(claim, "both", statement, verdict, numbers), (a, b))
+def by_construction(verdict: Verdict) -> Verdict:
+    """For a statement that follows from the construction: where it holds, it is no evidence."""
+    return verdict._replace(verdict="by construction") if verdict.verdict == "holds" else verdict
 
 
-def classes_agree(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
-    """Two curves of the same seeds on one data set have one class; in 95% of resampled seeds."""
-    samples, times = resamples(len(a.fraction))
-    alike = [classify(a.of_seeds(s)) == classify(b.of_seeds(s)) for s in samples]
-    share = float(np.average(alike, weights=times))
-    agree = classify(a) == classify(b)
-    sure = (share if agree else 1 - share) >= _SURE
-    verdict = ("holds" if agree else "fails") if sure else "inconclusive"
-    seeds = len(a.fraction)
-    parts = [f"{classify(a)} and {classify(b)}", _count(seeds)]
+def not_run(claim: str, dataset: str, statement: str, numbers: str) -> Verdict:
+    """A statement whose runs are missing, or lack a number that it needs."""
+    return Verdict(claim, dataset, statement, "not run", numbers)
+
+
+def directions_differ(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
+    """Two curves on two data sets have different directions; in 95% of resampled seeds.
+
+    The seeds of either data set are drawn by themselves. Inconclusive unless both curves move.
+    """
+    (some, share_a), (others, share_b) = _resampled(a), _resampled(b)
+    share = 1 - float(share_a @ same_directions(some, others) @ share_b)
+    named = {f"{title(c.dataset)} at rate {c.learning_rate:g}": c for c in (a, b)}
+    differ = not same_directions([a], [b]).all()
+    return _by_direction(Verdict(claim, "both", statement, "", "differ"), named, differ, share)
+
+
+def directions_agree(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
+    """Two activations' curves of the same seeds have one direction; in 95% of resampled seeds.
+
+    Inconclusive unless both curves move.
+    """
+    (some, shares), (others, _) = _resampled(a), _resampled(b)
+    share = float(shares @ np.diag(same_directions(some, others)))
+    named = {c.activation: c for c in (a, b)}
+    agree = bool(same_directions([a], [b]).all())
+    return _by_direction(Verdict(claim, a.dataset, statement, "", "agree"), named, agree, share)
+
+
+def _by_direction(asked: Verdict, named: Mapping[str, Curve], holds: bool, share: float) -> Verdict:
+    """Whether two curves do what `asked.numbers` says, as they do in a `share` of resamples."""
+    curves = list(named.values())
+    given = [
+        criterion
+        for name, curve in named.items()
+        for criterion in criteria.moves(curve, f"{name} {described(curve)}, range")
+    ]
+    sure = (share if holds else 1 - share) >= _SURE and all(c.decided and c.holds for c in given)
+    seeds = len(curves[0].fraction)
+    parts = [*map(str, given), _count(seeds)]
     if seeds >= SEEDS_FOR_INTERVAL:
-        parts.insert(1, f"alike in {share:.0%} of resamples")
-    return _naming_flagged(Verdict(claim, a.dataset, statement, verdict, "; ".join(parts)), (a, b))
+        parts.insert(-1, f"they {asked.numbers} in {share:.0%} of resamples")
+    decided = ("holds" if holds else "fails") if sure else "inconclusive"
+    return _naming_flagged(asked._replace(verdict=decided, numbers="; ".join(parts)), curves)
 
 
-def _class_shares(curve: Curve) -> dict[str, float]:
+def _resampled(curve: Curve) -> tuple[list[Curve], np.ndarray]:
+    """The curves of the distinct resamples of its seeds, and the share of draws of each."""
     samples, times = resamples(len(curve.fraction))
-    shares: dict[str, float] = {}
-    for sample, share in zip(samples, times / times.sum(), strict=True):
-        name = classify(curve.of_seeds(sample))
-        shares[name] = shares.get(name, 0) + float(share)
-    return shares
+    return [curve.of_seeds(sample) for sample in samples], times / times.sum()
 
 
 def _count(seeds: int) -> str:

@@ -16,6 +16,7 @@ from experiments.evidence.curves import (
     Curve,
     curve_drop,
     curve_range,
+    distance,
     mean_over_seeds,
     spearman,
 )
@@ -25,12 +26,16 @@ __all__ = [
     "agree",
     "alive_above",
     "apart",
+    "apart_by_range",
     "decreasing",
+    "falls",
     "flat",
     "largest_at_most",
+    "largest_shift",
     "lower",
     "mean_at_least",
     "mean_at_most",
+    "moves",
     "over_seeds",
     "rank_correlation",
     "sparser_alive",
@@ -38,12 +43,18 @@ __all__ = [
 ]
 
 AGREE = 0.02  # two curves agree: nowhere further apart than this
+TIE = 0.01  # fractions that differ by at most this are tied
+SHIFT = 0.1  # A15: E[a_j] does not depend on the strength if it shifts by at most this many sd
+OF_RANGE = 0.25  # A13: the largest difference of two curves, of the first one's range
 SPARSE, DEAD = 0.05, 0.01  # models with at least this fraction have at most this share dead
 _SMALL = 5e-4
 
 
 class Criterion(NamedTuple):
-    """A number against its threshold: it holds where sign·value <= sign·threshold."""
+    """A number against its threshold: it holds where sign·value <= sign·threshold.
+
+    Within `tie` of the threshold, its ends included, nothing is decided.
+    """
 
     name: str
     value: float
@@ -51,13 +62,15 @@ class Criterion(NamedTuple):
     sign: int
     interval: tuple[float, float] | None
     strict: bool = False  # a strict inequality
+    tie: float | None = None
 
     @property
     def decided(self) -> bool:
         """Whether the value and its whole interval (if any) lie on one side of the threshold."""
         points = (self.value, *(self.interval or ()))
         sides = {self._meets(point) for point in points}
-        return bool(np.isfinite(points).all()) and len(sides) == 1
+        tied = self.tie is not None and any(abs(p - self.threshold) <= self.tie for p in points)
+        return bool(np.isfinite(points).all()) and len(sides) == 1 and not tied
 
     @property
     def holds(self) -> bool:
@@ -78,7 +91,8 @@ class Criterion(NamedTuple):
 
     def __str__(self) -> str:
         relation = ("<" if self.sign > 0 else ">") if self.strict else "≤≥"[self.sign < 0]
-        return f"{self.measured} (needs {relation} {self.threshold:g})"
+        tie = "" if self.tie is None else f"; a tie within {self.tie:g}"
+        return f"{self.measured} (needs {relation} {self.threshold:g}{tie})"
 
     def _told(self, value: float) -> str:
         """Three decimals, or as many as show a small number or on which side it lies."""
@@ -89,25 +103,42 @@ class Criterion(NamedTuple):
 
 
 def flat(curve: Curve) -> list[Criterion]:
-    """max − min of the curve is small."""
-    return [_criterion("max − min", curve_range, [curve], FLAT, +1)]
+    """The range of the curve is small."""
+    return [_criterion("range", curve_range, [curve], FLAT, +1)]
+
+
+def moves(curve: Curve, name: str = "range") -> list[Criterion]:
+    """The range of the curve is above that of a flat one."""
+    return [_criterion(name, curve_range, [curve], FLAT, -1)._replace(strict=True)]
+
+
+def falls(curve: Curve) -> list[Criterion]:
+    """The fraction falls with the strength in rank: of a curve that moves, decreasing."""
+    return [_criterion("Spearman", spearman, [curve], -MONOTONE, +1)]
 
 
 def decreasing(curve: Curve) -> list[Criterion]:
-    """The fraction falls with the strength, in rank and in size."""
-    return [
-        _criterion("Spearman", spearman, [curve], -MONOTONE, +1),
-        _criterion("first − last", curve_drop, [curve], DROP, -1),
-    ]
+    """Strongly decreasing: the fraction falls with the strength, in rank and in size."""
+    return [*falls(curve), _criterion("first − last", curve_drop, [curve], DROP, -1)]
 
 
 def agree(a: Curve, b: Curve) -> list[Criterion]:
     """The two curves are nowhere far apart."""
-    return [_criterion("largest difference", _distance, [a, b], AGREE, +1)]
+    return [_criterion("largest difference", distance, [a, b], AGREE, +1)]
+
+
+def apart_by_range(a: Curve, b: Curve) -> list[Criterion]:
+    """The curves are nowhere further apart than a part of the first one's range."""
+
+    def share(strengths: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+        width = curve_range(strengths, a)
+        return distance(strengths, a, b) / width if width > 0 else np.nan
+
+    return [_criterion("largest difference over the range", share, [a, b], OF_RANGE, +1)]
 
 
 def lower(a: Curve, b: Curve, by: float, *, where: str) -> list[Criterion]:
-    """The first curve's fraction is lower than the second's by at least `by`, if 0 at all.
+    """The first curve's fraction is lower than the second's: by at least `by`, or by no tie if 0.
 
     `where` is "at its lowest", each at a strength of its own, or "at the end", at the largest one.
     """
@@ -116,7 +147,8 @@ def lower(a: Curve, b: Curve, by: float, *, where: str) -> list[Criterion]:
     def gap(strengths: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
         return at(b) - at(a) if np.isfinite(a).any() and np.isfinite(b).any() else np.nan
 
-    return [_criterion(f"lower {where} by", gap, [a, b], by, -1)._replace(strict=by == 0)]
+    found = _criterion(f"lower {where} by", gap, [a, b], by, -1)
+    return [found if by else found._replace(strict=True, tie=TIE)]
 
 
 def stays_above(curve: Curve, level: float) -> list[Criterion]:
@@ -193,6 +225,21 @@ def largest_at_most(values: np.ndarray, threshold: float, name: str) -> Criterio
     return over_seeds(name, over, len(values), threshold, +1)
 
 
+def largest_shift(means: np.ndarray, deviations: np.ndarray) -> Criterion:
+    """E[a_j] `[S, G]` is nowhere far from that at strength 0, the first one.
+
+    In the deviation of a_j there (`[S, G]`, over samples, mean over units); a mean over seeds, NaN
+    left out.
+    """
+    shifts = (means - means[:, :1]) / deviations[:, :1]
+
+    def largest(seeds: np.ndarray) -> float:
+        over_strengths = np.abs(mean_over_seeds(shifts[seeds]))
+        return float(np.nanmax(over_strengths)) if not np.isnan(over_strengths).all() else np.nan
+
+    return over_seeds("largest shift of E[a_j], in sd", largest, len(shifts), SHIFT, +1)
+
+
 def _criterion(
     name: str, statistic: Callable, curves: Sequence[Curve], threshold: float, sign: int
 ) -> Criterion:
@@ -221,8 +268,3 @@ def apart(name: str, lower: Interval, upper: Interval) -> Criterion:
     """
     ends = (upper.low - lower.high, upper.high - lower.low)
     return Criterion(name, upper.value - lower.value, 0.0, -1, ends, strict=True)
-
-
-def _distance(strengths: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-    both = np.isfinite(a) & np.isfinite(b)
-    return np.max(np.abs(a - b)[both]) if both.any() else np.nan

@@ -1,38 +1,44 @@
-"""Curves of activation fraction over strengths, from stored runs, and their classes.
+"""Curves of activation fraction over strengths, from stored runs, and their directions.
 
 A curve is the final average activation fraction, mean over seeds, over the strengths, diverged
-models left out.
+and collapsed models left out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from aesparse.errors import InputError
+from experiments.pipeline.protocol import MOMENTUM
 from experiments.pipeline.spec import GridSpec
 
 __all__ = [
     "CURVE_FIELDS",
     "Curve",
     "cells",
-    "classify",
     "collect",
     "curve_drop",
     "curve_range",
+    "described",
+    "direction",
+    "distance",
     "mean_over_seeds",
+    "of_curve",
     "only",
     "over_epochs",
+    "same_directions",
     "spearman",
 ]
 
-FLAT = 0.05  # flat: max − min at most this
-MONOTONE = 0.9  # decreasing: Spearman(σ², fraction) at most minus this …
-DROP = 0.10  # … and first − last at least this
+FLAT = 0.05  # flat: range (max − min) at most this; a larger one moves
+MONOTONE = 0.9  # decreasing: it moves, and Spearman(σ², fraction) is at most minus this
+DROP = 0.10  # a direction is strong if the range is above this
 MAX_FLAGGED = 2  # strengths; more make a curve inconclusive
 # What a curve takes over from its runs' specs.
 CURVE_FIELDS = (
-    "dataset", "objective", "activation", "constraint", "learning_rate", "batch_size", "samples"
+    "dataset", "objective", "activation", "constraint", "learning_rate", "momentum", "batch_size",
+    "samples",
 )  # fmt: skip
 
 
@@ -48,6 +54,7 @@ class Curve(NamedTuple):
     activation: str = "relu"
     constraint: str = "unit"
     learning_rate: float = 0.001
+    momentum: float = MOMENTUM
     batch_size: int = 50
     samples: int = 10_000  # on which units are counted as dead
 
@@ -58,25 +65,28 @@ class Curve(NamedTuple):
 
     @property
     def valid(self) -> np.ndarray:
-        """The fraction with flagged cells as NaN."""
+        """The fraction, that of diverged and collapsed models as NaN."""
         return np.where(self.flagged, np.nan, self.fraction)
 
     @property
     def mean(self) -> np.ndarray:
-        """The mean of `valid` over seeds; NaN where all are flagged."""
+        """The mean of `valid` over seeds; NaN where all diverged or collapsed."""
         return mean_over_seeds(self.valid)
 
     @property
     def flagged_strengths(self) -> int:
-        """How many strengths have a flagged cell."""
+        """At how many strengths a model diverged or collapsed."""
         return int(self.flagged.any(axis=0).sum())
 
 
 def collect(runs: Mapping[GridSpec, object]) -> list[Curve]:
-    """Joins each objective's runs with the shared strength-0 ones, over seeds."""
+    """Joins each objective's runs with the shared strength-0 ones, over seeds.
+
+    A run whose strength-0 run is not among them is left out.
+    """
     grouped: dict[GridSpec, dict[int, GridSpec]] = {}
     for spec in runs:
-        if spec != spec.baseline:
+        if spec != spec.baseline and spec.baseline in runs:
             grouped.setdefault(spec._replace(seed=0), {})[spec.seed] = spec
     return [
         Curve(
@@ -113,19 +123,49 @@ def over_epochs(runs: Mapping[GridSpec, object], objective: str, name: str) -> n
     return cells(runs, specs, f"history_{name}")[0]
 
 
-def classify(curve: Curve) -> str:
-    """flat, decreasing, increasing, irregular, or inconclusive with too many flagged cells."""
+def of_curve(runs: Mapping[GridSpec, object], curve: Curve, name: str) -> np.ndarray | None:
+    """A stored variable of a curve's runs, `[S, G, ...]` as in `cells`; None if one lacks it."""
+    specs = [
+        spec
+        for spec in runs
+        if spec != spec.baseline
+        and all(getattr(spec, field) == getattr(curve, field) for field in CURVE_FIELDS)
+    ]
+    if any(name not in runs[s] for spec in specs for s in (spec, spec.baseline)):
+        return None
+    return cells(runs, specs, name)
+
+
+def direction(curve: Curve) -> str:
+    """flat, decreasing, increasing or irregular; inconclusive if too many models diverged."""
     if curve.flagged_strengths > MAX_FLAGGED:
         return "inconclusive"
-    mean = curve.mean
-    if curve_range(curve.strengths, mean) <= FLAT:
+    if curve_range(curve.strengths, curve.mean) <= FLAT:
         return "flat"
-    correlation, drop = spearman(curve.strengths, mean), curve_drop(curve.strengths, mean)
-    if correlation <= -MONOTONE and drop >= DROP:
-        return "decreasing"
-    if correlation >= MONOTONE and -drop >= DROP:
-        return "increasing"
+    correlation = spearman(curve.strengths, curve.mean)
+    if abs(correlation) >= MONOTONE:
+        return "increasing" if correlation > 0 else "decreasing"
     return "irregular"
+
+
+def described(curve: Curve) -> str:
+    """The curve's direction; "strongly" so if its range is above `DROP`."""
+    name = direction(curve)
+    strong = curve_range(curve.strengths, curve.mean) > DROP
+    return f"strongly {name}" if strong and name in ("decreasing", "increasing") else name
+
+
+def same_directions(first: Sequence[Curve], second: Sequence[Curve]) -> np.ndarray:
+    """Which curves have the same direction as which others; bool `[len(first), len(second)]`.
+
+    Two irregular ones do where they are nowhere further apart than the range of a flat one.
+    """
+    rows, columns = ([direction(c) for c in curves] for curves in (first, second))
+    same = np.array(rows)[:, None] == np.array(columns)
+    irregular = np.array(rows) == "irregular"
+    for i, j in np.argwhere(same & irregular[:, None]):
+        same[i, j] = distance(first[i].strengths, first[i].mean, second[j].mean) <= FLAT
+    return same
 
 
 def mean_over_seeds(values: np.ndarray) -> np.ndarray:
@@ -154,4 +194,10 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
         return np.nan
     if np.ptp(y[finite]) == 0 or np.ptp(x[finite]) == 0:
         return 0.0  # undefined for a constant curve, which is neither rising nor falling
-    return spearmanr(x[finite], y[finite]).statistic
+    return round(spearmanr(x[finite], y[finite]).statistic, 12)  # 0.9 exactly, where it is that
+
+
+def distance(strengths: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+    """The largest difference of two curves where both are finite; NaN if that is nowhere."""
+    both = np.isfinite(a) & np.isfinite(b)
+    return np.max(np.abs(a - b)[both]) if both.any() else np.nan

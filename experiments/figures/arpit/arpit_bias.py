@@ -207,7 +207,7 @@ def explain(runs, verdict: Verdict) -> list[str]:
         f"Over the models of one objective alone the rank correlation is {'; '.join(correlations)}."
     ]
     here = [c for c in collect(runs) if (c.dataset, c.activation) == where]
-    flat = {c.objective for c in here if curves.classify(c) == "flat"}
+    flat = {c.objective for c in here if curves.direction(c) == "flat"}
     moving = [objective for objective in present if objective not in flat]
     if 0 < len(moving) < len(present):
         names = "; ".join(style.label(o) for o in present if o in flat)

@@ -4,7 +4,13 @@ from experiments.drawing import panels
 from experiments.drawing.panels import draw_panels
 from experiments.evidence import claims, criteria
 from experiments.evidence.curves import collect, only
-from experiments.figures.arpit.common import OBJECTIVES, explain_dead_units, statements
+from experiments.figures.arpit.common import (
+    OBJECTIVES,
+    explain_dead_units,
+    independence,
+    regularized,
+    same_penalty,
+)
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
 from experiments.pipeline.spec import GridSpec
@@ -12,6 +18,7 @@ from experiments.pipeline.spec import GridSpec
 CLAIMS = {
     "A1": "ReLU, unit rows: CAE and mDAE flat and alike, DAE and SAE decreasing, DAE alive",
     "A12": "DAE sparser than mDAE",
+    "A15": "ReLU, unit rows: E[a_j] of CAE and mDAE does not depend on λ",
 }
 
 
@@ -31,12 +38,14 @@ def caption(runs, plan: Plan) -> str:
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
-    """A1, and A12: DAE ends sparser than mDAE."""
-    found_curves = collect(runs)
-    dae, mdae = (only(found_curves, dataset=dataset, objective=o) for o in ("dae", "mdae"))
+    """A1, A15 and A12; of CAE and mDAE, whose gradients are projected out, by construction."""
+    shown = collect(runs)
+    dae, cae, mdae = (only(shown, dataset=dataset, objective=o) for o in ("dae", "cae", "mdae"))
     sparser = criteria.lower(dae, mdae, 0.0, where="at the end")
     return [
-        *statements("A1", dataset, found_curves),
+        *(claims.by_construction(v) for curve in (cae, mdae) for v in independence(runs, curve)),
+        same_penalty("A1", dataset, shown),
+        *regularized("A1", dataset, shown),
         claims.decide("A12", "DAE sparser than mDAE at σ² = 1", sparser, [dae, mdae]),
     ]
 

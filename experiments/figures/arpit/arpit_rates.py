@@ -7,7 +7,7 @@ from experiments.drawing import style
 from experiments.drawing.panels import spread
 from experiments.evidence import claims
 from experiments.evidence.criteria import decreasing
-from experiments.evidence.curves import Curve, classify, collect, only
+from experiments.evidence.curves import Curve, collect, direction, only
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
 from experiments.pipeline.protocol import DATA, RATES, STRENGTHS
@@ -102,7 +102,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
         if curve.objective == "edae":
             statement = f"eDAE decreasing, rate {curve.learning_rate:g}, batch {curve.batch_size}"
             verdict = claims.decide(_CLAIM, statement, decreasing(curve), [curve])
-            if (kind := classify(curve)) != "inconclusive":
+            if (kind := direction(curve)) != "inconclusive":
                 verdict = verdict._replace(numbers=f"{kind}; {verdict.numbers}")
             decided.append(verdict)
     return decided

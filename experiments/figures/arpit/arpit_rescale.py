@@ -1,21 +1,32 @@
 """Arpit Figure 1, read otherwise: rows rescaled after every step, momentum as it is."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from experiments.drawing import panels, style
 from experiments.drawing.panels import draw_panels
-from experiments.evidence.curves import collect
-from experiments.figures.arpit.common import OBJECTIVES, explain_dead_units, statements
+from experiments.evidence import momentum
+from experiments.evidence.curves import Curve, collect, mean_over_seeds
+from experiments.figures.arpit.common import (
+    OBJECTIVES,
+    explain_dead_units,
+    independence,
+    regularized,
+)
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
 from experiments.pipeline.protocol import COMMON_RATE, RATES
 from experiments.pipeline.spec import GridSpec
 
-_CLAIM = "A1, rescaled"
-CLAIMS = {_CLAIM: "A1 with rows rescaled only"}
+CLAIMS = {
+    "A1": "ReLU, rows rescaled: the fraction of CAE and mDAE does not depend on λ; DAE and SAE "
+    "decreasing, DAE alive",
+    "A15": "ReLU, rows rescaled: E[a_j] of CAE and mDAE does not depend on λ",
+}
 CONSTRAINT = "unit-rescale"
+GROUP = ("dataset", "learning_rate", "momentum")
 RATE_RATIO = 10  # 1/(1 − momentum)
-RADIAL = {"cae": 2, "mdae": 4}  # the gradient of s'²‖W‖² and s'²‖W‖⁴ along a unit row, by s'²
 
 _LOST = "diverged or collapsed"
 
@@ -26,11 +37,12 @@ def runs(plan: Plan) -> list[GridSpec]:
     That is at the common rate, and at momentum 0 with `RATE_RATIO` times the rate, which moves as
     far per update.
     """
+    few = tuple(momentum.RADIAL)
     own = needed(plan, OBJECTIVES, "relu", CONSTRAINT)
-    common = needed(plan._replace(learning_rate=COMMON_RATE), tuple(RADIAL), "relu", CONSTRAINT)
+    common = needed(plan._replace(learning_rate=COMMON_RATE), few, "relu", CONSTRAINT)
     without = [
         spec._replace(momentum=0.0, learning_rate=round(RATE_RATIO * spec.learning_rate, 9))
-        for spec in needed(plan, tuple(RADIAL), "relu", CONSTRAINT)
+        for spec in needed(plan, few, "relu", CONSTRAINT)
     ]
     return list(dict.fromkeys([*own, *common, *without]))
 
@@ -46,26 +58,101 @@ def further(plan: Plan) -> list[GridSpec]:
 
 
 def draw(runs, plan: Plan):
-    """Two panels: digit data left, colour patches right."""
-    return draw_panels(collect(runs), plan, "Activation fraction, ReLU, rows rescaled")
+    """A row per setting: digit data left, colour patches right; rings where models do not count."""
+    return draw_panels(
+        collect(runs),
+        plan,
+        "Activation fraction, ReLU, rows rescaled",
+        ringed=lambda curve: _away(runs, curve),
+        rings=f"μ/(1 − V) > {momentum.COUNTED:g}: does not decide",
+    )
+
+
+def _away(runs, curve: Curve) -> np.ndarray:
+    """At which strengths a model of CAE or mDAE does not decide; `[G]`."""
+    if curve.objective not in momentum.RADIAL:
+        return np.zeros(len(curve.strengths), bool)
+    acting = momentum.effective(curve, momentum.feedback(runs, curve))
+    return (acting > momentum.COUNTED).any(axis=0)
 
 
 def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return panels.caption(runs, plan)
+    return (
+        f"{panels.caption(runs, plan)} A ring: the momentum that acts on a turning row, "
+        "μ/(1 − V), is above "
+        f"{momentum.COUNTED:g} there (V = c η λ p/(1 − μ), c = 2 for CAE and 4 for mDAE, p the "
+        "largest share of active units at any epoch); such models do not decide A1 and A15."
+    )
+
+
+def verdicts(runs, dataset: str) -> list[Verdict]:
+    """A1 and A15 in one setting: of CAE and mDAE, and at the own rate of DAE and SAE."""
+    shown = [curve for curve in collect(runs) if curve.constraint == CONSTRAINT]
+    decided = []
+    for curve in shown:
+        if curve.objective in momentum.RADIAL:
+            decided += _independence(runs, curve, _setting(shown))
+    if any(curve.objective == "dae" for curve in shown):
+        decided += regularized("A1", dataset, shown, _setting(shown))
+    return decided
+
+
+def _setting(shown: list[Curve]) -> str:
+    """How statements name the setting of some curves, which is one: DAE is in that of the rate."""
+    if shown[0].momentum == 0:
+        return ", rescaled, momentum 0"
+    own = any(curve.objective == "dae" for curve in shown)
+    return f", rescaled, {'own rate' if own else f'rate {shown[0].learning_rate:g}'}"
+
+
+def _independence(runs, curve: Curve, how: str) -> list[Verdict]:
+    """A1 and A15 by the models that count, with V, and with what fails over all models alone."""
+    counting = momentum.counted(runs, curve)
+    diverged = (curve.flagged & ~counting.flagged).any()
+    decided = []
+    for verdict, over_all in zip(
+        independence(runs, counting, how), independence(runs, curve, how), strict=True
+    ):
+        if verdict.verdict == "not run":
+            decided.append(verdict)
+            continue
+        numbers = f"{verdict.numbers}; {_acting(runs, curve)}"
+        if verdict.verdict != "fails" and (over_all.verdict == "fails" or diverged):
+            numbers += f"; momentum artefact: over all λ {over_all.numbers}"
+        decided.append(verdict._replace(numbers=numbers))
+    return decided
+
+
+def _acting(runs, curve: Curve) -> str:
+    """The rate, V and the momentum that acts at the largest λ, and which models decide."""
+    v = momentum.feedback(runs, curve)
+    largest, acting = (mean_over_seeds(x)[-1] for x in (v, momentum.effective(curve, v)))
+    away = _away(runs, curve)
+    which = f"λ ≤ {curve.strengths[~away].max():g}" if away.any() else "all λ"
+    return (
+        f"rate {curve.learning_rate:g}, at λ = {curve.strengths[-1]:g} V = {largest:.3f} and "
+        f"μ/(1 − V) = {acting:.3f}; decided by {which}"
+    )
 
 
 def explain(runs, verdict: Verdict) -> list[str]:
     """As for Figure 1; for CAE and mDAE, what their radial gradients do to a step."""
+    settings: dict[tuple, dict] = {}
+    for spec, run in runs.items():
+        if spec.constraint == CONSTRAINT:
+            settings.setdefault((spec.learning_rate, spec.momentum), {})[spec] = run
+    of_it = next(
+        (of for of in settings.values() if verdict.statement.endswith(_setting(collect(of)))), {}
+    )
     if "CAE" not in verdict.statement and "mDAE" not in verdict.statement:
-        return explain_dead_units(runs, verdict)
-    of_it = {s: run for s, run in runs.items() if s.constraint == CONSTRAINT}
-    ends = [_end(of_it, objective) for objective in ("ae", "cae", "mdae")]
-    fed = {name: _largest_feedback(of_it, name) for name in RADIAL}
+        return explain_dead_units(of_it, verdict)
+    ends = [_end(of_it, objective) for objective in ("ae", *momentum.RADIAL)]
+    fed = {name: _largest_feedback(of_it, name) for name in momentum.RADIAL}
     parts = ", ".join(f"{f:.2f} ({style.label(name)})" for name, f in fed.items() if f is not None)
     sentences = [
         f"Fraction, E[a_j] and reconstruction error: {ends[0]}; at σ² = 1 {', '.join(ends[1:])}. "
-        "The gradients of both penalties point along the rows. A1 projects them out; here they "
+        "The gradients of both penalties point along the rows. `unit` projects them out; here they "
         "shorten a row and remain in the momentum while the row turns, so that a steady turn feeds "
         "back a part f of itself and is 1/(1 − f) times as fast. With the largest share of active "
         f"units over the epochs, f at σ² = 1: {parts or _LOST}."
@@ -73,7 +160,7 @@ def explain(runs, verdict: Verdict) -> list[str]:
     by_rate = {
         spec.learning_rate: float(run["activation_fraction"][0])
         for spec, run in runs.items()
-        if spec not in of_it and run["flagged_epoch"][0] < 0
+        if spec.constraint != CONSTRAINT and run["flagged_epoch"][0] < 0
     }
     if len(by_rate) > 1:
         fractions = ", ".join(f"{fraction:.3f} at {rate:g}" for rate, fraction in by_rate.items())
@@ -85,12 +172,12 @@ def feedback(spec: GridSpec, objective: str, active: float) -> float:
     """What the penalty's gradient adds to a row's turn, at σ² = 1 and a share of active units."""
     from aesparse.training.optimizers import radial_feedback
 
-    pull = RADIAL[objective] * active
+    pull = momentum.RADIAL[objective] * active
     return radial_feedback(pull, learning_rate=spec.learning_rate, momentum=spec.momentum)
 
 
-def _largest_feedback(runs, objective: str) -> float | None:
-    """Over the epochs and seeds of the cells at σ² = 1 by their share active; None: all flagged."""
+def _largest_feedback(runs: Mapping, objective: str) -> float | None:
+    """Over the epochs and seeds of the models at σ² = 1 by their share active; None: all lost."""
     feedbacks = [
         feedback(s, objective, float(run["history_activation_fraction"][-1].max()))
         for s, run in runs.items()
@@ -99,8 +186,8 @@ def _largest_feedback(runs, objective: str) -> float | None:
     return max(feedbacks, default=None)
 
 
-def _end(runs, objective: str) -> str:
-    """The last cell's fraction, mean E[a_j] and error, over the seeds where it is not flagged."""
+def _end(runs: Mapping, objective: str) -> str:
+    """The last model's fraction, mean E[a_j] and error, over the seeds where it did not diverge."""
     ends = [
         (
             float(run["activation_fraction"][-1]),
@@ -110,17 +197,8 @@ def _end(runs, objective: str) -> str:
         for s, run in runs.items()
         if s.objective == objective and run["flagged_epoch"][-1] < 0
     ]
-    end = (
-        "{:.2f}, {:.2f} and {:.2f}".format(*np.mean(ends, axis=0))
-        if ends
-        else "diverged or collapsed"
-    )
+    end = "{:.2f}, {:.2f} and {:.2f}".format(*np.mean(ends, axis=0)) if ends else _LOST
     return f"{style.label(objective)} {end}"
-
-
-def verdicts(runs, dataset: str) -> list[Verdict]:
-    """A1 under the other reading of the length constraint."""
-    return statements(_CLAIM, dataset, collect(runs))
 
 
 FIGURE = Figure(
@@ -132,4 +210,5 @@ FIGURE = Figure(
     verdicts=verdicts,
     explain=explain,
     further=further,
+    group=GROUP,
 )

@@ -6,7 +6,7 @@ from experiments.drawing import panels, style
 from experiments.drawing.panels import draw_panels
 from experiments.evidence import claims
 from experiments.evidence.criteria import decreasing
-from experiments.evidence.curves import DROP, Curve, classify, collect, only
+from experiments.evidence.curves import DROP, Curve, collect, described, only
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
 from experiments.pipeline.spec import GridSpec
@@ -39,7 +39,9 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
     shown = _curves(runs, dataset)
     dae, antithetic = shown[:2]
     trend = claims.decide("A9", "", decreasing(antithetic), [antithetic])
-    opposite = {"holds": "fails", "fails": "holds"} if classify(dae) == "decreasing" else {}
+    opposite = (
+        {"holds": "fails", "fails": "holds"} if described(dae) == "strongly decreasing" else {}
+    )
     courses = "; ".join(_course(curve) for curve in shown)
     return [
         trend._replace(
@@ -52,7 +54,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
 
 def _course(curve: Curve) -> str:
     """A curve's class and ends, and its lowest point where that is neither of them."""
-    course = f"{style.label(curve.objective)} {classify(curve)}, "
+    course = f"{style.label(curve.objective)} {described(curve)}, "
     course += f"{curve.mean[0]:.3f} → {curve.mean[-1]:.3f}"
     if not np.isfinite(curve.mean).any():
         return course

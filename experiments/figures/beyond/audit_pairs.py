@@ -8,7 +8,7 @@ from aesparse.models.activations import get_activation
 from aesparse.theory.audit import audit
 from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES, Audit
 from experiments.drawing import style
-from experiments.evidence.curves import Curve, classify, collect
+from experiments.evidence.curves import Curve, collect, direction
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
 from experiments.pipeline.protocol import DATA, STRENGTHS
@@ -51,7 +51,7 @@ def _curves(runs) -> dict[tuple[str, str], Curve]:
 def _outcome(conclusion: str, curve: Curve) -> str:
     if conclusion == NOT_GUARANTEED:
         return "abstained"
-    kind = classify(curve)
+    kind = direction(curve)
     if kind == "inconclusive":
         return kind
     return "right" if kind == EXPECTED[conclusion] else "wrong"
@@ -66,7 +66,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
             dataset,
             f"{s} with {style.label(r)}: predicted {said[s, r].conclusion}",
             _outcome(said[s, r].conclusion, curve),
-            f"trained {classify(curve)}: fraction {_span(curve)}; {said[s, r].reason}",
+            f"trained {direction(curve)}: fraction {_span(curve)}; {said[s, r].reason}",
         )
         for (s, r), curve in _curves(runs).items()
     ]
