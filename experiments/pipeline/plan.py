@@ -97,7 +97,12 @@ class Plan(NamedTuple):
         parts = [f"python -m experiments {figure}"]
         if self.scale_name != "quick":
             parts.append(f"--scale {self.scale_name} --data-dir DATA")
-        return " ".join([*parts, *(f"--{name} {value}" for name, value in self._unusual)])
+        return " ".join([*parts, *([self.options] if self.options else [])])
+
+    @property
+    def options(self) -> str:
+        """What a command says of the seeds and the rate: nothing where they are the usual ones."""
+        return " ".join(f"--{name} {value}" for name, value in self._unusual)
 
     def specs(
         self, dataset: str, objective: str, activation: str, constraint: str

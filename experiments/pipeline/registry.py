@@ -16,12 +16,12 @@ from experiments.pipeline.provenance import parentage
 from experiments.pipeline.store import RunStore
 
 __all__ = [
+    "deciding_plans",
     "figure_modules",
     "figure_names",
     "gathered",
     "get_figure",
     "stored_plan",
-    "unseen_plan",
 ]
 
 _FIGURES = Path(__file__).parents[1] / "figures"
@@ -77,14 +77,16 @@ def stored_plan(out: Path, figure: Figure, scale: str, seeds: int | None = None)
     return plan
 
 
-def unseen_plan(figure: Figure, scale: str) -> Plan | None:
-    """The plan of the seeds after a scale's usual ones; None if these change none of its runs.
+def deciding_plans(out: Path, figure: Figure, scale: str, seeds: int | None = None) -> list[Plan]:
+    """The plans whose runs decide a figure's claims: its `stored_plan`, then one of other seeds.
 
-    At `reduced`, where seeds 0 to 2 were seen when criteria were revised, these are 3 to 5.
+    That is of the seeds after the scale's usual ones, which were seen when criteria were revised:
+    3 to 5 at `reduced`. There is none with `seeds`, and where it would change no run.
     """
     usual = Plan.checked(scale, None, None)
-    plan = usual._replace(first_seed=usual.seeds)
-    return None if figure.runs(plan) == figure.runs(usual) else plan
+    unseen = usual._replace(first_seed=usual.seeds)
+    changes = seeds is None and figure.runs(unseen) != figure.runs(usual)
+    return [stored_plan(out, figure, scale, seeds), *([unseen] if changes else [])]
 
 
 def gathered(figure: Figure, plan: Plan, store: RunStore) -> dict:
