@@ -29,8 +29,9 @@ def test_every_claim_is_decided_as_constructed(arpit_runs):
         if scale == "reduced" and v.claim.startswith("A"):
             verdicts.setdefault(v.claim, set()).add(v.verdict)
     assert verdicts == {
-        "A1": {"holds", "by construction"},
-        "A2": {"holds", "fails", "not run"},  # DAE reaches 0.2 with free rows too
+        "A1": {"holds"},
+        "A1, rescaled": {"holds"},
+        "A2": {"holds", "fails"},  # DAE reaches 0.2 with free rows too; the classes are alike
         "A3": {"holds"},
         "A3, rates and batches": {"holds"},
         "A4": {"holds"},
