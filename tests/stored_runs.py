@@ -23,7 +23,8 @@ LOSSES = {
 def curve(spec: GridSpec) -> np.ndarray:
     """What the papers say: DAE and SAE fall; CAE, mDAE fall unless ReLU on unit rows."""
     strengths = np.array(spec.strengths)
-    falling = spec.objective not in ("cae", "cae-h", "mdae") or spec.activation != "relu"
+    unmoved = spec.objective in ("cae", "cae-h", "mdae") and spec.activation == "relu"
+    falling = not unmoved or spec.constraint == "free"
     if spec.objective in ("ae", "dae2") or spec.constraint == "unit-frozen-bias":
         falling = False
     jitter = 0.002 * spec.seed

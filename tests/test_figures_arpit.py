@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import stored_runs
 import tiny
 from commands import command
 
@@ -13,6 +14,7 @@ from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import Params
 from experiments.figures.arpit.arpit_rescale import feedback
 from experiments.pipeline.registry import get_figure
+from experiments.pipeline.verdicts import decided
 
 pytestmark = pytest.mark.usefixtures("tiny_scales")
 
@@ -47,6 +49,89 @@ def test_the_bias_picture_has_a_mark_for_every_model_that_did_not_diverge(arpit_
     assert [text.get_text() for text in picture.legends[0].texts] == list(marks)
     run = next(run for s, run in runs.items() if s.key.startswith("digits-dae-relu-unit-s0"))
     assert marks["DAE"].get_ydata()[:11].tolist() == run["activation_fraction"].values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"), [("arpit-rescale", 3), ("arpit-fig5", 2), ("arpit-fig2", 2)]
+)
+def test_every_setting_has_a_row_of_panels_with_its_rate(name, rows):
+    """Digits have the rate 0.003 as their own, photos the common one, 0.001."""
+    figure = get_figure(name)
+    specs = [*figure.runs(tiny.plan()), *figure.also(tiny.plan())]
+    runs = {spec: stored_runs.fake(spec) for spec in specs}
+    axes = figure.draw(runs, tiny.plan()).axes
+    assert len(axes) == 2 * rows
+    titles = [axis.get_title() for axis in axes]
+    assert all("0.003" in text for text in titles[:1])
+    assert "0.001" in titles[1]
+    assert "0.001" in titles[2]
+    assert not axes[3].lines  # photos have no other rate
+    if name == "arpit-rescale":
+        assert all("momentum 0" in text for text in titles[4:])
+        ringed = [line.get_xdata() for line in axes[0].lines if line.get_color() == "#777777"]
+        assert [x.min() for x in ringed if len(x)] == [0.49, 0.25]  # CAE's and mDAE's
+    caption = figure.caption(runs, tiny.plan())
+    assert "0.003 and 0.001" in caption
+
+
+def test_curves_that_coincide_have_their_markers_at_different_strengths():
+    figure = get_figure("arpit-fig4")
+    runs = {spec: stored_runs.fake(spec) for spec in figure.runs(tiny.plan())}
+    lines = {line.get_label(): line for line in figure.draw(runs, tiny.plan()).axes[0].lines}
+    every = [lines[name].get_markevery() for name in ("DAE", "CAE", "mDAE", "SAE")]
+    assert every == [(0, 4), (1, 4), (2, 4), (3, 4)]  # the stand-ins fall alike
+    for spec, run in runs.items():
+        if spec.objective == "sae":
+            run["activation_fraction"] = 0.5 * run["activation_fraction"]
+    lines = {line.get_label(): line for line in figure.draw(runs, tiny.plan()).axes[0].lines}
+    every = [lines[name].get_markevery() for name in ("DAE", "CAE", "mDAE", "SAE")]
+    assert every == [(0, 3), (1, 3), (2, 3), (0, 1)]
+
+
+def of_terms(shares):
+    """A11's verdict on sigmoid digits from shares over strengths and epochs."""
+    figure = get_figure("arpit-terms")
+    runs = {}
+    for spec in figure.runs(tiny.plan()):
+        if (spec.dataset, spec.activation) == ("digits", "sigmoid"):
+            runs[spec] = stored_runs.fake(spec)
+            if spec.objective == "dae2":
+                runs[spec]["loss_residual_share"] = (("strength", "trained_epoch"), shares)
+    (verdict,) = decided(figure, runs)
+    return verdict.verdict
+
+
+def test_the_residual_term_is_judged_from_epoch_5_on_for_small_noise():
+    strengths = np.array([0.001, 0.01, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64, 0.81, 1.0])
+    epochs = np.arange(1, stored_runs.EPOCHS + 1)
+    s, e = strengths[:, None], epochs[None]
+    asked = (s <= 0.25) & (e >= 5)
+    assert of_terms(np.where(asked, 0.0999, 5.0)) == "holds"
+    for strength, epoch in ((0.25, 5), (0.001, 6)):
+        once = (s == strength) & (e == epoch)
+        assert of_terms(np.where(once, 0.1001, 0.02)) == "fails"
+
+
+def test_softplus_is_compared_with_sigmoid_where_both_move():
+    figure = get_figure("arpit-softplus")
+
+    def outcomes(change):
+        runs = {s: stored_runs.fake(s) for s in figure.runs(tiny.plan()) if s.dataset == "digits"}
+        for spec, run in runs.items():
+            if spec.objective == "dae":
+                change(spec, run)
+        return {v.statement.split()[0]: v.verdict for v in decided(figure, runs)}
+
+    def rise(spec, run):
+        if spec.activation == "softplus":
+            run["activation_fraction"] = 1.6 - run["activation_fraction"]
+
+    def rest(spec, run):
+        if spec.activation == "sigmoid":
+            run["activation_fraction"] = 0 * run["activation_fraction"] + 0.8 - 0.002 * spec.seed
+
+    for change, expected in ((rise, "fails"), (rest, "inconclusive")):
+        assert outcomes(change) == {"CAE": "holds", "DAE": expected, "SAE": "holds"}
 
 
 @pytest.mark.parametrize("objective", ["cae", "mdae"])

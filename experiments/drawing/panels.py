@@ -40,7 +40,7 @@ def draw_panels(
     means.
     """
     datasets, by_setting = plan.scale.datasets, _by_setting(curves)
-    figure, axes = style.panels(len(datasets), title, rows=len(by_setting))
+    figure, axes = style.grid(len(by_setting), len(datasets), title)
     for row, by_dataset in zip(axes, by_setting, strict=True):
         for axis, dataset in zip(row, datasets, strict=True):
             shown = by_dataset.get(dataset, [])

@@ -71,7 +71,7 @@ def grid(rows: int, columns: int, title: str):
         axis.grid(alpha=0.25, linewidth=0.5)
         axis.spines[["top", "right"]].set_visible(False)
     for row in axes:
-        row[0].set_ylabel("share of pairs or units")
+        row[0].set_ylabel("share (of pairs or units)")
     return figure, axes
 
 
@@ -258,9 +258,8 @@ def legend(figure, axis, flagged: bool, rings: str = "") -> None:
     handles.append(
         Line2D([], [], color="#555555", linestyle="--", linewidth=0.8, label="dead units")
     )
-    marks = [("x", "#000000", "diverged or collapsed")] * flagged + [("o", _RING, rings)] * bool(
-        rings
-    )
+    marks = [("x", "#000000", "diverged or collapsed")] if flagged else []
+    marks += [("o", _RING, rings)] if rings else []
     handles += [
         Line2D([], [], color=colour, marker=mark, markerfacecolor="none", linestyle="", label=text)
         for mark, colour, text in marks

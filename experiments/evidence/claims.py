@@ -5,7 +5,7 @@ inconclusive if a threshold lies inside an interval, if too many models diverged
 what the claim is about does not occur, such as a direction of a curve that does not move.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def directions_differ(claim: str, statement: str, a: Curve, b: Curve) -> Verdict
     """
     (some, share_a), (others, share_b) = _resampled(a), _resampled(b)
     share = 1 - float(share_a @ same_directions(some, others) @ share_b)
-    named = {f"{title(c.dataset)} at rate {c.learning_rate:g}": c for c in (a, b)}
+    named = [(f"{title(c.dataset)} at rate {c.learning_rate:g}", c) for c in (a, b)]
     differ = not same_directions([a], [b]).all()
     return _by_direction(Verdict(claim, "both", statement, "", "differ"), named, differ, share)
 
@@ -102,17 +102,19 @@ def directions_agree(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:
     """
     (some, shares), (others, _) = _resampled(a), _resampled(b)
     share = float(shares @ np.diag(same_directions(some, others)))
-    named = {c.activation: c for c in (a, b)}
+    named = [(c.activation, c) for c in (a, b)]
     agree = bool(same_directions([a], [b]).all())
     return _by_direction(Verdict(claim, a.dataset, statement, "", "agree"), named, agree, share)
 
 
-def _by_direction(asked: Verdict, named: Mapping[str, Curve], holds: bool, share: float) -> Verdict:
+def _by_direction(
+    asked: Verdict, named: Sequence[tuple[str, Curve]], holds: bool, share: float
+) -> Verdict:
     """Whether two curves do what `asked.numbers` says, as they do in a `share` of resamples."""
-    curves = list(named.values())
+    curves = [curve for _, curve in named]
     given = [
         criterion
-        for name, curve in named.items()
+        for name, curve in named
         for criterion in criteria.moves(curve, f"{name} {described(curve)}, range")
     ]
     sure = (share if holds else 1 - share) >= _SURE and all(c.decided and c.holds for c in given)

@@ -6,7 +6,7 @@ import numpy as np
 
 from aesparse.losses.objectives import HESSIAN_RATIO, HESSIAN_SIGMA
 from experiments.drawing import style
-from experiments.drawing.panels import spread
+from experiments.drawing.panels import named, spread
 from experiments.evidence import claims, criteria
 from experiments.evidence.curves import collect, described, only
 from experiments.pipeline.figure import Figure, Verdict
@@ -29,19 +29,20 @@ def runs(plan: Plan) -> list[GridSpec]:
 def draw(runs, plan: Plan):
     """A panel per data set and activation: ReLU above, sigmoid below."""
     curves, datasets = collect(runs), plan.scale.datasets
-    figure, axes = style.table(len(ACTIVATIONS), len(datasets))
-    figure.set_size_inches(9, 6.6)
-    for row, activation in enumerate(ACTIVATIONS):
-        for column, dataset in enumerate(datasets):
-            axis = axes[row][column]
-            for objective in OBJECTIVES:
-                curve = only(curves, dataset=dataset, activation=activation, objective=objective)
-                style.draw_curve(axis, curve, style.label(objective))
-            style.strength_axis(axis, curve.strengths)
-            axis.set_xlabel("coefficient λ (spaced by √λ)" if row else "")
-            axis.set_title(f"{DATA[dataset].title}, {_NAMES[activation]}", fontsize=10)
-        axes[row][0].set_ylabel("share (of samples and units)")
-    axes[0][0].set_ylim(-0.03, 1.03)
+    title = "Activation fraction of CAE and CAE+H, unit rows"
+    figure, axes = style.grid(len(ACTIVATIONS), len(datasets), title)
+    for row, activation in zip(axes, ACTIVATIONS, strict=True):
+        for axis, dataset in zip(row, datasets, strict=True):
+            pair = [
+                only(curves, dataset=dataset, activation=activation, objective=o)
+                for o in OBJECTIVES
+            ]
+            style.draw_curves(axis, pair, named, pair[0].constraint)
+            style.strength_axis(axis, pair[0].strengths)
+            axis.set_title(f"{DATA[dataset].title}, {_NAMES[activation]}")
+            axis.set_xlabel("coefficient λ")
+    for axis in axes[0]:
+        axis.set_xlabel("")
     style.legend(figure, axes[0][0], any(c.flagged.any() for c in curves))
     return figure
 

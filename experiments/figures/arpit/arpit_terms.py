@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from experiments.drawing import style
+from experiments.drawing import panels, style
 from experiments.evidence import claims, criteria
+from experiments.evidence.curves import mean_over_seeds
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
 from experiments.pipeline.protocol import DATA, STRENGTHS
@@ -35,25 +36,53 @@ def _shares(runs, dataset: str, activation: str) -> np.ndarray:
     return np.where(flagged[..., None], np.nan, np.nan_to_num(shares, nan=np.inf))
 
 
+def _late(runs, dataset: str, activation: str) -> np.ndarray:
+    """The shares of the epochs that count; the first recorded one is 1."""
+    return _shares(runs, dataset, activation)[..., claims.RESIDUAL_EPOCH - 1 :]
+
+
 def draw(runs, plan: Plan):
-    """A panel per data set and activation: the share over epochs for every strength, seed 0."""
-    figure, axes = style.table(2, 2)
-    figure.set_size_inches(8, 6)
-    for column, dataset in enumerate(plan.scale.datasets):
-        for row, activation in enumerate(ACTIVATIONS):
-            axis = axes[row][column]
-            shares = _shares(runs, dataset, activation)[0]
-            axis.set_yscale("log")
-            axis.set_ylim(1e-5, 10)
-            style.draw_epochs(axis, np.array(STRENGTHS[1:]), shares, first_epoch=1)
-            last = shares.shape[1]
-            axis.set_xticks([1, (1 + last) // 2, last])
-            axis.axhline(claims.RESIDUAL_SHARE, color="#000000", linewidth=0.8, linestyle=":")
-            axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=10)
-        axes[0][column].set_xlabel("")
-    for row in axes:
-        row[0].set_ylabel("residual term / other terms")
+    """A panel per data set and activation: the share against σ², in the epochs that A11 counts."""
+    figure, axes = style.grid(len(ACTIVATIONS), len(plan.scale.datasets), "Residual term of DAE-2")
+    strengths = np.array(STRENGTHS[1:])
+    for row, activation in zip(axes, ACTIVATIONS, strict=True):
+        for axis, dataset in zip(row, plan.scale.datasets, strict=True):
+            shares = mean_over_seeds(_late(runs, dataset, activation))
+            _draw_shares(axis, strengths, shares)
+            style.strength_axis(axis, strengths)
+            axis.set_title(f"{DATA[dataset].title}, {activation}")
+            axis.set_xlabel("σ² (noise variance)")
+        row[0].set_ylabel("residual / other terms")
+    for axis in axes[0]:
+        axis.set_xlabel("")
+    figure.legend(
+        *axes[0][0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+    )
     return figure
+
+
+def _draw_shares(axis, strengths: np.ndarray, shares: np.ndarray) -> None:
+    """Shares `[G, E]`: their span over the epochs, both ends, and the bound where it is asked."""
+    first, last = shares[:, 0], shares[:, -1]
+    axis.fill_between(
+        strengths, shares.min(axis=1), shares.max(axis=1), color="#999999", alpha=0.4,
+        linewidth=0, label=f"all epochs from {claims.RESIDUAL_EPOCH} on",
+    )  # fmt: skip
+    look = {"color": "#000000", "linewidth": 1.2, "markersize": 5, "markerfacecolor": "white"}
+    axis.plot(
+        strengths, first, marker="o", linestyle=":", label=f"epoch {claims.RESIDUAL_EPOCH}", **look
+    )
+    axis.plot(strengths, last, marker="s", label="last epoch", **look)
+    asked = [0, claims.RESIDUAL_STRENGTH]
+    axis.plot(
+        asked, [claims.RESIDUAL_SHARE] * 2, color="#CC3311", linewidth=2,
+        label=f"largest that A11 allows, σ² ≤ {claims.RESIDUAL_STRENGTH:g}",
+    )  # fmt: skip
+    axis.set_yscale("log")
+    axis.set_ylim(5e-4, 1)
 
 
 def caption(runs, plan: Plan) -> str:
@@ -62,10 +91,10 @@ def caption(runs, plan: Plan) -> str:
     return (
         scale.caveat
         + "Size of DAE-2's term with the residual over that of its other two terms, mean over the "
-        "updates of each epoch, against epochs, one line per σ² (numbers at the right, "
-        "where they have room), seed 0; "
-        f"dotted: {claims.RESIDUAL_SHARE:g}, below which A11 wants it after "
-        f"{claims.RESIDUAL_EPOCH} epochs. Unit rows, m = {scale.hidden}, N = {scale.samples}."
+        f"updates of an epoch, against σ², from epoch {claims.RESIDUAL_EPOCH} on, which A11 wants "
+        f"to be at most {claims.RESIDUAL_SHARE:g} up to σ² = {claims.RESIDUAL_STRENGTH:g} (thick "
+        f"line). Unit rows, m = {scale.hidden}, N = {scale.samples}, {scale.epochs} epochs; "
+        f"{panels.spread(plan).replace(' and min–max', '')}."
     )
 
 
@@ -75,8 +104,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
     small = np.array(STRENGTHS[1:]) <= claims.RESIDUAL_STRENGTH
     where = f"from epoch {claims.RESIDUAL_EPOCH} on, σ² ≤ {claims.RESIDUAL_STRENGTH:g}"
     for activation in dict.fromkeys(spec.activation for spec in runs):
-        # the first recorded epoch is 1
-        late = _shares(runs, dataset, activation)[:, small, claims.RESIDUAL_EPOCH - 1 :]
+        late = _late(runs, dataset, activation)[:, small]
         needs = criteria.largest_at_most(late, claims.RESIDUAL_SHARE, f"largest share {where}")
         statement = f"residual term at most {claims.RESIDUAL_SHARE:.0%} of the others, {activation}"
         verdict = claims.settle("A11", dataset, statement, [needs], len(late))
