@@ -56,6 +56,8 @@ def explain(runs, verdict: Verdict) -> list[str]:
                 r["history_activation_fraction"].values[-1] for r in (runs[spec.baseline], run)
             )
             falls.append(plain - largest)
+    if not falls:
+        return []
     fall = np.mean(falls, axis=0)
     last = len(fall) - 1
     at = ", ".join(f"{fall[epoch]:.3f} after {epoch}" for epoch in (last // 5, last // 2, last))
