@@ -99,7 +99,7 @@ def _statements(verdicts: Sequence[tuple[str, str, Verdict]]) -> list[str]:
     """A table of all verdicts of a kind: those that are decided together, the others apart."""
     parts = []
     kinds = {"Decided": DECIDED} | {
-        kind.capitalize(): (kind,) for kind in ("measured", CONSTRUCTED, "superseded", "not run")
+        kind.capitalize(): (kind,) for kind in ("measured", CONSTRUCTED, "superseded")
     }
     for heading, of_kind in kinds.items():
         rows = [
@@ -112,7 +112,20 @@ def _statements(verdicts: Sequence[tuple[str, str, Verdict]]) -> list[str]:
             head, rows = head[:4] + head[5:], [row[:4] + row[5:] for row in rows]
         if rows:
             parts += [f"### {heading}", markdown(head, rows)]
-    return parts
+    return [*parts, "### Not run", _not_run(verdicts)]
+
+
+def _not_run(verdicts: Sequence[tuple[str, str, Verdict]]) -> str:
+    """How many statements of a claim are not run at a scale on a data set, and what is missing."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for scale, _, v in verdicts:
+        if v.verdict == "not run":
+            places.setdefault((v.claim, scale, title(v.dataset)), []).append(v.numbers)
+    rows = [
+        (*place, str(len(missing)), "; ".join(dict.fromkeys(missing)))
+        for place, missing in places.items()
+    ]
+    return markdown(("claim", "scale", "data", "statements", "what is missing"), rows)
 
 
 def _scales() -> str:

@@ -158,6 +158,35 @@ def test_a_construction_that_breaks_shows_and_numbers_without_threshold_need_no_
     ]  # fmt: skip
 
 
+def test_a_figure_that_decides_partly_moves_statement_by_statement(plant, seen, tmp_path):
+    def by_objective(runs, dataset):
+        """One statement per objective: not run unless its runs are stored, A18's a number."""
+        of = {s.objective: [r for x, r in runs.items() if x.objective == s.objective] for s in runs}
+        for objective in ("dae", "sae"):
+            stored = all(run is not None for run in of[objective])
+            seeds = ", ".join(map(str, sorted({spec.seed for spec in runs})))
+            for claim, verdict in (("A14", "holds"), ("A18", "measured"), ("A4", "holds")):
+                yield Verdict(claim, dataset, objective, verdict if stored else "not run", seeds)
+
+    plant(Figure(**vars(PLANTED) | {"verdicts": by_objective, "partly": True}))
+    unseen = [spec for spec in runs(UNSEEN) if spec.objective != "sae"]
+    stored_runs.store_all(tmp_path, "reduced", [*runs(tiny.plan()), *unseen])
+    found = {
+        (v.claim, v.statement): (v.verdict, v.rests_on, numbers(v.numbers))
+        for scale, _, v in tables.collect_verdicts(tmp_path)
+        if (scale, v.dataset) == ("reduced", "digits")
+    }
+    new, old = ("unseen seeds", [3, 4, 5]), ("seen before", [0, 1, 2])
+    assert found == {
+        ("A4", "dae"): ("holds", *new),
+        ("A4", "sae"): ("holds", *old),
+        ("A14", "dae"): ("holds", *new),
+        ("A14", "sae"): ("not run", "", [3, 4, 5]),
+        ("A18", "dae"): ("measured", *new),
+        ("A18", "sae"): ("measured", *old),
+    }
+
+
 def test_an_explanation_speaks_of_the_runs_that_decide(plant, seen, tmp_path):
     def failing(runs, dataset):
         return [v._replace(verdict="fails") for v in verdicts(runs, dataset)]
@@ -207,7 +236,8 @@ def test_the_page_lists_every_kind_of_verdict_apart(plant):
     statements = page.split("\n## Statements\n")[1].split("\n## ")[0]
     parts = dict(re.findall(r"### ([\w ]+)\n\n([^#]+)", statements))
     counts = {kind: len(table.strip().splitlines()) - 2 for kind, table in parts.items()}
-    assert list(counts.values()) == [6, 1, 5, 1, 2]  # as in ROWS; two lines are the head
+    assert list(counts.values()) == [6, 1, 5, 1, 1]  # as in ROWS; two lines are the head
+    assert "| A14 | reduced | MNIST | 2 |" in parts["Not run"]
     assert "unseen settings" in parts["Decided"]
     assert "| S1 |" in parts["By construction"]
 

@@ -4,7 +4,7 @@
 of its claims may be decided, and says on which it was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from aesparse.errors import InputError
@@ -78,14 +78,31 @@ def judged(
         unseen.sort(key=lambda one: -one[1].stored / len(one[1].runs))
         for claim in dict.fromkeys(verdict.claim for verdict in first.verdicts):
             stands = standing().get(claim, Standing())
-            unseen_decide = unseen and (unseen[0][1].complete or figure.partly)
-            moves = stands.status in ("revised", "new") and unseen_decide
-            i, part = unseen[0] if moves else (0, first)
-            of_claim = [verdict for verdict in part.verdicts if verdict.claim == claim]
-            if stands.status == "new" and not unseen_decide:
-                of_claim = _waiting(of_claim, first.subject(figure), *unseen[:1])
-            rows += [(_marked(v, stands.status, scale, part), i) for v in of_claim]
+            of_claim = [(v, 0) for v in first.verdicts if v.claim == claim]
+            if stands.status in ("revised", "new"):
+                if unseen and (unseen[0][1].complete or figure.partly):
+                    of_claim = list(_moved(claim, first, *unseen[0], stands.status))
+                elif stands.status == "new":
+                    told = [v for v, _ in of_claim]
+                    waiting = _waiting(told, first.subject(figure), *unseen[:1])
+                    of_claim = [(v, 0) for v in waiting]
+            rows += [(_marked(v, stands.status, scale, dict(alike)[i]), i) for v, i in of_claim]
     return rows
+
+
+def _moved(
+    claim: str, first: _Part, number: int, unseen: _Part, status: str
+) -> Iterator[tuple[Verdict, int]]:
+    """The verdicts on a claim by unseen runs, of the plan with this number.
+
+    What these leave open, the first plan says where it may: of a criterion that was revised, and
+    what decides nothing.
+    """
+    by_first = {v.statement: v for v in first.verdicts if v.claim == claim}
+    for verdict in (v for v in unseen.verdicts if v.claim == claim):
+        other = by_first.get(verdict.statement, verdict)
+        may = other.verdict != "not run" and (status == "revised" or other.verdict not in DECIDED)
+        yield (other, 0) if verdict.verdict == "not run" and may else (verdict, number)
 
 
 def _waiting(verdicts: list[Verdict], subject: str, *unseen: tuple[int, _Part]) -> list[Verdict]:
