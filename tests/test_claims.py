@@ -182,37 +182,6 @@ def test_the_floor_of_a_curve():
     assert verdict(criteria.stays_above(curve(FALLING), 0.15), curve(FALLING)) == "fails"
 
 
-def test_only_cells_without_dead_units_count_as_sparser():
-    level, falling = curve(LEVEL), curve(FALLING)
-    assert verdict(criteria.sparser_alive(falling, level), level) == "holds"
-    dying = falling._replace(dead=0.5 * (falling.fraction < 0.45))
-    assert verdict(criteria.sparser_alive(dying, level), level) == "fails"
-    assert verdict(criteria.sparser_alive(level, level), level) == "fails"
-
-
-def test_how_sparse_a_curve_gets_alive_is_asked_of_the_mean_over_seeds():
-    level = curve(LEVEL)
-    assert level.fraction.shape[0] == 3
-    lucky = np.array([0.0, 0.02, 0.02])[:, None]  # one seed's units live on at the lowest cells
-    falling = curve(FALLING)
-    dying = falling._replace(dead=lucky * (falling.fraction < 0.45))
-    alive = FALLING[FALLING >= 0.45].min()
-    (found,) = criteria.sparser_alive(dying, level)
-    assert found.value == pytest.approx(LEVEL[0] - alive)
-    assert found.interval[1] == pytest.approx(LEVEL[0] - FALLING.min())  # resampled thrice
-
-
-def test_a_curve_that_lives_nowhere_reaches_no_lower_fraction():
-    level, falling = curve(LEVEL), curve(FALLING)
-    nowhere = level._replace(dead=np.ones_like(level.dead))
-    assert verdict(criteria.sparser_alive(nowhere, level), level) == "fails"
-    assert verdict(criteria.sparser_alive(level, nowhere), level) == "holds"
-    assert verdict(criteria.sparser_alive(nowhere, nowhere), level) == "fails"
-    # One seed's dead units, drawn twice or thrice, leave no strength alive: 7 of 27 resamples.
-    risky = falling._replace(dead=np.repeat([[0.0], [0.0], [0.027]], 12, axis=1))
-    assert verdict(criteria.sparser_alive(risky, level), level) == "inconclusive"
-
-
 def test_rank_correlation_over_cells_leaves_flagged_ones_out():
     x = np.stack([np.arange(8.0) + 0.1 * seed for seed in range(3)])
     assert criteria.rank_correlation(x, x**3, 0.9).decided

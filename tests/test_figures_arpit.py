@@ -68,8 +68,8 @@ def test_every_setting_has_a_row_of_panels_with_its_rate(name, rows):
     assert not axes[3].lines  # photos have no other rate
     if name == "arpit-rescale":
         assert all("momentum 0" in text for text in titles[4:])
-        ringed = [line.get_xdata() for line in axes[0].lines if line.get_color() == "#777777"]
-        assert [x.min() for x in ringed if len(x)] == [0.49, 0.25]  # CAE's and mDAE's
+        rings = [line.get_xdata() for line in axes[0].lines if line.get_markersize() > 9]
+        assert [x.min() for x in rings if len(x)] == [0.49, 0.25]  # CAE's and mDAE's
     caption = figure.caption(runs, tiny.plan())
     assert "0.003 and 0.001" in caption
 

@@ -129,7 +129,23 @@ def test_a_shift_of_a_tenth_of_the_deviation_at_strength_0_is_allowed(shift, exp
 
     found = one(runs_of("cae", move), "A15", "CAE")
     assert found.verdict == expected
-    assert numbers(found.numbers)[0] == pytest.approx(shift, abs=5e-4)  # three decimals
+    assert numbers(found.numbers)[4] == pytest.approx(shift, abs=5e-4)  # after the fraction's
+
+
+def test_a_curve_too_low_to_move_is_not_flat_by_merit():
+    """Units that died at every λ leave a range of at most their fraction."""
+
+    def lower(runs, level):
+        for run in runs.values():
+            run["activation_fraction"] = 0 * run["activation_fraction"] + level
+        return runs
+
+    for claim in ("A1", "A15"):
+        for level, expected in ((0.0501, "holds"), (0.0499, "inconclusive")):
+            runs = lower(runs_of("ae", unchanged, without_momentum=True), level)
+            found = one(runs, claim, "CAE")
+            assert found.verdict == expected
+            assert numbers(found.numbers)[0] == pytest.approx(level, abs=1e-3)
 
 
 def test_runs_without_the_deviation_are_not_run():

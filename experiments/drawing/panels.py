@@ -44,15 +44,19 @@ def draw_panels(
     for row, by_dataset in zip(axes, by_setting, strict=True):
         for axis, dataset in zip(row, datasets, strict=True):
             shown = by_dataset.get(dataset, [])
-            style.draw_curves(axis, shown, name, curves[0].constraint)
-            for curve in shown if ringed else ():
-                style.draw_rings(axis, curve, ringed(curve))
             style.strength_axis(axis, np.array(STRENGTHS))
-            axis.set_title(_titled(dataset, shown, alone=len(by_setting) == 1))
+            if not shown:
+                style.empty(axis, _absent(dataset, by_dataset, by_setting[0]))
+                continue
+            style.draw_curves(axis, shown, name, curves[0].constraint)
+            for number, curve in enumerate(shown if ringed else ()):
+                style.draw_rings(axis, curve, ringed(curve), 10 + 1.5 * number)
+            axis.set_title(_titled(shown[0]), fontsize=11)
     for row in axes[:-1]:
         for axis in row:
             axis.set_xlabel("")
-    style.legend(figure, axes[0][0], any(c.flagged.any() for c in curves), rings)
+    fullest = max(axes.flat, key=lambda axis: len(axis.get_legend_handles_labels()[0]))
+    style.legend(figure, fullest, any(c.flagged.any() for c in curves), rings)
     return figure
 
 
@@ -74,14 +78,17 @@ def _by_setting(curves: Sequence[Curve]) -> list[dict[str, list[Curve]]]:
     return [settings[key] for key in sorted(settings, key=lambda key: (-len(key) % 3, key))]
 
 
-def _titled(dataset: str, shown: Sequence[Curve], *, alone: bool) -> str:
-    """What a panel is called: the data set, and the setting where there are several."""
-    title = DATA[dataset].title
-    if alone:
-        return title
-    if not shown:
-        return f"{title}: as above, or not run"
-    return f"{title}, rate {shown[0].learning_rate:g}{_momentum(shown[0], ', momentum ')}"
+def _titled(curve: Curve) -> str:
+    """A panel's data set and setting."""
+    momentum = _momentum(curve, "\nmomentum ")
+    return f"{DATA[curve.dataset].title}{momentum}, rate {curve.learning_rate:g}"
+
+
+def _absent(dataset: str, row: dict[str, list[Curve]], own: dict[str, list[Curve]]) -> str:
+    """Why a row has no curves of a data set; `own` is the first row."""
+    here = {(c.learning_rate, c.momentum) for curves in row.values() for c in curves}
+    above = any((c.learning_rate, c.momentum) in here for c in own.get(dataset, ()))
+    return f"{DATA[dataset].title}:\n{'this rate is its own, above' if above else 'not run'}"
 
 
 def caption(

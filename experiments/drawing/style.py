@@ -12,6 +12,7 @@ __all__ = [
     "draw_curves",
     "draw_epochs",
     "draw_rings",
+    "empty",
     "few_ticks",
     "grid",
     "label",
@@ -27,7 +28,7 @@ _SMALLEST_TICK = 0.01  # 0.001 would overprint 0
 _MOST_TICKS = 8  # with a number each
 _COINCIDE = 0.02  # curves nowhere further apart would hide each other's markers
 _IN_LEGEND = 5  # entries of a row
-_RING = "#777777"
+_RING = "#555555"  # in the legend; in a panel it has its curve's colour
 # Colours differ in lightness as well as hue (Okabe–Ito), lines and markers differ too.
 _LOOK = {
     "ae": ("AE", "#000000", "*", "-"),
@@ -214,14 +215,14 @@ def draw_curve(
     axis.plot(x[where], heights, "x", color="#000000", markersize=8, zorder=5)
 
 
-def draw_rings(axis, curve: Curve, where: np.ndarray) -> None:
-    """A ring around a curve's points at some strengths, `[G]`."""
+def draw_rings(axis, curve: Curve, where: np.ndarray, size: float) -> None:
+    """Rings of the curve's colour around its points at some strengths, `[G]`."""
     axis.plot(
         curve.strengths[where],
         curve.mean[where],
         "o",
-        color=_RING,
-        markersize=11,
+        color=_LOOK[curve.objective][1],
+        markersize=size,
         markerfacecolor="none",
         markeredgewidth=0.9,
     )
@@ -241,6 +242,11 @@ def draw_cells(axis, objective: str, x: np.ndarray, y: np.ndarray) -> None:
         markeredgewidth=0.8,
         label=name,
     )
+
+
+def empty(axis, text: str) -> None:
+    """A panel without curves says why."""
+    axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", fontsize=10)
 
 
 def few_ticks():

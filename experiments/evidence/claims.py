@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.evidence import criteria
 from experiments.evidence.bootstrap import SEEDS_FOR_INTERVAL, resamples
-from experiments.evidence.criteria import Criterion
+from experiments.evidence.criteria import Criterion, moves
 from experiments.evidence.curves import MAX_FLAGGED, Curve, described, same_directions
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.protocol import title
@@ -115,7 +114,7 @@ def _by_direction(
     given = [
         criterion
         for name, curve in named
-        for criterion in criteria.moves(curve, f"{name} {described(curve)}, range")
+        for criterion in moves(curve, f"{name} {described(curve)}, range")
     ]
     sure = (share if holds else 1 - share) >= _SURE and all(c.decided and c.holds for c in given)
     seeds = len(curves[0].fraction)

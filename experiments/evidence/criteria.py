@@ -23,6 +23,7 @@ from experiments.evidence.curves import (
 
 __all__ = [
     "Criterion",
+    "active",
     "agree",
     "alive_above",
     "apart",
@@ -38,7 +39,6 @@ __all__ = [
     "moves",
     "over_seeds",
     "rank_correlation",
-    "sparser_alive",
     "stays_above",
 ]
 
@@ -112,6 +112,15 @@ def moves(curve: Curve, name: str = "range") -> list[Criterion]:
     return [_criterion(name, curve_range, [curve], FLAT, -1)._replace(strict=True)]
 
 
+def active(curve: Curve) -> list[Criterion]:
+    """Some fraction is above the range of a flat curve, which no lower one could exceed."""
+
+    def largest(strengths: np.ndarray, mean: np.ndarray) -> float:
+        return np.nanmax(mean) if np.isfinite(mean).any() else np.nan
+
+    return [_criterion("largest fraction", largest, [curve], FLAT, -1)._replace(strict=True)]
+
+
 def falls(curve: Curve) -> list[Criterion]:
     """The fraction falls with the strength in rank: of a curve that moves, decreasing."""
     return [_criterion("Spearman", spearman, [curve], -MONOTONE, +1)]
@@ -158,23 +167,6 @@ def stays_above(curve: Curve, level: float) -> list[Criterion]:
         return np.nanmin(mean) if np.isfinite(mean).any() else np.nan
 
     return [_criterion("smallest fraction", smallest, [curve], level, -1)]
-
-
-def sparser_alive(a: Curve, b: Curve) -> list[Criterion]:
-    """Where almost no units are dead, the first curve reaches the lower fraction.
-
-    A curve without such a strength reaches no fraction below 1.
-    """
-
-    def gap(seeds: np.ndarray) -> float:
-        lowest = []
-        for curve in (a.of_seeds(seeds), b.of_seeds(seeds)):
-            alive = mean_over_seeds(np.where(curve.flagged, np.nan, curve.dead)) <= DEAD
-            lowest.append(np.min(curve.mean[alive], initial=1.0))
-        return lowest[1] - lowest[0]
-
-    name = f"lower where at most {DEAD:.0%} are dead on {a.samples:,} samples by"
-    return [over_seeds(name, gap, len(a.fraction), 0.0, -1)._replace(strict=True)]
 
 
 def alive_above(curve: Curve) -> list[Criterion]:

@@ -20,6 +20,7 @@ CLAIMS = {
     "A2": "ReLU, unconstrained rows: CAE and mDAE depend on the data, DAE keeps its fraction above "
     f"{claims.FREE_FLOOR:g}"
 }
+_CONTROL = "control, rows of length 1: flat on both by construction (A1)"
 
 
 def runs(plan: Plan) -> list[GridSpec]:
@@ -65,7 +66,12 @@ def explain(runs, verdict: Verdict) -> list[str]:
 
 def joint(runs) -> list[Verdict]:
     """A2 across the data sets: CAE and mDAE behave differently on them."""
-    return directions_differ("A2", collect(runs))
+    return [
+        verdict._replace(numbers=f"{verdict.numbers}; {_CONTROL}")
+        if verdict.verdict != "not run"
+        else verdict
+        for verdict in directions_differ("A2", collect(runs))
+    ]
 
 
 FIGURE = Figure(

@@ -56,7 +56,7 @@ def explain(runs, verdict: Verdict) -> list[str]:
                 r["history_activation_fraction"].values[-1] for r in (runs[spec.baseline], run)
             )
             falls.append(plain - largest)
-    if not falls:
+    if not falls:  # of a statement on two objectives
         return []
     fall = np.mean(falls, axis=0)
     last = len(fall) - 1

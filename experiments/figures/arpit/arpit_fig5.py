@@ -33,9 +33,9 @@ def also(plan: Plan) -> list[GridSpec]:
     return [s for rows in ("free", "unit") for s in at_common_rate(plan, "sigmoid", rows)]
 
 
-def _shown(runs) -> list[Curve]:
-    """The curves; of those with unit rows CAE's alone, which is mDAE's."""
-    return [c for c in collect(runs) if (c.constraint, c.objective) != ("unit", "mdae")]
+def _shown(runs) -> dict:
+    """The runs drawn: of those with unit rows CAE's alone, whose curve is mDAE's."""
+    return {s: run for s, run in runs.items() if (s.constraint, s.objective) != ("unit", "mdae")}
 
 
 def _name(curve: Curve) -> str:
@@ -45,12 +45,12 @@ def _name(curve: Curve) -> str:
 def draw(runs, plan: Plan):
     """Digit data left, colour patches right; below at the common rate, where that is stored."""
     title = "Activation fraction, sigmoid, unconstrained rows"
-    return draw_panels(_shown(runs), plan, title, _name)
+    return draw_panels(collect(_shown(runs)), plan, title, _name)
 
 
 def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
-    return panels.caption(runs, plan, _name)
+    return panels.caption(_shown(runs), plan, _name)
 
 
 def explain(runs, verdict: Verdict) -> list[str]:

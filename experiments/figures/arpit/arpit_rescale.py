@@ -138,13 +138,20 @@ def _acting(runs, curve: Curve) -> str:
 
 def explain(runs, verdict: Verdict) -> list[str]:
     """As for Figure 1; for CAE and mDAE, what their radial gradients do to a step."""
-    settings: dict[tuple, dict] = {}
-    for spec, run in runs.items():
-        if spec.constraint == CONSTRAINT:
-            settings.setdefault((spec.learning_rate, spec.momentum), {})[spec] = run
-    of_it = next(
-        (of for of in settings.values() if verdict.statement.endswith(_setting(collect(of)))), {}
-    )
+    shown = [
+        curve
+        for curve in collect(runs)
+        if curve.constraint == CONSTRAINT and curve.dataset == verdict.dataset
+    ]
+    settings: dict[tuple, list[Curve]] = {}
+    for curve in shown:
+        settings.setdefault((curve.learning_rate, curve.momentum), []).append(curve)
+    (its,) = (key for key, of in settings.items() if verdict.statement.endswith(_setting(of)))
+    of_it = {
+        spec: run
+        for spec, run in runs.items()
+        if spec.constraint == CONSTRAINT and (spec.learning_rate, spec.momentum) == its
+    }
     if "CAE" not in verdict.statement and "mDAE" not in verdict.statement:
         return explain_dead_units(of_it, verdict)
     ends = [_end(of_it, objective) for objective in ("ae", *momentum.RADIAL)]

@@ -63,10 +63,11 @@ def regularized(claim: str, dataset: str, curves: Sequence[Curve], how: str = ""
 def independence(runs, curve: Curve, how: str = "") -> list[Verdict]:
     """A1 and A15 for CAE or mDAE: neither fraction nor E[a_j] depends on λ.
 
-    Models whose fraction in the `curve` is NaN are left out. `how` tells one setting from others.
+    Models whose fraction in the `curve` is NaN are left out. Where almost no unit is active, the
+    penalties have almost no gradient, and nothing is decided. `how` tells one setting from others.
     """
-    name = style.label(curve.objective)
-    flat = claims.decide("A1", f"{name} flat{how}", criteria.flat(curve), [curve])
+    name, alive = style.label(curve.objective), criteria.active(curve)
+    flat = claims.decide("A1", f"{name} flat{how}", criteria.flat(curve), [curve], alive)
     statement = f"{name}: E[a_j] the same at every λ{how}"
     deviation = of_curve(runs, curve, "preactivation_deviation")
     if deviation is None:
@@ -74,7 +75,7 @@ def independence(runs, curve: Curve, how: str = "") -> list[Verdict]:
         return [flat, claims.not_run("A15", curve.dataset, statement, why)]
     mean = np.where(np.isnan(curve.valid), np.nan, of_curve(runs, curve, "preactivation_mean"))
     shift = criteria.largest_shift(mean, deviation)
-    return [flat, claims.decide("A15", statement, [shift], [curve])]
+    return [flat, claims.decide("A15", statement, [shift], [curve], alive)]
 
 
 def same_penalty(claim: str, dataset: str, curves: Sequence[Curve], **fields) -> Verdict:
