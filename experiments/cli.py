@@ -62,6 +62,9 @@ ScaleOption = Annotated[
 SeedsOption = Annotated[
     int | None, typer.Option(help="How many seeds: 0, 1, …", show_default="the scale's")
 ]
+FirstSeedOption = Annotated[
+    int, typer.Option("--first-seed", help="Which one is the first: 3 for 3, 4, …")
+]
 StoredSeedsOption = Annotated[
     int | None,
     typer.Option(
@@ -75,6 +78,9 @@ MinutesOption = Annotated[
         help="Minutes; nothing is begun that cannot be finished or checkpointed in them.",
         show_default="no end",
     ),
+]
+StoredOption = Annotated[
+    bool, typer.Option("--stored", help="Draw from the runs that are stored; train none.")
 ]
 ShardOption = Annotated[
     str | None,
@@ -99,6 +105,7 @@ def figure(
     scale: ScaleOption = "quick",
     data_dir: DataOption = None,
     seeds: SeedsOption = None,
+    first_seed: FirstSeedOption = 0,
     learning_rate: Annotated[
         float | None,
         typer.Option(help="Of the optimizer, per update.", show_default="the data set's own"),
@@ -107,6 +114,7 @@ def figure(
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Train again what is stored.")
     ] = False,
+    stored: StoredOption = False,
     shard: ShardOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -114,10 +122,10 @@ def figure(
     """Train the missing runs of a figure, draw it, and print its claims."""
     from experiments.pipeline.make import make
 
-    detail = _detail(quiet=quiet, verbose=verbose)
-    plan = _plan(scale, seeds, learning_rate, data_dir)
+    options = {"detail": _detail(quiet=quiet, verbose=verbose), "stored_only": stored}
+    plan = _plan(scale, seeds, learning_rate, data_dir, first_seed)
     part = None if shard is None else Shard.parse(shard)
-    make([name], plan, data_dir=data_dir, out=out, recompute=recompute, shard=part, detail=detail)
+    make([name], plan, data_dir=data_dir, out=out, recompute=recompute, shard=part, **options)
 
 
 @app.command("all")
@@ -125,7 +133,9 @@ def everything(
     scale: ScaleOption = "quick",
     data_dir: DataOption = None,
     seeds: SeedsOption = None,
+    first_seed: FirstSeedOption = 0,
     out: OutOption = FIGURES,
+    stored: StoredOption = False,
     shard: ShardOption = None,
     minutes: MinutesOption = None,
     quiet: QuietOption = False,
@@ -135,11 +145,12 @@ def everything(
     from experiments.pipeline.deadline import Deadline
     from experiments.pipeline.make import make
 
-    deadline, detail = Deadline(minutes), _detail(quiet=quiet, verbose=verbose)
-    plan = _plan(scale, seeds, None, data_dir)
+    options = {"detail": _detail(quiet=quiet, verbose=verbose), "stored_only": stored}
+    plan = _plan(scale, seeds, None, data_dir, first_seed)
     names = [name for name in figure_names() if scale in get_figure(name).scales]
     part = None if shard is None else Shard.parse(shard)
-    make(names, plan, data_dir=data_dir, out=out, shard=part, deadline=deadline, detail=detail)
+    deadline = Deadline(minutes)
+    make(names, plan, data_dir=data_dir, out=out, shard=part, deadline=deadline, **options)
 
 
 @app.command("wanted")
@@ -255,8 +266,10 @@ def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     damage.require_none()
 
 
-def _plan(scale: str, seeds: int | None, rate: float | None, data_dir: Path | None) -> Plan:
-    plan = Plan.checked(scale, seeds, rate)
+def _plan(
+    scale: str, seeds: int | None, rate: float | None, data_dir: Path | None, first_seed: int
+) -> Plan:
+    plan = Plan.checked(scale, seeds, rate, first_seed)
     if data_dir is not None and not plan.scale.evidence:
         raise InputError(
             f"--data-dir {data_dir} is given, but the scale '{scale}' uses data that comes with "

@@ -23,7 +23,7 @@ from benchmarks import pages as measured_pages
 from experiments.cli import app as experiments_app
 from experiments.drawing import report
 from experiments.evidence import curves
-from experiments.evidence.tables import collect_verdicts, overview, summary
+from experiments.evidence.tables import collect_verdicts, digest, overview
 from experiments.pages import results_page
 from experiments.pipeline import make, protocol, registry
 from experiments.pipeline.plan import Plan
@@ -324,10 +324,14 @@ def test_on_mnist_no_stored_rate_loses_a_model():
 
 def test_the_json_of_every_picture_is_what_its_runs_say():
     for path in sorted((ROOT / "figures").glob("*/*.json")):
-        scale, options = path.parent.name, r"(.+?)(?:-seeds-(\d+))?(?:-learning-rate-(.+))?"
-        name, seeds, rate = re.fullmatch(options, path.stem).groups()
+        scale, name = path.parent.name, path.stem
+        numbers = {"seeds": None, "first-seed": 0, "learning-rate": None}
+        for option in reversed(numbers):
+            if told := re.fullmatch(rf"(.+)-{option}-([\d.e-]+)", name):
+                name, numbers[option] = told[1], float(told[2])
+        seeds, first, rate = numbers.values()
         figure = get_figure(name)
-        plan = Plan.checked(scale, seeds and int(seeds), rate and float(rate))
+        plan = Plan.checked(scale, seeds and int(seeds), rate, int(first))
         runs = gathered(figure, plan, RunStore(ROOT / "figures", scale))
         written = read_record(path, name, plan)
         if name == "audit-pairs":  # its runs are not stored
@@ -343,9 +347,8 @@ def test_the_results_and_the_report_are_what_the_stored_runs_say(tmp_path):
     for path in (ROOT / "figures").glob("[!.]*/"):
         (tmp_path / path.name).symlink_to(path)
     page = report.write(tmp_path, verdicts).read_text(encoding="utf-8")
-    assert summary(verdicts) in page
-    for cells in overview(verdicts):
-        tag = "th" if cells[0] == "claim" else "td"
+    for cells in (*digest(verdicts)[0], *overview(verdicts)):
+        tag = "th" if cells[0] in ("statements", "claim") else "td"
         row = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
         assert f"<tr>{row}</tr>" in page
     for scale, _, v in verdicts:

@@ -260,14 +260,16 @@ def test_a_bar_in_a_number_stays_inside_its_column():
     assert "| largest \\|x\\| 0.1 |\n" in page
 
 
-def test_a_claim_as_a_whole_counts_its_statements_that_do_not_hold():
-    def row(claim, dataset, verdict, scale="reduced", figure="arpit-fig1"):
-        return scale, figure, Verdict(claim, dataset, "a statement", verdict, "a number")
+def test_a_claim_as_a_whole_counts_its_statements_of_each_kind():
+    def row(claim, dataset, verdict, scale="reduced", figure="arpit-fig1", rests_on=""):
+        verdict = Verdict(claim, dataset, "a statement", verdict, "a number", rests_on=rests_on)
+        return scale, figure, verdict
 
     rows = [
         *(row("A1", "mnist", verdict) for verdict in ("holds", "inconclusive", "fails", "fails")),
-        row("A1", "cifar10", "holds"),
-        row("A1", "cifar10", "holds"),
+        row("A1", "mnist", "by construction"),
+        row("A1", "cifar10", "holds", rests_on="unseen seeds"),
+        row("A1", "cifar10", "holds", rests_on="unseen seeds"),
         row("A1", "mnist", "not run", "paper"),
         row("A12", "mnist", "inconclusive"),
         row("A12", "mnist", "holds"),
@@ -275,13 +277,16 @@ def test_a_claim_as_a_whole_counts_its_statements_that_do_not_hold():
         row("L1", "", "holds", "quick", "lecture-kl"),
     ]
     head, a1, a12, l1 = tables.overview(rows)
-    assert head[2:] == ("paper", "reduced", "quick")
+    assert head[3:] == ("paper", "reduced", "quick")
     assert [line[0] for line in (a1, a12, l1)] == ["A1", "A12", "L1"]
     assert a1[1] == get_figure("arpit-fig1").claims["A1"]
-    assert "not run" in a1[2]
-    mnist, cifar = a1[3].split("; ")
-    assert numbers(mnist) == [2, 1, 4]  # fails, inconclusive, of all
-    assert cifar.endswith("holds")
-    assert a1[4] == a12[2] == a12[4] == ""
-    assert numbers(a12[3]) == [1, 1, 3]  # inconclusive, not run, of all
-    assert l1[2:] == ("", "", "holds")
+    assert [line[2] for line in (a1, l1)] == ["revised", "by construction"]
+    assert "not run" in a1[3]
+    mnist, cifar = a1[4].split("; ")
+    assert numbers(mnist) == [1, 2, 1, 1, 5]  # holds, fails, inconclusive, forced, of all
+    assert "holds" in cifar
+    assert "unseen seeds" in cifar
+    assert not numbers(cifar.replace("CIFAR-10", ""))
+    assert a1[5] == a12[3] == a12[5] == ""
+    assert numbers(a12[4]) == [1, 1, 1, 3]  # holds, inconclusive, not run, of all
+    assert l1[3:] == ("", "", "holds")

@@ -19,7 +19,7 @@ from experiments.pipeline.figure import Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES, title
 from experiments.pipeline.record import read_record, record_path
-from experiments.pipeline.registry import figure_names, get_figure, stored_plan
+from experiments.pipeline.registry import deciding_plans, figure_names, get_figure
 from experiments.pipeline.seal import write_page
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.store import RunStore
@@ -53,20 +53,24 @@ def write(
         for name in figure_names():
             figure = get_figure(name)
             if scale in figure.scales:
-                plan = stored_plan(out, figure, scale, seeds)
-                drawn = _drawn(out, name, plan) if seeds is None else plan
-                stored = record_path(out, name, drawn)
-                if stored.exists():
-                    with damage.noted():
-                        record = read_record(stored, name, drawn)
-                        figures[scale, name] = _figure(scale, name, record, stored)
+                plan, *unseen = deciding_plans(out, figure, scale, seeds)
+                for drawn in (_drawn(out, name, plan) if seeds is None else plan, *unseen):
+                    stored = record_path(out, name, drawn)
+                    if stored.exists():
+                        with damage.noted():
+                            record = read_record(stored, name, drawn)
+                            before = figures.get((scale, name), "")
+                            anchor = f"{scale}-{name}{drawn.suffix if before else ''}"
+                            figures[scale, name] = before + _figure(scale, anchor, record, stored)
                 first = [s for s in figure.runs(plan) if s.kind == "grid" and s.seed == 0]
                 runs |= {(scale, s): store.load(s) for s in first if (scale, s) not in runs}
     cells = [_cell(scale, spec, run) for (scale, spec), run in runs.items() if run is not None]
+    digest, others = tables.digest(verdicts)
     page = string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        overview=_overview(verdicts),
+        overview=_table(tables.overview(verdicts)),
         verdicts="\n".join(_row(*row, (row[0], row[1]) in figures) for row in verdicts),
-        summary=tables.summary(verdicts),
+        digest=_table(digest),
+        others="\n".join(f"<li>{html.escape(line)}.</li>" for line in others),
         figures="\n".join(figures.values()),
         runs=json.dumps(cells, separators=(",", ":")).replace("</", "<\\/"),
         histories=json.dumps(_HISTORIES),
@@ -82,8 +86,8 @@ def _drawn(out: Path, name: str, plan: Plan) -> Plan:
     return plan if record_path(out, name, plan).exists() else usual
 
 
-def _overview(verdicts: list[tuple[str, str, Verdict]]) -> str:
-    head, *rows = tables.overview(verdicts)
+def _table(lines: list[tuple[str, ...]]) -> str:
+    head, *rows = lines
     return "\n".join(
         f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
         for tag, cells in (("th", head), *(("td", row) for row in rows))
@@ -98,7 +102,8 @@ def _row(scale: str, figure: str, v: Verdict, shown: bool) -> str:
     why = "".join(f"<p><small>{html.escape(sentence)}</small></p>" for sentence in v.why)
     return (
         f"<tr><td>{claim}</td>"
-        f'<td><span class="verdict {v.verdict.replace(" ", "-")}">{v.verdict}</span></td>'
+        f'<td><span class="verdict {v.verdict.replace(" ", "-")}">{v.verdict}</span>'
+        f"<br><small>{v.rests_on}</small></td>"
         + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
         + (
             f'</tr><tr class="why"><td></td><td></td><td colspan="4">{why}</td></tr>'
@@ -108,7 +113,7 @@ def _row(scale: str, figure: str, v: Verdict, shown: bool) -> str:
     )
 
 
-def _figure(scale: str, name: str, record: dict, stored: Path) -> str:
+def _figure(scale: str, anchor: str, record: dict, stored: Path) -> str:
     picture = stored.with_suffix(".svg")
     parents = list(record["runs"].values())
     made = ", ".join(
@@ -117,7 +122,7 @@ def _figure(scale: str, name: str, record: dict, stored: Path) -> str:
     )
     hours = sum(p["wall_seconds"] for p in parents) / 3600
     return (
-        f'<figure id="{scale}-{name}"><h3>{html.escape(record["title"])} '
+        f'<figure id="{anchor}"><h3>{html.escape(record["title"])} '
         f"<small>{scale}</small></h3>"
         f'<img alt="{html.escape(record["title"])}" src="data:image/svg+xml,'
         f'{_quoted(picture.read_text(encoding="utf-8"))}">'

@@ -15,7 +15,7 @@ from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, RATES, SCALES
 from experiments.pipeline.registry import gathered, stored_plan
 from experiments.pipeline.store import RunStore
-from experiments.pipeline.verdicts import decided
+from experiments.pipeline.verdicts import judged
 
 __all__ = ["explanations"]
 
@@ -53,13 +53,23 @@ def explanations(
     others += [
         (
             f"At learning rate {rate:g}",
-            [plan._replace(learning_rate=rate, seeds=n) for n in range(plan.seeds, 0, -1)],
+            [
+                plan._replace(learning_rate=rate, first_seed=0, seeds=n)
+                for n in range(plan.seeds, 0, -1)
+            ],
         )
         for rate in RATES
         if verdict.dataset in DATA and rate != DATA[verdict.dataset].learning_rate
     ]
     elsewhere = [(what, _first(out, figure, plans, verdict, damage)) for what, plans in others]
-    return (*own, *(f"{what}: {v.verdict}, {v.numbers}." for what, v in elsewhere if v is not None))
+    return (
+        *own,
+        *(
+            f"{what}: {v.verdict}{f' ({v.rests_on})' if v.rests_on else ''}, {v.numbers}."
+            for what, v in elsewhere
+            if v is not None
+        ),
+    )
 
 
 def _first(
@@ -83,7 +93,7 @@ def _elsewhere(
     asked = {s: r if verdict.dataset in (s.dataset, "both") else None for s, r in runs.items()}
     same = [
         v
-        for v in decided(figure, asked, damage)
+        for v, _ in judged(figure, plan.scale_name, asked, damage=damage)
         if (v.claim, v.dataset, v.statement) == verdict[:3] and v.verdict != "not run"
     ]
     return same[0] if same else None

@@ -9,14 +9,21 @@ from aesparse.errors import InputError
 from experiments.evidence.explanations import explanations
 from experiments.pipeline.damage import Damage, require_folder
 from experiments.pipeline.figure import Verdict
+from experiments.pipeline.ledger import (
+    CONSTRUCTED,
+    DECIDED,
+    FIXED,
+    SEEN,
+    Standing,
+    standing,
+)
 from experiments.pipeline.protocol import SCALES, title
-from experiments.pipeline.registry import figure_names, gathered, get_figure, stored_plan
+from experiments.pipeline.record import decision
+from experiments.pipeline.registry import deciding_plans, figure_names, gathered, get_figure
 from experiments.pipeline.store import RunStore
-from experiments.pipeline.verdicts import decided
+from experiments.pipeline.verdicts import judged
 
-__all__ = ["collect_verdicts", "lines", "overview", "summary"]
-
-_NOT_HOLDING = ("fails", "inconclusive", "not run")
+__all__ = ["claim_order", "collect_verdicts", "digest", "lines", "overview"]
 
 
 def collect_verdicts(
@@ -24,7 +31,7 @@ def collect_verdicts(
 ) -> list[tuple[str, str, Verdict]]:
     """(scale, figure, verdict) for every claim of the papers, in the order of their numbers.
 
-    Every figure is asked for the seeds of its `stored_plan`. A damaged run counts as one that is
+    Every figure is asked for the seeds of its `deciding_plans`. A damaged run counts as one that is
     missing, with a sentence in `damage`; without one it is an `InputError`, as it is if `out` holds
     no runs at all.
     """
@@ -39,17 +46,17 @@ def collect_verdicts(
         for name in figure_names():
             figure = get_figure(name)
             if figure.decides(scale) and all(claim[0].isupper() for claim in figure.claims):
-                plan = stored_plan(out, figure, scale, seeds)
-                runs = gathered(figure, plan, store)
-                rows += [
-                    (scale, name, v._replace(why=explanations(out, figure, plan, runs, v, damage)))
-                    for v in decided(figure, runs, damage)
-                ]
+                plans = deciding_plans(out, figure, scale, seeds)
+                runs = [gathered(figure, plan, store) for plan in plans]
+                for v, i in judged(figure, scale, *runs, damage=damage):
+                    why = explanations(out, figure, plans[i], runs[i], v, damage)
+                    rows.append((scale, name, v._replace(why=why)))
     order = list(SCALES)
-    return sorted(rows, key=lambda row: (_number(row[2].claim), order.index(row[0])))
+    return sorted(rows, key=lambda row: (claim_order(row[2].claim), order.index(row[0])))
 
 
-def _number(claim: str) -> tuple[str, int, str]:
+def claim_order(claim: str) -> tuple[str, int, str]:
+    """By letter, then number: A2 before A10."""
     letter, number, rest = re.match(r"(\D*)(\d*)(.*)", claim).groups()
     return letter, int(number or 0), rest
 
@@ -58,44 +65,83 @@ def lines(rows: list[tuple[str, str, Verdict]]) -> list[str]:
     """A line per verdict, for a terminal, followed by its explanation."""
     printed = []
     for scale, _, v in rows:
-        where = f"{scale}, {title(v.dataset)}"
-        printed.append(f"{v.claim}  {where}: {v.statement}: {v.verdict}: {v.numbers}")
+        printed.append(f"{v.claim}  {scale}, {title(v.dataset)}: {decision(v._asdict())}")
         printed += [f"    {sentence}" for sentence in v.why]
     return printed
 
 
-def summary(rows: list[tuple[str, str, Verdict]]) -> str:
-    """How many verdicts of each kind there are."""
-    counts = Counter(verdict.verdict for _, _, verdict in rows)
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+def digest(rows: list[tuple[str, str, Verdict]]) -> tuple[list[tuple[str, ...]], list[str]]:
+    """What became of all statements: a table of those that are decided, its head first; the others.
+
+    A line of the table says on what its statements rest. The others are lines of Markdown: what
+    holds by construction, is measured, superseded, or not run.
+    """
+    named: dict[str, dict[str, list[str]]] = {}
+    for _, _, v in rows:
+        basis = "unseen" if v.rests_on.startswith("unseen") else v.rests_on
+        named.setdefault(basis if v.verdict in DECIDED else "", {}).setdefault(
+            v.verdict, []
+        ).append(v.claim)
+    others = named.pop("", {})
+    table = [
+        (of_it, *(_counted(named[basis].get(v, [])) for v in DECIDED))
+        for basis, of_it in _BASES.items()
+        if basis in named
+    ]
+    lines = [f"{_OTHERS[v]}: {_counted(others[v])}" for v in _OTHERS if v in others]
+    return [("statements", *DECIDED), *table], lines
+
+
+_BASES = {
+    "unseen": "decided on unseen runs",
+    FIXED: FIXED,
+    f"partly {SEEN}": f"on runs partly {SEEN}",
+    SEEN: f"on runs {SEEN}",
+}
+_OTHERS = {
+    CONSTRUCTED: "By construction, no evidence",
+    "measured": "Measured, without a threshold",
+    "superseded": "Superseded, to be decided by another criterion",
+    "not run": "Not run",
+}
+
+
+def _counted(claims: list[str]) -> str:
+    """How many statements, and how many of each claim: `3: A1 (2); A2`."""
+    of = "; ".join(f"{c} ({n})" if n > 1 else c for c, n in Counter(claims).items())
+    return f"{len(claims)}: {of}" if claims else "0"
 
 
 def overview(rows: list[tuple[str, str, Verdict]]) -> list[tuple[str, ...]]:
     """Rows of a table, its head first: a claim each, with a column per scale that decides any.
 
-    On a data set a claim holds if all of its statements do; else those that do not are counted.
+    On a data set a claim is what all of its statements are; else each kind of verdict is counted.
     """
     columns = [scale for scale in reversed(SCALES) if any(scale == s for s, _, _ in rows)]
     said: dict[str, dict[str, None]] = {}
-    verdicts: dict[str, dict[str, dict[str, list[str]]]] = {}
+    verdicts: dict[str, dict[str, dict[str, list[Verdict]]]] = {}
     for scale, name, v in rows:
         said.setdefault(v.claim, {})[get_figure(name).claims[v.claim]] = None
         by_scale = verdicts.setdefault(v.claim, {column: {} for column in columns})
-        by_scale[scale].setdefault(v.dataset, []).append(v.verdict)
+        by_scale[scale].setdefault(v.dataset, []).append(v)
+    stands = standing()
     body = [
         (
             claim,
             "; ".join(said[claim]),
+            stands.get(claim, Standing()).status,
             *("; ".join(starmap(_as_whole, by_scale[c].items())) for c in columns),
         )
         for claim, by_scale in verdicts.items()
     ]
-    return [("claim", "what it says", *columns), *body]
+    return [("claim", "what it says", "criterion", *columns), *body]
 
 
-def _as_whole(dataset: str, verdicts: list[str]) -> str:
-    where, counts = f"{title(dataset)}: " if dataset else "", Counter(verdicts)
-    if len(counts) == 1:
-        return where + verdicts[0]
-    counted = [f"{name} in {counts[name]}" for name in _NOT_HOLDING if name in counts]
-    return f"{where}{', '.join(counted)} of {len(verdicts)}"
+def _as_whole(dataset: str, verdicts: list[Verdict]) -> str:
+    where, counts = f"{title(dataset)}: " if dataset else "", Counter(v.verdict for v in verdicts)
+    whole = verdicts[0].verdict
+    if len(counts) > 1:
+        counted = [f"{v} in {counts[v]}" for v in (*DECIDED, *_OTHERS) if v in counts]
+        whole = f"{', '.join(counted)} of {len(verdicts)}"
+    rests = {v.rests_on for v in verdicts} - {"", FIXED}
+    return where + whole + (f" ({', '.join(sorted(rests))})" if rests else "")

@@ -13,7 +13,12 @@ __all__ = ["Figure", "Verdict"]
 
 
 class Verdict(NamedTuple):
-    """A claim on a data set: holds, fails or inconclusive, by which numbers, and why."""
+    """A claim on a data set, by which numbers, and why.
+
+    `verdict` is holds, fails or inconclusive; measured, of what has no threshold; by construction;
+    or not run. The pipeline (`experiments.pipeline.verdicts`) adds superseded, and what a verdict
+    rests on.
+    """
 
     claim: str
     dataset: str
@@ -21,6 +26,7 @@ class Verdict(NamedTuple):
     verdict: str
     numbers: str
     why: tuple[str, ...] = ()  # sentences, where it does not hold
+    rests_on: str = ""
 
 
 def _nothing(plan: Plan) -> tuple:
@@ -94,8 +100,8 @@ class Figure:
         return scale in self.scales and (SCALES[scale].evidence or len(self.scales) == 1)
 
     def effective(self, plan: Plan) -> Plan:
-        """The plan as it names the figure: the usual seeds where more change none of its runs."""
-        usual = plan._replace(seeds=plan.scale.seeds)
+        """The plan as it names the figure: the usual seeds where others change none of its runs."""
+        usual = plan._replace(seeds=plan.scale.seeds, first_seed=0)
         return usual if self.runs(usual) == self.runs(plan) else plan
 
     def group_of(self, spec: Spec) -> tuple:

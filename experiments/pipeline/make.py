@@ -34,6 +34,7 @@ def make(
     shard: Shard | None = None,
     deadline: Deadline | None = None,
     detail: Detail = Detail.USUAL,
+    stored_only: bool = False,
 ) -> None:
     """Trains the missing runs of some figures, or a shard of them; draws those that are complete.
 
@@ -42,8 +43,12 @@ def make(
     or is not that of the runs stored, stop one figure; of several all others are made first, and
     what was left out is the `InputError` at the end.
     After the `deadline` nothing is begun, and what is left is printed. `detail` is how much of the
-    progress is shown.
+    progress is shown. With `stored_only` nothing is trained: the figures that are complete are
+    drawn, those that are `partial` from what is stored; one figure alone that cannot be drawn is
+    an `InputError`.
     """
+    if stored_only and (recompute or shard):
+        raise InputError("--stored trains nothing; leave out --recompute and --shard.")
     deadline = deadline or Deadline()
     chosen, alone = _chosen(names, plan), len(names) == 1
     plans = {name: figure.effective(plan) for name, figure in chosen.items()}
@@ -55,7 +60,7 @@ def make(
     store = RunStore(out, plan.scale_name, None if alone else damage)
     with store.writing(folder, shard=shard):
         mine = shard.of(specs) if shard else specs
-        missing = [spec for spec in mine if recompute or store.lacks(spec)]
+        missing = [s for s in mine if not stored_only and (recompute or store.lacks(s))]
         data, unreadable = load_data(missing, data_dir, alone=alone)
         stored = [s for s in specs if s not in missing]
         require_data_of(stored, store, data, unreadable, alone=alone)
@@ -76,7 +81,7 @@ def make(
             left = train_missing(groups, store, data, progress, deadline=deadline, on_stored=draw)
         if left:
             print(describe_left(left))
-        pictures.draw_rest(shard, damage)
+        pictures.draw_rest(shard, damage, stored_only=stored_only)
     for name, error in unreadable.items():
         damage(f"Runs on {name} were left out: {error}")
     if pictures.fault is not None:
@@ -104,6 +109,7 @@ def _require_effect(name: str, figure: Figure, plan: Plan) -> None:
     without = {
         f"--learning-rate {plan.learning_rate}": plan._replace(learning_rate=None),
         f"--seeds {plan.seeds}": plan._replace(seeds=plan.scale.seeds),
+        f"--first-seed {plan.first_seed}": plan._replace(first_seed=0),
     }
     for option, other in without.items():
         if other != plan and figure.runs(other) == figure.runs(plan):

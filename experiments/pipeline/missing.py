@@ -15,7 +15,7 @@ from experiments.pipeline.figure import Figure
 from experiments.pipeline.progress import Progress
 from experiments.pipeline.provenance import checksum, parentage, provenance
 from experiments.pipeline.registry import get_figure
-from experiments.pipeline.spec import GridSpec, Spec, Study
+from experiments.pipeline.spec import GridSpec, Spec, Study, some_keys
 from experiments.pipeline.store import RunStore
 from experiments.pipeline.train import train_together
 
@@ -159,8 +159,8 @@ def require_data_of(
 
 def describe_left(left: Sequence[Spec]) -> str:
     """Which runs were left for want of time."""
-    shown = ", ".join(spec.key for spec in left[:3]) + (", …" if len(left) > 3 else "")
     return (
-        f"The time is up: {len(left)} run{'s are' if len(left) > 1 else ' is'} left ({shown}). "
+        f"The time is up: {len(left)} run{'s are' if len(left) > 1 else ' is'} left "
+        f"({some_keys(left)}). "
         "The same command goes on from there."
     )

@@ -10,7 +10,7 @@ from experiments.pipeline.deadline import Deadline
 from experiments.pipeline.plan import Plan, Shard
 from experiments.pipeline.record import publish
 from experiments.pipeline.registry import gathered, get_figure
-from experiments.pipeline.spec import Spec
+from experiments.pipeline.spec import Spec, some_keys
 from experiments.pipeline.store import RunStore
 
 __all__ = ["Pictures"]
@@ -58,18 +58,24 @@ class Pictures:
             waits.discard(stored)
         return ready
 
-    def draw_rest(self, shard: Shard | None, damage: Damage) -> None:
+    def draw_rest(self, shard: Shard | None, damage: Damage, *, stored_only: bool) -> None:
         """Draws what is left, or prints which runs it lacks.
 
+        With `stored_only` a `partial` figure is drawn from some of its runs, and one figure alone
+        that lacks runs is an `InputError`.
         The `InputError` of a figure is a sentence for `damage`, or is raised if it is the only one;
         `fault` is the first other exception. All other figures are drawn.
         """
         for name in list(self._waits):
             runs = self._runs(name)
-            absent = sum(run is None for run in runs.values())
-            if absent:
+            absent = [spec for spec, run in runs.items() if run is None]
+            partial = stored_only and get_figure(name).partial and len(absent) < len(runs)
+            if absent and not partial:
                 total = len(get_figure(name).runs(self._plans[name]))
-                print(_undrawn(name, absent, total, shard))
+                sentence = _undrawn(name, absent, total, shard)
+                if stored_only and len(self._plans) == 1:
+                    raise InputError(f"{sentence} The same command without --stored trains them.")
+                print(sentence)
             elif self._deadline.passed:
                 print(f"{name} is not drawn: the time is up.")
             else:
@@ -91,10 +97,11 @@ class Pictures:
         del self._waits[name]
 
 
-def _undrawn(name: str, left: int, total: int, shard: Shard | None) -> str:
+def _undrawn(name: str, absent: Sequence[Spec], total: int, shard: Shard | None) -> str:
     if shard is None:
-        return f"{left} of {total} runs of {name} are missing; it is not drawn."
+        missing = f"{len(absent)} of {total} runs of {name} are missing ({some_keys(absent)})"
+        return f"{missing}; it is not drawn."
     return (
-        f"Shard {shard} is done; {left} of {total} runs of {name} are still missing. When the "
-        "other shards are done, the same command without --shard draws."
+        f"Shard {shard} is done; {len(absent)} of {total} runs of {name} are still missing. When "
+        "the other shards are done, the same command without --shard draws."
     )

@@ -44,21 +44,26 @@ class Shard(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the command line asks for: a scale, how many seeds, and possibly another rate."""
+    """What the command line asks for: a scale, which seeds, and possibly another rate."""
 
     scale_name: str
-    seeds: int
+    seeds: int  # how many
     learning_rate: float | None = None
+    first_seed: int = 0
 
     @classmethod
-    def checked(cls, scale: str, seeds: int | None, learning_rate: float | None) -> "Plan":
+    def checked(
+        cls, scale: str, seeds: int | None, learning_rate: float | None, first_seed: int = 0
+    ) -> "Plan":
         """A plan from command-line values; `InputError` on the first that is wrong."""
         default = get_scale(scale)
         if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
             raise InputError(f"--seeds is {seeds}; expected 1 to {MOST_SEEDS}.")
+        if not 0 <= first_seed <= MOST_SEEDS:
+            raise InputError(f"--first-seed is {first_seed}; expected 0 to {MOST_SEEDS}.")
         if learning_rate is not None and not (np.isfinite(learning_rate) and learning_rate > 0):
             raise InputError(f"--learning-rate is {learning_rate}; expected a finite number > 0.")
-        return cls(scale, default.seeds if seeds is None else seeds, learning_rate)
+        return cls(scale, default.seeds if seeds is None else seeds, learning_rate, first_seed)
 
     @property
     def scale(self) -> Scale:
@@ -66,11 +71,18 @@ class Plan(NamedTuple):
         return SCALES[self.scale_name]
 
     @property
+    def seed_numbers(self) -> range:
+        """The seeds themselves: `first_seed`, …, as many as `seeds`."""
+        return range(self.first_seed, self.first_seed + self.seeds)
+
+    @property
     def _unusual(self) -> list[tuple[str, str]]:
         """What differs from the scale's own seeds and the data sets' own rates."""
         unusual = []
         if self.seeds != self.scale.seeds:
             unusual.append(("seeds", str(self.seeds)))
+        if self.first_seed:
+            unusual.append(("first-seed", str(self.first_seed)))
         if self.learning_rate is not None:
             unusual.append(("learning-rate", repr(float(self.learning_rate))))  # exact
         return unusual
@@ -85,7 +97,12 @@ class Plan(NamedTuple):
         parts = [f"python -m experiments {figure}"]
         if self.scale_name != "quick":
             parts.append(f"--scale {self.scale_name} --data-dir DATA")
-        return " ".join([*parts, *(f"--{name} {value}" for name, value in self._unusual)])
+        return " ".join([*parts, *([self.options] if self.options else [])])
+
+    @property
+    def options(self) -> str:
+        """What a command says of the seeds and the rate: nothing where they are the usual ones."""
+        return " ".join(f"--{name} {value}" for name, value in self._unusual)
 
     def specs(
         self, dataset: str, objective: str, activation: str, constraint: str
@@ -114,7 +131,7 @@ class Plan(NamedTuple):
                 else self.learning_rate,
                 momentum=MOMENTUM,
             )
-            for seed in range(self.seeds)
+            for seed in self.seed_numbers
         ]
 
 

@@ -12,9 +12,17 @@ from experiments.pipeline.protocol import title
 from experiments.pipeline.provenance import parentage
 from experiments.pipeline.seal import file_checksum, read_sealed, sealed
 from experiments.pipeline.stored import PROVENANCE
-from experiments.pipeline.verdicts import decided
+from experiments.pipeline.verdicts import decided, judged
 
-__all__ = ["figure_record", "publish", "read_pictured", "read_record", "record_path", "write_drawn"]
+__all__ = [
+    "decision",
+    "figure_record",
+    "publish",
+    "read_pictured",
+    "read_record",
+    "record_path",
+    "write_drawn",
+]
 
 _PICTURES = ("png", "svg")
 _TEXTS = ("figure", "command", "title", "caption")
@@ -28,20 +36,29 @@ def record_path(out: Path, name: str, plan: Plan) -> Path:
 def figure_record(figure: Figure, name: str, plan: Plan, runs: Mapping) -> dict:
     """What a figure shows: its command, caption and verdicts, and its runs' parentage.
 
+    `runs` has None for those that are not stored, of a figure that is drawn from the others.
     Why a claim does not hold is not part of it: that also depends on what else is stored.
     """
-    evidence, verdicts = figure.decides(plan.scale_name), decided(figure, runs)
-    if not evidence:
-        verdicts = [v._replace(verdict=f"demonstration ({v.verdict})") for v in verdicts]
+    evidence, stored = figure.decides(plan.scale_name), _stored(runs)
+    if evidence:
+        verdicts = [verdict for verdict, _ in judged(figure, plan.scale_name, runs)]
+    else:
+        verdicts = [
+            v._replace(verdict=f"demonstration ({v.verdict})") for v in decided(figure, runs)
+        ]
     return {
         "figure": name,
-        "command": plan.command(name),
+        "command": plan.command(name) + " --stored" * (len(stored) < len(runs)),
         "title": figure.title,
-        "caption": figure.caption(runs, plan),
+        "caption": figure.caption(stored, plan),
         "evidence": evidence,
         "verdicts": [{k: v for k, v in one._asdict().items() if k != "why"} for one in verdicts],
-        "runs": {spec.key: parentage(run) for spec, run in runs.items()},
+        "runs": {spec.key: parentage(run) for spec, run in stored.items()},
     }
+
+
+def _stored(runs: Mapping) -> dict:
+    return {spec: run for spec, run in runs.items() if run is not None}
 
 
 def write_drawn(path: Path, drawn, content: dict) -> list[Path]:
@@ -90,7 +107,8 @@ def read_record(path: Path, name: str, plan: Plan) -> dict:
         shown &= all(set(PROVENANCE) <= of_run.keys() for of_run in parents)
         if not shown or not all(isinstance(of["wall_seconds"], int | float) for of in parents):
             raise ValueError("what the report shows of a figure is missing")
-        if (record["figure"], record["command"]) != (name, plan.command(name)):
+        command = record["command"].removesuffix(" --stored")
+        if (record["figure"], command) != (name, plan.command(name)):
             raise ValueError(f"it was made by `{record['command']}`, not `{plan.command(name)}`")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damage(path, error) from None
@@ -105,15 +123,20 @@ def _damage(path: Path, error: Exception) -> InputError:
     )
 
 
+def decision(verdict: Mapping[str, str]) -> str:
+    """A verdict in a line: its statement, what became of it, on what that rests, and numbers."""
+    rests = f" ({verdict['rests_on']})" if verdict["rests_on"] else ""
+    return f"{verdict['statement']}: {verdict['verdict']}{rests}: {verdict['numbers']}"
+
+
 def publish(figure: Figure, name: str, plan: Plan, runs: dict, folder: Path) -> None:
     """Draws a figure, writes it with its record into a folder, and prints its verdicts."""
     record = figure_record(figure, name, plan, runs)
     path = folder / f"{name}{plan.suffix}.json"
-    paths = write_drawn(path, figure.draw(runs, plan), record)
+    paths = write_drawn(path, figure.draw(_stored(runs), plan), record)
     print(f"\n{record['caption']}\n")
     if record["verdicts"] and not record["evidence"]:
         print("Claims at this scale are a demonstration; `--scale reduced` decides them.")
     for v in record["verdicts"]:
-        decision = f"{v['statement']}: {v['verdict']}: {v['numbers']}"
-        print(f"{v['claim']}  {title(v['dataset'])}: {decision}")
+        print(f"{v['claim']}  {title(v['dataset'])}: {decision(v)}")
     print(f"\nWritten: {', '.join(map(str, paths))}")

@@ -16,6 +16,7 @@ from experiments.pipeline.provenance import parentage
 from experiments.pipeline.store import RunStore
 
 __all__ = [
+    "deciding_plans",
     "figure_modules",
     "figure_names",
     "gathered",
@@ -74,6 +75,18 @@ def stored_plan(out: Path, figure: Figure, scale: str, seeds: int | None = None)
             break
         plan = more
     return plan
+
+
+def deciding_plans(out: Path, figure: Figure, scale: str, seeds: int | None = None) -> list[Plan]:
+    """The plans whose runs decide a figure's claims: its `stored_plan`, then one of other seeds.
+
+    That is of the seeds after the scale's usual ones, which were seen when criteria were revised:
+    3 to 5 at `reduced`. There is none with `seeds`, and where it would change no run.
+    """
+    usual = Plan.checked(scale, None, None)
+    unseen = usual._replace(first_seed=usual.seeds)
+    changes = seeds is None and figure.runs(unseen) != figure.runs(usual)
+    return [stored_plan(out, figure, scale, seeds), *([unseen] if changes else [])]
 
 
 def gathered(figure: Figure, plan: Plan, store: RunStore) -> dict:

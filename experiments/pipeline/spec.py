@@ -6,12 +6,13 @@ Every spec offers the same (`Spec`), whichever of the two kinds it is: a grid ov
 """
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from experiments.pipeline.protocol import DATA
 from experiments.pipeline.stored import run_key
 
-__all__ = ["GridSpec", "Spec", "Study"]
+__all__ = ["GridSpec", "Spec", "Study", "some_keys"]
 
 # Passes over a batch per update, where they are not one as AE's; only the order of runs and the
 # time left depend on it. The product W Wᵀ costs as much as m/B passes.
@@ -162,3 +163,8 @@ class Study(NamedTuple):
     def option(self, name: str) -> str | float | tuple[float, ...]:
         """One of the options, by its name."""
         return dict(self.options)[name]
+
+
+def some_keys(specs: Sequence[Spec]) -> str:
+    """The names of the first three of some runs."""
+    return ", ".join(spec.key for spec in specs[:3]) + (", …" if len(specs) > 3 else "")

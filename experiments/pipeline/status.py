@@ -13,7 +13,7 @@ from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES
 from experiments.pipeline.provenance import parentage
 from experiments.pipeline.record import read_pictured, read_record, record_path
-from experiments.pipeline.registry import figure_names, gathered, get_figure, stored_plan
+from experiments.pipeline.registry import deciding_plans, figure_names, gathered, get_figure
 from experiments.pipeline.seal import changed_page
 from experiments.pipeline.store import RunStore
 
@@ -43,19 +43,23 @@ def lines(out: Path, seeds: int | None, damage: Damage) -> list[str]:
 def _state(
     out: Path, name: str, figure: Figure, store: RunStore, seeds: int | None, checked: set[Path]
 ) -> str:
-    """How many runs of a figure are stored at a scale, and whether they are drawn.
+    """How many runs of a figure are stored at a scale, and whether they are drawn, by plan.
 
     The path of a record that is read is added to `checked`.
     """
     if store.scale not in figure.scales:
         return "–"
-    plan = stored_plan(out, figure, store.scale, seeds)
-    specs = figure.runs(plan)
-    stored = sum(store.load(spec) is not None for spec in specs)
-    state = "missing" if not stored else "done" if stored == len(specs) else "begun"
-    if state == "done" and not _drawn(out, name, plan, store, checked):
-        state = f"to draw with --seeds {plan.seeds}" if plan.suffix else "to draw"
-    return f"{stored}/{len(specs)} {state}"
+    states = []
+    for plan in deciding_plans(out, figure, store.scale, seeds):
+        specs = figure.runs(plan)
+        stored = sum(store.load(spec) is not None for spec in specs)
+        state = "missing" if not stored else "done" if stored == len(specs) else "begun"
+        if state == "done" and not _drawn(out, name, plan, store, checked):
+            state = "to draw"
+        if stored or not states:
+            by = f" with {plan.options}" if plan.options and (states or state == "to draw") else ""
+            states.append(f"{stored}/{len(specs)} {state}{by}")
+    return "; ".join(states)
 
 
 def _drawn(out: Path, name: str, plan: Plan, store: RunStore, checked: set[Path]) -> bool:

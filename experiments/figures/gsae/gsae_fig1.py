@@ -50,7 +50,7 @@ def runs(plan: Plan) -> list[Study]:
     )
     inputs = DATA[dataset].inputs
     work = 40.0 * samples * inputs * hidden * iterations
-    return [Study("gsae-fig1", dataset, samples, s, options, work) for s in range(plan.seeds)]
+    return [Study("gsae-fig1", dataset, samples, s, options, work) for s in plan.seed_numbers]
 
 
 def compute(study: Study, dataset):

@@ -45,7 +45,7 @@ def runs(plan: Plan) -> list[Study]:
     work = 15.0 * inputs * inputs * hidden * marks[-1]
     return [
         Study("gsae-pca", dataset, samples, seed, (("model", model), *options), work)
-        for seed in range(plan.seeds)
+        for seed in plan.seed_numbers
         for model in LINES_OF
     ]
 

@@ -49,7 +49,7 @@ def runs(plan: Plan) -> list[Study]:
     return [
         Study("gsae-penalties", dataset, samples, seed, (("unit", unit), *options), work)
         for unit in UNITS
-        for seed in range(plan.seeds)
+        for seed in plan.seed_numbers
     ]
 
 

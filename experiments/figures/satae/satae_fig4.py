@@ -3,7 +3,7 @@
 import numpy as np
 
 from experiments.drawing import filters
-from experiments.evidence.claims import settle
+from experiments.evidence.claims import by_construction, settle
 from experiments.evidence.criteria import Criterion, largest_at_most, mean_at_least
 from experiments.figures.satae.common.paths import follow, identity_numbers, normalized
 from experiments.figures.satae.common.studies import (
@@ -86,7 +86,7 @@ def _identity(run, dataset: str) -> Verdict:
         ),
     ]
     statement = "a scaled identity reconstructs binary data without penalty, SL"
-    return settle("S4", dataset, statement, criteria, 0)
+    return by_construction(settle("S4", dataset, statement, criteria, 0))
 
 
 def _locality(study: Study, run, dataset: str) -> Verdict:
