@@ -129,3 +129,119 @@ def test_the_study_trains_unit_rows_with_the_protocols_numbers(monkeypatch):
     np.testing.assert_allclose(run["code_mean"], h.mean(axis=(1, 2)), atol=1e-5)
     np.testing.assert_allclose(run["code_small"], np.mean(np.abs(h) <= 0.1, axis=(1, 2)), atol=2e-4)
     assert run["code_mean"].values[-1] < run["code_mean"].values[0] - 0.05
+
+
+SPARSE = {9: 0.06, 10: 0.09}  # fractions of DAE at the last two strengths of eleven
+
+
+def distributed(*, rarely=0.95, fractions=SPARSE, dead=0.0) -> dict:
+    """All runs of the histograms; DAE with ReLU has some models with fractions as given."""
+    runs = {}
+    for spec in get_figure("arpit-distributed").runs(tiny.plan()):
+        fraction = np.full(len(spec.strengths), 0.6)
+        if (spec.objective, spec.activation) == ("dae", "relu"):
+            fraction[list(fractions)] = list(fractions.values())
+        run = runs[spec] = fake(spec, fraction)
+        run["rarely_active"] = ("strength", np.where(fraction < 0.5, rarely, 0.0))
+        run["dead_fraction"] = ("strength", np.full(len(fraction), dead))
+    return runs
+
+
+def of_dae(runs, dataset="digits", activation="relu"):
+    of_all = decided(get_figure("arpit-distributed"), runs)
+    (one,) = (
+        v for v in of_all
+        if (v.dataset, v.claim) == (dataset, "A19")
+        and v.statement.startswith(f"DAE, {activation}")
+    )  # fmt: skip
+    return one
+
+
+def dae_run(runs, seed=1):
+    where = ("digits", "dae", "relu", seed)
+    return next(
+        r for s, r in runs.items() if (s.dataset, s.objective, s.activation, s.seed) == where
+    )
+
+
+@pytest.mark.parametrize(("rarely", "expected"), [(0.9, "holds"), (0.89, "fails")])
+def test_each_sparse_model_needs_nine_tenths_of_its_units_rarely_active(rarely, expected):
+    verdict = of_dae(distributed(rarely=rarely))
+    assert verdict.verdict == expected
+    assert "6 models" in verdict.numbers
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"fractions": {9: 0.049, 10: 0.101}}, "inconclusive"),
+        ({"fractions": {9: 0.05, 10: 0.1}}, "holds"),
+        ({"dead": 0.011}, "inconclusive"),
+        ({"dead": 0.01}, "holds"),
+    ],
+)
+def test_only_models_of_that_fraction_with_few_dead_units_count(changed, expected):
+    assert of_dae(distributed(**changed)).verdict == expected
+
+
+def test_one_model_that_is_not_distributed_makes_a_seed_disagree():
+    runs = distributed()
+    dae_run(runs)["rarely_active"][10] = 0.5
+    verdict = of_dae(runs)
+    assert verdict.verdict == "inconclusive"
+    assert "0.500 [0.500, 0.950]" in verdict.numbers
+    dae_run(runs)["activation_fraction"][10] = 0.2  # no model of which the claim speaks
+    assert of_dae(runs).verdict == "holds"
+    dae_run(runs)["activation_fraction"][10] = 0.09
+    dae_run(runs)["flagged_epoch"][10] = 3
+    assert of_dae(runs).verdict == "holds"
+
+
+def test_an_old_or_missing_run_leaves_the_other_activation_decided():
+    runs = distributed()
+    old = {s: r.drop_vars("rarely_active") if s.objective == "dae" else r for s, r in runs.items()}
+    assert of_dae(old).verdict == "not run"
+    missing = next(s for s in runs if (s.dataset, s.activation) == ("digits", "sigmoid"))
+    of_all = decided(get_figure("arpit-distributed"), runs | {missing: None})
+    here = [v for v in of_all if v.dataset == "digits"]
+    assert {v.verdict for v in here if "sigmoid" in v.statement} == {"not run"}
+    assert {v.verdict for v in here if "relu" in v.statement} == {"holds", "inconclusive"}
+
+
+def test_the_histograms_are_those_of_the_sparse_models_and_of_ae():
+    figure, runs = get_figure("arpit-distributed"), distributed()
+    counts = np.zeros(50, int)
+    counts[[1, 4, 20]] = [5, 4, 1]
+    for spec, run in runs.items():
+        if (spec.objective, spec.activation) == ("dae", "relu"):
+            run["unit_active_histogram"][9:] = np.stack([counts, counts[::-1]])
+    picture = figure.draw(runs, tiny.plan())
+    lines = {line.get_label(): line for line in picture.axes[0].lines}
+    x, y = lines["DAE"].get_xydata()[np.isfinite(lines["DAE"].get_ydata())].T
+    np.testing.assert_allclose(x, [0.03, 0.09, 0.41, 0.59, 0.91, 0.97])
+    np.testing.assert_allclose(y, [0.25, 0.2, 0.05, 0.05, 0.2, 0.25])
+    said = [" ".join(text.get_text() for text in axis.texts) for axis in picture.axes]
+    assert "SAE 0.60" in said[0]
+    assert "DAE 0.60" not in said[0].replace("mDAE", "")
+    some = {s: run for s, run in runs.items() if s.objective != "sae" and s.activation == "relu"}
+    picture = figure.draw(some, tiny.plan())
+    said = [" ".join(text.get_text() for text in axis.texts) for axis in picture.axes]
+    assert "SAE not run" in said[0]
+    assert "DAE not run" in said[1]
+    assert "m = 6" in figure.caption(some, tiny.plan())
+
+
+def test_the_least_distributed_model_is_described():
+    figure, runs = get_figure("arpit-distributed"), distributed(rarely=0.8)
+    worst = dae_run(runs)
+    worst["rarely_active"][9] = 0.3
+    counts = np.zeros(50, int)
+    counts[[0, 14, 15]] = [1, 1, 2]
+    worst["unit_active_histogram"][9] = counts
+    verdict = of_dae(runs)
+    assert verdict.verdict == "fails"
+    group = {s: r for s, r in runs.items() if (s.dataset, s.activation) == ("digits", "relu")}
+    (sentence,) = figure.explain(group, verdict)
+    assert "0.81" in sentence
+    assert "50.0%" in sentence
+    assert "25.0%" in sentence
