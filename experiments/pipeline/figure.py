@@ -46,6 +46,7 @@ class Figure:
     explain: Callable[[Mapping, Verdict], list[str]] | None = None  # why a claim does not hold
     also: Callable[[Plan], Iterable[Spec]] = _nothing  # count where they are stored
     further: Callable[[Plan], Iterable[Spec]] = _nothing  # only `explain` sees them, where stored
+    partial: bool = False  # `draw` and `caption` can do with some of the runs alone
     scales: tuple[str, ...] = tuple(SCALES)
     group: tuple[str, ...] = ("dataset",)  # spec fields; runs equal in them are decided together
 

@@ -219,5 +219,6 @@ FIGURE = Figure(
     caption=caption,
     verdicts=verdicts,
     explain=explain,
+    partial=True,
     group=("dataset", "activation"),
 )

@@ -230,5 +230,6 @@ FIGURE = Figure(
     draw=draw,
     caption=caption,
     verdicts=verdicts,
+    partial=True,
     group=("dataset", "kind"),
 )
