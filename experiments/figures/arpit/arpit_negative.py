@@ -22,6 +22,7 @@ from experiments.pipeline.protocol import DATA, STRENGTHS
 from experiments.pipeline.spec import GridSpec, Spec, Study
 
 CLAIMS = {"A20": "SAE with tanh and with maxout: E[h] falls, and codes do not become sparse"}
+SCALES = ("quick", "reduced")
 PIECES = 3
 _HISTORY = 500  # samples of a history that nobody reads
 _LOOKS = {"tanh": ("#0072B2", "s", "-"), "maxout": ("#D55E00", "X", (0, (4, 2)))}
@@ -231,5 +232,6 @@ FIGURE = Figure(
     caption=caption,
     verdicts=verdicts,
     partial=True,
+    scales=SCALES,
     group=("dataset", "kind"),
 )
