@@ -11,7 +11,7 @@ import xarray as xr
 import aesparse as ae
 from aesparse.metrics import CodeSizes, Metrics, Theorem1Ratio, UnitStatistics
 from experiments.pipeline.contents import SeedGrid, labelled
-from experiments.pipeline.spec import GridSpec
+from experiments.pipeline.spec import GridSpec, Spec, Study
 from experiments.pipeline.store import RunStore
 
 EPOCHS, UNITS = 6, 4
@@ -83,6 +83,18 @@ def fake(spec: GridSpec, fraction: np.ndarray | None = None) -> xr.Dataset:
     run = labelled(spec._replace(epochs=EPOCHS), trained(spec, fraction))
     if spec != spec.baseline:
         run["matched_activation_fraction"] = ("strength", fraction + 0.1)
+    return _stored(run, spec)
+
+
+def fake_maxout(study: Study, mean: np.ndarray, small: np.ndarray) -> xr.Dataset:
+    """A study of SAE with maxout units whose E[h] and share of small codes are given."""
+    values = {"code_mean": mean, "code_small": small, "reconstruction": 3 - np.asarray(small)}
+    values["flagged_epoch"] = np.full(len(mean), -1, np.int32)
+    strengths = {"strength": np.array(study.option("strengths"))}
+    return _stored(xr.Dataset({k: ("strength", v) for k, v in values.items()}, strengths), study)
+
+
+def _stored(run: xr.Dataset, spec: Spec) -> xr.Dataset:
     provenance = {
         "data_sha256": spec.dataset, "device": "a device", "jax": "0", "revision": "r",
         "wall_seconds": 1.0,
@@ -94,5 +106,9 @@ def store_all(out, scale: str, specs) -> RunStore:
     """Stores a fake run for every spec."""
     store = RunStore(out, scale)
     for spec in dict.fromkeys(specs):
-        store.save(spec, fake(spec))
+        if isinstance(spec, Study):
+            falling = -np.array(spec.option("strengths"))
+            store.save(spec, fake_maxout(spec, falling, 0.2 + 0.1 * falling))
+        else:
+            store.save(spec, fake(spec))
     return store

@@ -51,6 +51,7 @@ def test_the_bias_picture_has_a_mark_for_every_model_that_did_not_diverge(arpit_
     assert marks["DAE"].get_ydata()[:11].tolist() == run["activation_fraction"].values.tolist()
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("name", "rows"), [("arpit-rescale", 3), ("arpit-fig5", 2), ("arpit-fig2", 2)]
 )
@@ -132,6 +133,51 @@ def test_softplus_is_compared_with_sigmoid_where_both_move():
 
     for change, expected in ((rise, "fails"), (rest, "inconclusive")):
         assert outcomes(change) == {"CAE": "holds", "DAE": expected, "SAE": "holds"}
+=======
+def test_models_far_to_the_left_do_not_rule_the_axis_of_the_bias_picture(arpit_runs):
+    figure, runs = tiny.gathered_runs(arpit_runs, "arpit-bias")
+    far = next(s for s in runs if s.key.startswith("digits-sae-relu-unit-s1"))
+    assert not any("models" in text.get_text() for text in _bias_panel(figure, runs).texts)
+    runs[far]["preactivation_mean"][5:] = -np.arange(50.0, 56.0)
+    axis = _bias_panel(figure, runs)
+    assert axis.get_xlim()[0] > -2
+    (text,) = (text.get_text() for text in axis.texts)
+    (border,) = (line for line in axis.lines if line.get_linestyle() == ":")
+    marks = {line.get_label(): line for line in axis.lines}
+    x = np.concatenate([np.asarray(line.get_xdata()) for line in axis.lines if line is not border])
+    left = np.sum(x < border.get_xdata()[0])
+    assert 6 <= left <= 0.1 * len(x)
+    assert f"{left} models" in text
+    assert "−55" in text
+    of_far = marks["SAE"].get_xydata()[11:22][5:]
+    assert len(set(of_far[:, 0])) == 1
+    assert of_far[:, 1].tolist() == runs[far]["activation_fraction"].values[5:].tolist()
+
+
+def _bias_panel(figure, runs):
+    return figure.draw(runs, tiny.plan()).axes[0]
+
+
+def test_the_rates_picture_has_no_curve_where_too_many_models_diverged(arpit_runs):
+    figure, runs = tiny.runs_of(arpit_runs, "arpit-rates")
+    first = [s for s in runs if s.dataset == "digits" and s.learning_rate == 0.001]
+    sae = [s for s in first if s.objective == "sae"]
+    plain = figure.draw(runs, tiny.plan()).axes[0]
+    assert (plain.get_facecolor()[:3], len(plain.texts)) == ((1, 1, 1), 0)
+    for spec, lost in zip(sae, (3, 2, 0), strict=True):
+        runs[spec]["flagged_epoch"][:lost] = 4
+    axis = figure.draw(runs, tiny.plan()).axes[0]
+    assert "SAE 5 of 36" in axis.texts[0].get_text()
+    assert axis.get_facecolor()[:3] == (1, 1, 1)
+    (marks,) = (line for line in axis.lines if line.get_label() == "SAE")
+    assert marks.get_linestyle() == "None"
+    assert np.isfinite(marks.get_ydata()).sum() == 31
+    assert next(line for line in axis.lines if line.get_label() == "DAE").get_linestyle() == "-"
+    for spec in first:
+        if spec != spec.baseline:
+            runs[spec]["flagged_epoch"][:3] = 4
+    assert figure.draw(runs, tiny.plan()).axes[0].get_facecolor()[:3] != (1, 1, 1)
+>>>>>>> 0e97987383caef6095e7b8b33a2a016eaa3c2bee
 
 
 @pytest.mark.parametrize("objective", ["cae", "mdae"])

@@ -1,31 +1,16 @@
-"""Maxout, the one activation that is not elementwise (T11).
-
-A unit has k pieces, each affine in the input, and gives the largest: h = max_i (W_i·x + b_i).
-Shapes: n inputs, m hidden units, k pieces.
-"""
-
-from typing import NamedTuple
+"""What Arpit's theory asks of an activation, measured for maxout (T11)."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ["Maxout", "encode", "table"]
+from aesparse.models.maxout import Maxout
+from aesparse.models.one_layer import Params
+
+__all__ = ["table"]
 
 _PAIRS = 4000
 _FAR = 1e8
-
-
-class Maxout(NamedTuple):
-    """Weights and biases of every piece."""
-
-    weight: Float[Array, "k m n"]
-    bias: Float[Array, "k m"]
-
-
-def encode(params: Maxout, x: Float[Array, " n"]) -> Float[Array, " m"]:
-    """The largest piece of every unit."""
-    return jnp.max(params.weight @ x + params.bias, axis=0)
 
 
 def table(pieces: int) -> dict[str, float]:
@@ -34,10 +19,10 @@ def table(pieces: int) -> dict[str, float]:
     Measured on random pairs of points: monotone where every piece grows, convex between them,
     slopes in [0, 1], and the limit where all pieces go to −∞.
     """
-    unit = Maxout(jnp.eye(pieces)[:, None, :], jnp.zeros((pieces, 1)))
+    unit, params = Maxout(1, pieces), Params(jnp.eye(pieces)[:, None, :], jnp.zeros((pieces, 1)))
 
     def h(a: Float[Array, " k"]) -> Float[Array, ""]:
-        return encode(unit, a)[0]
+        return unit.encode(params, a)[0]
 
     keys = jax.random.split(jax.random.key(0), 2)
     a, b = (3 * jax.random.normal(key, (_PAIRS, pieces)) for key in keys)

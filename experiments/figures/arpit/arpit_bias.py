@@ -19,6 +19,9 @@ CLAIMS = {
 }
 ACTIVATIONS = ("relu", "sigmoid", "softplus")
 GROUP = ("dataset", "activation")
+# The share of models with the lowest E[a_j] that get a strip of their own where all others need
+# less than 1/4 of the axis; the strip's distance from them, in widths of the rest.
+_OUTSIDE, _STRETCHED, _STRIP = 0.1, 4, 0.08
 _ALSO = ("edae", "dae-antithetic", "dae2", "dae2-kink", "cae-h")
 
 
@@ -111,31 +114,46 @@ def _matched(runs: Mapping, dataset: str, activation: str) -> str:
 
 
 def draw(runs, plan: Plan):
-    """Fraction against the cell's mean E[a_j], a panel per data set and activation."""
+    """Fraction against the model's mean E[a_j], a panel per data set and activation."""
     figure, axes = style.table(2, len(ACTIVATIONS), sharex=False)
-    figure.set_size_inches(9, 6.2)
+    figure.set_size_inches(8.4, 6)
     for row, dataset in enumerate(plan.scale.datasets):
         for column, activation in enumerate(ACTIVATIONS):
             axis = axes[row][column]
-            x, y = (
-                _by_objective(runs, dataset, activation, n)
-                for n in ("preactivation_mean", "activation_fraction")
-            )
-            for objective in (*_present(runs, dataset, activation), "ae"):  # AE's few on top
-                style.draw_cells(axis, objective, x[objective], y[objective])
-            axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=9)
-            axis.margins(x=0.08)
-            axis.xaxis.set_major_locator(style.few_ticks())
-            axis.set_xlabel("mean E[a_j] of the model" if row else "", fontsize=8)
-        axes[row][0].set_ylabel("activation fraction", fontsize=8)
+            _draw_panel(axis, runs, dataset, activation)
+            axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=10)
+            axis.set_xlabel("mean E[a_j] of the model" if row else "", fontsize=9)
+        axes[row][0].set_ylabel("activation fraction", fontsize=9)
     axes[0][0].set_ylim(-0.03, 1.03)
     marks = {}
     for axis in axes.flat:
+        axis.tick_params(labelsize=8)
         marks |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     figure.legend(
         marks.values(), marks, loc="outside lower center", ncols=min(len(marks), 5), frameon=False
     )
     return figure
+
+
+def _draw_panel(axis, runs: Mapping, dataset: str, activation: str) -> None:
+    """A mark per model; those far to the left stand in a strip of their own, with their number."""
+    x, y = (
+        _by_objective(runs, dataset, activation, n)
+        for n in ("preactivation_mean", "activation_fraction")
+    )
+    every = np.concatenate([values.ravel() for values in x.values()])
+    least, right = np.nanmin(every), np.nanmax(every)
+    left = np.nanquantile(every, _OUTSIDE)
+    axis.margins(x=0.08)
+    if right - least > _STRETCHED * (right - left):
+        strip = left - _STRIP * (right - left)
+        x = {name: np.where(values < left, strip, values) for name, values in x.items()}
+        text = f"← {np.sum(every < left)} models, to {least:.0f}".replace("-", "−")
+        axis.axvline((left + strip) / 2, ymax=0.88, color="#000000", linewidth=0.8, linestyle=":")
+        axis.text(0.02, 0.97, text, transform=axis.transAxes, va="top", fontsize=9)
+    for objective in (*_present(runs, dataset, activation), "ae"):  # AE's few on top
+        style.draw_cells(axis, objective, x[objective], y[objective])
+    axis.xaxis.set_major_locator(style.few_ticks())
 
 
 def caption(runs, plan: Plan) -> str:
@@ -145,7 +163,9 @@ def caption(runs, plan: Plan) -> str:
         scale.caveat
         + f"Activation fraction of all stored models with unit rows (12 strengths; {seeds}) "
         "against the mean over its units of E[a_j], one mark each; without models that diverged or "
-        f"collapsed; m = {scale.hidden}, N = {scale.samples}, {scale.epochs} epochs."
+        f"collapsed. Where {_OUTSIDE:.0%} of the models would take most of the axis, they stand "
+        "left of the dotted line, at their fraction, and their number is given. "
+        f"m = {scale.hidden}, N = {scale.samples}, {scale.epochs} epochs."
     )
 
 

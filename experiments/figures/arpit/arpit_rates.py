@@ -7,7 +7,7 @@ from experiments.drawing import style
 from experiments.drawing.panels import spread
 from experiments.evidence import claims
 from experiments.evidence.criteria import decreasing
-from experiments.evidence.curves import Curve, collect, direction, only
+from experiments.evidence.curves import MAX_FLAGGED, Curve, collect, direction, only
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
 from experiments.pipeline.protocol import DATA, RATES, STRENGTHS
@@ -19,6 +19,8 @@ SCALES = ("reduced",)
 OBJECTIVES = ("dae", "cae", "mdae", "sae", "edae")
 BATCHES = (25, 200)  # besides the protocol's
 _MOSTLY_DEAD = 0.9
+_TICKS = (0, 0.04, 0.16, 0.36, 0.64, 1)
+_GREY = "#E4E4E4"  # of a panel without a curve
 _BATCH_LINES = ((0, (1, 1)), "-", (0, (5, 2)))
 
 
@@ -51,27 +53,53 @@ def _by_batch(shown: list[Curve], plan: Plan, dataset: str) -> list[Curve]:
 def draw(runs, plan: Plan):
     """A column per learning rate, and one with eDAE's batch sizes; a row per data set."""
     figure, axes = style.table(len(plan.scale.datasets), len(RATES) + 1)
-    figure.set_size_inches(11, 6)
-    shown = collect(runs)
+    figure.set_size_inches(9.6, 5.6)
+    shown, usual = collect(runs), plan.scale.batch_size
     axes[0][0].set_ylim(-0.03, 1.03)
     for row, dataset in zip(axes, plan.scale.datasets, strict=True):
+        here = [c for c in shown if c.dataset == dataset]
         for axis, rate in zip(row, RATES, strict=False):
-            for objective in OBJECTIVES:
-                curve = only(
-                    shown, dataset=dataset, objective=objective, learning_rate=rate,
-                    batch_size=plan.scale.batch_size,
-                )  # fmt: skip
-                style.draw_curve(axis, curve, style.label(objective))
+            at_rate = [c for c in here if (c.learning_rate, c.batch_size) == (rate, usual)]
+            for curve in sorted(at_rate, key=lambda c: OBJECTIVES.index(c.objective)):
+                if _has_curve(curve):
+                    style.draw_curve(axis, curve, style.label(curve.objective))
+                else:
+                    _draw_models(axis, curve)
+            _say_lost(axis, at_rate)
             axis.set_title(f"learning rate {rate:g}", fontsize=9)
         for curve, line in zip(_by_batch(shown, plan, dataset), _BATCH_LINES, strict=True):
             style.draw_curve(row[-1], curve, f"batch {curve.batch_size}", line=line)
-        row[-1].set_title(f"eDAE, learning rate {DATA[dataset].learning_rate:g}", fontsize=9)
-        row[-1].legend(fontsize=7, frameon=False)
-        row[0].set_ylabel(f"{DATA[dataset].title}\nshare active", fontsize=9)
-    for axis in axes[-1]:
-        axis.set_xlabel("σ²", fontsize=9)
-    style.legend(figure, axes[0][0], any(c.flagged.any() for c in shown))
+        row[-1].set_title(f"eDAE, rate {DATA[dataset].learning_rate:g}", fontsize=9)
+        row[0].set_ylabel(f"{DATA[dataset].title}\nshare of pairs or units", fontsize=9)
+    axes[-1][-1].legend(fontsize=8, frameon=False)  # free there
+    for axis in axes.flat:
+        style.strength_axis(axis, np.array(STRENGTHS))
+        axis.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS], fontsize=8)
+        axis.set_xlabel("σ²" if axis in axes[-1] else "", fontsize=9)
+    style.legend(figure, axes[0][0], any(c.flagged.any() and _has_curve(c) for c in shown))
     return figure
+
+
+def _has_curve(curve: Curve) -> bool:
+    """Whether so few models diverged or collapsed that the mean over seeds says something."""
+    return curve.flagged_strengths <= MAX_FLAGGED
+
+
+def _draw_models(axis, curve: Curve) -> None:
+    """A mark for each model that neither diverged nor collapsed."""
+    strengths = np.broadcast_to(curve.strengths, curve.fraction.shape)
+    style.draw_cells(axis, curve.objective, strengths, curve.valid)
+
+
+def _say_lost(axis, curves: list[Curve]) -> None:
+    """Which curves a panel does not have, and why; grey where it has none."""
+    lost = [c for c in curves if not _has_curve(c)]
+    if lost:
+        each = [f"{style.label(c.objective)} {c.flagged.sum()} of {c.flagged.size}" for c in lost]
+        text = "diverged or collapsed:\n" + "\n".join(each)
+        axis.text(0.97, 0.97, text, transform=axis.transAxes, ha="right", va="top", fontsize=7)
+    if len(lost) == len(curves):
+        axis.set_facecolor(_GREY)
 
 
 def caption(runs, plan: Plan) -> str:
@@ -86,7 +114,9 @@ def caption(runs, plan: Plan) -> str:
     return (
         "Average activation fraction (thick) and dead units (thin) after "
         f"{scale.epochs} epochs against σ², ReLU, unit rows, at three learning rates; right: eDAE "
-        f"at three batch sizes. m = {scale.hidden}, N = {scale.samples}, {spread(plan)}. "
+        f"at three batch sizes. Where models at more than {MAX_FLAGGED} strengths diverged or "
+        "collapsed there is no curve, but a mark for each of the others; panels without a curve "
+        f"are grey. m = {scale.hidden}, N = {scale.samples}, {spread(plan)}. "
         + (
             f"Diverged or collapsed: {'; '.join(lost)}."
             if lost
