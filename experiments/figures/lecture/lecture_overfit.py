@@ -28,8 +28,8 @@ SCALES = ("quick", "reduced")
 # Data, hidden units of the over- and of the under-complete model, samples, epochs, batch size,
 # digits of each held-out half, seeds (L5 asks for 5). The rate is the data set's own one.
 _SIZES = {
-    "quick": ("digits", 128, 16, 200, 50, 20, 175, 3),
-    "reduced": ("mnist", 1_000, 100, 500, 50, 50, 1_000, 5),
+    "quick": ("digits", 128, 16, 200, 150, 20, 175, 3),
+    "reduced": ("mnist", 1_000, 100, 500, 150, 50, 1_000, 5),
 }
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # four decades, of every penalty
 # Every kind differs in one thing from the plain one: size, decoder or penalty.
