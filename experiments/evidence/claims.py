@@ -14,7 +14,14 @@ from experiments.evidence.curves import MAX_FLAGGED, Curve, classify
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.protocol import title
 
-__all__ = ["classes_agree", "classes_differ", "decide", "settle", "unless_flagged"]
+__all__ = [
+    "by_construction",
+    "classes_agree",
+    "classes_differ",
+    "decide",
+    "settle",
+    "unless_flagged",
+]
 
 FREE_FLOOR = 0.1  # A2: DAE with unconstrained rows stays above this fraction
 FROZEN_BIAS = 0.05  # A7: without its bias a model stays this much less sparse
@@ -45,6 +52,11 @@ def settle(
     else:
         verdict = "inconclusive"
     return Verdict(claim, dataset, statement, verdict, numbers)
+
+
+def by_construction(verdict: Verdict) -> Verdict:
+    """For a statement that follows from the construction: where it holds, it is no evidence."""
+    return verdict._replace(verdict="by construction") if verdict.verdict == "holds" else verdict
 
 
 def classes_differ(claim: str, statement: str, a: Curve, b: Curve) -> Verdict:

@@ -15,17 +15,22 @@ _FROM = 1  # epoch from which curves are drawn: the error before training would 
 
 def draw_curves(axis, over: Mapping, under: Mapping) -> None:
     """Errors over epochs of the over- and the under-complete model."""
-    for errors, colour, who in ((over, _BLACK, "over-complete"), (under, _BLUE, "under-complete")):
+    sizes = ((over, _BLACK, "o", "over-complete"), (under, _BLUE, "s", "under-complete"))
+    for errors, colour, marker, who in sizes:
         for part, line in (("heldout", "-"), ("train", "--")):
             values = errors[part][:, _FROM:]
             epochs = np.arange(_FROM, errors[part].shape[1])
             said = {"heldout": "held-out", "train": "training"}[part]
-            axis.plot(epochs, values.mean(axis=0), line, color=colour, label=f"{who}, {said}")
+            axis.plot(
+                epochs, values.mean(axis=0), line, color=colour, marker=marker, markersize=4,
+                markevery=len(epochs) // 6, label=f"{who}, {said}",
+            )  # fmt: skip
             axis.fill_between(
                 epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2, linewidth=0
             )
     at = lowest(over["validation"].mean(axis=0))
-    axis.plot(at, over["heldout"][:, at].mean(), "v", color=_RED, markersize=8, zorder=3)
+    early = {"color": _RED, "markersize": 8, "zorder": 3, "label": "stopped early"}
+    axis.plot(at, over["heldout"][:, at].mean(), "v", **early)
     axis.set_yscale("log")
     axis.set(xlabel="epoch", ylabel="error per sample (log)")
     axis.legend(frameon=False, fontsize=7)
@@ -40,8 +45,8 @@ def draw_errors(axis, runs: Mapping, plain: Mapping) -> None:
         ring = {"markersize": 12, "markerfacecolor": "none", "color": colour}
         axis.plot(strengths[at], errors[at], "o", **ring)
     axis.axhline(plain["heldout"][0, -1], color=_GREY, linestyle=":", label="plain")
-    axis.set_xscale("log")
-    axis.set(xlabel="λ (ringed: chosen)", ylabel="held-out error per sample")
+    axis.set(xscale="log", yscale="log")
+    axis.set(xlabel="λ (ringed: chosen)", ylabel="held-out error per sample (log)")
     axis.legend(frameon=False, fontsize=7)
 
 
