@@ -255,7 +255,7 @@ def _draw_kl(axis, run) -> None:
         axis.plot(run["minimizer"][i], 0, "o", color=colour, markersize=6, clip_on=False, zorder=3)
     axis.annotate(
         f"minimum at {float(run['minimizer'][list(run['rho'].values).index(DRAWN)]):.4f}",
-        (DRAWN, 0), (0.12, 1.45), arrowprops={"arrowstyle": "-", "linewidth": 0.7}, fontsize=8,
+        (DRAWN, 0), (DRAWN + 0.02, 1.2), fontsize=8, arrowprops={"arrowstyle": "-", "lw": 0.7},
     )  # fmt: skip
     axis.set(ylim=(0, 2.5), xlim=(0, 1), xlabel="mean activation ρ̂", ylabel="KL(ρ‖ρ̂) (nats)")
 

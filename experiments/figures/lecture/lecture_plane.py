@@ -20,7 +20,7 @@ RANK = 0.9  # L8: Spearman's correlation of λ and the ratio of the gains
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
 _SAMPLES, _SEEDS = 500, 5
 _ANGLE, _DEVIATIONS = 30.0, (1.0, 0.2)  # of u₁ in degrees; of the data along u₁ and u₂
-_SHOWN = 3  # place of the strength whose rows are drawn, beside those at 0
+_SHOWN = 4  # place of the strength whose rows are drawn, beside those at 0
 
 
 def runs(plan: Plan) -> list[Study]:
@@ -139,9 +139,9 @@ def caption(runs, plan: Plan) -> str:
     shown = run["strength"].values[_SHOWN]
     return (
         f"Left: the data, its directions u₁ (deviation {first:g}) and u₂ ({second:g}), and the "
-        f"rows of one encoder without penalty (grey, dashed) and at λ = {shown:g} (blue), both scaled "
-        "to the same longest row. Middle: gains √(E‖J u‖²) of the Jacobian of the code along u₁ "
-        "and u₂ against the coefficient of CAE. Right: their ratio. Lines: means over "
+        f"rows of one encoder without penalty (grey, dashed) and at λ = {shown:g} (blue), both "
+        "scaled to the same longest row. Middle: gains √(E‖J u‖²) of the Jacobian of the code "
+        "along u₁ and u₂ against the coefficient of CAE. Right: their ratio. Lines: means over "
         f"{study.option('seeds')} seeds, bands: smallest to largest. Normal data at "
         f"{study.option('angle'):g}°, N = {study.samples}; {study.option('hidden')} sigmoid units, "
         f"tied weights, decoder bias, {study.option('epochs')} epochs, batch "
@@ -162,9 +162,11 @@ def draw(runs, plan: Plan):
     for values, look in zip(gains, looks, strict=True):
         _draw_band(middle, run, values, *look)
     _draw_band(right, run, ratios(run), "#000000", "o", "-", "")
+    middle.set_ylim(bottom=0)
     middle.set_ylabel("gain of the Jacobian")
     middle.legend(frameon=False, fontsize=8)
-    right.set_ylabel("gain along u₁ over that along u₂")
+    right.set_yscale("log")
+    right.set_ylabel("gain along u₁ over that along u₂ (log)")
     for axis in (left, middle, right):
         axis.spines[["top", "right"]].set_visible(False)
     return figure
@@ -176,7 +178,6 @@ def _draw_band(axis, run, values: np.ndarray, colour: str, marker: str, line: st
     axis.plot(where, values.mean(axis=0), markersize=5, **look)
     axis.fill_between(where, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
     axis.set_xticks(where, [f"{strength:g}" for strength in run["strength"].values])
-    axis.set_ylim(bottom=0)
     axis.set_xlabel("λ of CAE")
 
 
