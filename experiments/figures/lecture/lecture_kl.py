@@ -220,7 +220,7 @@ def draw(runs, plan: Plan):
     from matplotlib.figure import Figure
 
     (run,) = runs.values()
-    figure = Figure(figsize=(11, 3.5), layout="constrained")
+    figure = Figure(figsize=(9.2, 3.2), layout="constrained")
     axes = figure.subplots(1, 3)
     for axis, panel in zip(axes, (_draw_kl, _draw_slope, _draw_excitation), strict=True):
         panel(axis, run)

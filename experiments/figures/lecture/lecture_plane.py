@@ -154,7 +154,7 @@ def draw(runs, plan: Plan):
     from matplotlib.figure import Figure
 
     ((study, run),) = runs.items()
-    figure = Figure(figsize=(11.0, 3.8), layout="constrained")
+    figure = Figure(figsize=(9.2, 3.3), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     _draw_plane(left, study, run)
     gains = np.moveaxis(run["gain"].values, -1, 0)

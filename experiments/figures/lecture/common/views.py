@@ -65,4 +65,4 @@ def draw_final(axis, models: Mapping[str, Mapping], early: Mapping[str, np.ndarr
     axis.set_yticks(range(len(rows)), [name.replace(", ", "\n") for name, *_ in rows], fontsize=8)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlim(left=0)
-    axis.set_xlabel("error per sample: held-out, training (hollow)")
+    axis.set_xlabel("error per sample (hollow: training)")
