@@ -51,7 +51,6 @@ def test_the_bias_picture_has_a_mark_for_every_model_that_did_not_diverge(arpit_
     assert marks["DAE"].get_ydata()[:11].tolist() == run["activation_fraction"].values.tolist()
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("name", "rows"), [("arpit-rescale", 3), ("arpit-fig5", 2), ("arpit-fig2", 2)]
 )
@@ -133,7 +132,8 @@ def test_softplus_is_compared_with_sigmoid_where_both_move():
 
     for change, expected in ((rise, "fails"), (rest, "inconclusive")):
         assert outcomes(change) == {"CAE": "holds", "DAE": expected, "SAE": "holds"}
-=======
+
+
 def test_models_far_to_the_left_do_not_rule_the_axis_of_the_bias_picture(arpit_runs):
     figure, runs = tiny.gathered_runs(arpit_runs, "arpit-bias")
     far = next(s for s in runs if s.key.startswith("digits-sae-relu-unit-s1"))
@@ -177,7 +177,6 @@ def test_the_rates_picture_has_no_curve_where_too_many_models_diverged(arpit_run
         if spec != spec.baseline:
             runs[spec]["flagged_epoch"][:3] = 4
     assert figure.draw(runs, tiny.plan()).axes[0].get_facecolor()[:3] != (1, 1, 1)
->>>>>>> 0e97987383caef6095e7b8b33a2a016eaa3c2bee
 
 
 @pytest.mark.parametrize("objective", ["cae", "mdae"])

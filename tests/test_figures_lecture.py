@@ -1,13 +1,12 @@
 """The Lecture's figures: what they compute, against NumPy, SciPy and scikit-learn, and decide."""
 
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
 from commands import has_numbers, numbers
+from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import pdist
 from scipy.stats import norm
 
@@ -18,8 +17,15 @@ from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import Params
 from experiments.evidence.bootstrap import Interval, over_seeds_and_units
 from experiments.evidence.criteria import apart
-from experiments.figures.lecture import lecture_filters, lecture_kl, lecture_overfit, lecture_probe
-from experiments.figures.lecture.common import probe
+from experiments.figures.lecture import (
+    lecture_copying,
+    lecture_filters,
+    lecture_kl,
+    lecture_overfit,
+    lecture_plane,
+    lecture_probe,
+)
+from experiments.figures.lecture.common import copying, probe
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
@@ -354,73 +360,325 @@ def test_all_parameters_count_once_and_pull_twice(rng):
         np.testing.assert_allclose(slope, 2 * part, rtol=1e-6)
 
 
-def errors(plain: float, tied: float, decay: tuple, contractive: tuple, chosen_on=(1.0, 2.0)):
-    """Stored runs with given gaps, each ±0.01 over 5 seeds; training error 1 throughout."""
-    gaps = {"decay": (plain, *decay), "tied": (tied,), "contractive": contractive}
+def models(final: dict[str, float], early=None, jitter=0.01, seeds=5):
+    """Stored runs with given final errors on held-out digits, each ±`jitter` over the seeds.
+
+    `early` is what the plain model's error was before the last epoch; the training error is 1.
+    """
     found = {}
     for study in lecture_overfit.runs(REDUCED):
-        gap = np.array(gaps[study.option("kind")])
-        jitter = np.linspace(-0.01, 0.01, 5)[:, None]
-        select = {"decay": (0.5, *chosen_on), "tied": (1.0,), "contractive": chosen_on}
-        parts = {
-            "train": np.ones((5, len(gap))),
-            "heldout": 1 + gap + jitter,
-            "chosen_on": np.array(select[study.option("kind")]) + jitter,
-        }
-        found[study] = xr.Dataset({k: (("seed", "strength"), v) for k, v in parts.items()})
+        kind = study.option("kind")
+        ends = final[kind] + np.linspace(-jitter, jitter, seeds)
+        before = ends if early is None or kind != "plain" else np.full(seeds, early)
+        heldout = np.stack([ends + 5, before, ends], axis=1)
+        parts = {"train": np.ones_like(heldout), "validation": heldout, "heldout": heldout}
+        run = {name: (("seed", "epoch"), values) for name, values in parts.items()}
+        strengths = study.option("strengths")
+        grid = np.linspace(2, 3, len(strengths))
+        run |= {f"grid_{name}": ("strength", grid) for name in parts}
+        coordinates = {"strength": list(strengths)}
+        found[study] = xr.Dataset(run | {"chosen": 0}, coordinates)
+    return found
+
+
+WORSE = {"plain": 5.0, "small": 9.0, "tied": 6.0, "decay": 6.0, "cae": 6.0, "sae": 6.0}
+
+
+def decided(found) -> dict[str, str]:
+    rows = lecture_overfit.verdicts(found, "mnist")
+    names = ("weight decay", "tied", "CAE", "SAE")
+    by_name = {n: v for v in rows for n in names if v.claim == "L5" and v.statement.startswith(n)}
+    assert len(rows) == 5
+    assert {v.claim for v in rows} == {"L5", "L6"}
+    return {name: v.verdict for name, v in by_name.items()}
+
+
+@pytest.mark.parametrize(
+    ("error", "early", "verdict"),
+    [
+        (4.0, None, "holds"),
+        (6.0, None, "fails"),
+        (5.001, None, "fails"),  # seeds are paired: all of them are worse by 0.001
+        (4.5, 4.2, "fails"),  # better at equal updates, worse than the model stopped early
+        (4.5, 4.5, "inconclusive"),
+        (4.0, 4.2, "holds"),
+    ],
+)
+def test_a_regularizer_must_beat_the_plain_model_and_early_stopping(error, early, verdict):
+    found = models(WORSE | {"cae": error}, early)
+    assert decided(found)["CAE"] == verdict
+    assert decided(found)["SAE"] == "fails"
+
+
+def test_the_model_stopped_early_is_chosen_on_other_digits_than_it_is_judged():
+    found = models(WORSE | {"decay": 4.5}, early=4.0)
+    plain = next(s for s in found if s.option("kind") == "plain")
+    run = found[plain]
+    turned = run["validation"].values.copy()
+    turned[:, 1] = 9  # validation no longer prefers the middle epoch, where the held-out error is 4
+    found[plain] = run.assign(validation=run["validation"].copy(data=turned))
+    assert decided(found)["weight decay"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("over", "under", "verdict"),
+    [
+        ((5.0, 4.0), (9.0, None), "holds"),
+        ((5.0, None), (9.0, 7.0), "fails"),
+        ((5.0, None), (9.0, None), "inconclusive"),  # neither rises
+        ((5.0, 4.99), (9.0, 8.99), "inconclusive"),  # intervals overlap
+    ],
+)
+def test_the_rise_of_the_held_out_error_decides_l6(over, under, verdict):
+    found = models(WORSE | {"plain": over[0]}, over[1])
+    small = next(s for s in found if s.option("kind") == "small")
+    if under[1] is not None:
+        errors = found[small]["heldout"].values.copy()
+        errors[:, 1] = under[1]
+        found[small] = found[small].assign(heldout=found[small]["heldout"].copy(data=errors))
+    row = lecture_overfit.verdicts(found, "mnist")[-1]
+    assert (row.claim, row.verdict) == ("L6", verdict)
+
+
+def test_over_fitting_is_open_where_a_model_diverged():
+    found = models(WORSE | {"cae": 4.0})
+    lost = next(study for study in found if study.option("kind") == "cae")
+    found[lost] = xr.where(found[lost] == 0, 0, found[lost] * np.nan).assign(chosen=0)
+    assert decided(found)["CAE"] == "inconclusive"
+    assert len(lecture_overfit.draw(found, REDUCED).axes) == 3
+
+
+def test_over_fitting_is_drawn_and_told_with_its_grid():
+    found = models(WORSE, early=4.0)
+    assert len(lecture_overfit.draw(found, REDUCED).axes) == 3
+    assert "5 seeds" in lecture_overfit.caption(found, REDUCED)
+    rows = lecture_overfit.verdicts(found, "mnist")
+    *_, grid = lecture_overfit.explain(found, rows[0])
+    assert grid.count("end of the grid") == 3  # all chose the smallest strength
+    assert has_numbers(grid, 1e-4, 1)
+    assert len(lecture_overfit.explain(found, rows[-1])) == 2
+
+
+def test_strengths_span_four_decades_and_held_out_halves_have_digits_of_their_own():
+    for study in lecture_overfit.runs(REDUCED):
+        strengths = study.option("strengths")
+        if study.option("kind") in ("decay", "cae", "sae"):
+            assert strengths[-1] / strengths[0] == pytest.approx(1e4)
+        assert study.samples == 500
+        assert study.option("hidden") == (100 if study.option("kind") == "small" else 1000)
+        assert 2 * study.option("half") <= 10_000
+
+
+@pytest.mark.long
+def test_errors_are_those_of_the_trained_models_on_standardized_parts(rng):
+    data = small_data(rng)
+    for study in lecture_overfit.runs(QUICK)[::3]:  # plain, and weight decay
+        few = changed(study, seeds=2, half=15, **TINY)
+        run = lecture_overfit.compute(few, data)
+        every = 1 if study.option("kind") == "plain" else 2
+        assert run["heldout"].shape == (2, 2 // every + 1)
+        assert run["grid_train"].shape == (len(study.option("strengths")),)
+        assert all(np.isfinite(run[name]).all() for name in ("train", "validation", "heldout"))
+        assert not np.allclose(run["validation"], run["heldout"])
+        chosen = int(run["chosen"])
+        assert run["grid_validation"].values[chosen] == run["grid_validation"].values.min()
+        assert run["train"].values[0, -1] == pytest.approx(run["grid_train"].values[chosen])
+    spread = data.train.std(axis=0) + 0.1
+    variance = (((data.train - data.train.mean(axis=0)) / spread) ** 2).sum(axis=1).mean()
+    assert 0.3 * variance < float(run["train"][0, 0]) < 5 * variance
+
+
+# Figure of copying
+
+
+def best_linear(X: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> float:
+    """Error share on clean X of the linear map that fits targets to inputs best."""
+    A, *_ = np.linalg.lstsq(inputs, targets, rcond=None)
+    return float(((X @ A - X) ** 2).sum() / (X**2).sum())
+
+
+def white(rng, samples=200_000, n=4) -> np.ndarray:
+    X = rng.normal(size=(samples, n))
+    X -= X.mean(axis=0)
+    return X @ np.linalg.inv(np.linalg.cholesky(X.T @ X / samples)).T
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5, 2.0])
+def test_gaussian_noise_leaves_the_closed_share_of_the_least_squares_map(level, rng):
+    X = white(rng)
+    noisy = X + np.sqrt(level) * rng.normal(size=X.shape)
+    expected = (level / (1 + level)) ** 2
+    assert copying.closed_share("gaussian", np.array(level)) == pytest.approx(expected)
+    assert best_linear(X, noisy, X) == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
+def test_masking_copies_at_every_probability(level, rng):
+    X = white(rng)
+    masked = X * (rng.uniform(size=X.shape) >= level)
+    assert best_linear(X, masked, X) < 1e-3
+    assert copying.closed_share("masking", np.array(level)) == 0
+
+
+@pytest.mark.parametrize("level", [0.2, 1.0, 1.9])
+def test_tied_cae_leaves_the_share_that_a_search_finds(level):
+    # On white data the loss of y = a·x per input is (1 − a)² + λ a, for tied rows with WᵀW = a·I.
+    found = minimize_scalar(lambda a: (1 - a) ** 2 + level * a, bounds=(0, 1), method="bounded")
+    expected = copying.closed_share("cae", np.array(level))
+    assert expected == pytest.approx((level / 2) ** 2)
+    assert (1 - found.x) ** 2 == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_coefficient_beyond_two_leaves_everything():
+    assert copying.closed_share("cae", np.array(3.0)) == 1
+
+
+@pytest.mark.long
+def test_trained_linear_models_reach_their_closed_forms():
+    (study,) = (s for s in lecture_copying.runs(QUICK) if not s.dataset)
+    run = lecture_copying.compute(study, None)
+    for kind, level, share in zip(run["kind"], run["level"], run["trained"], strict=True):
+        level = float(level)
+        closed = {"gaussian": (level / (1 + level)) ** 2, "masking": 0, "cae": level**2 / 4}
+        assert abs(float(share) - closed[str(kind.values)]) < 0.005
+    assert float(run["untied"]) < 1e-9  # still a copy …
+    assert float(run["untied_penalty"]) == pytest.approx(1e-6, rel=1e-3)  # … at no penalty
+    (row,) = lecture_copying.verdicts({study: run}, "")
+    assert row.verdict == "by construction"
+    off = run.assign(trained=run["trained"] + 0.02)
+    assert lecture_copying.verdicts({study: off}, "")[0].verdict == "fails"
+
+
+def copies(plain: float, regularized: float, saturated=0.01, chosen=2):
+    """Stored runs with given error shares on Gaussian inputs, those at `chosen` regularized."""
+    found = {}
+    for study in lecture_copying.runs(REDUCED):
+        if not study.dataset:
+            continue
+        strengths = study.option("strengths")
+        shape = (3, len(strengths))
+        gaussian, denoising = np.full(shape, plain), np.ones(shape)
+        if len(strengths) > 1:
+            gaussian[:, chosen] = regularized
+            denoising[:, chosen] = 0.5
+        clean = np.broadcast_to(np.arange(len(strengths)), shape)
+        values = {"gaussian": gaussian, "denoising": denoising, "clean": clean}
+        values["saturated"] = np.full(shape, saturated)
+        parts = {name: (("seed", "strength"), value) for name, value in values.items()}
+        scalars = {"noise": 0.05, "inputs": 196}
+        found[study] = xr.Dataset(parts | scalars, {"strength": list(strengths)})
     return found
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict"),
+    ("found", "relu", "linear"),
     [
-        (errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0)), "holds"),
-        (errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0), chosen_on=(2.0, 1.0)), "fails"),
-        (errors(1.0, 1.5, (0.6, 2.0), (0.7, 2.0)), "fails"),
-        (errors(1.0, 0.995, (0.6, 2.0), (0.7, 2.0)), "inconclusive"),
+        (copies(0.005, 0.2), "holds", "holds"),
+        (copies(0.02, 0.2), "fails", "fails"),  # the plain model does not copy
+        (copies(0.005, 0.02), "fails", "fails"),  # the other one copies nearly as well
+        (copies(0.005, 0.025), "holds", "holds"),
+        (copies(0.005, 0.2, saturated=0.1), "holds", "inconclusive"),
+        (copies(0.005, np.nan), "inconclusive", "inconclusive"),
     ],
 )
-def test_gaps_decide_at_the_strength_with_the_lowest_held_out_error(found, verdict):
-    (decided,) = lecture_overfit.verdicts(found, "mnist")
-    assert decided.verdict == verdict
-    assert "5 seeds" in decided.numbers
-    assert len(lecture_overfit.draw(found, REDUCED).axes) == 3
-    assert "5 seeds" in lecture_overfit.caption(found, REDUCED)
+def test_copying_is_decided_at_the_strength_that_denoises_validation_digits_best(
+    found, relu, linear
+):
+    rows = lecture_copying.verdicts(found, "mnist")
+    assert [row.verdict for row in rows] == [relu, relu, linear, linear]
+    assert all("0.01" in row.numbers for row in rows)  # the strength chosen
+    assert len(lecture_copying.explain(found, rows[0])) == 1
 
 
-def test_gaps_are_open_where_every_model_is_lost():
-    found = errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0))
-    diverged = next(study for study in found if study.option("kind") == "contractive")
-    found[diverged] = found[diverged] * np.nan
-    (decided,) = lecture_overfit.verdicts(found, "mnist")
-    assert decided.verdict == "inconclusive"
-    assert "CAE, λ = 0.01 nan" in decided.numbers
-    assert len(lecture_overfit.draw(found, REDUCED).axes) == 3
-    assert "nan" in lecture_overfit.explain(found, decided)[0]
+def test_copying_is_drawn_beside_linear_models():
+    found = copies(0.005, 0.2)
+    (study,) = (s for s in lecture_copying.runs(REDUCED) if not s.dataset)
+    kinds, levels = ["gaussian", "masking", "cae"] * 2, [0.1] * 3 + [0.5] * 3
+    parts = {"kind": kinds, "level": levels, "trained": [0.01] * 6, "closed": [0.01] * 6}
+    found[study] = xr.Dataset({name: ("model", values) for name, values in parts.items()})
+    assert len(lecture_copying.draw(found, REDUCED).axes) == 3
+    assert has_numbers(lecture_copying.caption(found, REDUCED), 196, 400)
 
 
-def test_gaps_are_given_seed_by_seed_and_what_a_penalty_does_to_prediction():
-    found = errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0), chosen_on=(2.0, 1.0))
-    (verdict,) = lecture_overfit.verdicts(found, "mnist")
-    (sentence, *_) = lecture_overfit.explain(found, verdict)
-    paired = dict(re.findall(r"([^;:]+): (-?[\d.]+ \[[^\]]+\])", sentence))
-    gains = {name.strip(): numbers(gain) for name, gain in paired.items()}
-    assert gains["tied weights"] == [0.5, 0.5, 0.5]  # every seed differs by exactly as much
-    assert gains["CAE, λ = 0.1"] == [-1, -1, -1]
-    # The error that chooses, without a penalty, with weight decay and with CAE's largest strength.
-    assert has_numbers(sentence, 0.5, 0, 1, 0.003, 1)
-    assert sentence.count("largest") == 2
-    small = errors(1.0, 0.5, (0.6, 2.0), (0.7, 2.0))
-    other = lecture_overfit.explain(small, verdict)[0]
-    assert (other.count("smallest"), other.count("largest")) == (2, 0)
+def test_images_are_averaged_over_blocks(rng):
+    X = rng.uniform(size=(3, 36))
+    found = copying.pooled(X, 2).reshape(3, 3, 3)
+    images = X.reshape(3, 6, 6)
+    for i, j in np.ndindex(3, 3):
+        block = images[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
+        np.testing.assert_allclose(found[:, i, j], block.mean(axis=(1, 2)))
+    assert (copying.pooled(X, 1) == X).all()
 
 
 @pytest.mark.long
-def test_errors_are_measured_on_three_parts(rng):
-    data = small_data(rng)
-    for study in lecture_overfit.runs(QUICK)[1:]:
-        few = changed(study, seeds=2, half=15, **TINY)
-        run = lecture_overfit.compute(few, data)
-        assert run["train"].shape == (2, len(study.option("strengths")))
-        assert all(np.isfinite(run[name]).all() for name in ("train", "chosen_on", "heldout"))
-        assert not np.allclose(run["chosen_on"], run["heldout"])
+def test_copies_are_measured_on_gaussian_inputs_with_the_datas_covariance():
+    data = ae.data.load("digits")
+    data = data._replace(train=data.train[:300], heldout=data.heldout[:100])
+    study = next(s for s in lecture_copying.runs(QUICK) if s.option("objective") == "dae")
+    few = changed(study, hidden=80, epochs=3, half=50, gaussian=500, seeds=2)
+    run = lecture_copying.compute(few, data)
+    centred = data.train - data.train.mean(axis=0)
+    assert float(run["noise"]) == pytest.approx(float((centred**2).mean()), rel=1e-4)
+    assert run["gaussian"].shape == (2, 5)
+    assert (run["gaussian"][:, 0] < run["gaussian"][:, -1]).all()
+    assert (run["denoising"] > run["clean"]).all()
+
+
+# Figure of the plane
+
+
+def test_the_gain_is_that_of_the_slopes_by_hand(rng):
+    weight, bias, X = rng.normal(size=(5, 2)), rng.normal(size=5), rng.normal(size=(30, 2))
+    params = Params(*(jnp.asarray(part, jnp.float32) for part in (weight, bias)))
+    u = lecture_plane.directions(25.0)
+    np.testing.assert_allclose(u @ u.T, np.eye(2), atol=1e-12)
+    h = 1 / (1 + np.exp(-(X @ weight.T + bias)))
+    slopes = (h * (1 - h))[:, :, None] * weight
+    expected = [np.sqrt(((slopes @ v) ** 2).sum(axis=1).mean()) for v in u]
+    found = lecture_plane.gain(params, X.astype(np.float32), u)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def plane(along, across, seeds=5):
+    (study,) = lecture_plane.runs(QUICK)
+    strengths = study.option("strengths")
+    gains = np.stack(np.broadcast_arrays(along, across), axis=-1) * np.ones((seeds, 1, 1))
+    parts = {
+        "gain": (("seed", "strength", "direction"), gains),
+        "error": (("seed", "strength"), np.ones((seeds, len(strengths)))),
+        "rows": (("strength", "unit", "axis"), np.ones((len(strengths), 10, 2))),
+    }
+    return {study: xr.Dataset(parts, {"strength": list(strengths)})}
+
+
+@pytest.mark.parametrize(
+    ("along", "across", "verdict"),
+    [
+        (np.ones(6), np.array([1, 0.9, 0.8, 0.5, 0.2, 0.1]), "holds"),
+        (np.ones(6), np.ones(6), "fails"),
+        (np.array([1, 0.9, 0.8, 0.5, 0.2, 0.1]), np.ones(6), "fails"),
+        (np.ones(6), np.array([1, 0.9, 0.95, 0.5, 0.6, 0.1]), "fails"),  # 0.886 in rank
+        (np.ones(6), np.array([1, 0.9, 0.8, 0.5, 0.2, np.nan]), "inconclusive"),
+    ],
+)
+def test_the_ratio_of_the_gains_decides_l8(along, across, verdict):
+    found = plane(along, across)
+    (row,) = lecture_plane.verdicts(found, "")
+    assert row.verdict == verdict
+    assert len(lecture_plane.draw(found, QUICK).axes) == 3
+    assert "u₂" in lecture_plane.caption(found, QUICK)
+    assert len(lecture_plane.explain(found, row)) == 1
+
+
+@pytest.mark.long
+def test_the_plane_has_the_datas_directions_and_a_gain_of_every_model():
+    (study,) = lecture_plane.runs(QUICK)
+    X = lecture_plane.cloud(study._replace(samples=20_000))
+    values, vectors = np.linalg.eigh(np.cov(X.T))
+    np.testing.assert_allclose(np.sqrt(values), sorted(study.option("deviations")), rtol=0.03)
+    u = lecture_plane.directions(study.option("angle"))
+    assert abs(vectors[:, 1] @ u[0]) > 0.999
+    few = changed(study, epochs=3, seeds=2, strengths=(0.0, 1.0))
+    run = lecture_plane.compute(few, None)
+    assert run["gain"].shape == (2, 2, 2)
+    assert np.isfinite(run["gain"]).all()

@@ -51,7 +51,7 @@ def compute(study: Study, dataset):
 
     objective = composed(error="cross-entropy", corrupt=study.option("noise"))
     levels, seeds = study.option("levels"), study.option("seeds")
-    result = train(study, dataset.train, "sigmoid", objective, levels, seeds=seeds)
+    result = train(study, dataset.train, "sigmoid", objective, levels, seeds=range(seeds))
     weight = result.params.weight  # [S, G, m, n]
     bad = failed(result.final, result.diverged_epoch)
     width = np.where(bad[..., None], np.nan, participation_ratio(jnp.asarray(weight)))

@@ -220,7 +220,7 @@ def draw(runs, plan: Plan):
     from matplotlib.figure import Figure
 
     (run,) = runs.values()
-    figure = Figure(figsize=(11, 3.5), layout="constrained")
+    figure = Figure(figsize=(9.2, 3.2), layout="constrained")
     axes = figure.subplots(1, 3)
     for axis, panel in zip(axes, (_draw_kl, _draw_slope, _draw_excitation), strict=True):
         panel(axis, run)
@@ -255,7 +255,7 @@ def _draw_kl(axis, run) -> None:
         axis.plot(run["minimizer"][i], 0, "o", color=colour, markersize=6, clip_on=False, zorder=3)
     axis.annotate(
         f"minimum at {float(run['minimizer'][list(run['rho'].values).index(DRAWN)]):.4f}",
-        (DRAWN, 0), (0.12, 1.45), arrowprops={"arrowstyle": "-", "linewidth": 0.7}, fontsize=8,
+        (DRAWN, 0), (DRAWN + 0.02, 1.2), fontsize=8, arrowprops={"arrowstyle": "-", "lw": 0.7},
     )  # fmt: skip
     axis.set(ylim=(0, 2.5), xlim=(0, 1), xlabel="mean activation ρ̂", ylabel="KL(ρ‖ρ̂) (nats)")
 

@@ -1,51 +1,61 @@
-"""Lecture: weight decay, tied weights and the contractive penalty against over-fitting."""
+"""Lecture: over-fitting of over-complete auto-encoders, and what regularization does against it.
+
+Shapes: S seeds, K strengths, E epochs.
+"""
 
 import numpy as np
 
 from experiments.evidence.bootstrap import Interval
 from experiments.evidence.claims import settle
-from experiments.evidence.criteria import apart, over_seeds
-from experiments.figures.lecture.common.training import options, train
-from experiments.pipeline.contents import failed
+from experiments.evidence.criteria import Criterion, apart, over_seeds
+from experiments.figures.lecture.common.errors import (
+    errors_over_epochs,
+    mean_interval,
+    stopped,
+)
+from experiments.figures.lecture.common.training import options
+from experiments.figures.lecture.common.views import draw_curves, draw_errors, draw_final
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title
 from experiments.pipeline.spec import Study
 
-CLAIMS = {"L5": "weight decay, tied weights and CAE reduce over-fitting"}
-SCALES = ("quick", "reduced")
-# Data, hidden units, samples, epochs, batch size, learning rate, digits of each held-out half,
-# seeds (L5 asks for 5). The rate is the one of 0.001, 0.002 and 0.004 with the plain model's
-# lowest error on the training samples after a few epochs.
-_SIZES = {
-    "quick": ("digits", 128, 200, 150, 20, 0.004, 175, 3),
-    "reduced": ("mnist", 1_000, 2_000, 8, 50, 0.004, 1_000, 5),
+CLAIMS = {
+    "L5": "weight decay, tied weights, CAE and SAE reduce over-fitting",
+    "L6": "over-complete auto-encoders over-fit more than under-complete ones",
 }
-# λ of each kind of model; each differs in one thing from the plain one, untied with λ = 0.
-_KINDS = {"decay": (0.0, 3e-4, 3e-3), "tied": (0.0,), "contractive": (0.01, 0.1)}
-_NAMES = {"decay": "weight decay", "tied": "tied weights", "contractive": "CAE"}
+SCALES = ("quick", "reduced")
+# Data, hidden units of the over- and of the under-complete model, samples, epochs, batch size,
+# digits of each held-out half, seeds (L5 asks for 5). The rate is the data set's own one.
+_SIZES = {
+    "quick": ("digits", 128, 16, 200, 150, 20, 175, 3),
+    "reduced": ("mnist", 1_000, 100, 500, 150, 50, 1_000, 5),
+}
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # four decades, of every penalty
+# Every kind differs in one thing from the plain one: size, decoder or penalty.
+_PENALTIES = {"decay": "weight decay", "cae": "CAE", "sae": "SAE"}
+NAMES = {"plain": "plain", "small": "under-complete", "tied": "tied weights", **_PENALTIES}
+SIZES = {"plain": "over-complete", "small": "under-complete"}
+PARTS = ("train", "validation", "heldout")
+RIVALS = ("decay", "tied", "cae", "sae")  # L5 compares each with the plain model
 
 
 def runs(plan: Plan) -> list[Study]:
-    """A study per kind of model, all λ and seeds in one program."""
-    dataset, hidden, samples, epochs, batch, rate, half, seeds = _SIZES[plan.scale_name]
+    """A study per kind of model, all strengths and seeds in one program."""
+    dataset, hidden, few, samples, epochs, batch, half, seeds = _SIZES[plan.scale_name]
     seeds = max(plan.seeds, seeds)
-    shared = (
-        ("seeds", seeds),
-        ("half", half),
-        *options(hidden, epochs, batch, plan.learning_rate or rate),
-    )
-    work = 12 * seeds * samples * epochs * hidden * DATA[dataset].inputs
-    return [
-        Study(
-            "lecture-overfit",
-            dataset,
-            samples,
-            options=(("kind", kind), ("strengths", strengths), *shared),
-            work=work * len(strengths),
+    rate = plan.learning_rate or DATA[dataset].learning_rate
+    studies = []
+    for kind in NAMES:
+        strengths = STRENGTHS if kind in _PENALTIES else (0.0,)
+        units = few if kind == "small" else hidden
+        shared = options(units, epochs, batch, rate)
+        parts = (("kind", kind), ("strengths", strengths), ("seeds", seeds), ("half", half))
+        work = 12 * seeds * samples * epochs * units * DATA[dataset].inputs * len(strengths)
+        studies.append(
+            Study("lecture-overfit", dataset, samples, options=(*parts, *shared), work=work)
         )
-        for kind, strengths in _KINDS.items()
-    ]
+    return studies
 
 
 def all_parameters(forward, eps):
@@ -58,188 +68,154 @@ def all_parameters(forward, eps):
 
 
 def compute(study: Study, dataset):
-    """Reconstruction errors of every seed and λ: training samples and two held-out halves."""
-    import xarray as xr
-
+    """Errors on the training samples and on two held-out halves; with penalties only at the end."""
     from aesparse.losses.objectives import composed
 
-    kind, half, seeds = map(study.option, ("kind", "half", "seeds"))
-    objective = composed(terms={kind: "cae" if kind == "contractive" else all_parameters})
-    result = train(
-        study,
-        dataset.train,
-        "sigmoid",
-        objective,
-        study.option("strengths"),
-        seeds=seeds,
-        tied=kind == "tied",
-    )
-    parts = {"chosen_on": dataset.heldout[:half], "heldout": dataset.heldout[half : 2 * half]}
-    errors = {"train": result.final.reconstruction} | {
-        name: result.measure(X).reconstruction for name, X in parts.items()
-    }
-    bad = failed(result.final, result.diverged_epoch)
-    return xr.Dataset(
-        {
-            name: (("seed", "strength"), np.where(bad, np.nan, error))
-            for name, error in errors.items()
-        }
-    )
+    kind = study.option("kind")
+    penalty = {"decay": all_parameters, "sae": "sae"}.get(kind, "cae")  # at 0 for the others
+    every = study.option("epochs") if kind in _PENALTIES else 1
+    objective = composed(terms={"strength": penalty})
+    return errors_over_epochs(study, dataset, objective, tied=kind == "tied", every=every)
 
 
-def _by_kind(runs) -> dict[str, tuple[np.ndarray, object]]:
-    return {s.option("kind"): (np.array(s.option("strengths")), run) for s, run in runs.items()}
+def _by_kind(runs) -> dict[str, tuple[Study, object]]:
+    return {study.option("kind"): (study, run) for study, run in runs.items()}
 
 
-def _chosen(strengths: np.ndarray, run) -> int:
-    """The λ > 0 with the lowest mean error on the held-out half that the gap does not use.
-
-    The smallest λ > 0 where every model is lost, whose gap is NaN.
-    """
-    errors = run["chosen_on"].values.mean(axis=0)
-    errors = np.where((strengths > 0) & np.isfinite(errors), errors, np.inf)
-    return int(np.argmin(errors)) if np.isfinite(errors).any() else int(np.argmax(strengths > 0))
-
-
-def _gaps(runs) -> dict[str, tuple[str, np.ndarray]]:
-    """Held-out minus train error per seed of the four models that are compared; [S]."""
-    gaps = {}
-    for kind, (strengths, run) in _by_kind(runs).items():
-        gap = (run["heldout"] - run["train"]).values
-        if kind == "decay":
-            gaps["plain"] = ("plain", gap[:, 0])
-        if kind == "tied":
-            gaps[kind] = (_NAMES[kind], gap[:, 0])
-        else:
-            i = _chosen(strengths, run)
-            gaps[kind] = (f"{_NAMES[kind]}, λ = {strengths[i]:g}", gap[:, i])
-    return gaps
-
-
-def _interval(values: np.ndarray) -> Interval:
-    """The mean over seeds with its bootstrap interval, from three seeds on."""
-    mean = over_seeds("", lambda seeds: float(values[seeds].mean()), len(values), 0.0, -1)
-    return Interval(mean.value, *(mean.interval or (mean.value, mean.value)))
+def _compared(runs) -> dict[str, tuple[str, dict[str, np.ndarray]]]:
+    """Every kind's name, with its λ, and its errors `[S, E]` by part."""
+    models = {}
+    for kind, (study, run) in _by_kind(runs).items():
+        strength = study.option("strengths")[int(run["chosen"])]
+        name = f"{NAMES[kind]}, λ = {strength:g}" if kind in _PENALTIES else NAMES[kind]
+        models[kind] = name, {part: run[part].values for part in PARTS}
+    return models
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
-    """L5: each of the three gaps lies below the plain model's, with disjoint intervals."""
-    gaps = {kind: (name, _interval(gap)) for kind, (name, gap) in _gaps(runs).items()}
-    plain = gaps.pop("plain")[1]
-    steps = [apart(f"gap of plain minus {name}", gap, plain) for name, gap in gaps.values()]
-    seeds = next(iter(runs)).option("seeds")
-    verdict = settle("L5", dataset, "held-out minus train error is smaller with each", steps, seeds)
-    told = "; ".join([f"plain {plain}", *(f"{name} {gap}" for name, gap in gaps.values())])
-    return [verdict._replace(numbers=f"{verdict.numbers}; gaps: {told}")]
+    """L5 for each regularizer; L6."""
+    models = _compared(runs)
+    plain = models["plain"][1]
+    found = [_against_plain(dataset, *models[kind], plain) for kind in RIVALS]
+    return [*found, _over_against_under(dataset, plain, models["small"][1])]
+
+
+def _against_plain(dataset: str, name: str, model: dict, plain: dict) -> Verdict:
+    """L5: below the plain model at equal updates, and no worse than the one stopped early."""
+    error = model["heldout"][:, -1]
+    gains = {
+        "at equal updates": plain["heldout"][:, -1] - error,
+        "stopped early": stopped(plain) - error,
+    }
+    criteria = [
+        _mean(f"held-out error of the plain model {when} minus that with {name}", gain)
+        for when, gain in gains.items()
+    ]
+    criteria[0] = criteria[0]._replace(strict=True)
+    verdict = settle("L5", dataset, f"{name}: lower held-out error", criteria, len(error))
+    told = "; ".join(
+        f"{who}: held-out {mean_interval(errors['heldout'][:, -1])}, train "
+        f"{mean_interval(errors['train'][:, -1])}, gap {mean_interval(_gap(errors))}"
+        for who, errors in ((name, model), ("plain", plain))
+    )
+    return verdict._replace(numbers=f"{verdict.numbers}; {told}")
+
+
+def _mean(name: str, values: np.ndarray) -> Criterion:
+    return over_seeds(name, lambda seeds: float(values[seeds].mean()), len(values), 0.0, -1)
+
+
+def _gap(errors: dict[str, np.ndarray]) -> np.ndarray:
+    return (errors["heldout"] - errors["train"])[:, -1]
+
+
+def rise(errors: dict[str, np.ndarray]) -> np.ndarray:
+    """Final over lowest held-out error, `[S]`: 1 where it does not rise."""
+    return errors["heldout"][:, -1] / errors["heldout"].min(axis=1)
+
+
+def _over_against_under(dataset: str, plain: dict, small: dict) -> Verdict:
+    """L6; inconclusive where the intervals overlap, two single points that are equal included."""
+    over, under = mean_interval(rise(plain)), mean_interval(rise(small))
+    step = apart("final over lowest held-out error, over- minus under-complete", under, over)
+    statement = "the over-complete model over-fits more"
+    verdict = settle("L6", dataset, statement, [step], len(rise(plain)))
+    if under.low <= over.high and over.low <= under.high:
+        verdict = verdict._replace(verdict="inconclusive")
+    numbers = f"{verdict.numbers}; over-complete {_told(over)}, under-complete {_told(under)}"
+    return verdict._replace(numbers=numbers)
+
+
+def _told(ratio: Interval) -> str:
+    return "{:.4f} [{:.4f}, {:.4f}]".format(*ratio)
 
 
 def explain(runs, verdict: Verdict) -> list[str]:
-    """The gap and the held-out error at every strength."""
-    epochs = next(iter(runs)).option("epochs")
-    gaps = _gaps(runs)
-    _, plain = gaps.pop("plain")
-    paired = "; ".join(f"{name}: {_interval(plain - gap)}" for name, gap in gaps.values())
-    return [
-        "The plain model's gap minus each other's, paired by seed (encoder rows start alike): "
-        f"{paired}. "
-        f"{_edges(runs)}",
-        f"Gap (held-out error) at every λ after {epochs} epochs: {_at_every_strength(runs)}. "
-        "Longer training was not looked at.",
-    ]
-
-
-def _edges(runs) -> str:
-    """Whether a λ was chosen at the end of its grid, and whether any λ > 0 predicts better."""
-    told, kinds = [], _by_kind(runs)
-    plain = kinds["decay"][1]["chosen_on"].values[:, 0].mean()
-    for kind, (strengths, run) in kinds.items():
-        if kind != "tied":
-            i, positive = _chosen(strengths, run), strengths[strengths > 0]
-            errors = run["chosen_on"].values.mean(axis=0)
-            ends = {positive.min(): " (the smallest tried)", positive.max(): " (the largest tried)"}
-            end = ends.get(strengths[i], "")
-            told.append(f"{errors[i]:.3f} at {_NAMES[kind]}'s λ = {strengths[i]:g}{end}")
-    return f"The error by which λ is chosen is {plain:.3f} at λ = 0, {', '.join(told)}."
-
-
-def _at_every_strength(runs) -> str:
+    """Where the plain models' errors are lowest and how they end; the errors at every λ."""
+    models = _compared(runs)
     told = []
-    for kind, (strengths, run) in _by_kind(runs).items():
-        gap = (run["heldout"] - run["train"]).values.mean(axis=0)
-        errors = run["heldout"].values.mean(axis=0)
-        each = (f"{s:g}: {g:.3f} ({e:.2f})" for s, g, e in zip(strengths, gap, errors, strict=True))
-        told.append(f"{_NAMES[kind]} {', '.join(each)}")
-    return "; ".join(told)
+    for kind in ("plain", "small"):
+        heldout, train = (models[kind][1][part].mean(axis=0) for part in ("heldout", "train"))
+        at = int(np.argmin(heldout))
+        told.append(
+            f"The held-out error of the {SIZES[kind]} model is lowest after {at} of "
+            f"{len(heldout) - 1} epochs ({heldout[at]:.2f}; in the end {heldout[-1]:.2f}, on the "
+            f"training samples {train[-1]:.2f})."
+        )
+    return [*told, _grids(runs)] if verdict.claim == "L5" else told
+
+
+def _grids(runs) -> str:
+    """The validation error at every λ, and which λ is at the end of its grid."""
+    told = []
+    for kind, (study, run) in _by_kind(runs).items():
+        if kind in _PENALTIES:
+            strengths, errors = study.option("strengths"), run["grid_validation"].values
+            each = ", ".join(f"{s:g}: {e:.2f}" for s, e in zip(strengths, errors, strict=True))
+            end = int(run["chosen"]) in (0, len(strengths) - 1)
+            told.append(f"{NAMES[kind]} {each}" + " (chosen at an end of the grid)" * end)
+    return f"Final validation error at every λ, seed 0: {'; '.join(told)}."
 
 
 def caption(runs, plan: Plan) -> str:
-    """Sizes, and the rule that fixes λ."""
+    """Sizes, and the rules that fix λ and the number of updates."""
     study = next(iter(runs))
+    few = next(s.option("hidden") for s in runs if s.option("kind") == "small")
+    updates = study.option("epochs") * (study.samples // study.option("batch_size"))
+    half = study.option("half")
     return (
         plan.scale.caveat
-        + "Reconstruction error ‖x − y‖², summed over inputs, on the training samples and on "
-        f"{study.option('half'):g} held-out ones, against λ of weight decay λ‖θ‖² (all parameters, "
-        "no ½) and of the contractive penalty; also with tied weights. Lines: means over "
-        f"{study.option('seeds'):g} seeds, bars: smallest to largest. Right: held-out minus train "
-        "error with 95% bootstrap intervals over seeds, at the λ > 0 with the lowest error on "
-        f"another {study.option('half'):g} held-out samples. {title(study.dataset)} with pixels in "
-        "[0, 1]; sigmoid units, linear decoder with bias, untied unless said; "
-        f"m = {study.option('hidden')}, N = {study.samples}, {study.option('epochs')} epochs, "
-        f"batch {study.option('batch_size')}, learning rate {study.option('learning_rate'):g}."
+        + "Reconstruction error ‖x − y‖², summed over inputs. Left: over epochs, of the plain "
+        "over- and under-complete models, on the training samples and on held-out digits; "
+        "triangle: the over-complete model stopped where the validation error is lowest. Middle: "
+        "final held-out error of one seed against λ of weight decay λ‖θ‖² (all parameters, no ½), "
+        "CAE and SAE (eq. 13). Right: final held-out error at the λ with that seed's lowest "
+        "validation error (dots: means with 95% bootstrap intervals over "
+        f"{study.option('seeds'):g} seeds, crosses: seeds), training error hollow. "
+        f"{title(study.dataset)}, standardized; {half:g} validation digits, {half:g} others held "
+        "out; ReLU, linear decoder with bias, untied unless said; "
+        f"m = {study.option('hidden')} and {few}, N = {study.samples}, {updates} updates, batch "
+        f"{study.option('batch_size')}, learning rate {study.option('learning_rate'):g}. Units, "
+        "data scale and number of updates were chosen by the plain model alone, on other digits."
     )
 
 
 def draw(runs, plan: Plan):
-    """Errors over λ for weight decay and CAE, then the four gaps."""
+    """Errors over epochs, over λ, and at the λ that validation chooses."""
     from matplotlib.figure import Figure
 
-    kinds = _by_kind(runs)
-    figure = Figure(figsize=(10.5, 3.6), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.1))
-    middle.sharey(left)
-    plain = kinds["decay"][1].isel(strength=slice(0, 1))
-    _draw_errors(left, *kinds["decay"], kinds["tied"][1])
-    strengths, run = kinds["contractive"]
-    joined = {
-        name: np.concatenate([plain[name].values, run[name].values], axis=1)
-        for name in ("train", "heldout")
-    }
-    _draw_errors(middle, np.array([0.0, *strengths]), joined, None)
-    left.set(xlabel="λ of weight decay", ylabel="reconstruction error per sample")
-    middle.set_xlabel("λ of CAE")
-    left.legend(frameon=False, fontsize=7)
-    _draw_gaps(right, _gaps(runs))
+    models, by_kind = _compared(runs), _by_kind(runs)
+    figure = Figure(figsize=(9.8, 3.7), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=(1.1, 1, 1.1))
+    plain = models["plain"][1]
+    draw_curves(left, plain, models["small"][1])
+    draw_errors(middle, {NAMES[kind]: by_kind[kind][1] for kind in _PENALTIES}, plain)
+    rows = dict(models[kind] for kind in ("plain", *RIVALS))
+    early = {"plain, stopped early": stopped(plain)}
+    draw_final(right, rows, early)
     for axis in (left, middle, right):
         axis.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def _draw_errors(axis, strengths: np.ndarray, errors, tied) -> None:
-    where = np.arange(len(strengths))
-    looks = {"train": ("#000000", "o", "-", "#000000"), "heldout": ("#0072B2", "s", "--", "none")}
-    for name, (colour, marker, line, face) in looks.items():
-        value = np.asarray(errors[name])
-        mean = value.mean(axis=0)
-        ends = np.abs(np.stack([value.min(axis=0), value.max(axis=0)]) - mean)
-        look = {"color": colour, "marker": marker, "markerfacecolor": face, "capsize": 3}
-        label = {"train": "training", "heldout": "held-out"}[name]
-        axis.errorbar(where, mean, ends, linestyle=line, label=label, **look)
-        if tied is not None:
-            alone = float(tied[name].mean())
-            axis.plot(-0.35, alone, ">", color=colour, markerfacecolor=face, label=f"{label}, tied")
-    axis.set_xticks(where, [f"{s:g}" for s in strengths])
-    axis.set_xlim(-0.6, len(strengths) - 0.6)
-
-
-def _draw_gaps(axis, gaps: dict) -> None:
-    for row, (_, gap) in enumerate(gaps.values()):
-        mean = _interval(gap)
-        axis.plot(mean[1:], (row, row), color="#000000", marker="|", markersize=10, linewidth=2.5)
-        axis.plot(gap, np.full(len(gap), row + 0.22), "x", color="#777777", markersize=4)
-        axis.plot(mean.value, row, "o", color="#CC3311", markersize=5, zorder=3)
-    axis.set_yticks(range(len(gaps)), [name.replace(", ", "\n") for name, _ in gaps.values()])
-    axis.set_ylim(len(gaps) - 0.5, -0.5)
-    axis.set_xlabel("held-out minus training error")
 
 
 FIGURE = Figure(

@@ -1,6 +1,6 @@
 """What the Lecture's trained figures share: the options of a model, and its training from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from experiments.pipeline.spec import Study
 __all__ = ["options", "train"]
 
 _NAMES = ("hidden", "epochs", "batch_size", "learning_rate", "momentum")
-_SUBSET = 500  # samples of the history that nobody reads here
+_SUBSET = 500  # samples of the history where nobody reads it
 
 
 def options(hidden: int, epochs: int, batch_size: int, learning_rate: float) -> tuple:
@@ -25,12 +25,16 @@ def train(
     objective,
     values: Sequence[float],
     *,
-    seeds: int = 1,
+    seeds: Iterable[int] = (0,),
     tied: bool = True,
+    history_epochs: Sequence[int] | None = None,
+    history_samples: int = _SUBSET,
+    measure: Mapping[str, Callable] | None = None,
 ):
-    """Trains seeds × `values` of the objective's coefficient, in one program, by study's options.
+    """Trains `seeds` × `values` of the objective's coefficient, in one program, by study's options.
 
-    Unconstrained rows and a decoder bias. Returns an `aesparse.Result`.
+    Unconstrained rows and a decoder bias; what is recorded as of `aesparse.fit`. Returns
+    an `aesparse.Result`.
     """
     import jax
 
@@ -41,10 +45,12 @@ def train(
         X,
         ae.OneLayer(study.option("hidden"), activation, tied=tied, decoder_bias=True),
         objective,
-        sweep={"seed": range(seeds), coefficient: values},
+        sweep={"seed": list(seeds), coefficient: values},
         optimizer=ae.sgd(study.option("learning_rate"), study.option("momentum")),
         key=jax.random.key(0),
         epochs=study.option("epochs"),
         batch_size=study.option("batch_size"),
-        history_samples=min(_SUBSET, len(X)),
+        history_epochs=history_epochs,
+        history_samples=min(history_samples, len(X)),
+        measure=measure,
     )
