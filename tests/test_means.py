@@ -100,13 +100,12 @@ def test_what_a14_says_of_which_pairs():
 def test_the_share_of_units_pressed_down_stands_in_the_row():
     runs = made_up(sweep("dae", "softplus", "unit"))
     for spec, run in runs.items():
-        shares = np.ones((len(spec.strengths), stored_runs.EPOCHS + 1))
-        shares[:, -1] = 0.25 if spec == spec.baseline else np.linspace(0.5, 1, 11)
-        run["history_pressure_positive"] = (("strength", "epoch"), shares)
+        shares = np.array([0.25]) if spec == spec.baseline else np.linspace(0.5, 1, 11)
+        run["pushed_down"] = ("strength", shares)
     assert has_numbers(verdict(runs, "A14").numbers, 0.75, 0.5, 1.0)  # AE's share is not among them
 
 
-@pytest.mark.parametrize("missing", ["preactivation_deviation", "history_pressure_positive"])
+@pytest.mark.parametrize("missing", ["preactivation_deviation", "pushed_down"])
 def test_runs_without_the_newer_numbers_do_not_crash(missing):
     runs = made_up(sweep("sae", "relu", "unit"))
     old = {spec: run.drop_vars(missing) for spec, run in runs.items()}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.evidence.claims import decide, not_run
-from experiments.evidence.criteria import Criterion, over_seeds, rank_correlation
+from experiments.evidence.criteria import Criterion, over_seeds
 from experiments.evidence.curves import (
     MONOTONE,
     Curve,
@@ -136,6 +136,11 @@ def fall_verdict(claim: str, statement: str, sweep: Sweep) -> Verdict:
 
 
 def follows(quantity: np.ndarray, curve: Curve, name: str) -> Criterion:
-    """Rank correlation of a quantity `[S, G]` with the fraction, over strengths and seeds."""
-    known = np.where(np.isfinite(quantity), quantity, np.nan)
-    return rank_correlation(known, curve.valid, FOLLOWS, name)
+    """Rank correlation over strengths of a quantity `[S, G]` and the fraction, means over seeds."""
+    known = np.where(np.isfinite(quantity) & ~curve.flagged, quantity, np.nan)
+    fraction = np.where(np.isnan(known), np.nan, curve.valid)
+
+    def over(seeds: np.ndarray) -> float:
+        return spearman(mean_over_seeds(known[seeds]), mean_over_seeds(fraction[seeds]))
+
+    return over_seeds(name, over, len(known), FOLLOWS, -1)

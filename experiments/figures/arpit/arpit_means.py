@@ -90,15 +90,15 @@ def _of_sweep(sweep: Sweep) -> list[Verdict]:
 def _a14(claim: str, statement: str, sweep: Sweep) -> Verdict:
     """E[a_j] falls; beside it the measured sign of ∂R/∂b_j."""
     verdict = fall_verdict(claim, statement, sweep)
-    positive = sweep.values("history_pressure_positive")
+    positive = sweep.values("pushed_down")
     if verdict.verdict == "not run" or positive is None:
         return verdict
-    shares = mean_over_seeds(positive[:, 1:, -1])  # of the regularized models
+    shares = mean_over_seeds(positive[:, 1:])  # of the regularized models
     shares = shares[np.isfinite(shares)]
     if not len(shares):
         return verdict
     number = (
-        f"share of units with ∂R/∂b_j > 0 at the last epoch {shares.mean():.3f} "
+        f"share of units with ∂R/∂b_j > 0 after training {shares.mean():.3f} "
         f"({shares.min():.3f} to {shares.max():.3f} over λ)"
     )
     return verdict._replace(numbers=f"{verdict.numbers}; {number}")
