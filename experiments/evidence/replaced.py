@@ -35,6 +35,7 @@ def replaced(verdicts: Iterable[tuple[str, str, Verdict]]) -> list[Replaced]:
     """Every claim whose first criterion was replaced, with its first verdicts and today's.
 
     "A1, rescaled" was a claim of its own; today it is a part of A1, decided by the same figure.
+    S6 has become S6a and S6b.
     """
     today, changes = list(verdicts), _changes()
     first: dict[str, list[tuple[str, str, Verdict]]] = {}
@@ -46,17 +47,22 @@ def replaced(verdicts: Iterable[tuple[str, str, Verdict]]) -> list[Replaced]:
         if stands.status not in ("revised", "superseded"):
             continue
         figures = {figure for _, figure, _ in first[claim]}
-        now = [r for r in today if r[1] in figures and r[2].claim in (claim, claim.split(",")[0])]
+        now = [r for r in today if r[1] in figures and _base(r[2].claim) == _base(claim)]
         places = dict.fromkeys((scale, v.dataset) for scale, _, v in (*first[claim], *now))
         found.append(
             Replaced(
                 claim,
                 str(stands.since),
-                changes[re.match(r"\w+", claim)[0]],
+                changes[_base(claim)],
                 [(*place, _at(first[claim], place), _at(now, place)) for place in places],
             )
         )
     return found
+
+
+def _base(claim: str) -> str:
+    """S6 of S6a, A1 of "A1, rescaled"."""
+    return re.match(r"[A-Z]\d+", claim)[0]
 
 
 def _at(rows: list[tuple[str, str, Verdict]], place: tuple[str, str]) -> list[str]:

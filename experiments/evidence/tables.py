@@ -97,6 +97,7 @@ _BASES = {
     FIXED: FIXED,
     f"partly {SEEN}": f"on runs partly {SEEN}",
     SEEN: f"on runs {SEEN}",
+    CONSTRUCTED: "by a construction",
 }
 _OTHERS = {
     CONSTRUCTED: "By construction, no evidence",
@@ -143,5 +144,5 @@ def _as_whole(dataset: str, verdicts: list[Verdict]) -> str:
     if len(counts) > 1:
         counted = [f"{v} in {counts[v]}" for v in (*DECIDED, *_OTHERS) if v in counts]
         whole = f"{', '.join(counted)} of {len(verdicts)}"
-    rests = {v.rests_on for v in verdicts} - {"", FIXED}
+    rests = {v.rests_on for v in verdicts} - {"", FIXED, CONSTRUCTED}
     return where + whole + (f" ({', '.join(sorted(rests))})" if rests else "")

@@ -125,8 +125,8 @@ def _marked(verdict: Verdict, status: str, scale: str, part: _Part) -> Verdict:
         verdict = verdict._replace(verdict=status, numbers=numbers)
     if not status or verdict.verdict not in (*DECIDED, "measured"):
         return verdict
-    fixed = status in ("unchanged", CONSTRUCTED)
-    return verdict._replace(rests_on=FIXED if fixed else rests_on(scale, part.runs))
+    basis = {"unchanged": FIXED, CONSTRUCTED: CONSTRUCTED}.get(status)
+    return verdict._replace(rests_on=basis or rests_on(scale, part.runs))
 
 
 def _parts(figure: Figure, runs: Mapping[Spec, object], damage: Damage | None) -> list[_Part]:
