@@ -52,6 +52,7 @@ def compute(study: Study, dataset):
         epochs=option("epochs"),
         batch_size=option("batch_size"),
         history_epochs=[0],
+        check_compiled=False,  # it would take longer than the training, a hundred times
     )
     axes, units = ("seed", "strength"), result.final
     return xr.Dataset(
