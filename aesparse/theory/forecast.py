@@ -94,7 +94,7 @@ def forecast(
 
 def _sound(path: Path) -> bool:
     """Whether steps of this size still describe the training."""
-    return path.finite and path.error[0, -1] <= _RISEN * path.error[0].min()
+    return path.finite and bool(path.error[0, -1] <= _RISEN * path.error[0].min())
 
 
 def _read(path: Path, s: Activation, strengths, updates: int, learning_rate: float) -> Forecast:

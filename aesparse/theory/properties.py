@@ -37,9 +37,9 @@ class Violation(NamedTuple):
     at: float | Float[Array, ""]
 
 
-def _points(reach: float) -> tuple[Float[Array, " K"], float]:
+def _points(reach: float | Float[Array, ""]) -> tuple[Float[Array, " K"], float | Array]:
     t = jnp.linspace(-reach, reach, round(2 * REACH / _STEP) + 1)
-    return t, float(2 * reach / (len(t) - 1))
+    return t, 2 * reach / (len(t) - 1)
 
 
 def _worst(residuals: Float[Array, " K"], points: Float[Array, " K"]) -> Violation:

@@ -1,19 +1,36 @@
-"""The audit's forecasts on pairs that it was calibrated on and on pairs held out, and training."""
+"""Audit: its forecasts on pairs that calibrated it and on pairs held out, against training."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from experiments.figures.beyond.common import pairs
 from experiments.figures.beyond.common.functions import activation_of, penalty_of
 from experiments.figures.beyond.common.pairs import Pair
+from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
+CLAIMS = {"audit": "what the audit forecasts of a pair happens"}
+SCALES = ("quick",)
 NAME = "audit-calibration"
+WORDS = ("falls", "rises", "does not move", "abstains")
+RIGHT, ABSTAINS = 0.95, 0.15  # criteria for the held-out pairs (docs/protocol.md)
+PARTS = {"calibration": "calibration", "held_out": "held out"}
+# outcome: colour, marker, filled
+LOOK = {
+    "right": ("#0072B2", "o", "none"),
+    "abstained": ("#555555", "s", "#BBBBBB"),
+    "wrong": ("#CC3311", "X", "#CC3311"),
+}
 
 
 def runs(plan: Plan) -> list[Study]:
-    """One study per pair, in which it is trained, and one with the audit of all of them."""
-    return [_training(pair) for pair in pairs.pairs()]
+    """One study per pair, in which it is trained, and one with the forecasts for all of them."""
+    every = pairs.pairs()
+    listed = tuple(", ".join(map(str, pair)) for pair in every)
+    forecasts = Study(NAME, options=(("forecasts", listed),), work=1e11)
+    return [*map(_training, every), forecasts]
 
 
 def _training(pair: Pair) -> Study:
@@ -30,12 +47,14 @@ def _training(pair: Pair) -> Study:
 
 
 def compute(study: Study, dataset):
-    """Trains a pair, all strengths and seeds in one program."""
+    """Trains a pair, all strengths and seeds in one program; or makes all forecasts."""
     import xarray as xr
 
     import aesparse as ae
     from aesparse.metrics import unit_statistics
 
+    if "forecasts" in dict(study.options):
+        return _forecasts()
     option = study.option
     make, rate = pairs.DATA[option("data")]
     result = ae.fit(
@@ -64,3 +83,249 @@ def compute(study: Study, dataset):
             "diverged_epoch": (axes, result.diverged_epoch),
         }
     )
+
+
+def _forecasts():
+    """What the audit forecasts of every pair, trained or not."""
+    import jax
+    import jax.numpy as jnp
+    import xarray as xr
+
+    from aesparse.models.constraints import as_constraint
+    from aesparse.models.one_layer import init_params
+    from aesparse.theory.forecast import forecast
+
+    made = []
+    for pair in pairs.pairs():
+        samples, rate = pairs.DATA[pair.data]
+        X, rows = jnp.asarray(samples()), as_constraint(pair.constraint)
+        one = forecast(
+            rows.project(init_params(jax.random.key(0), X.shape[1], pairs.HIDDEN)),
+            X,
+            activation_of(pair.activation),
+            penalty_of(pair.penalty),
+            rows,
+            pair.largest,
+            updates=len(X) // pairs.BATCH * pairs.EPOCHS,
+            learning_rate=rate,
+            batch=pairs.BATCH,
+        )
+        made.append((WORDS.index(one.says), one.fraction, one.mean, one.path.speed))
+    says, fraction, mean, speed = map(np.array, zip(*made, strict=True))
+    both = ("pair", "strength")
+    return xr.Dataset(
+        {
+            "says": ("pair", says),
+            "fraction": (both, fraction),
+            "mean": (both, mean),
+            "speed": ("pair", speed),
+        }
+    )
+
+
+class Judged(NamedTuple):
+    """A pair with its forecast and its training, from strength 0 to the largest."""
+
+    pair: Pair
+    says: str
+    forecast: float  # change of the fraction
+    trained: float  # the same, mean over seeds; NaN if a model diverged
+    forecast_mean: float  # change of E[a_j], in standard deviations of a_j at strength 0
+    trained_mean: float
+
+    @property
+    def happened(self) -> str:
+        """What the fraction did."""
+        if abs(self.trained) <= pairs.MOVES:
+            return "does not move"
+        return "falls" if self.trained < 0 else "rises"
+
+    @property
+    def outcome(self) -> str:
+        """Right, wrong, abstained, or undecided where a model diverged."""
+        if not np.isfinite(self.trained):
+            return "undecided"
+        if self.says == "abstains":
+            return "abstained"
+        return "right" if self.says == self.happened else "wrong"
+
+
+def judged(runs) -> list[Judged]:
+    """Every pair in the order of the list."""
+    *trainings, last = runs
+    forecasts = runs[last]
+    return [
+        _judged(pair, runs[study], forecasts.isel(pair=i))
+        for i, (pair, study) in enumerate(zip(pairs.pairs(), trainings, strict=True))
+    ]
+
+
+def _judged(pair: Pair, run, said) -> Judged:
+    ends = run.isel(strength=[0, -1])
+    sound = bool((ends["diverged_epoch"] < 0).all())
+    spread = float(run["spread"].mean("seed")[0])
+
+    def change(values) -> float:
+        return float(values[-1] - values[0])
+
+    return Judged(
+        pair,
+        WORDS[int(said["says"])],
+        change(said["fraction"]),
+        change(run["fraction"].mean("seed")) if sound else np.nan,
+        change(said["mean"]) / spread,
+        change(run["mean"].mean("seed")) / spread,
+    )
+
+
+class Count(NamedTuple):
+    """How a part of the list came out."""
+
+    right: int
+    wrong: int
+    abstained: int
+    undecided: int
+
+    @classmethod
+    def of(cls, judged: list[Judged], part: str) -> "Count":
+        """The pairs of one part."""
+        outcomes = [one.outcome for one in judged if one.pair.part == part]
+        return cls(*(outcomes.count(name) for name in cls._fields))
+
+    @property
+    def spoken(self) -> int:
+        """Pairs of which the audit said something, and training too."""
+        return self.right + self.wrong
+
+    def __str__(self) -> str:
+        from scipy.stats import binomtest
+
+        low, high = binomtest(self.right, self.spoken).proportion_ci(method="wilson")
+        text = (
+            f"right on {self.right} of the {self.spoken} pairs of which it speaks "
+            f"({self.right / self.spoken:.1%}, 95% interval {low:.1%} to {high:.1%}), "
+            f"abstained on {self.abstained} of {self.spoken + self.abstained} "
+            f"({self.abstained / (self.spoken + self.abstained):.1%})"
+        )
+        return text + (f"; {self.undecided} diverged in training" if self.undecided else "")
+
+
+def verdicts(runs, dataset: str) -> list[Verdict]:
+    """The two criteria on the held-out part, then a line for every pair."""
+    every = judged(runs)
+    count = Count.of(every, "held_out")
+    share = count.abstained / (count.spoken + count.abstained)
+    criteria = {
+        f"held-out pairs: right on at least {RIGHT:.0%} of those of which it speaks": count.right
+        >= RIGHT * count.spoken,
+        f"held-out pairs: abstains on at most {ABSTAINS:.0%}": share <= ABSTAINS,
+    }
+    return [
+        Verdict("audit", dataset, statement, "holds" if met else "fails", str(count))
+        for statement, met in criteria.items()
+    ] + [
+        Verdict(
+            "audit",
+            dataset,
+            f"{one.pair} ({PARTS[one.pair.part]}): forecast {one.says}",
+            one.outcome,
+            f"trained {one.happened} by {one.trained:+.3f}, forecast {one.forecast:+.3f}",
+        )
+        for one in every
+    ]
+
+
+def caption(runs, plan: Plan) -> str:
+    """What the picture shows, with the counts of both parts."""
+    every = judged(runs)
+    outside = sum(one.pair.outside for one in every if one.pair.part == "held_out")
+    held = sum(one.pair.part == "held_out" for one in every)
+    return (
+        f"Change from strength 0 to the largest one, forecast by the audit's path of at most 600 "
+        f"updates and trained ({pairs.EPOCHS} epochs, m = {pairs.HIDDEN}, mean over {pairs.SEEDS} "
+        f"seeds). Left {len(every) - held} pairs that calibrated the forecast, right {held} that "
+        f"were trained after it was written ({outside} with a function that the library has no "
+        f"name for). Above the activation fraction (grey bands: changes up to {pairs.MOVES:g}, "
+        "which do not count as moving), below E[a_j] in standard deviations of a_j. Calibration: "
+        f"{Count.of(every, 'calibration')}. Held out: {Count.of(every, 'held_out')}."
+    )
+
+
+def draw(runs, plan: Plan):
+    """Forecast against trained change: fraction above, E[a_j] below; wrong ones numbered."""
+    from matplotlib.figure import Figure as Drawn
+
+    figure = Drawn(figsize=(9.2, 9.4), layout="constrained")
+    axes = figure.subplots(2, 2, sharex="row", sharey="row")
+    every = judged(runs)
+    for column, part in enumerate(PARTS):
+        of_part = [one for one in every if one.pair.part == part and np.isfinite(one.trained)]
+        for axis, names in zip(
+            axes[:, column],
+            (("trained", "forecast"), ("trained_mean", "forecast_mean")),
+            strict=True,
+        ):
+            _scatter(axis, of_part, *names)
+        axes[0, column].set_title(f"{PARTS[part]} ({len(of_part)} pairs)", fontsize=11)
+        wrong = [one for one in of_part if one.outcome == "wrong"]
+        lines = [f"{i}  {one.pair}" for i, one in enumerate(wrong, 1)]
+        if lines:
+            axes[0, column].text(
+                0.98,
+                0.02,
+                "\n".join(lines),
+                transform=axes[0, column].transAxes,
+                fontsize=7,
+                ha="right",
+                va="bottom",
+            )
+    for axis in axes[0]:
+        for span in (axis.axhspan, axis.axvspan):
+            span(-pairs.MOVES, pairs.MOVES, color="#000000", alpha=0.1, linewidth=0, zorder=0)
+    axes[0, 0].set_ylabel("forecast change of the fraction")
+    axes[1, 0].set_ylabel("forecast change of E[a_j], deviations")
+    for column in range(2):
+        axes[0, column].set_xlabel("trained change of the fraction")
+        axes[1, column].set_xlabel("trained change of E[a_j], deviations")
+    axes[0, 0].legend(frameon=False, fontsize=9, loc="upper left")
+    return figure
+
+
+def _scatter(axis, of_part: list[Judged], x: str, y: str) -> None:
+    axis.grid(alpha=0.25, linewidth=0.5)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.axline((0, 0), slope=1, color="#777777", linewidth=0.8, zorder=1)
+    for outcome, (colour, marker, face) in LOOK.items():
+        those = [one for one in of_part if one.outcome == outcome]
+        axis.plot(
+            [getattr(one, x) for one in those],
+            [getattr(one, y) for one in those],
+            linestyle="",
+            marker=marker,
+            color=colour,
+            markerfacecolor=face,
+            markersize=5 if outcome == "right" else 7,
+            label=outcome,
+            zorder=2,
+        )
+        if outcome == "wrong":
+            for number, one in enumerate(those, 1):
+                axis.annotate(
+                    str(number),
+                    (getattr(one, x), getattr(one, y)),
+                    fontsize=8,
+                    xytext=(5, 4),
+                    textcoords="offset points",
+                )
+
+
+FIGURE = Figure(
+    about=__doc__,
+    claims=CLAIMS,
+    runs=runs,
+    compute=compute,
+    draw=draw,
+    caption=caption,
+    verdicts=verdicts,
+    scales=SCALES,
+)
