@@ -108,7 +108,7 @@ def _read(path: Path, s: Activation, strengths, updates: int, learning_rate: flo
         return np.asarray(jnp.mean(h > s.threshold, axis=(1, 2)))
 
     ends = [path.fraction[:, -1]] if ratio == 1 else [fractions(slowing), fractions(steady)]
-    words = {_word(f[-1] - f[0]) for f in ends}
+    words = {_word(float(f[-1] - f[0])) for f in ends}
     mean = np.mean(path.mean[:, -1] + slowing, axis=1)
     if not path.finite:
         says, reason = ABSTAINS, "a simulated model diverges"
