@@ -125,11 +125,10 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
     """The two criteria on the held-out part, then a line for every pair."""
     every = judged(runs)
     count = Count.of(every, "held_out")
-    share = count.abstained / (count.spoken + count.abstained)
     criteria = {
         f"held-out pairs: right on at least {RIGHT:.0%} of those of which it speaks": count.right
         >= RIGHT * count.spoken,
-        f"held-out pairs: abstains on at most {ABSTAINS:.0%}": share <= ABSTAINS,
+        f"held-out pairs: abstains on at most {ABSTAINS:.0%}": count.abstention <= ABSTAINS,
     }
     return [
         Verdict("audit", dataset, statement, "holds" if met else "fails", str(count))

@@ -86,14 +86,18 @@ class Count(NamedTuple):
         """Pairs of which the audit said something, and training too."""
         return self.right + self.wrong
 
+    @property
+    def abstention(self) -> float:
+        """The share of the pairs decided by training of which the audit said nothing."""
+        return self.abstained / max(self.spoken + self.abstained, 1)
+
     def __str__(self) -> str:
         from scipy.stats import binomtest
 
-        low, high = binomtest(self.right, self.spoken).proportion_ci(method="wilson")
-        text = (
-            f"right on {self.right} of the {self.spoken} pairs of which it speaks "
-            f"({self.right / self.spoken:.1%}, 95% interval {low:.1%} to {high:.1%}), "
-            f"abstained on {self.abstained} of {self.spoken + self.abstained} "
-            f"({self.abstained / (self.spoken + self.abstained):.1%})"
-        )
+        text = f"right on {self.right} of the {self.spoken} pairs of which it speaks"
+        if self.spoken:
+            low, high = binomtest(self.right, self.spoken).proportion_ci(method="wilson")
+            share = self.right / self.spoken
+            text += f" ({share:.1%}, 95% interval {low:.1%} to {high:.1%})"
+        text += f", abstained on {self.abstained} ({self.abstention:.1%})"
         return text + (f"; {self.undecided} diverged in training" if self.undecided else "")
