@@ -39,7 +39,7 @@ def audit_command(
         float, typer.Option(help="Of the training that is forecast, SGD with momentum 0.9.")
     ] = 0.001,
     constraint: Annotated[
-        str, typer.Option(help="What the rows of the weights are held to, by its name.")
+        str, typer.Option(help="The constraint on the weights, by name.")
     ] = "unit",
     out: OutOption = Path(),
     as_json: JsonOption = False,
