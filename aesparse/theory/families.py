@@ -116,7 +116,8 @@ def _same_up_to_a_factor(members: list[np.ndarray], gradients: list[np.ndarray])
         if rest > _SAME * np.linalg.norm(gradient):
             return False
         factors.append(factor)
-    return min(factors) > 0 and max(factors) - min(factors) <= _SAME * max(factors)
+    low, high = float(min(factors)), float(max(factors))
+    return low > 0 and high - low <= _SAME * high
 
 
 def _flat(params: Params) -> np.ndarray:
