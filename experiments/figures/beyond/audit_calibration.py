@@ -139,7 +139,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
             dataset,
             f"{one.pair} ({PARTS[one.pair.part]}): forecast {one.says}",
             one.outcome,
-            f"trained {one.happened} by {one.trained:+.3f}, forecast {one.forecast:+.3f}",
+            f"trained {one.happened}, forecast {one.forecast:+.3f}",
         )
         for one in every
     ]

@@ -23,11 +23,18 @@ class Judged(NamedTuple):
     trained_mean: float
 
     @property
-    def happened(self) -> str:
+    def moved(self) -> str:
         """What the fraction did."""
         if abs(self.trained) <= pairs.MOVES:
             return "does not move"
         return "falls" if self.trained < 0 else "rises"
+
+    @property
+    def happened(self) -> str:
+        """The same with its size, or that a model diverged."""
+        if not np.isfinite(self.trained):
+            return "until a model diverged"
+        return f"{self.moved} by {self.trained:+.3f}"
 
     @property
     def outcome(self) -> str:
@@ -36,7 +43,7 @@ class Judged(NamedTuple):
             return "undecided"
         if self.says == "abstains":
             return "abstained"
-        return "right" if self.says == self.happened else "wrong"
+        return "right" if self.says == self.moved else "wrong"
 
 
 def judged(runs) -> list[Judged]:
