@@ -216,10 +216,23 @@ def _falls(step: dict) -> str:
 
 
 def audit_pairs() -> str:
-    """How often the audit's prediction was right."""
-    stored = read_pictured(ROOT / "figures" / "quick" / "audit-pairs.json")
-    counts = Counter(v["verdict"] for v in stored["verdicts"])
-    return markdown(("prediction", "pairs"), [(k, str(n)) for k, n in sorted(counts.items())])
+    """How often the audit's forecast was right, pairs held out apart, and which were wrong."""
+    stored = read_pictured(ROOT / "figures" / "quick" / "audit-calibration.json")["verdicts"]
+    parts = {
+        part: [v for v in stored if f"({part})" in v["statement"]]
+        for part in ("calibration", "held out")
+    }
+    outcomes = ("right", "wrong", "abstained", "undecided")
+    counts = {part: Counter(v["verdict"] for v in rows) for part, rows in parts.items()}
+    table = markdown(
+        ("forecast", *parts), [(o, *(str(c[o]) for c in counts.values())) for o in outcomes]
+    )
+    wrong = [
+        f"* {v['statement']}; {v['numbers']}"
+        for v in stored
+        if v["verdict"] in {"wrong", "holds", "fails"}
+    ]
+    return "\n\n".join([table, "\n".join(wrong)])
 
 
 def fuzzed() -> str:

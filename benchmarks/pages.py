@@ -3,8 +3,8 @@
     python -m benchmarks.pages
 
 Rewrites what stands between `<!-- NAME: python -m benchmarks.pages -->` and `<!-- end of NAME -->`
-in the pages, from the files in `benchmarks/`, `figures/quick/audit-pairs.json` and the constants
-in the code. Run it after a measurement.
+in the pages, from the files in `benchmarks/`, `figures/quick/audit-calibration.json` and the
+constants in the code. Run it after a measurement.
 """
 
 import argparse

@@ -20,9 +20,10 @@ from aesparse.models.activations import Activation, get_activation
 from aesparse.models.constraints import as_constraint
 from aesparse.models.one_layer import OneLayer, Params, init_params
 from aesparse.theory import audit
-from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
+from aesparse.theory.conclusion import INDIFFERENT, LOWERS, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.response import STRENGTHS
 
+PROVED = {SPARSIFIES, LOWERS}  # which of them, the forecast decides
 RELU, SIGMOID = get_activation("relu"), get_activation("sigmoid")
 
 
@@ -37,7 +38,7 @@ def X():
     ("activation", "penalty", "conclusion", "words"),
     [
         ("relu", "sae", SPARSIFIES, "Corollary 1 applies"),
-        ("softplus", "mdae", SPARSIFIES, "Corollary 2 applies"),
+        ("softplus", "mdae", LOWERS, "Corollary 2 applies"),
         ("relu", "cae", INDIFFERENT, "row lengths"),
         ("gelu", "weight-decay", INDIFFERENT, "row lengths"),
         ("sigmoid", "cae", NOT_GUARANTEED, "s convex fails by 0.096"),
@@ -121,7 +122,7 @@ def test_weak_strengths_are_not_called_sparsifying(X):
     assert found.conclusion == NOT_GUARANTEED
     assert "need a strength above" in found.reason
     strong = audit(RELU, get_penalty("sae"), X, params=params, largest_strength=1e9)
-    assert strong.conclusion == SPARSIFIES
+    assert strong.conclusion in PROVED
 
 
 def test_bias_gradients_and_lambda_star_against_finite_differences(X):
@@ -239,12 +240,8 @@ def test_a_penalty_too_weak_to_be_felt_is_not_called_sparsifying(X):
     assert "its bias gradient is only" in found.reason
 
 
-@pytest.mark.parametrize(
-    ("share", "conclusion"), [(0.005, NOT_GUARANTEED), (0.009, NOT_GUARANTEED), (0.011, SPARSIFIES)]
-)
-def test_a_penalty_is_felt_from_a_hundredth_of_the_reconstructions_gradient_on(
-    share, conclusion, X
-):
+@pytest.mark.parametrize(("share", "proved"), [(0.005, False), (0.009, False), (0.011, True)])
+def test_a_penalty_is_felt_from_a_hundredth_of_the_reconstructions_gradient_on(share, proved, X):
     """Two orthonormal identity-like units, far active: their gradients by hand."""
     bias = np.array([20.0, 30.0])  # every unit active: h = a, y = h W
     params = Params(np.eye(6)[:2], bias)
@@ -256,22 +253,21 @@ def test_a_penalty_is_felt_from_a_hundredth_of_the_reconstructions_gradient_on(
 
     found = audit(RELU, total, X, params=params, largest_strength=float(strength))
     assert (X @ np.eye(6)[:, :2] + bias > 0).all()
-    assert found.conclusion == conclusion
+    assert found.conclusion in (PROVED if proved else {NOT_GUARANTEED})
 
 
-@pytest.mark.parametrize(
-    ("share", "conclusion"), [(0.09, SPARSIFIES), (0.11, NOT_GUARANTEED), (0.4, NOT_GUARANTEED)]
-)
-def test_data_is_centred_up_to_a_tenth_of_its_root_mean_square(share, conclusion, X):
+@pytest.mark.parametrize(("share", "proved"), [(0.09, True), (0.11, False), (0.4, False)])
+def test_data_is_centred_up_to_a_tenth_of_its_root_mean_square(share, proved, X):
     """Column 0 moved by m, where m² = share² (E x² + m²/n)."""
     m = np.sqrt(share**2 * np.mean(X**2) / (1 - share**2 / X.shape[1]))
     off = X + m * np.eye(6)[0]
     np.testing.assert_allclose(off.mean(axis=0)[0] / np.sqrt(np.mean(off**2)), share)
-    assert audit(RELU, "sae", off, hidden=4).conclusion == conclusion
+    said = audit(RELU, "sae", off, hidden=4).conclusion
+    assert said in (PROVED if proved else {NOT_GUARANTEED})
 
 
-@pytest.mark.parametrize(("rising", "conclusion"), [(1, SPARSIFIES), (2, NOT_GUARANTEED)])
-def test_more_than_half_of_the_units_have_to_fall(rising, conclusion, X):
+@pytest.mark.parametrize(("rising", "proved"), [(1, True), (2, False)])
+def test_more_than_half_of_the_units_have_to_fall(rising, proved, X):
     """Of four units `rising` are nearly off, where reconstruction outweighs the penalty."""
     bias = np.array([20.0] * (4 - rising) + [-4.0] * rising)
     found = audit(RELU, "mean-square", X, params=Params(np.eye(6)[:4], bias))
@@ -279,7 +275,7 @@ def test_more_than_half_of_the_units_have_to_fall(rising, conclusion, X):
     h = np.maximum(a, 0)
     rise = -2 * np.mean((X[:, :4] - h) * (a > 0), axis=0) + 2 * h.mean(0) * (a > 0).mean(0)
     np.testing.assert_array_equal(rise < 0, bias < 0)  # at the largest strength, 1
-    assert found.conclusion == conclusion
+    assert found.conclusion in (PROVED if proved else {NOT_GUARANTEED})
 
 
 @pytest.mark.parametrize("threshold", [0.0, 2.0])
@@ -326,7 +322,7 @@ def test_a_users_model_is_audited_as_it_is(X):
     free = audit("relu", "sae", X, params=Params(weight, np.zeros(4)), constraint="free")
     np.testing.assert_allclose(free.active, (X @ weight.T > 0).mean(axis=0))
     untied = Params(np.eye(6)[:4], np.zeros(4), None, np.ones((6, 4)))
-    assert audit("relu", "sae", X, params=untied).conclusion == SPARSIFIES
+    assert audit("relu", "sae", X, params=untied).conclusion in PROVED
 
 
 # --- bad input ----------------------------------------------------------------------------
@@ -409,7 +405,7 @@ def test_data_that_does_not_vary_is_refused():
 
 def test_a_scalar_function_with_a_branch_is_elementwise(X):
     s = Activation(lambda a: jax.lax.cond(a > 0, lambda a: a, lambda a: 0.0 * a, a))
-    assert audit(s, get_penalty("sae"), X, hidden=4).conclusion == SPARSIFIES
+    assert audit(s, get_penalty("sae"), X, hidden=4).conclusion in PROVED
 
 
 @pytest.mark.long

@@ -3,25 +3,17 @@
 import json
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import pytest
-import stored_runs
-from commands import has_numbers
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-import experiments.figures.beyond.audit_pairs as pairs
 from aesparse.cli.app import app
 from aesparse.errors import InputError
-from aesparse.theory.conclusion import INDIFFERENT, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.errata import decay_factor
 from aesparse.theory.falsifier import SIZES
 from experiments.cli import app as other
-from experiments.pipeline.plan import Plan
-from experiments.pipeline.protocol import SCALES
 from experiments.pipeline.record import read_pictured
 from experiments.theorems import attacks, pictures, rows
 
@@ -118,67 +110,3 @@ def test_the_whole_table_today():
     for row in rows.theorems():
         expected = row.details.get("expected")
         assert row.verdict in ({"true": {"holds"}, "false": {"false"}}.get(expected, VERDICTS)), row
-
-
-def stored_pairs():
-    return read_pictured(FIGURES / "quick" / "audit-pairs.json")["verdicts"]
-
-
-def test_the_audit_abstains_seldom_and_is_mostly_right():
-    outcomes = [v["verdict"] for v in stored_pairs()]
-    assert len(outcomes) == 24
-    assert outcomes.count("abstained") <= 8
-    said = 24 - outcomes.count("abstained")
-    assert outcomes.count("right") >= 0.9 * said
-
-
-class Said(NamedTuple):
-    conclusion: str
-    reason: str = "it is so"
-
-
-FALLING, LEVEL = np.linspace(0.8, 0.3, 11), np.full(11, 0.8)
-
-
-@pytest.mark.parametrize(
-    ("conclusion", "fraction", "lost", "outcome"),
-    [
-        (SPARSIFIES, FALLING, 0, "right"),
-        (SPARSIFIES, LEVEL, 0, "wrong"),
-        (SPARSIFIES, FALLING, 3, "inconclusive"),
-        (INDIFFERENT, LEVEL, 0, "right"),
-        (INDIFFERENT, FALLING, 0, "wrong"),
-        (NO_EFFECT, LEVEL, 0, "right"),
-        (NO_EFFECT, 1.1 - FALLING, 0, "wrong"),
-        (NOT_GUARANTEED, FALLING, 0, "abstained"),
-    ],
-)
-def test_predictions_are_held_against_what_was_trained(
-    conclusion, fraction, lost, outcome, monkeypatch
-):
-    plan = Plan.checked("quick", None, None)
-    audited = [(s, r) for s in pairs.ACTIVATIONS for r in pairs.PENALTIES]
-    said = dict.fromkeys(audited, Said(conclusion))
-    monkeypatch.setattr(pairs, "audits", lambda samples: said)
-    found = {
-        spec: stored_runs.fake(spec, fraction[:1] if spec == spec.baseline else fraction)
-        for spec in pairs.runs(plan)
-    }
-    for spec, run in found.items():
-        if spec != spec.baseline:
-            run["flagged_epoch"] = ("strength", np.where(np.arange(11) < lost, 1, -1))
-    verdicts = pairs.verdicts(found, "digits")
-    assert [v.verdict for v in verdicts] == [outcome] * 24
-    counts = {"abstained": (24, 0, 0), "inconclusive": (0, 0, 0), "wrong": (0, 0, 24)}
-    abstained, right, other = counts.get(outcome, (0, 24, 24))
-    assert has_numbers(pairs.caption(found, plan), abstained, right, other)
-    assert len(pairs.draw(found, plan).axes) == 24
-
-
-@pytest.mark.long
-def test_the_audits_predictions_today_are_the_stored_ones():
-    stored = [v["statement"].split("predicted ")[1] for v in stored_pairs()]
-    today = pairs.audits(SCALES["quick"].samples).values()
-    assert stored == [audit.conclusion for audit in today]
-    abstained = [v["verdict"] == "abstained" for v in stored_pairs()]
-    assert abstained == [conclusion == NOT_GUARANTEED for conclusion in stored]

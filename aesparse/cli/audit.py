@@ -31,10 +31,20 @@ def audit_command(
     largest_strength: Annotated[
         float, typer.Option(help="The largest λ, the penalty's weight, that you would use.")
     ] = 1.0,
+    updates: Annotated[
+        int | None,
+        typer.Option(help="Of the training that is forecast.", show_default="50 epochs"),
+    ] = None,
+    learning_rate: Annotated[
+        float, typer.Option(help="Of the training that is forecast, SGD with momentum 0.9.")
+    ] = 0.001,
+    constraint: Annotated[
+        str, typer.Option(help="The constraint on the weights, by name.")
+    ] = "unit",
     out: OutOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Will the activation with this penalty learn sparse codes on this data, and why?"""
+    """Will the activation with this penalty learn sparse codes here: proved, and forecast."""
     from aesparse.data import load, standardize
     from aesparse.losses.penalties import get_penalty
     from aesparse.models.activations import Activation, get_activation
@@ -52,7 +62,16 @@ def audit_command(
     paths = output_paths(out, f"audit-{activation}-{penalty}-{Path(name).stem}")
     pixels = load(data, data_dir=data_dir).train
     X = standardize(pixels, epsilon)(pixels)
-    audited = audit(s, r, X, hidden=hidden, largest_strength=largest_strength)
+    audited = audit(
+        s,
+        r,
+        X,
+        hidden=hidden,
+        constraint=constraint,
+        largest_strength=largest_strength,
+        updates=updates,
+        learning_rate=learning_rate,
+    )
     record = {
         "aesparse": __version__,
         "activation": activation,
@@ -61,6 +80,7 @@ def audit_command(
         "data": name,
         "epsilon": epsilon,
         "hidden": hidden,
+        "constraint": constraint,
         "largest strength": largest_strength,
     } | audit_record(audited)
     with replacing(paths[0]) as png, replacing(paths[1]) as svg, replacing(paths[2]) as js:
@@ -70,6 +90,6 @@ def audit_command(
     if as_json:
         print(json.dumps(record, indent=1))  # of ASCII alone, which every terminal has
         return
-    looked_at = f"{name}, standardized with ε = {epsilon:g}, {hidden} fresh units of length 1"
+    looked_at = f"{name}, standardized with ε = {epsilon:g}, {hidden} fresh units, {constraint}"
     written = f"Written: {', '.join(map(str, paths))}"
     print(f"{audited}\nlooked at: {looked_at}\n\n{written}")

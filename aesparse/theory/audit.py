@@ -1,10 +1,11 @@
 """The audit of an activation-penalty pair: will it sparsify, and why?
 
-Everything is measured, by autodiff and in float64, at one model on given data: nothing is
-trained and no property is taken from a name. Shapes: n inputs, m hidden units, N samples.
+What is proved rests on what is measured by autodiff in float64 at one model on given data, and no
+property is taken from a name; what is forecast, on a short simulated training (`theory.forecast`).
+Shapes: n inputs, m hidden units, N samples, P probes.
 """
 
-import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -17,18 +18,18 @@ from aesparse.data import check_matrix
 from aesparse.errors import InputError, running
 from aesparse.losses.base import scalar
 from aesparse.losses.growth import growth
-from aesparse.losses.objectives import autoencoder
 from aesparse.losses.penalties import Penalty, as_penalty
 from aesparse.losses.reconstruction import reconstruction_error
 from aesparse.memory import host_memory
-from aesparse.metrics import Trained, bias_gradient_bound, unit_statistics
+from aesparse.metrics import bias_gradient_bound
 from aesparse.models.activations import Activation, as_activation
 from aesparse.models.constraints import as_constraint
 from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import OneLayer, Params, check_params, init_params, preactivation
 from aesparse.theory import properties
 from aesparse.theory.conclusion import Audit, conclude
-from aesparse.theory.families import Family, identify, probes
+from aesparse.theory.families import identify, probes
+from aesparse.theory.forecast import forecast
 from aesparse.theory.properties import Violation
 from aesparse.theory.response import bytes_per_unit, responses
 
@@ -47,41 +48,66 @@ def audit(
     constraint: str = "unit",
     batch_size: int = 50,
     largest_strength: float | int = 1.0,
+    updates: int | None = None,
+    learning_rate: float | int = 0.001,
 ) -> Audit:
-    """Measures whether J_AE + λ·penalty pushes hidden units of `activation` to inactivity on X.
+    """Whether training J_AE + λ·penalty makes the codes of `activation` sparse on X.
+
+    Two answers, which are told apart: what the paper's theorems prove of this penalty, and a
+    forecast of the activation fraction at the end of a training with SGD and momentum 0.9.
 
     `activation` and `penalty` are functions or names of built-in ones; an activation without
     its δ_min counts as active above 0. `params` is the model to look at (tied or not, on the
     `constraint`), by default a fresh one of `hidden` units. At most 2,000 rows of X are used.
-    "sparsifies" is said where a corollary of Arpit covers the pair, no unit is pushed up at any
-    of several bias levels, and at `largest_strength` its bias gradient is at least 1 % of the
-    reconstruction's (medians over units) and E[a_j] decreases for more than half of the units.
+    `largest_strength` is the largest λ that you would train with, `updates` for how long (by
+    default 50 epochs of X), `learning_rate` at which rate, `batch_size` with which batches.
+
+    "sparsifies" is said where both agree: a corollary of Arpit covers the pair, no unit is pushed
+    up at any of several bias levels, at `largest_strength` the penalty's bias gradient is at least
+    1 % of the reconstruction's (medians over units) and E[a_j] decreases for more than half of the
+    units; and the fraction is forecast to fall by more than 0.05.
 
     Raises `InputError` for an activation that is not elementwise, a penalty that is no finite
-    scalar, parameters that do not fit, and defective data.
+    scalar, parameters that do not fit, numbers out of range, and defective data.
     """
-    s, penalty = as_activation(activation), as_penalty(penalty)
-    X = _checked_data(X)
-    _check_numbers(hidden, batch_size, largest_strength)
+    s, penalty = as_activation(activation), _floating(as_penalty(penalty))
+    samples, X = len(X), _checked_data(X)
+    _check_numbers(hidden, batch_size, largest_strength, updates, learning_rate)
+    updates = max(50 * (samples // batch_size), 50) if updates is None else updates
     rows = as_constraint(constraint)
     _check_memory(len(X), X.shape[1], hidden if params is None else 1)
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # optax relies on it
         s.check()
         X = jnp.asarray(X)
         if params is None:
-            fresh = init_params(jax.random.key(0), X.shape[1], hidden, dtype=X.dtype)
-            params = rows.project(fresh)
+            params = _fresh(n=X.shape[1], m=hidden, constraint=rows)
         else:
             params = _checked_params(params, X, constraint)
         at = probes(params, X)
-        penalty, values, gradients = _checked_penalty(penalty, at, X, s)
-        measured = _measured(s, penalty, X, params, rows, batch_size, float(largest_strength))
-        measured = dataclasses.replace(measured, family=identify(at, gradients, X, s))
-        grows = _growth_with_the_batch(penalty, params, X, s)
-        measured = dataclasses.replace(measured, growth_with_batch=grows)
+        values, gradients = _checked_gradients(penalty, at, X, s)
         tangents = [rows.tangent(p, g) for p, g in zip(at, gradients, strict=True)]
-        conclusion, reason = conclude(measured, values, gradients, tangents)
-        return dataclasses.replace(measured, conclusion=conclusion, reason=reason)
+        small = jax.tree.map(lambda v: v.astype(jnp.float32), (params, X))
+        expected = forecast(
+            *small,
+            s,
+            penalty,
+            rows,
+            float(largest_strength),
+            updates=int(updates),
+            learning_rate=float(learning_rate),
+            batch=batch_size,
+        )
+        audited = Audit(
+            **_measured(s, penalty, X, params, rows),
+            family=identify(at, gradients, X, s),
+            samples=len(X),
+            largest_strength=float(largest_strength),
+            responses=responses(params, X, s, penalty, rows.tangent, batch_size),
+            activation=s,
+            growth_with_batch=_growth_with_the_batch(penalty, params, X, s),
+            forecast=expected,
+        )
+        return conclude(audited, values, gradients, tangents)
 
 
 def _checked_data(X: Array | np.ndarray) -> np.ndarray:
@@ -94,14 +120,18 @@ def _checked_data(X: Array | np.ndarray) -> np.ndarray:
     return X
 
 
-def _check_numbers(hidden: object, batch_size: object, largest_strength: float) -> None:
-    for name, value in {"hidden": hidden, "batch_size": batch_size}.items():
+def _check_numbers(hidden, batch_size, largest_strength, updates, learning_rate) -> None:
+    counts = {"hidden": hidden, "batch_size": batch_size}
+    counts |= {} if updates is None else {"updates": updates}
+    for name, value in counts.items():
         if not hasattr(value, "__index__") or value < 1:
             raise InputError(f"{name} is {value}; expected an integer of at least 1.")
-    if not (np.isfinite(largest_strength) and largest_strength > 0):
-        raise InputError(
-            f"largest_strength is {largest_strength}; expected a finite number above 0."
-        )
+    for name, value in {
+        "largest_strength": largest_strength,
+        "learning_rate": learning_rate,
+    }.items():
+        if not (np.isfinite(value) and value > 0):
+            raise InputError(f"{name} is {value}; expected a finite number above 0.")
 
 
 def _check_memory(samples: int, inputs: int, hidden: int) -> None:
@@ -113,6 +143,11 @@ def _check_memory(samples: int, inputs: int, hidden: int) -> None:
             f"{hidden * each / 2**30:.3g} GiB and this machine has {total / 2**30:.3g}; expected "
             f"at most {total // each}."
         )
+
+
+@functools.partial(jax.jit, static_argnames=("n", "m", "constraint"))
+def _fresh(*, n: int, m: int, constraint) -> Params:
+    return constraint.project(init_params(jax.random.key(0), n, m, dtype=np.dtype(float)))
 
 
 def _checked_params(params: Params, X: Float[Array, "N n"], constraint: str) -> Params:
@@ -143,30 +178,37 @@ def _checked_params(params: Params, X: Float[Array, "N n"], constraint: str) -> 
     return params
 
 
-def _checked_penalty(penalty: Penalty, at: Sequence[Params], X: Float[Array, "N n"], s: Activation):
-    """The penalty as a float scalar, with its values and gradients at the probes.
-
-    Integer values have gradient 0 and are let through.
-    """
+@functools.lru_cache(maxsize=64)
+def _floating(penalty: Penalty) -> Penalty:
+    """The penalty as a float scalar; integer values have gradient 0 and are let through."""
 
     def floating(seen, eps):
         return jnp.asarray(scalar(penalty(seen, eps)), seen.x.dtype)
 
-    both = jax.jit(jax.value_and_grad(lambda p: floating(one_layer_forward(p, X, s), None)))
+    return floating
+
+
+@functools.partial(jax.jit, static_argnames=("s", "penalty"))
+def _gradients(params, X, *, s, penalty):
+    return jax.value_and_grad(lambda p: penalty(one_layer_forward(p, X, s), None))(params)
+
+
+def _checked_gradients(penalty: Penalty, at: Sequence[Params], X: Float[Array, "N n"], s):
+    """The penalty's values and gradients at the probes; `InputError` if they are not finite."""
     with running(
         "The penalty fails",
         "penalty(forward, eps) that returns one number and that JAX can trace and differentiate.",
     ):
-        values, gradients = zip(*map(both, at), strict=True)
-    for p, value, gradient in zip(at, values, gradients, strict=True):
-        if not all(bool(jnp.isfinite(v).all()) for v in jax.tree.leaves((value, gradient))):
+        seen = [_gradients(p, X, s=s, penalty=penalty) for p in at]
+    for p, (value, gradient) in zip(at, seen, strict=True):
+        if not all(np.isfinite(v).all() for v in jax.tree.leaves((value, gradient))):
             level = float(jnp.mean(p.bias))
             raise InputError(
                 f"The penalty or its gradient is not finite (value {float(value):.3g}) at a model "
                 f"with mean bias {level:.3g}; expected finite numbers. Look for logarithms, roots "
                 "or norms at 0, and for means above 1."
             )
-    return floating, values, gradients
+    return zip(*seen, strict=True)
 
 
 def _growth_with_the_batch(
@@ -176,58 +218,64 @@ def _growth_with_the_batch(
 
     def size(x, eps, params):
         del eps
-        gradient = jax.grad(lambda p: penalty(one_layer_forward(p, x, s), None))(params)
-        return {"gradient": optax.tree.norm(gradient)}
+        return {"gradient": optax.tree.norm(_gradients(params, x, s=s, penalty=penalty)[1])}
 
     return growth(size, X, X, params).get("gradient", 1.0)
 
 
-def _measured(s, penalty, X, params, constraint, batch_size, largest_strength) -> Audit:
-    """Everything but the family, the conclusion and its reason."""
-    a, mean = preactivation(params, X), jnp.mean(X, axis=0)
+def _measured(s, penalty, X, params, constraint) -> dict:
+    """The audit's fields that are measured at the model itself."""
+    a = preactivation(params, X)
     # Check the default range and the observed range separately: one grid over both would be coarse.
     reach = max(properties.REACH, 1.2 * float(jnp.max(jnp.abs(a))))
+    ranges = [jax.device_get(_conditions(r, s=s)) for r in {properties.REACH, reach}]
     conditions = {
-        name: max((check(s, r) for r in {properties.REACH, reach}), key=lambda v: v.residual)
-        for name, check in {
-            "s non-decreasing": properties.non_decreasing,
-            "s convex": properties.convex,
-            "s' in [0, 1]": properties.slope_in_unit_interval,
-        }.items()
-    } | {
+        name: max((of_range[name] for of_range in ranges), key=lambda v: v.residual)
+        for name in ranges[0]
+    }
+    fields = jax.device_get(_at_model(params, X, s=s, penalty=penalty, constraint=constraint))
+    return fields | {
+        "conditions": {name: Violation(*map(float, v)) for name, v in conditions.items()},
+        "data": {name: float(value) for name, value in fields["data"].items()},
+        "preactivations": np.quantile(np.asarray(a), np.linspace(0.001, 0.999, 201)),
+    }
+
+
+@functools.partial(jax.jit, static_argnames="s")
+def _conditions(reach, *, s) -> dict[str, Violation]:
+    """What the corollaries need of s, looked at up to `reach`."""
+    return {
+        "s non-decreasing": properties.non_decreasing(s, reach),
+        "s convex": properties.convex(s, reach),
+        "s' in [0, 1]": properties.slope_in_unit_interval(s, reach),
         "s(−∞) = 0": properties.negative_saturation(s),
     }
+
+
+@functools.partial(jax.jit, static_argnames=("s", "penalty", "constraint"))
+def _at_model(params, X, *, s, penalty, constraint) -> dict:
+    """Fields of the audit: bias gradients, falls of E[a_j], activity, the data's residuals."""
+    model, a, mean = OneLayer.of(params, s), preactivation(params, X), jnp.mean(X, axis=0)
     push = jax.grad(lambda p: penalty(one_layer_forward(p, X, s), None))(params)
-    model = OneLayer.of(params, s)
     error, pull = jax.value_and_grad(lambda p: reconstruction_error(model, p, X, X))(params)
-    trained = Trained(model, autoencoder(), params, {}, jax.random.key(0))
 
-    def fall(gradient: Params) -> np.ndarray:
+    def fall(gradient: Params) -> Float[Array, " m"]:
         allowed = constraint.tangent(params, gradient)
-        return np.asarray(allowed.bias + allowed.weight @ mean)
+        return allowed.bias + allowed.weight @ mean
 
-    return Audit(
-        conclusion="",
-        reason="",
-        conditions={name: Violation(*map(float, v)) for name, v in conditions.items()},
-        data={
-            "largest |E[x_i]| over rms": float(properties.zero_mean(X) / jnp.sqrt(jnp.mean(X**2))),
-            "largest |E[xxᵀ] − I|": float(properties.whiteness(X)),
+    return {
+        "data": {
+            "largest |E[x_i]| over rms": properties.zero_mean(X) / jnp.sqrt(jnp.mean(X**2)),
+            "largest |E[xxᵀ] − I|": properties.whiteness(X),
         },
-        family=Family("", 0),
-        samples=len(X),
-        largest_strength=largest_strength,
-        push=np.asarray(push.bias),
-        pull=np.asarray(pull.bias),
-        fall_by_push=fall(push),
-        fall_by_pull=fall(pull),
-        bound=np.asarray(bias_gradient_bound(params, error)),
-        responses=responses(params, X, s, penalty, constraint.tangent, batch_size),
-        predicted_active=np.asarray(_gaussian_activity(a, s)),
-        active=np.asarray(unit_statistics(trained, X).active),
-        preactivations=np.quantile(np.asarray(a), np.linspace(0.001, 0.999, 201)),
-        activation=s,
-    )
+        "push": push.bias,
+        "pull": pull.bias,
+        "fall_by_push": fall(push),
+        "fall_by_pull": fall(pull),
+        "bound": bias_gradient_bound(params, error),
+        "predicted_active": _gaussian_activity(a, s),
+        "active": jnp.mean(s(a) > s.threshold, axis=0),
+    }
 
 
 def _gaussian_activity(a: Float[Array, "N m"], s: Activation) -> Float[Array, " m"]:

@@ -1,4 +1,4 @@
-"""What an audit measured, and its one-line conclusion. Shapes: n inputs, m hidden units."""
+"""What an audit measured and forecast, and its conclusion. Shapes: n inputs, m hidden units."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,14 @@ from jaxtyping import Float
 from aesparse.models.activations import Activation
 from aesparse.models.one_layer import Params
 from aesparse.theory.families import Family
+from aesparse.theory.forecast import ABSTAINS, FALLS, RISES, Forecast
 from aesparse.theory.properties import REACH, Violation
 from aesparse.theory.response import STRENGTHS, Response
 
 __all__ = [
     "HOLDS",
     "INDIFFERENT",
+    "LOWERS",
     "NOT_GUARANTEED",
     "NO_EFFECT",
     "SPARSIFIES",
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 SPARSIFIES = "sparsifies"
+LOWERS = "lowers E[a_j], but not surely the fraction"
 INDIFFERENT = "indifferent to the strength"
 NOT_GUARANTEED = "not guaranteed"
 NO_EFFECT = "no effect: the gradient is zero"
@@ -38,17 +41,16 @@ _NEEDED = {
 _OFF_CENTRE = 0.1  # largest |E[x_i]| over the root mean square of X that is taken for centred
 _GROWS = 1.5  # between an average and a sum over samples; see `Audit.growth_with_batch`
 _FELT = 0.01  # the penalty's share of the reconstruction's bias gradient below which it is idle
+_ACTS = 0.05  # deviations of a_j: a smaller change of E[a_j] along a path may be rounding
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Audit:
-    """What was measured; `conclusion` is one of the four constants, `reason` says why.
+    """What was measured and forecast; `conclusion` is one of five constants, `reason` says why.
 
     Printed, it is a table.
     """
 
-    conclusion: str
-    reason: str
     conditions: Mapping[str, Violation]
     data: Mapping[str, float]  # residuals of what the theorems assume of X
     family: Family
@@ -64,7 +66,10 @@ class Audit:
     active: Float[np.ndarray, " m"]
     preactivations: Float[np.ndarray, " K"]  # quantiles over samples and units
     activation: Activation
-    growth_with_batch: float = 1.0  # of ∂R when every sample is there twice; 2 for a sum
+    growth_with_batch: float  # of ∂R when every sample is there twice; 2 for a sum
+    forecast: Forecast
+    conclusion: str = ""
+    reason: str = ""
 
     def __str__(self) -> str:
         from aesparse.tables import aligned
@@ -105,8 +110,22 @@ def _size(gradients: Sequence[Params]) -> float:
     return max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(gradients))
 
 
-def conclude(audit: Audit, values, gradients, tangents) -> tuple[str, str]:
-    """The conclusion and its reason: plain facts first, then theorems, then sizes."""
+def conclude(audit: Audit, values, gradients, tangents) -> Audit:
+    """The audit with its conclusion: what is proved, as far as the forecast does not contradict."""
+    conclusion, reason = _proved(audit, values, gradients, tangents)
+    expected = audit.forecast
+    acts = abs(expected.change_of_mean) > _ACTS * expected.spread
+    if conclusion == SPARSIFIES and expected.says != FALLS:
+        conclusion = LOWERS
+        reason += "; the fraction is not forecast to fall"
+    elif conclusion in (INDIFFERENT, NO_EFFECT) and (acts or expected.says in (FALLS, RISES)):
+        conclusion = NOT_GUARANTEED
+        reason = f"at the models looked at {reason}, but along the simulated path it acts"
+    return dataclasses.replace(audit, conclusion=conclusion, reason=reason)
+
+
+def _proved(audit: Audit, values, gradients, tangents) -> tuple[str, str]:
+    """What follows from measurements and theorems, and why: plain facts first, then theorems."""
     size = _size(gradients)
     if size == 0:
         varies = float(max(values) - min(values))
@@ -209,6 +228,7 @@ def audit_rows(audit: Audit) -> list[tuple[str, str]]:
     push, pull = np.abs(audit.push), np.abs(audit.pull)
     return [
         ("conclusion", conclusion),
+        *_forecast_rows(audit.forecast),
         *conditions,
         ("penalty's form", f"{audit.family.name} (Corollary {corollary or 'none'})"),
         *((f"data, {name}", f"{value:.3g}") for name, value in audit.data.items()),
@@ -232,6 +252,22 @@ def audit_rows(audit: Audit) -> list[tuple[str, str]]:
             f"{audit.dead:.3f} of units on {audit.samples} samples; predicted "
             f"{audit.predicted_dead:.3f}",
         ),
+    ]
+
+
+def _forecast_rows(forecast: Forecast) -> list[tuple[str, str]]:
+    change, spread = forecast.change_of_mean, forecast.spread
+    points = zip(forecast.strengths, forecast.fraction, strict=True)
+    over = ", ".join(f"{strength:g}: {fraction:.3f}" for strength, fraction in points)
+    says = f"the fraction {forecast.says}" if forecast.says != ABSTAINS else "no forecast"
+    return [
+        (
+            "forecast, no proof",
+            f"{says} ({forecast.fraction[0]:.3f} to {forecast.fraction[-1]:.3f} from strength 0 to "
+            f"{forecast.strengths[-1]:g}): {forecast.reason}, rate {forecast.learning_rate:g}",
+        ),
+        ("forecast of E[a_j]", f"changes by {change:.3g}, {change / spread:.2g} deviations of a_j"),
+        ("forecast of the fraction, by strength", over),
     ]
 
 

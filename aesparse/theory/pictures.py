@@ -28,7 +28,7 @@ def four_panels(width: float, height: float):
 
 
 def draw_audit(audit: Audit, title: str):
-    """The activation where the data lies, bias gradients, optimizer steps, activity."""
+    """The activation where the data lies, bias gradients, optimizer steps, forecast activity."""
     figure, (top_left, top_right, left, right) = four_panels(9.0, 6.6)
     figure.suptitle(f"{title}: {audit.conclusion}", fontsize=11)
     with jax.enable_x64(True):
@@ -51,15 +51,23 @@ def draw_audit(audit: Audit, title: str):
     left.set_xlabel("λ (vertical line: the step no longer changes)", fontsize=8)
     left.set_ylabel("share of units whose E[a_j] falls", fontsize=8)
     left.legend(fontsize=7, frameon=False)
-    right.plot(audit.predicted_active, audit.active, "o", color="#000000", markersize=3, alpha=0.6)
-    shares = np.concatenate([audit.predicted_active, audit.active])
-    limits = (shares.min() - 0.02, shares.max() + 0.02)
-    right.plot(limits, limits, color=_GREY, linewidth=0.8)
-    right.set_xlim(limits)
-    right.set_ylim(limits)
-    right.set_xlabel("active, predicted for Gaussian a_j", fontsize=8)
-    right.set_ylabel("active, measured", fontsize=8)
+    _draw_forecast(right, audit)
     return figure
+
+
+def _draw_forecast(axis, audit: Audit) -> None:
+    """The simulated fraction over updates, per strength, and where the training is to end."""
+    forecast = audit.forecast
+    path = forecast.path
+    for fraction, end, strength, line, colour in zip(
+        path.fraction, forecast.fraction, forecast.strengths, LINES, COLOURS, strict=False
+    ):
+        axis.plot(path.updates, fraction, linestyle=line, color=colour, label=f"λ = {strength:g}")
+        axis.plot(forecast.updates, end, "o", color=colour, markersize=4, clip_on=False)
+    axis.set_ylim(-0.03, 1.03)
+    axis.set_xlabel("updates (simulated; circles: forecast at the end)", fontsize=8)
+    axis.set_ylabel(f"share active: {forecast.says}", fontsize=8)
+    axis.legend(fontsize=7, frameon=False)
 
 
 def _bars(axis, values, label: str, colour: str, shift: float) -> None:

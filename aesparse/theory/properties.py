@@ -28,6 +28,7 @@ __all__ = [
 
 REACH, _STEP = 40.0, 0.01  # the interval looked at by default, and the spacing there
 _FAR = 1e8
+Number = float | Float[Array, ""]  # traced or not
 
 
 class Violation(NamedTuple):
@@ -37,9 +38,9 @@ class Violation(NamedTuple):
     at: float | Float[Array, ""]
 
 
-def _points(reach: float) -> tuple[Float[Array, " K"], float]:
+def _points(reach: Number) -> tuple[Float[Array, " K"], Number]:
     t = jnp.linspace(-reach, reach, round(2 * REACH / _STEP) + 1)
-    return t, float(2 * reach / (len(t) - 1))
+    return t, 2 * reach / (len(t) - 1)
 
 
 def _worst(residuals: Float[Array, " K"], points: Float[Array, " K"]) -> Violation:
@@ -48,7 +49,7 @@ def _worst(residuals: Float[Array, " K"], points: Float[Array, " K"]) -> Violati
     return Violation(residuals[where], points[where])
 
 
-def non_decreasing(f: Callable, reach: float = REACH) -> Violation:
+def non_decreasing(f: Callable, reach: Number = REACH) -> Violation:
     """−(f(t + h) − f(t))/h on [−reach, reach]: difference quotients see jumps, slopes do not."""
     t, step = _points(reach)
     values = jnp.vectorize(f)(t)
@@ -59,7 +60,7 @@ def non_decreasing(f: Callable, reach: float = REACH) -> Violation:
     )
 
 
-def convex(f: Callable, reach: float = REACH) -> Violation:
+def convex(f: Callable, reach: Number = REACH) -> Violation:
     """−(f(t − h) − 2f(t) + f(t + h))/h² on [−reach, reach]; kinks count, unlike in s''."""
     t, step = _points(reach)
     values = jnp.vectorize(f)(t)
@@ -73,7 +74,7 @@ def convex(f: Callable, reach: float = REACH) -> Violation:
     )
 
 
-def _rounding(reach: float, *neighbours: Float[Array, " K"]) -> Float[Array, " K"]:
+def _rounding(reach: Number, *neighbours: Float[Array, " K"]) -> Float[Array, " K"]:
     """Differences of neighbouring values up to this are rounding of t or f, no violation.
 
     By the values at hand: the largest anywhere would hide what happens where f is small.
@@ -81,7 +82,7 @@ def _rounding(reach: float, *neighbours: Float[Array, " K"]) -> Float[Array, " K
     return 8 * jnp.finfo(neighbours[0].dtype).eps * (reach + sum(map(jnp.abs, neighbours)))
 
 
-def slope_in_unit_interval(activation: Activation, reach: float = REACH) -> Violation:
+def slope_in_unit_interval(activation: Activation, reach: Number = REACH) -> Violation:
     """How far s' leaves [0, 1] (Lemma 1), by autodiff and by difference quotients."""
     t, step = _points(reach)
     quotients = jnp.diff(activation(t)) / step

@@ -64,24 +64,24 @@ def responses(
     Steps are mapped by a constraint's `tangent`; gradients are those of batches of `batch` samples.
     """
     rows = np.random.default_rng(0).integers(len(X), size=(_BATCHES, batch))
+    # The step for λ → ∞ is that of the penalty alone.
+    of_pull, of_push = np.append(np.ones_like(STRENGTHS), 0.0), np.append(STRENGTHS, 1.0)
+    changes = _changes(params, X, rows, of_pull, of_push, s=s, penalty=penalty, tangent=tangent)
+    return {name: _response(np.asarray(changes[name])) for name in OPTIMIZERS}
+
+
+@functools.partial(jax.jit, static_argnames=("s", "penalty", "tangent"))
+def _changes(params, X, rows, of_pull, of_push, *, s, penalty, tangent):
+    """Change of E[a_j] by each optimizer's last step, for all pairs of coefficients; `[L, m]`."""
+    model, mean = OneLayer.of(params, s), jnp.mean(X, axis=0)
 
     def gradients(f):
         return jax.vmap(lambda x: jax.grad(f)(params, x))(X[rows])
 
-    model = OneLayer.of(params, s)
     pull = gradients(lambda p, x: reconstruction_error(model, p, x, x))
     push = gradients(lambda p, x: penalty(one_layer_forward(p, x, s), None))
-    return {
-        name: _response(optimizer, params, jnp.mean(X, axis=0), pull, push, tangent)
-        for name, optimizer in OPTIMIZERS.items()
-    }
 
-
-@functools.partial(jax.jit, static_argnames=("optimizer", "tangent"))
-def _change(params, mean, pull, push, of_pull, of_push, *, optimizer, tangent):
-    """Change of E[a_j] by the last step, for every pair of coefficients; `[L, m]`."""
-
-    def change(of_pull, of_push):
+    def change(optimizer, of_pull, of_push):
         def step(carry, parts):
             state, _ = carry
             gradient = jax.tree.map(lambda a, b: of_pull * a + of_push * b, *parts)
@@ -93,23 +93,15 @@ def _change(params, mean, pull, push, of_pull, of_push, *, optimizer, tangent):
         last = tangent(params, last)
         return -(last.bias + last.weight @ mean)
 
-    return jax.vmap(change)(of_pull, of_push)
+    return {
+        name: jax.vmap(functools.partial(change, optimizer))(of_pull, of_push)
+        for name, optimizer in OPTIMIZERS.items()
+    }
 
 
-def _response(optimizer, params, mean, pull, push, tangent) -> Response:
-    # The step for λ → ∞ is that of the penalty alone.
-    of_pull, of_push = np.append(np.ones_like(STRENGTHS), 0.0), np.append(STRENGTHS, 1.0)
-    changes = _change(
-        params,
-        mean,
-        pull,
-        push,
-        of_pull,
-        of_push,
-        optimizer=optimizer,
-        tangent=tangent,
-    )
-    over, limit = np.split(np.asarray(changes), [-1])
+def _response(changes: Float[np.ndarray, "K m"]) -> Response:
+    """Changes over `STRENGTHS`, and last by the penalty alone."""
+    over, limit = np.split(changes, [-1])
     limit = limit[0]
     falls = np.logical_and.accumulate((over < 0)[::-1])[::-1]  # here and at all larger strengths
     smallest = np.where(falls.any(axis=0), STRENGTHS[falls.argmax(axis=0)], np.inf)

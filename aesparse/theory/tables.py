@@ -3,6 +3,7 @@
 import numpy as np
 
 from aesparse.theory.conclusion import Audit
+from aesparse.theory.forecast import Forecast
 
 __all__ = ["audit_record"]
 
@@ -12,6 +13,7 @@ def audit_record(audit: Audit) -> dict:
     return {
         "conclusion": audit.conclusion,
         "reason": audit.reason,
+        "forecast": _forecast_record(audit.forecast),
         "conditions": {
             name: dict(zip(v._fields, _finite(np.array(v)), strict=True))
             for name, v in audit.conditions.items()
@@ -32,6 +34,20 @@ def audit_record(audit: Audit) -> dict:
         },
         "active": audit.active.tolist(),
         "predicted active": audit.predicted_active.tolist(),
+    }
+
+
+def _forecast_record(forecast: Forecast) -> dict:
+    return {
+        "fraction": forecast.says,
+        "reason": forecast.reason,
+        "updates": forecast.updates,
+        "learning rate": forecast.learning_rate,
+        "updates simulated": float(forecast.path.updates[-1]),
+        "strengths": forecast.strengths.tolist(),
+        "activation fraction": _finite(forecast.fraction),
+        "mean of E[a_j]": _finite(forecast.mean),
+        "deviation of a_j at strength 0": forecast.spread,
     }
 
 

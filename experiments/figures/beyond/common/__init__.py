@@ -1,0 +1,1 @@
+"""The pairs on which the audit is judged: their functions, their data, their training."""
