@@ -1,4 +1,7 @@
-"""A14 and A16 to A21 of docs/protocol.md: new claims, decided from unseen runs only."""
+"""A14 and A16 to A21 of docs/protocol.md: new claims, decided from unseen runs only.
+
+Rows that are measured decide nothing, and show runs seen before where there are no others.
+"""
 
 from collections.abc import Iterator
 
@@ -7,8 +10,10 @@ from oracle_arpit import A1_VARIANTS, FIGURE_1, NO_RUNS, Row, decided, moves, of
 from oracle_runs import OWN_RATE, Curve, Runs, Setting
 from oracle_stats import (
     FAILS,
+    HOLDS,
     INCONCLUSIVE,
     MEASURED,
+    MOST_DIVERGED,
     Decision,
     direction,
     estimate,
@@ -87,7 +92,8 @@ def distance_follows(curve: Curve) -> Decision:
 def a17(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
     for objective in FIGURE_1:
         settings = [Setting(dataset, activation, c, objective) for c in ("unit", "free")]
-        found = runs.curves("new", *settings)
+        measured = objective in ("cae", "mdae")
+        found = runs.curves("revised" if measured else "new", *settings)
         subject = (objective, activation, "unit", "own", "lower than free")
         key = ("A17", runs.scale, dataset, subject)
         if not found:
@@ -97,7 +103,6 @@ def a17(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
             lambda s, f=found: lowest_alive(f[1], s) - lowest_alive(f[0], s), len(found[0].seeds)
         )
         decision = decided(number.at_least(0.02), number, found)
-        measured = objective in ("cae", "mdae")
         yield key, decision._replace(verdict=MEASURED) if measured else decision
 
 
@@ -111,7 +116,7 @@ def lowest_alive(curve: Curve, seeds) -> float:
 
 def a18(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
     key = ("A18", runs.scale, dataset, ("sae", activation, "free", "own", "grows from"))
-    found = runs.curves("new", Setting(dataset, activation, "free", "sae"))
+    found = runs.curves("revised", Setting(dataset, activation, "free", "sae"))
     if not found:
         yield key, NO_RUNS
         return
@@ -168,19 +173,26 @@ def a20(runs: Runs, dataset: str) -> Iterator[Row]:
 def a20_maxout(runs: Runs, dataset: str) -> Iterator[Row]:
     """SAE with maxout of 3 pieces: E[h] falls, and h is not small on more samples."""
     key = ("A20", runs.scale, dataset, ("sae", "maxout", "unit", "own", "mean falls alone"))
-    found = runs.curves("new", Setting(dataset, "maxout", "unit", "sae"), store="code_small")
-    if not found:
+    found = runs.by_seed("arpit-negative", dataset, unseen=True, pieces=3)
+    seeds = next((s for s in runs.candidates("new") if set(s) <= set(found)), ())
+    if not seeds:
         yield key, NO_RUNS
         return
-    curve = found[0]
-    small = curve.models("code_small")
-
-    def not_increasing(s):
-        return direction(curve.strengths, mean_curve(small, s)) != "increasing"
-
-    rho = of_mean(curve, lambda c: spearman(curve.strengths, c), "code_mean")
-    verdict = together(rho.at_most(-0.9), majority(not_increasing, len(small)))
-    yield key, decided(verdict, rho, found)
+    models = [found[seed] for seed in seeds]
+    diverged = np.array([m["flagged_epoch"] >= 0 for m in models])
+    mean, small = (
+        np.where(diverged, np.nan, [m[name] for m in models])
+        for name in ("code_mean", "code_small")
+    )
+    strengths = models[0]["strength"]
+    rho = estimate(lambda s: spearman(strengths, mean_curve(mean, s)), len(seeds))
+    rising = majority(
+        lambda s: direction(strengths, mean_curve(small, s)) == "increasing", len(seeds)
+    )
+    verdict = together(rho.at_most(-0.9), {HOLDS: FAILS, FAILS: HOLDS}.get(rising, rising))
+    if int(diverged.any(axis=0).sum()) > MOST_DIVERGED:
+        verdict = INCONCLUSIVE
+    yield key, Decision(verdict, rho.value, (rho.low, rho.high), seeds)
 
 
 def a21(runs: Runs, dataset: str) -> Iterator[Row]:

@@ -186,12 +186,23 @@ class Runs:
     def _is_unseen(self, setting: Setting, seed: int) -> bool:
         return {(setting.key, seed), (setting.baseline, seed)} <= self._unseen
 
-    def of_study(self, figure: str, **options: object) -> list[dict]:
-        """Variables of the studies of a figure whose options are those given, by seed."""
-        chosen = [
-            (spec["seed"], values)
-            for spec, values, _ in self.studies
+    def by_seed(
+        self, figure: str, dataset: str = "", unseen: bool = False, **options: object
+    ) -> dict[int, dict]:
+        """Variables of the studies of a figure whose options are those given, by seed.
+
+        `dataset` limits them to one data set, `unseen` to runs nobody had looked at.
+        """
+        chosen = {
+            spec["seed"]: values
+            for spec, values, new in self.studies
             if spec["figure"] == figure
+            and dataset in ("", spec["dataset"])
+            and new >= unseen
             and all(spec["options"].get(k) == v for k, v in options.items())
-        ]
-        return [values for _, values in sorted(chosen, key=lambda pair: pair[0])]
+        }
+        return dict(sorted(chosen.items()))
+
+    def of_study(self, figure: str, unseen: bool = False, **options: object) -> list[dict]:
+        """As `by_seed`, without the seeds."""
+        return list(self.by_seed(figure, unseen=unseen, **options).values())
