@@ -6,7 +6,17 @@ Rows that are measured decide nothing, and show runs seen before where there are
 from collections.abc import Iterator
 
 import numpy as np
-from oracle_arpit import A1_VARIANTS, FIGURE_1, NO_RUNS, Row, decided, moves, of_mean, shift
+from oracle_arpit import (
+    A1_VARIANTS,
+    FIGURE_1,
+    NO_RUNS,
+    Row,
+    decided,
+    moves,
+    of_mean,
+    shift,
+    shifts_in_sd,
+)
 from oracle_runs import OWN_RATE, Curve, Runs, Setting
 from oracle_stats import (
     FAILS,
@@ -46,13 +56,8 @@ def a14(runs: Runs, dataset: str) -> Iterator[Row]:
 
 def mean_falls(curve: Curve) -> Decision:
     """The fall is E[a](0) − E[a](last) in units of the unregularized model's sd."""
-    means, spread = curve.models("preactivation_mean"), curve.models("preactivation_deviation")
-
-    def fall(s):
-        mean = mean_curve(means, s)
-        return (mean[0] - mean[-1]) / mean_curve(spread, s)[0]
-
-    size = estimate(fall, len(curve.seeds))
+    shifts = shifts_in_sd(curve, curve.models("preactivation_mean"))
+    size = estimate(lambda s: -mean_curve(shifts, s)[-1], len(curve.seeds))
     rho = of_mean(curve, lambda c: spearman(curve.strengths, c), "preactivation_mean")
     if size.high <= -0.1:
         verdict = FAILS  # it rises

@@ -65,18 +65,22 @@ def _near(printed: str, number: float, slack: float) -> bool:
 
 
 def statements(page: Path) -> list[Statement]:
-    """The rows of the tables of statements; one without verdicts has its verdict as heading."""
+    """The rows of the tables of statements; one without verdicts has its verdict as heading.
+
+    Statements that are not run may be counted instead of named.
+    """
     found, columns, heading = [], [], ""
     for line in page.read_text(encoding="utf-8").splitlines():
         cells = [c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]]
         if line.startswith("#"):
             heading = line.strip("# ").lower()
-        elif {"claim", "scale", "statement"} <= set(cells):
+        elif {"claim", "scale"} <= set(cells) and {"statement", "statements"} & set(cells):
             columns = cells
         elif len(cells) != len(columns):
             columns = []
         elif columns:
-            row = {"verdict": heading} | dict(zip(columns, cells, strict=True))
+            row = {"verdict": heading, "statement": "", "numbers": ""}
+            row |= dict(zip(columns, cells, strict=True))
             if row["scale"] in SCALES:
                 found.append(Statement(*(row[name] for name in Statement._fields)))
     return found
