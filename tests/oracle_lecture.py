@@ -20,6 +20,7 @@ from oracle_stats import (
 from oracle_studies import row
 
 REGULARIZED = ("decay", "tied", "cae", "sae")
+HIDDEN = {"plain": 1_000, "small": 100}
 NEAR = 0.02  # of the variance: trained linear models from their closed forms
 SATURATED = 0.05
 
@@ -38,11 +39,17 @@ def of_seeds(values: np.ndarray) -> Estimate:
     return estimate(lambda s: float(mean_curve(values[:, None], s)[0]), len(values))
 
 
+def errors(runs: Runs, kind: str, unseen: bool = False) -> list[dict]:
+    """Errors of the models of a kind, at the protocol's sizes."""
+    sizes = {"samples": 500, "hidden": HIDDEN.get(kind, 1_000)}
+    return runs.of_study("lecture-overfit", unseen, kind=kind, **sizes)
+
+
 def over_fitting(runs: Runs, dataset: str) -> Iterator[Row]:
     """L5: held-out error against the plain model's, at the end and stopped early; (S, E)."""
-    plain = runs.of_study("lecture-overfit", kind="plain")
+    plain = errors(runs, "plain")
     for kind in REGULARIZED:
-        other = runs.of_study("lecture-overfit", kind=kind)
+        other = errors(runs, kind)
         decision = no_worse(plain[0], other[0]) if plain and other else NO_RUNS
         yield row(runs, "L5", dataset, f"against {kind}", decision)
 
@@ -67,12 +74,12 @@ def ends(plain: dict) -> tuple[np.ndarray, np.ndarray]:
 
 def over_complete(runs: Runs, dataset: str) -> Iterator[Row]:
     """L6: final over lowest held-out error, m = 1,000 against m = 100, disjoint intervals."""
-    found = [runs.of_study("lecture-overfit", True, kind=kind) for kind in ("plain", "small")]
+    found = [errors(runs, kind, unseen=True) for kind in HIDDEN]
     if not all(found):
         yield row(runs, "L6", dataset, "rise", NO_RUNS)
         return
-    errors = [studies[0]["heldout"] for studies in found]
-    many, few = (of_seeds(e[:, -1] / e.min(axis=1)) for e in errors)
+    heldout = [studies[0]["heldout"] for studies in found]
+    many, few = (of_seeds(e[:, -1] / e.min(axis=1)) for e in heldout)
     verdict = INCONCLUSIVE
     if many.low > few.high:
         verdict = HOLDS
@@ -99,7 +106,8 @@ def copying(runs: Runs, dataset: str) -> Iterator[Row]:
 
 
 def copies(plain: dict, other: dict, activation: str) -> Decision:
-    chosen = int(np.nanargmin(np.nanmean(other["denoising"], axis=0)))
+    denoising = other["denoising"]
+    chosen = int(np.nanargmin(mean_curve(denoising, range(len(denoising)))))
     share, regularized = plain["gaussian"][:, 0], other["gaussian"][:, chosen]
     ratio = estimate(lambda s: float(np.nanmean(regularized[s]) / np.nanmean(share[s])), len(share))
     verdict = together(of_seeds(share).at_most(0.01), ratio.at_least(5))

@@ -178,7 +178,7 @@ def a20(runs: Runs, dataset: str) -> Iterator[Row]:
 def a20_maxout(runs: Runs, dataset: str) -> Iterator[Row]:
     """SAE with maxout of 3 pieces: E[h] falls, and h is not small on more samples."""
     key = ("A20", runs.scale, dataset, ("sae", "maxout", "unit", "own", "mean falls alone"))
-    found = runs.by_seed("arpit-negative", dataset, unseen=True, pieces=3)
+    found = runs.by_seed("arpit-negative", True, dataset=dataset, pieces=3)
     seeds = next((s for s in runs.candidates("new") if set(s) <= set(found)), ())
     if not seeds:
         yield key, NO_RUNS

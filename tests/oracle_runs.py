@@ -186,23 +186,20 @@ class Runs:
     def _is_unseen(self, setting: Setting, seed: int) -> bool:
         return {(setting.key, seed), (setting.baseline, seed)} <= self._unseen
 
-    def by_seed(
-        self, figure: str, dataset: str = "", unseen: bool = False, **options: object
-    ) -> dict[int, dict]:
-        """Variables of the studies of a figure whose options are those given, by seed.
+    def by_seed(self, figure: str, unseen: bool = False, **options: object) -> dict[int, dict]:
+        """Variables of the studies of a figure by seed, of those with these options or samples.
 
-        `dataset` limits them to one data set, `unseen` to runs nobody had looked at.
+        `unseen` limits them to runs that nobody had looked at.
         """
         chosen = {
             spec["seed"]: values
             for spec, values, new in self.studies
             if spec["figure"] == figure
-            and dataset in ("", spec["dataset"])
             and new >= unseen
-            and all(spec["options"].get(k) == v for k, v in options.items())
+            and all((spec | spec["options"]).get(k) == v for k, v in options.items())
         }
         return dict(sorted(chosen.items()))
 
     def of_study(self, figure: str, unseen: bool = False, **options: object) -> list[dict]:
         """As `by_seed`, without the seeds."""
-        return list(self.by_seed(figure, unseen=unseen, **options).values())
+        return list(self.by_seed(figure, unseen, **options).values())

@@ -46,10 +46,13 @@ def three(folder: Path, setting: Setting, *curves, first: int = 0, **more) -> No
         write(folder, setting, first + i, curves[i % len(curves)], **more)
 
 
-def study(folder: Path, figure: str, values: dict, dataset="mnist", seed=0, **options) -> str:
+def study(
+    folder: Path, figure: str, values: dict, dataset="mnist", seed=0, samples=500, **options
+) -> str:
     """The study of a figure; gives its key, "scale/file without suffix"."""
     folder.mkdir(parents=True, exist_ok=True)
-    spec = {"figure": figure, "dataset": dataset, "seed": seed, "options": options}
+    spec = {"figure": figure, "dataset": dataset, "seed": seed, "samples": samples}
+    spec |= {"options": options}
     key = "-".join(str(part) for part in (figure, dataset, seed, *options.values()))
     store(folder / f"{key}.nc.gz", "study", spec, values)
     return f"{folder.name}/{key}"

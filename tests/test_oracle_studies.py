@@ -20,9 +20,9 @@ def folder(tmp_path):
 def over_fitting(folder, kind, heldout, validation, chosen=0):
     """Errors (S, E), the strength of the lowest validation error being the first."""
     values = {"heldout": heldout, "validation": validation, "chosen": chosen}
-    return study(
-        folder, "lecture-overfit", values | {"grid_validation": [2.0, 3.0]}, kind=kind, hidden=9
-    )
+    values["grid_validation"] = [2.0, 3.0]
+    hidden = 100 if kind == "small" else 1_000
+    return study(folder, "lecture-overfit", values, kind=kind, hidden=hidden)
 
 
 def plain(folder):

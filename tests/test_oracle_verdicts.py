@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 # Claims that the oracle leaves alone: theorems, and what another criterion is to decide.
 ELSEWHERE = r"T\d+|G[3-6]|L3|S3[bc]?|S4[a-h]?|S5|S9|S1[01]"
+WHY = "by the length of a step"  # of A18: measured, and no number is asked for
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,9 @@ def test_every_verdict_of_the_record_is_that_of_the_oracle(record, decisions):
     rows = [
         row
         for row in record
-        if row.verdict != "superseded" and not re.fullmatch(ELSEWHERE, row.claim)
+        if row.verdict != "superseded"
+        and not re.fullmatch(ELSEWHERE, row.claim)
+        and WHY not in row.statement
     ]
     # "not run" is said of a whole figure, some of whose runs the oracle lacks, too
     decided = {row[:3] for row in rows if row.verdict != "not run"}
