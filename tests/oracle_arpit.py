@@ -113,15 +113,19 @@ def flat(curve: Curve, mark=str) -> Decision:
 
 
 def shift(curve: Curve, mark=str) -> Decision:
-    """Largest abs(E[a](λ) − E[a](0)) in units of the unregularized model's sd."""
-    means, spread = admitted(curve, "preactivation_mean"), curve.models("preactivation_deviation")
-
-    def moved(s):
-        mean = mean_curve(means, s)
-        return largest(np.abs(mean - mean[0])) / mean_curve(spread, s)[0]
-
-    number = estimate(moved, len(curve.seeds))
+    """Largest abs(E[a](λ) − E[a](0)), in units of the unregularized model's sd."""
+    shifts = shifts_in_sd(curve, admitted(curve, "preactivation_mean"))
+    number = estimate(lambda s: largest(np.abs(mean_curve(shifts, s))), len(curve.seeds))
     return decided(mark(number.at_most(0.1)), number, [curve])
+
+
+def shifts_in_sd(curve: Curve, means: np.ndarray) -> np.ndarray:
+    """E[a](λ) − E[a](0) of (seed, strength) in units of that seed's sd at strength 0.
+
+    Each model is compared with the unregularized one of its own seed, so that a shift does not
+    mix in the difference of two seeds where a model diverged (rule 5).
+    """
+    return (means - means[:, :1]) / curve.models("preactivation_deviation")[:, :1]
 
 
 def alive(curve: Curve) -> Decision:

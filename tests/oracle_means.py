@@ -1,14 +1,29 @@
-"""A14 and A16 to A21 of docs/protocol.md: new claims, decided from unseen runs only."""
+"""A14 and A16 to A21 of docs/protocol.md: new claims, decided from unseen runs only.
+
+Rows that are measured decide nothing, and show runs seen before where there are no others.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
-from oracle_arpit import A1_VARIANTS, FIGURE_1, NO_RUNS, Row, decided, moves, of_mean, shift
+from oracle_arpit import (
+    A1_VARIANTS,
+    FIGURE_1,
+    NO_RUNS,
+    Row,
+    decided,
+    moves,
+    of_mean,
+    shift,
+    shifts_in_sd,
+)
 from oracle_runs import OWN_RATE, Curve, Runs, Setting
 from oracle_stats import (
     FAILS,
+    HOLDS,
     INCONCLUSIVE,
     MEASURED,
+    MOST_DIVERGED,
     Decision,
     direction,
     estimate,
@@ -41,13 +56,8 @@ def a14(runs: Runs, dataset: str) -> Iterator[Row]:
 
 def mean_falls(curve: Curve) -> Decision:
     """The fall is E[a](0) − E[a](last) in units of the unregularized model's sd."""
-    means, spread = curve.models("preactivation_mean"), curve.models("preactivation_deviation")
-
-    def fall(s):
-        mean = mean_curve(means, s)
-        return (mean[0] - mean[-1]) / mean_curve(spread, s)[0]
-
-    size = estimate(fall, len(curve.seeds))
+    shifts = shifts_in_sd(curve, curve.models("preactivation_mean"))
+    size = estimate(lambda s: -mean_curve(shifts, s)[-1], len(curve.seeds))
     rho = of_mean(curve, lambda c: spearman(curve.strengths, c), "preactivation_mean")
     if size.high <= -0.1:
         verdict = FAILS  # it rises
@@ -87,7 +97,8 @@ def distance_follows(curve: Curve) -> Decision:
 def a17(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
     for objective in FIGURE_1:
         settings = [Setting(dataset, activation, c, objective) for c in ("unit", "free")]
-        found = runs.curves("new", *settings)
+        measured = objective in ("cae", "mdae")
+        found = runs.curves("revised" if measured else "new", *settings)
         subject = (objective, activation, "unit", "own", "lower than free")
         key = ("A17", runs.scale, dataset, subject)
         if not found:
@@ -97,7 +108,6 @@ def a17(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
             lambda s, f=found: lowest_alive(f[1], s) - lowest_alive(f[0], s), len(found[0].seeds)
         )
         decision = decided(number.at_least(0.02), number, found)
-        measured = objective in ("cae", "mdae")
         yield key, decision._replace(verdict=MEASURED) if measured else decision
 
 
@@ -111,7 +121,7 @@ def lowest_alive(curve: Curve, seeds) -> float:
 
 def a18(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
     key = ("A18", runs.scale, dataset, ("sae", activation, "free", "own", "grows from"))
-    found = runs.curves("new", Setting(dataset, activation, "free", "sae"))
+    found = runs.curves("revised", Setting(dataset, activation, "free", "sae"))
     if not found:
         yield key, NO_RUNS
         return
@@ -168,19 +178,26 @@ def a20(runs: Runs, dataset: str) -> Iterator[Row]:
 def a20_maxout(runs: Runs, dataset: str) -> Iterator[Row]:
     """SAE with maxout of 3 pieces: E[h] falls, and h is not small on more samples."""
     key = ("A20", runs.scale, dataset, ("sae", "maxout", "unit", "own", "mean falls alone"))
-    found = runs.curves("new", Setting(dataset, "maxout", "unit", "sae"), store="code_small")
-    if not found:
+    found = runs.by_seed("arpit-negative", True, dataset=dataset, pieces=3)
+    seeds = next((s for s in runs.candidates("new") if set(s) <= set(found)), ())
+    if not seeds:
         yield key, NO_RUNS
         return
-    curve = found[0]
-    small = curve.models("code_small")
-
-    def not_increasing(s):
-        return direction(curve.strengths, mean_curve(small, s)) != "increasing"
-
-    rho = of_mean(curve, lambda c: spearman(curve.strengths, c), "code_mean")
-    verdict = together(rho.at_most(-0.9), majority(not_increasing, len(small)))
-    yield key, decided(verdict, rho, found)
+    models = [found[seed] for seed in seeds]
+    diverged = np.array([m["flagged_epoch"] >= 0 for m in models])
+    mean, small = (
+        np.where(diverged, np.nan, [m[name] for m in models])
+        for name in ("code_mean", "code_small")
+    )
+    strengths = models[0]["strength"]
+    rho = estimate(lambda s: spearman(strengths, mean_curve(mean, s)), len(seeds))
+    rising = majority(
+        lambda s: direction(strengths, mean_curve(small, s)) == "increasing", len(seeds)
+    )
+    verdict = together(rho.at_most(-0.9), {HOLDS: FAILS, FAILS: HOLDS}.get(rising, rising))
+    if int(diverged.any(axis=0).sum()) > MOST_DIVERGED:
+        verdict = INCONCLUSIVE
+    yield key, Decision(verdict, rho.value, (rho.low, rho.high), seeds)
 
 
 def a21(runs: Runs, dataset: str) -> Iterator[Row]:

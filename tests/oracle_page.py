@@ -25,7 +25,7 @@ DATASETS = {
 ACTIVATIONS = ("relu", "sigmoid", "softplus", "tanh", "maxout")
 # Claims with one statement per data set and activation: no objective has to be named in it.
 SINGLE = ("A8", "A9", "A10", "A11", "A12", "G1", "G2", "L1", "L2", "L4")
-SINGLE += ("S1", "S2", "S6a", "S6b", "S7")
+SINGLE += ("L6", "L7", "L8", "S1", "S2", "S6a", "S6b", "S7")
 
 NUMBER = r"(-?\d+(?:\.\d+)?(?:e-?\d+)?)"
 NUMBERS = re.compile(rf"{NUMBER}(?: \[{NUMBER}, {NUMBER}\])?")
@@ -65,18 +65,22 @@ def _near(printed: str, number: float, slack: float) -> bool:
 
 
 def statements(page: Path) -> list[Statement]:
-    """The rows of the tables of statements; one without verdicts has its verdict as heading."""
+    """The rows of the tables of statements; one without verdicts has its verdict as heading.
+
+    Statements that are not run may be counted instead of named.
+    """
     found, columns, heading = [], [], ""
     for line in page.read_text(encoding="utf-8").splitlines():
         cells = [c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]]
         if line.startswith("#"):
             heading = line.strip("# ").lower()
-        elif {"claim", "scale", "statement"} <= set(cells):
+        elif {"claim", "scale"} <= set(cells) and {"statement", "statements"} & set(cells):
             columns = cells
         elif len(cells) != len(columns):
             columns = []
         elif columns:
-            row = {"verdict": heading} | dict(zip(columns, cells, strict=True))
+            row = {"verdict": heading, "statement": "", "numbers": ""}
+            row |= dict(zip(columns, cells, strict=True))
             if row["scale"] in SCALES:
                 found.append(Statement(*(row[name] for name in Statement._fields)))
     return found
@@ -107,6 +111,9 @@ def _about(text: str, subject: tuple) -> bool:
         return False
     if ("rescaled" in text) != (constraint == "unit-rescale"):
         return False
+    if what == "distributed":  # of one objective or of all, with unit rows unless it says otherwise
+        alone = objective == "all" if len(named) != 1 else objective == named[0]
+        return alone and ("unconstrained" in text) == (constraint == "free")
     return variant in ("", _variant(text)) and _question(text, what)
 
 
@@ -137,5 +144,13 @@ def _question(text: str, what: str) -> bool:
         "control": "control",
         "activity falls": "activity",
         "saturation rises": "saturation",
+        "against decay": "decay",
+        "against tied": "tied",
+        "against cae": r"\bCAE",
+        "against sae": r"\bSAE",
+        "dae with relu": "ReLU.*corruption",
+        "cae with relu": "ReLU.*CAE",
+        "dae with saturated-linear": "linear.*corruption",
+        "cae with saturated-linear": "linear.*CAE",
     }
     return what not in words or bool(re.search(words[what], text))

@@ -186,12 +186,20 @@ class Runs:
     def _is_unseen(self, setting: Setting, seed: int) -> bool:
         return {(setting.key, seed), (setting.baseline, seed)} <= self._unseen
 
-    def of_study(self, figure: str, **options: object) -> list[dict]:
-        """Variables of the studies of a figure whose options are those given, by seed."""
-        chosen = [
-            (spec["seed"], values)
-            for spec, values, _ in self.studies
+    def by_seed(self, figure: str, unseen: bool = False, **options: object) -> dict[int, dict]:
+        """Variables of the studies of a figure by seed, of those with these options or samples.
+
+        `unseen` limits them to runs that nobody had looked at.
+        """
+        chosen = {
+            spec["seed"]: values
+            for spec, values, new in self.studies
             if spec["figure"] == figure
-            and all(spec["options"].get(k) == v for k, v in options.items())
-        ]
-        return [values for _, values in sorted(chosen, key=lambda pair: pair[0])]
+            and new >= unseen
+            and all((spec | spec["options"]).get(k) == v for k, v in options.items())
+        }
+        return dict(sorted(chosen.items()))
+
+    def of_study(self, figure: str, unseen: bool = False, **options: object) -> list[dict]:
+        """As `by_seed`, without the seeds."""
+        return list(self.by_seed(figure, unseen, **options).values())

@@ -46,6 +46,18 @@ def three(folder: Path, setting: Setting, *curves, first: int = 0, **more) -> No
         write(folder, setting, first + i, curves[i % len(curves)], **more)
 
 
+def study(
+    folder: Path, figure: str, values: dict, dataset="mnist", seed=0, samples=500, **options
+) -> str:
+    """The study of a figure; gives its key, "scale/file without suffix"."""
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = {"figure": figure, "dataset": dataset, "seed": seed, "samples": samples}
+    spec |= {"options": options}
+    key = "-".join(str(part) for part in (figure, dataset, seed, *options.values()))
+    store(folder / f"{key}.nc.gz", "study", spec, values)
+    return f"{folder.name}/{key}"
+
+
 def store(path: Path, kind: str, spec: dict, values: dict) -> None:
     """One file, written by SciPy."""
     buffer = io.BytesIO()
@@ -53,7 +65,10 @@ def store(path: Path, kind: str, spec: dict, values: dict) -> None:
     file.kind, file.spec = kind, json.dumps(spec)
     for name, value in values.items():
         value = np.asarray(value)
-        value = value.astype("i4" if value.dtype.kind in "iu" else "f8")
+        if value.dtype.kind == "U":
+            value = value.astype("S").view("S1").reshape(*value.shape, -1)
+        else:
+            value = value.astype("i4" if value.dtype.kind in "iu" else "f8")
         sizes = [f"{name}_{i}" for i in range(value.ndim)]
         for size, length in zip(sizes, value.shape, strict=True):
             file.createDimension(size, length)

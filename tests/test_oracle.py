@@ -245,6 +245,15 @@ def test_corollary_2_on_trained_models(folder):
     assert verdict(folder, "A15", "cae", "unit") == "fails"
 
 
+def test_a_seed_without_its_unregularized_model_shifts_nothing(folder):
+    setting = Setting("mnist", "relu", "unit-rescale", "cae", 0.03, 0.0)
+    for seed in range(3):
+        means = np.full(12, 5.0 if seed == 0 else 0.0)
+        lost = (0,) if seed == 0 else ()
+        write(folder, setting, seed, FALLING, lost, preactivation_mean=means, **MEANS)
+    assert verdict(folder, "A15", "cae", "momentum 0") == "holds"
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.95, "holds"), (0.7, "fails")])
 def test_distributed_asks_only_models_of_the_range(folder, share, expected):
     setting = Setting("mnist", "relu", "unit", "sae")
