@@ -109,14 +109,21 @@ def admitted(curve: Curve, name: str) -> np.ndarray:
 def flat(curve: Curve, mark=str) -> Decision:
     models = admitted(curve, "activation_fraction")
     number = estimate(lambda s: span(mean_curve(models, s)), len(curve.seeds))
-    return decided(mark(number.at_most(MOVES)), number, [curve])
+    verdict = mark(number.at_most(MOVES)) if is_active(curve) else INCONCLUSIVE
+    return decided(verdict, number, [curve])
+
+
+def is_active(curve: Curve) -> bool:
+    """Whether the curve is anywhere above 0.05, with its whole interval; else it cannot move."""
+    return of_mean(curve, largest).at_most(MOVES) == FAILS
 
 
 def shift(curve: Curve, mark=str) -> Decision:
     """Largest abs(E[a](λ) − E[a](0)), in units of the unregularized model's sd."""
     shifts = shifts_in_sd(curve, admitted(curve, "preactivation_mean"))
     number = estimate(lambda s: largest(np.abs(mean_curve(shifts, s))), len(curve.seeds))
-    return decided(mark(number.at_most(0.1)), number, [curve])
+    verdict = mark(number.at_most(0.1)) if is_active(curve) else INCONCLUSIVE
+    return decided(verdict, number, [curve])
 
 
 def shifts_in_sd(curve: Curve, means: np.ndarray) -> np.ndarray:

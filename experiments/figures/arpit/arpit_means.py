@@ -137,7 +137,8 @@ def _a21_relu(claim: str, statement: str, sweep: Sweep) -> Verdict:
     acts = momentum.effective(curve, momentum.feedback(sweep.runs, curve))
     counted = momentum.counted(sweep.runs, curve)
     kept = np.where(np.isnan(counted.fraction), np.nan, means)
-    verdict = decide(claim, statement, [criteria.largest_shift(kept, deviations)], [counted])
+    shift, alive = criteria.largest_shift(kept, deviations), criteria.active(curve)
+    verdict = decide(claim, statement, [shift], [counted], given=alive)
     largest = curve.strengths[np.isfinite(counted.fraction).all(axis=0)].max(initial=0.0)
     return verdict._replace(
         numbers=f"{verdict.numbers}; over the models up to λ = {largest:g}, with an effective "
