@@ -55,6 +55,13 @@ def test_a_claim_that_fails_is_explained_by_what_else_is_stored(arpit_runs, tmp_
         assert there.numbers in at_the_rate  # of as many seeds as are stored there
 
 
+def test_a_statement_on_two_objectives_has_no_course_of_its_own(arpit_runs):
+    figure, runs = tiny.gathered_runs(arpit_runs, "arpit-fig4", "photos")
+    together = next(v for v in figure.verdicts(runs, "photos") if "mDAE" in v.statement)
+    assert figure.explain(runs, together) == []
+    assert figure.explain({}, together._replace(statement="CAE decreasing")) == []
+
+
 def test_a_condition_and_a_difference_are_explained_by_their_sizes(arpit_runs):
     ratio, *_ = explained(arpit_runs, "arpit-bias", "A10", "digits", "relu").why
     assert numbers(ratio)[-4:] == [0.25] * 4  # DAE, CAE, mDAE, SAE

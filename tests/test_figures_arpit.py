@@ -51,6 +51,17 @@ def test_the_bias_picture_has_a_mark_for_every_model_that_did_not_diverge(arpit_
     assert marks["DAE"].get_ydata()[:11].tolist() == run["activation_fraction"].values.tolist()
 
 
+def test_the_course_over_epochs_is_that_of_the_first_seed_asked_for():
+    figure, plan = get_figure("arpit-fig1-epochs"), tiny.plan(seeds=2)._replace(first_seed=3)
+    runs = {
+        spec: stored_runs.fake(spec, np.full(len(spec.strengths), 0.1 * spec.seed))
+        for spec in figure.runs(plan)
+    }
+    along = figure.draw(runs, plan).axes[1]
+    assert {round(line.get_ydata()[-1], 3) for line in along.lines} == {0.3}  # not 0.4, of seed 4
+    assert all(has_numbers(text, 3) for text in (along.get_title(), figure.caption(runs, plan)))
+
+
 @pytest.mark.parametrize(
     ("name", "rows"), [("arpit-rescale", 3), ("arpit-fig5", 2), ("arpit-fig2", 2)]
 )

@@ -7,6 +7,7 @@ import numpy as np
 from experiments.evidence.curves import Curve, distance
 
 __all__ = [
+    "activation_label",
     "draw_cells",
     "draw_curve",
     "draw_curves",
@@ -57,6 +58,11 @@ def look(objective: str) -> tuple[str, str, str, object, bool]:
 def label(objective: str) -> str:
     """The objective's name as the papers write it."""
     return _LOOK[objective][0]
+
+
+def activation_label(activation: str) -> str:
+    """The activation's name as the papers write it."""
+    return {"relu": "ReLU"}.get(activation, activation)
 
 
 def panels(count: int, title: str):

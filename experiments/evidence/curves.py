@@ -101,7 +101,7 @@ def collect(runs: Mapping[GridSpec, object]) -> list[Curve]:
 
 
 def cells(runs: Mapping[GridSpec, object], specs: Iterable[GridSpec], name: str) -> np.ndarray:
-    """A stored variable of one objective, the strength-0 cell first; [S, G, ...] in seed order."""
+    """A stored variable of one objective, the strength-0 model first; [S, G, ...] by seed."""
     rows = []
     for spec in sorted(specs, key=lambda spec: spec.seed):
         parts = [runs[spec.baseline][name].values, runs[spec][name].values]
@@ -118,8 +118,8 @@ def only(curves: Iterable[Curve], **fields) -> Curve:
 
 
 def over_epochs(runs: Mapping[GridSpec, object], objective: str, name: str) -> np.ndarray:
-    """A history variable of one objective with its shared strength-0 cell, seed 0; [G, E + 1]."""
-    specs = [s for s in runs if s.objective == objective and s.seed == 0]
+    """A history variable of one objective and AE, of the first seed that is stored; [G, E + 1]."""
+    specs = [s for s in runs if s.objective == objective]
     return cells(runs, specs, f"history_{name}")[0]
 
 

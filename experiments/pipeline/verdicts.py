@@ -33,7 +33,9 @@ class _Part(NamedTuple):
     verdicts: list[Verdict]
 
     def subject(self, figure: Figure) -> str:
-        return ", ".join([figure.title.rstrip("."), *map(str, self.group[1:])])
+        fields = zip(figure.group[1:], self.group[1:], strict=False)  # none across all groups
+        named = (f"{field.replace('_', ' ')} {value}" for field, value in fields)
+        return ", ".join([figure.title.rstrip("."), *named])
 
     @property
     def stored(self) -> int:

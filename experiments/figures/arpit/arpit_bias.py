@@ -121,7 +121,8 @@ def draw(runs, plan: Plan):
         for column, activation in enumerate(ACTIVATIONS):
             axis = axes[row][column]
             _draw_panel(axis, runs, dataset, activation)
-            axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=10)
+            name = style.activation_label(activation)
+            axis.set_title(f"{DATA[dataset].title}, {name}", fontsize=10)
             axis.set_xlabel("mean E[a_j] of the model" if row else "", fontsize=9)
         axes[row][0].set_ylabel("activation fraction", fontsize=9)
     axes[0][0].set_ylim(-0.03, 1.03)

@@ -18,7 +18,6 @@ CLAIMS = {"A13": "CAE+H behaves like CAE"}
 GROUP = ("dataset", "activation")
 OBJECTIVES = ("cae", "cae-h")
 ACTIVATIONS = ("relu", "sigmoid")
-_NAMES = {"relu": "ReLU", "sigmoid": "sigmoid"}
 
 
 def runs(plan: Plan) -> list[GridSpec]:
@@ -39,7 +38,7 @@ def draw(runs, plan: Plan):
             ]
             style.draw_curves(axis, pair, named, pair[0].constraint)
             style.strength_axis(axis, pair[0].strengths)
-            axis.set_title(f"{DATA[dataset].title}, {_NAMES[activation]}")
+            axis.set_title(f"{DATA[dataset].title}, {style.activation_label(activation)}")
             axis.set_xlabel("coefficient λ")
     for axis in axes[0]:
         axis.set_xlabel("")
@@ -52,7 +51,8 @@ def caption(runs, plan: Plan) -> str:
     scale, specs = plan.scale, list(runs)
     rates = {DATA[s.dataset].title: f"{s.learning_rate:g}" for s in specs}
     classes = [
-        f"{DATA[c.dataset].title} {_NAMES[c.activation]} {style.label(c.objective)} {described(c)}"
+        f"{DATA[c.dataset].title} {style.activation_label(c.activation)} "
+        f"{style.label(c.objective)} {described(c)}"
         for c in collect(runs)
     ]
     return (
@@ -81,7 +81,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
                 claims.decide("A13", "CAE+H and CAE agree, ReLU", needs, pair)
             )
         else:
-            statement = f"CAE+H close to CAE, {_NAMES[activation]}"
+            statement = f"CAE+H close to CAE, {style.activation_label(activation)}"
             needs, given = criteria.apart_by_range(*pair), criteria.moves(pair[0], "CAE's range")
             verdict = claims.decide("A13", statement, needs, pair, given)
         added = _added(runs, dataset, activation)

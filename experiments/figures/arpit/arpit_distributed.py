@@ -132,7 +132,8 @@ def draw(runs, plan: Plan):
     for row, dataset in zip(axes, datasets, strict=True):
         for axis, activation in zip(row, ACTIVATIONS, strict=True):
             _draw_panel(axis, runs, dataset, activation)
-            axis.set_title(f"{DATA[dataset].title}, {activation}", fontsize=10)
+            name = style.activation_label(activation)
+            axis.set_title(f"{DATA[dataset].title}, {name}", fontsize=10)
             handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
         row[0].set_ylabel("share of units", fontsize=9)
     axes[0][0].set_yscale("log")
@@ -170,12 +171,12 @@ def _draw_panel(axis, runs: Mapping, dataset: str, activation: str) -> None:
             axis.plot(centres, shown, color=colour, linestyle=_LINES[objective], linewidth=1)
         elif specs:
             lowest = np.nanmin(_alive(runs, specs), initial=np.inf)
-            told = f"{lowest:.2f}" if np.isfinite(lowest) else "none alive"
-            absent.append(f"{style.label(objective)} {told}")
+            fraction = f"{lowest:.2f}" if np.isfinite(lowest) else "none alive"
+            absent.append(f"{style.label(objective)} {fraction}")
         else:
             absent.append(f"{style.label(objective)} not run")
     if absent:
-        remark = f"no such model, lowest fraction:\n{', '.join(absent)}"
+        remark = f"no model at most {_LESS_SPARSE:g}; lowest:\n{', '.join(absent)}"
         axis.text(0.02, 0.98, remark, transform=axis.transAxes, va="top", fontsize=8)
     axis.axvline(_OFTEN, ymax=_LINE_TOP, color="#000000", linewidth=0.8, linestyle=":")
     axis.spines[["top", "right"]].set_visible(False)
@@ -197,7 +198,7 @@ def caption(runs, plan: Plan) -> str:
                 specs = _of(runs, dataset, activation, objective)
                 count = int(_chosen(runs, specs).sum()) if specs else 0
                 if count:
-                    where = f"{DATA[dataset].title} {activation}"
+                    where = f"{DATA[dataset].title} {style.activation_label(activation)}"
                     shown.append(f"{where} {style.label(objective)} {count}")
     return (
         scale.caveat

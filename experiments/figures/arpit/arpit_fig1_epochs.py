@@ -17,14 +17,14 @@ def runs(plan: Plan) -> list[GridSpec]:
 
 
 def draw(runs, plan: Plan):
-    """Left the final fraction over σ², right the fraction over epochs, seed 0."""
+    """Left the final fraction over σ², right the fraction over epochs, of the first seed."""
     (curve,) = collect(runs)
     figure, (final, along) = style.panels(2, f"DAE, ReLU, unit rows, {DATA[curve.dataset].title}")
     style.draw_curve(final, curve, panels.named(curve))
     style.strength_axis(final, curve.strengths)
     final.set_title("after training")
     style.draw_epochs(along, curve.strengths, over_epochs(runs, "dae", "activation_fraction"))
-    along.set_title("over epochs, seed 0")
+    along.set_title(f"over epochs, seed {plan.first_seed}")
     style.legend(figure, final, curve.flagged.any())
     return figure
 
@@ -33,8 +33,8 @@ def caption(runs, plan: Plan) -> str:
     """What the picture shows."""
     return (
         panels.caption(runs, plan)
-        + " Right: the fraction over epochs (σ² at the lines' ends where they have room), seed 0, "
-        "on 5,000 samples at most."
+        + " Right: the fraction over epochs (σ² at the lines' ends where they have room), "
+        f"seed {plan.first_seed}, on 5,000 samples at most."
     )
 
 

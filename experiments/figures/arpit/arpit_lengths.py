@@ -47,7 +47,7 @@ def lowest(curve: Curve, seeds: np.ndarray | None = None) -> tuple[float, int]:
     return float(alive[where]), where
 
 
-def _told(curve: Curve) -> str:
+def _described(curve: Curve) -> str:
     value, where = lowest(curve)
     if where < 0:
         return f"{ROWS[curve.constraint]}: no model with at most {DEAD:.0%} dead units"
@@ -71,7 +71,9 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
 def _a17(unit: Sweep, free: Sweep) -> Verdict:
     spec = unit.spec
     name = f"{style.label(spec.objective)} with {ACTIVATIONS[spec.activation]}"
-    statement = f"lowest fraction lower with unit rows, {name}"
+    decides = spec.objective in _DECIDED
+    compared = "lower with unit rows" if decides else "with unit and with unconstrained rows"
+    statement = f"lowest fraction {compared}, {name}"
     if not (unit.complete and free.complete):
         numbers = f"unit rows: {unit.count}; unconstrained rows: {free.count}"
         return not_run("A17", spec.dataset, statement, numbers)
@@ -80,16 +82,16 @@ def _a17(unit: Sweep, free: Sweep) -> Verdict:
     def gap(seeds: np.ndarray) -> float:
         return lowest(curves[1], seeds)[0] - lowest(curves[0], seeds)[0]
 
-    by = over_seeds("lower with unit rows by", gap, len(curves[0].fraction), _LOWER, -1)
-    told = f"{_told(curves[0])}; {_told(curves[1])}"
-    if spec.objective in _DECIDED:
+    by = over_seeds("unconstrained minus unit rows", gap, len(curves[0].fraction), _LOWER, -1)
+    each = f"{_described(curves[0])}; {_described(curves[1])}"
+    if decides:
         verdict = decide("A17", statement, [by], curves)
         ranges = [criteria.moves(c, f"range with {ROWS[c.constraint]}")[0] for c in curves]
         if not any(r.holds for r in ranges):
             verdict = verdict._replace(verdict="inconclusive")
-            told += f"; neither moves: {ranges[0].measured}, {ranges[1].measured}"
-        return verdict._replace(numbers=f"{verdict.numbers}; {told}")
-    return Verdict("A17", spec.dataset, statement, "measured", f"{by.measured}; {told}")
+            each += f"; neither moves: {ranges[0].measured}, {ranges[1].measured}"
+        return verdict._replace(numbers=f"{verdict.numbers}; {each}")
+    return Verdict("A17", spec.dataset, statement, "measured", f"{by.measured}; {each}")
 
 
 def growth(sweep: Sweep) -> np.ndarray:
@@ -124,7 +126,7 @@ def _from(strengths: np.ndarray, grown: np.ndarray) -> str:
     return f"from σ² = {strengths[-count]:g} on" if count else "at no strength"
 
 
-def draw(runs: Mapping, plan: Plan):
+def draw(stored: Mapping, plan: Plan):
     """A panel per data set; a line between the two lowest fractions of an objective."""
     from matplotlib.figure import Figure as Picture
 
@@ -134,7 +136,7 @@ def draw(runs: Mapping, plan: Plan):
     heights = [-i - i // len(OBJECTIVES) * 0.7 for i in range(len(lines))]
     found = {
         (s.spec.dataset, s.spec.activation, s.spec.objective, s.spec.constraint): s.stored
-        for s in sweeps({spec: runs.get(spec) for spec in globals()["runs"](plan)})
+        for s in sweeps({spec: stored.get(spec) for spec in runs(plan)})
     }
     for axis, dataset in zip(axes, plan.scale.datasets, strict=True):
         axis.set_title(DATA[dataset].title, fontsize=10)
@@ -148,6 +150,7 @@ def draw(runs: Mapping, plan: Plan):
         axis.spines[["top", "right", "left"]].set_visible(False)
     names = [f"{ACTIVATIONS[a]}, {style.label(o)}" for a, o in lines]
     axes[0].set_yticks(heights, names)
+    axes[0].set_ylim(heights[-1] - 0.6, heights[0] + 0.6)  # room for a line that is not run
     _legend(picture)
     return picture
 

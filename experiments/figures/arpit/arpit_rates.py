@@ -51,14 +51,15 @@ def _by_batch(shown: list[Curve], plan: Plan, dataset: str) -> list[Curve]:
 
 
 def draw(runs, plan: Plan):
-    """A column per learning rate, and one with eDAE's batch sizes; a row per data set."""
-    figure, axes = style.table(len(plan.scale.datasets), len(RATES) + 1)
-    figure.set_size_inches(9.6, 5.6)
-    shown, usual = collect(runs), plan.scale.batch_size
+    """A row per learning rate, and one with eDAE's batch sizes; a column per data set."""
+    datasets, usual = plan.scale.datasets, plan.scale.batch_size
+    figure, axes = style.table(len(RATES) + 1, len(datasets))
+    figure.set_size_inches(6.4, 9.6)
+    shown = collect(runs)
     axes[0][0].set_ylim(-0.03, 1.03)
-    for row, dataset in zip(axes, plan.scale.datasets, strict=True):
-        here = [c for c in shown if c.dataset == dataset]
-        for axis, rate in zip(row, RATES, strict=False):
+    for column, dataset in zip(axes.T, datasets, strict=True):
+        here, title = [c for c in shown if c.dataset == dataset], DATA[dataset].title
+        for axis, rate in zip(column, RATES, strict=False):
             at_rate = [c for c in here if (c.learning_rate, c.batch_size) == (rate, usual)]
             for curve in sorted(at_rate, key=lambda c: OBJECTIVES.index(c.objective)):
                 if _has_curve(curve):
@@ -66,16 +67,17 @@ def draw(runs, plan: Plan):
                 else:
                     _draw_models(axis, curve)
             _say_lost(axis, at_rate)
-            axis.set_title(f"learning rate {rate:g}", fontsize=9)
+            axis.set_title(f"{title}, rate {rate:g}", fontsize=9)
         for curve, line in zip(_by_batch(shown, plan, dataset), _BATCH_LINES, strict=True):
-            style.draw_curve(row[-1], curve, f"batch {curve.batch_size}", line=line)
-        row[-1].set_title(f"eDAE, rate {DATA[dataset].learning_rate:g}", fontsize=9)
-        row[0].set_ylabel(f"{DATA[dataset].title}\nshare of pairs or units", fontsize=9)
+            style.draw_curve(column[-1], curve, f"batch {curve.batch_size}", line=line)
+        column[-1].set_title(f"{title}, eDAE, rate {DATA[dataset].learning_rate:g}", fontsize=9)
     axes[-1][-1].legend(fontsize=8, frameon=False)  # free there
     for axis in axes.flat:
         style.strength_axis(axis, np.array(STRENGTHS))
         axis.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS], fontsize=8)
         axis.set_xlabel("σ²" if axis in axes[-1] else "", fontsize=9)
+    for row in axes:
+        row[0].set_ylabel("share (pairs or units)", fontsize=9)
     style.legend(figure, axes[0][0], any(c.flagged.any() and _has_curve(c) for c in shown))
     return figure
 
@@ -113,7 +115,7 @@ def caption(runs, plan: Plan) -> str:
     ]
     return (
         "Average activation fraction (thick) and dead units (thin) after "
-        f"{scale.epochs} epochs against σ², ReLU, unit rows, at three learning rates; right: eDAE "
+        f"{scale.epochs} epochs against σ², ReLU, unit rows, at three learning rates; below: eDAE "
         f"at three batch sizes. Where models at more than {MAX_FLAGGED} strengths diverged or "
         "collapsed there is no curve, but a mark for each of the others; panels without a curve "
         f"are grey. m = {scale.hidden}, N = {scale.samples}, {spread(plan)}. "

@@ -242,7 +242,7 @@ def _draw_slope(axis, run) -> None:
 
 def _draw_excitation(axis, run) -> None:
     axis.plot(run["random_angle"], run["random"], ".", color="#777777", label="random inputs")
-    best = {"color": "#CC3311", "markersize": 8, "label": "found by search"}
+    best = {"color": "#CC3311", "markersize": 8, "label": "best of a search"}
     axis.plot(run["angle"][0], run["found"][0], "^", **best)
     axis.axhline(float(run["closed"][0]), color="#000000", linewidth=0.8, label="at W_j/‖W_j‖")
     axis.set(xlabel="angle to W_j/‖W_j‖ (radians)", ylabel="activation h_j")

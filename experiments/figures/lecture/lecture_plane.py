@@ -154,7 +154,7 @@ def draw(runs, plan: Plan):
     from matplotlib.figure import Figure
 
     ((study, run),) = runs.items()
-    figure = Figure(figsize=(9.2, 3.3), layout="constrained")
+    figure = Figure(figsize=(8, 3), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     _draw_plane(left, study, run)
     gains = np.moveaxis(run["gain"].values, -1, 0)
@@ -166,7 +166,7 @@ def draw(runs, plan: Plan):
     middle.set_ylabel("gain of the Jacobian")
     middle.legend(frameon=False, fontsize=8)
     right.set_yscale("log")
-    right.set_ylabel("gain along u₁ over that along u₂ (log)")
+    right.set_ylabel("ratio of the gains, u₁ to u₂")
     for axis in (left, middle, right):
         axis.spines[["top", "right"]].set_visible(False)
     return figure
