@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -40,8 +41,7 @@ def test_another_threshold_alone_is_no_function_of_ones_own():
 
 def test_penalties_of_ones_own_against_numpy(rng):
     h = rng.uniform(0.1, 2.0, size=(6, 4)).astype(np.float32)
-    model = Params(np.eye(4, dtype=np.float32), np.zeros(4, np.float32))
-    seen = one_layer_forward(model, h, "identity")
+    seen = one_layer_forward(Params(jnp.eye(4), jnp.zeros(4)), jnp.asarray(h), "identity")
     covariance = np.cov(h.T, bias=True)
     share = h / h.sum(axis=1, keepdims=True)
     off = covariance - np.diag(np.diag(covariance))

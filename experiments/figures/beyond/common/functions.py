@@ -43,7 +43,7 @@ OWN_ACTIVATIONS = {
 
 
 def _covariance(h):
-    centred = h - jnp.mean(h, axis=0)
+    centred = h - jnp.mean(h, axis=0, keepdims=True)
     return centred.T @ centred / len(h)
 
 
