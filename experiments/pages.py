@@ -51,11 +51,11 @@ def results_page(verdicts: Sequence[tuple[str, str, Verdict]], figures: Path, fo
             _READING,
             "## Claims",
             markdown(claims_head, claims),
+            "## Statements",
+            *_statements(verdicts),
             "## Replaced criteria",
             _REPLACED,
             *_replaced(verdicts),
-            "## Statements",
-            *_statements(verdicts),
             "## Figures",
             _pictures(verdicts, figures, folder),
             "## Sizes and intervals",
@@ -74,7 +74,9 @@ _READING = """A claim has several statements, each decided at every scale and on
 numbers in parentheses count them. Criteria and terms are in [the protocol](protocol.md). *Unseen*
 are the runs made after the criteria had been revised; new *seeds* show that a number is stable, new
 *settings* that a claim holds beyond the runs that suggested its criterion. What rests on runs *seen
-before* is no test of a revised criterion. *Not run* means that runs are missing."""
+before* is no test of a revised criterion. *Not run* means that runs are missing;
+`python -m experiments wanted --data-dir DATA` trains them. What earlier criteria said is
+[below](#replaced-criteria)."""
 _REPLACED = f"""Some criteria of the first record did not say what the papers say. For each: when it
 was replaced, by what and why (the third column of the protocol), what it had decided (code at
 revision `{first_revision()}`), and what the stored runs say now."""

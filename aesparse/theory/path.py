@@ -42,8 +42,8 @@ class Path(NamedTuple):
         return bool(np.isfinite(self.error).all() and np.isfinite(self.mean).all())
 
 
-@functools.partial(jax.jit, static_argnames=("s", "penalty", "constraint"))
-def _run(params, X, rows, strengths, rate, momentum, *, s, penalty, constraint):
+@functools.partial(jax.jit, static_argnames=("s", "penalty", "manifold"))
+def _run(params, X, rows, strengths, rate, momentum, *, s, penalty, manifold):
     def loss(p, x, strength):
         seen = one_layer_forward(p, x, s)
         error = jnp.mean(jnp.sum((x - seen.reconstruction) ** 2, axis=1))
@@ -61,13 +61,13 @@ def _run(params, X, rows, strengths, rate, momentum, *, s, penalty, constraint):
             p, trace, i = carry
             gradient = jax.grad(loss)(p, X[batch], strength)
             trace = jax.tree.map(lambda v, g: momentum * v + g, trace, gradient)
-            trace = constraint.tangent(p, trace)
+            trace = manifold.tangent(p, trace)
             p = jax.tree.map(lambda w, v: w - rate * v, p, trace)
             i = i + 1
-            if constraint.every == 1:
-                p = constraint.project(p)
+            if manifold.every == 1:
+                p = manifold.project(p)
             else:
-                p = jax.lax.cond(i % constraint.every == 0, constraint.project, lambda q: q, p)
+                p = jax.lax.cond(i % manifold.every == 0, manifold.project, lambda q: q, p)
             return (p, trace, i), None
 
         def stretch(carry, batches):
@@ -88,7 +88,7 @@ def simulate(
     X: Float[Array, "N n"],
     s: Activation,
     penalty: Penalty,
-    constraint: Constraint,
+    manifold: Constraint,
     strengths: Float[np.ndarray, " L"],
     *,
     updates: int,
@@ -115,7 +115,7 @@ def simulate(
         jnp.asarray(momentum, X.dtype),
         s=s,
         penalty=penalty,
-        constraint=constraint,
+        manifold=manifold,
     )
     at = speed * each * np.arange(MOMENTS + 1.0)
     mean, spread, fraction, error = map(np.asarray, seen)

@@ -48,7 +48,7 @@ def _by_objective(
     name: str,
     objectives: Sequence[str] | None = None,
 ) -> dict:
-    """A variable of the unit-row cells of a data set and activation, flagged ones NaN; [S, K]."""
+    """A variable of the unit-row models of a data set and activation, flagged ones NaN; [S, K]."""
     parts: dict[str, np.ndarray] = {}
     for objective in objectives or _present(runs, dataset, activation):
         where = (dataset, activation, objective)
@@ -62,7 +62,7 @@ def _by_objective(
 def _rank(
     runs: Mapping, dataset: str, activation: str, objectives: Sequence[str] | None = None
 ) -> criteria.Criterion:
-    """A8's criterion over all unit-row cells, or those of some objectives."""
+    """A8's criterion over all unit-row models, or those of some objectives."""
     mean, fraction = (
         np.hstack(list(_by_objective(runs, dataset, activation, name, objectives).values()))
         for name in ("preactivation_mean", "activation_fraction")
@@ -175,7 +175,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
     decided = []
     for activation in dict.fromkeys(spec.activation for spec in runs):
         rank, met = _rank(runs, dataset, activation), _condition(runs, dataset, activation)
-        statement = f"fraction follows E[a_j] over all unit-row cells, {activation}"
+        statement = f"fraction follows E[a_j] over all unit-row models, {activation}"
         verdict = claims.settle("A8", dataset, statement, [rank], len(met))
         lost, first = (
             _flagged_strengths(runs, dataset, activation, objectives)

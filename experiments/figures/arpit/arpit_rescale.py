@@ -129,7 +129,9 @@ def _acting(runs, curve: Curve) -> str:
     v = momentum.feedback(runs, curve)
     largest, acting = (mean_over_seeds(x)[-1] for x in (v, momentum.effective(curve, v)))
     away = _away(runs, curve)
-    which = f"λ ≤ {curve.strengths[~away].max():g}" if away.any() else "all λ"
+    which = "all λ"
+    if away.any():
+        which = f"λ ≤ {curve.strengths[~away].max():g} alone, larger λ left out"
     return (
         f"rate {curve.learning_rate:g}, at λ = {curve.strengths[-1]:g} V = {largest:.3f} and "
         f"μ/(1 − V) = {acting:.3f}; decided by {which}"
@@ -217,5 +219,6 @@ FIGURE = Figure(
     verdicts=verdicts,
     explain=explain,
     further=further,
+    partial=True,
     group=GROUP,
 )

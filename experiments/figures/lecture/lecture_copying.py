@@ -186,7 +186,7 @@ def draw(runs, plan: Plan):
 
     models = _by_model(runs)
     linear = next(run for study, run in runs.items() if not study.dataset)
-    figure = Figure(figsize=(9.4, 3.5), layout="constrained")
+    figure = Figure(figsize=(7.8, 3.4), layout="constrained")
     axes = figure.subplots(1, 3)
     axes[1].sharey(axes[0])
     for axis, activation in zip(axes, ACTIVATIONS, strict=False):

@@ -64,5 +64,5 @@ def draw_final(axis, models: Mapping[str, Mapping], early: Mapping[str, np.ndarr
             axis.plot(train.mean(), row, "o", color=_BLACK, markerfacecolor="none", markersize=5)
     axis.set_yticks(range(len(rows)), [name.replace(", ", "\n") for name, *_ in rows], fontsize=8)
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set_xlim(left=0)
+    axis.set_xlim(left=-0.03 * axis.get_xlim()[1])  # markers at 0 whole
     axis.set_xlabel("error per sample (hollow: training)")
