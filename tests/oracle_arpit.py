@@ -200,11 +200,22 @@ def a3(runs: Runs, dataset: str) -> Iterator[Row]:
     for claim, variants in (("A3", [(own, 50)]), ("A3, rates and batches", tried)):
         for rate, batch in variants:
             setting = Setting(dataset, "relu", "unit", "edae", rate, batch=batch)
-            found = runs.curves("unchanged", setting)
+            whole = tuple(
+                Setting(d, "relu", "unit", o, r, batch=b)
+                for d, near in OWN_RATE.items()
+                for o, r, b in (("edae", near, 50), *(rated(near) if claim != "A3" else ()))
+            )
+            found = runs.curves("unchanged", setting, figure=whole)
             variant = "own" if claim == "A3" else f"rate {rate:g}, batch {batch}"
             subject = ("edae", "relu", "unit", variant, "decreasing")
             decision = decided(*falls(found[0]), found) if found else NO_RUNS
             yield (claim, runs.scale, dataset, subject), decision
+
+
+def rated(own: float) -> list[tuple[str, float, int]]:
+    """Objective, rate and batch size of everything that is tried at several rates."""
+    at_rates = [(o, r, 50) for o in (*FIGURE_1, "edae") for r in (0.001, 0.003, 0.005)]
+    return [*at_rates, ("edae", own, 25), ("edae", own, 200)]
 
 
 def a4(runs: Runs, dataset: str) -> Iterator[Row]:
@@ -251,7 +262,8 @@ def a6(runs: Runs, dataset: str) -> Iterator[Row]:
 def a7(runs: Runs, dataset: str) -> Iterator[Row]:
     for objective in ("dae", "sae"):
         settings = [Setting(dataset, "relu", c, objective) for c in ("unit-frozen-bias", "unit")]
-        found = runs.curves("unchanged", *settings)
+        whole = everywhere(("dae", "sae"), ("relu",), ("unit-frozen-bias", "unit"))
+        found = runs.curves("unchanged", *settings, figure=whole)
         subject = (objective, "relu", "unit-frozen-bias", "own", "less sparse")
         key = ("A7", runs.scale, dataset, subject)
         if not found:
@@ -269,10 +281,24 @@ FIGURE_1 = ("dae", "cae", "mdae", "sae")
 OTHERS = ("edae", "dae-antithetic", "dae2", "dae2-kink", "cae-h")
 
 
+def everywhere(
+    objectives: tuple[str, ...], activations: tuple[str, ...], constraints=("unit",)
+) -> tuple[Setting, ...]:
+    """All of these on both data sets: what the figure that decides a claim is made of."""
+    return tuple(
+        Setting(d, a, c, o)
+        for d in DATASETS
+        for a in activations
+        for c in constraints
+        for o in objectives
+    )
+
+
 def a8(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
     key = ("A8", runs.scale, dataset, ("all", activation, "unit", "own", "rank correlation"))
     settings = [Setting(dataset, activation, "unit", o) for o in FIGURE_1]
-    found = runs.curves("unchanged", *settings)
+    whole = everywhere(FIGURE_1, ("relu", "sigmoid", "softplus"))
+    found = runs.curves("unchanged", *settings, figure=whole)
     if not found:
         yield key, NO_RUNS
         return
@@ -295,7 +321,8 @@ def a8(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
 def a9(runs: Runs, dataset: str) -> Iterator[Row]:
     key = ("A9", runs.scale, dataset, ("dae-antithetic", "relu", "unit", "own", "not decreasing"))
     shown = ("dae-antithetic", "dae", "edae", "dae2", "dae2-kink")
-    found = runs.curves("unchanged", *[Setting(dataset, "relu", "unit", o) for o in shown])
+    settings = [Setting(dataset, "relu", "unit", o) for o in shown]
+    found = runs.curves("unchanged", *settings, figure=everywhere(shown, ("relu",)))
     if not found:
         yield key, NO_RUNS
         return

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from oracle_arpit import APART, FIGURE_1, NO_RUNS, Row, apart, decided, moves
+from oracle_arpit import APART, FIGURE_1, NO_RUNS, Row, apart, decided, everywhere, moves
 from oracle_runs import Curve, Runs, Setting
 from oracle_stats import (
     INCONCLUSIVE,
@@ -20,7 +20,8 @@ from oracle_stats import (
 def a10(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
     key = ("A10", runs.scale, dataset, ("all", activation, "unit", "own", "condition met"))
     settings = [Setting(dataset, activation, "unit", o) for o in FIGURE_1]
-    found = runs.curves("unchanged", *settings)
+    whole = everywhere(FIGURE_1, ("relu", "sigmoid", "softplus"))
+    found = runs.curves("unchanged", *settings, figure=whole)
     if not found:
         yield key, NO_RUNS
         return

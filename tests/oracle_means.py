@@ -107,7 +107,8 @@ def a17(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
         number = estimate(
             lambda s, f=found: lowest_alive(f[1], s) - lowest_alive(f[0], s), len(found[0].seeds)
         )
-        decision = decided(number.at_least(0.02), number, found)
+        verdict = number.at_least(0.02) if any(map(moves, found)) else INCONCLUSIVE
+        decision = decided(verdict, number, found)
         yield key, decision._replace(verdict=MEASURED) if measured else decision
 
 
@@ -133,11 +134,15 @@ def a18(runs: Runs, dataset: str, activation: str) -> Iterator[Row]:
 
 
 def a19(runs: Runs, dataset: str, activation: str, constraint: str) -> Iterator[Row]:
-    for objectives in (*((o,) for o in FIGURE_1), FIGURE_1):
-        name = objectives[0] if len(objectives) == 1 else "all"
-        key = ("A19", runs.scale, dataset, (name, activation, constraint, "own", "distributed"))
-        settings = [Setting(dataset, activation, constraint, o) for o in objectives]
-        found = runs.curves("new", *settings, store="rarely_active")
+    for objective in FIGURE_1:
+        key = (
+            "A19",
+            runs.scale,
+            dataset,
+            (objective, activation, constraint, "own", "distributed"),
+        )
+        setting = Setting(dataset, activation, constraint, objective)
+        found = runs.curves("new", setting, store="rarely_active")
         yield key, distributed(found) if found else NO_RUNS
 
 

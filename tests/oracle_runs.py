@@ -161,13 +161,22 @@ class Runs:
         return self.seeds.get((self.scale, status), ((0,),))
 
     def curves(
-        self, status: str, *settings: Setting, store: str = "", only: tuple[int, ...] = ()
+        self,
+        status: str,
+        *settings: Setting,
+        store: str = "",
+        only: tuple[int, ...] = (),
+        figure: tuple[Setting, ...] = (),
     ) -> list[Curve] | None:
         """The settings' curves on the seeds that decide, or None where the claim is not run.
 
-        `store` names variables that every run must have; `only` the seeds asked for instead.
+        `store` names variables that every run must have; `only` the seeds asked for instead; more
+        than the first three seeds are taken only where they are stored for the whole `figure`.
         """
         for seeds in [only] if only else self.candidates(status):
+            more = seeds[3:] if status == "unchanged" else ()
+            if any(self._models(s, seed) is None for s in figure for seed in more):
+                continue
             runs = [[self._models(s, seed) for seed in seeds] for s in settings]
             if any(m is None for group in runs for m in group):
                 continue

@@ -40,7 +40,7 @@ def decide(
             for activation in means.ACTIVATIONS:
                 rows += [f(runs, dataset, activation) for f in (arpit.a8, terms.a10)]
                 rows += [f(runs, dataset, activation) for f in (means.a16, means.a17, means.a18)]
-                rows += [means.a19(runs, dataset, activation, c) for c in ("unit", "free")]
+                rows += [means.a19(runs, dataset, activation, "unit")]
     return {key: decision for part in rows for key, decision in part}
 
 

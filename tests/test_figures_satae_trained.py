@@ -94,7 +94,7 @@ def test_the_identity_study_decides_by_loss_penalty_units_and_contrast():
     )
     found = satae_fig4.compute(study, binary)
     (verdict,) = satae_fig4.verdicts({study: found}, "mnist-binary")
-    assert (verdict.claim, verdict.verdict) == ("S4", "holds")
+    assert (verdict.claim, verdict.verdict) == ("S4", "by construction")
     (verdict,) = satae_fig4.verdicts({study: found.assign(units=718)}, "mnist-binary")
     assert verdict.verdict == "fails"
 

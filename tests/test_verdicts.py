@@ -25,8 +25,9 @@ pytestmark = pytest.mark.usefixtures("tiny_scales")
 def test_every_claim_is_decided_as_constructed(arpit_runs):
     rows = tables.collect_verdicts(arpit_runs)
     verdicts = {}
-    for scale, _, v in rows:
-        if scale == "reduced" and v.claim.startswith("A"):
+    for scale, figure, v in rows:
+        own = ("arpit-means", "arpit-lengths", "arpit-distributed", "arpit-negative", "row-growth")
+        if scale == "reduced" and v.claim.startswith("A") and figure not in own:
             verdicts.setdefault(v.claim, set()).add(v.verdict)
     assert verdicts == {
         "A1": {"holds", "by construction"},
@@ -77,9 +78,7 @@ def decided_a8(out, change=lambda spec, run: None):
     for spec, run in runs.items():
         if run is not None:
             change(spec, run)
-    (relu,) = (
-        v for v in decided(figure, runs) if v.claim == "A8" and v.statement.endswith(", relu")
-    )
+    (relu,) = (v for v in decided(figure, runs) if v.claim == "A8" and v.statement.endswith("relu"))
     return runs, relu
 
 

@@ -71,7 +71,7 @@ def audit(
     scalar, parameters that do not fit, numbers out of range, and defective data.
     """
     s, penalty = as_activation(activation), _floating(as_penalty(penalty))
-    samples, X = len(X), _checked_data(X)
+    samples, X = _checked_data(X)
     _check_numbers(hidden, batch_size, largest_strength, updates, learning_rate)
     updates = max(50 * (samples // batch_size), 50) if updates is None else updates
     rows = as_constraint(constraint)
@@ -110,14 +110,15 @@ def audit(
         return conclude(audited, values, gradients, tangents)
 
 
-def _checked_data(X: Array | np.ndarray) -> np.ndarray:
-    X = np.asarray(check_matrix(X), np.float64)
-    X = X[:: -(-len(X) // _SAMPLES)]
+def _checked_data(X: Array | np.ndarray) -> tuple[int, np.ndarray]:
+    """How many rows there are, and those that are used."""
+    every = np.asarray(check_matrix(X), np.float64)
+    X = every[:: -(-len(every) // _SAMPLES)]
     if not np.ptp(X, axis=0).any():
         raise InputError(
             f"The data is the same in all {len(X)} rows; expected samples that differ."
         )
-    return X
+    return len(every), X
 
 
 def _check_numbers(hidden, batch_size, largest_strength, updates, learning_rate) -> None:
