@@ -195,8 +195,6 @@ def test_what_is_measured_may_rest_on_runs_seen_before(folder):
     ("claim", "statement", "expected"),
     [
         ("A19", "DAE, relu: units alive, each rarely active", "dae relu unit own distributed"),
-        ("A19", "units alive, relu, each rarely active", "all relu unit own distributed"),
-        ("A19", "SAE, relu, unconstrained rows: alive", "sae relu free own distributed"),
         ("L5", "weight decay, λ = 0.01: lower held-out error", "    against decay"),
         ("L5", "CAE, λ = 0.1: lower held-out error", "    against cae"),
         ("L7", "ReLU: copies unless regularized by CAE", "    cae with relu"),

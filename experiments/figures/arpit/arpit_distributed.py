@@ -157,7 +157,7 @@ def _root(share):
 
 def _draw_panel(axis, runs: Mapping, dataset: str, activation: str) -> None:
     """AE's histogram grey, over it those of each objective's models of which A19 speaks."""
-    plain, absent = _of(runs, dataset, activation, "ae"), []
+    plain, absent, not_run = _of(runs, dataset, activation, "ae"), [], []
     if plain:
         shares, edges = _histogram(runs, plain, np.ones((len(plain), 1), bool))
         axis.stairs(shares, edges, fill=True, color="#BBBBBB", label="AE")
@@ -174,10 +174,10 @@ def _draw_panel(axis, runs: Mapping, dataset: str, activation: str) -> None:
             fraction = f"{lowest:.2f}" if np.isfinite(lowest) else "none alive"
             absent.append(f"{style.label(objective)} {fraction}")
         else:
-            absent.append(f"{style.label(objective)} not run")
-    if absent:
-        remark = f"no model at most {_LESS_SPARSE:g}; lowest:\n{', '.join(absent)}"
-        axis.text(0.02, 0.98, remark, transform=axis.transAxes, va="top", fontsize=8)
+            not_run.append(style.label(objective))
+    remarks = [f"no model at most {_LESS_SPARSE:g}; lowest:\n{', '.join(absent)}"] * bool(absent)
+    remarks += [f"not run: {', '.join(not_run)}"] * bool(not_run)
+    axis.text(0.02, 0.98, "\n".join(remarks), transform=axis.transAxes, va="top", fontsize=8)
     axis.axvline(_OFTEN, ymax=_LINE_TOP, color="#000000", linewidth=0.8, linestyle=":")
     axis.spines[["top", "right"]].set_visible(False)
 
