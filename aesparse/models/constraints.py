@@ -131,7 +131,7 @@ def max_norm(radius: object) -> Constraint:
     return _max_norm(float(array))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache  # equal radii share compiled programs for good
 def _max_norm(radius: float) -> Constraint:
     def in_ball(params: PyTree) -> Params:
         w = _rows(params)
