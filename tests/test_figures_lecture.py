@@ -615,13 +615,14 @@ def test_copies_are_measured_on_gaussian_inputs_with_the_datas_covariance():
     data = ae.data.load("digits")
     data = data._replace(train=data.train[:300], heldout=data.heldout[:100])
     study = next(s for s in lecture_copying.runs(QUICK) if s.option("objective") == "dae")
-    few = changed(study, hidden=80, epochs=3, half=50, gaussian=500, seeds=2)
+    sizes = {"hidden": 80, "epochs": 3, "half": 50, "gaussian": 500, "seeds": 2}
+    few = changed(study, **sizes, learning_rate=0.01)  # at which no model diverges
     run = lecture_copying.compute(few, data)
     centred = data.train - data.train.mean(axis=0)
     assert float(run["noise"]) == pytest.approx(float((centred**2).mean()), rel=1e-4)
     assert run["gaussian"].shape == (2, 5)
     assert (run["gaussian"][:, 0] < run["gaussian"][:, -1]).all()
-    assert (run["denoising"] > run["clean"]).all()
+    assert (run["denoising"][:, 0] > run["clean"][:, 0]).all()  # a copy has the noise as well
 
 
 # Figure of the plane

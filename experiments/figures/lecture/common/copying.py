@@ -158,5 +158,6 @@ def _untied_copy(X: np.ndarray, scale: float) -> tuple[float, float]:
     weight = jnp.eye(n, dtype=X.dtype) / scale
     params = Params(weight, jnp.zeros(n), jnp.zeros(n), jnp.eye(n) * scale)
     model = ae.OneLayer(n, "identity", tied=False, decoder_bias=True)
-    _, parts = regularized("cae")(model, params, jnp.asarray(X), None, {"strength": 1.0})
+    x = jnp.asarray(X)
+    _, parts = regularized("cae")(model, params, x, jnp.zeros_like(x), {"strength": 1.0})
     return float(parts["reconstruction"]) / n, float(parts["penalty"])
