@@ -12,7 +12,8 @@ from aesparse.losses.penalties import get_penalty
 from aesparse.models.activations import get_activation
 from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import Params
-from experiments.figures.arpit.arpit_rescale import feedback
+from aesparse.training.optimizers import radial_feedback
+from experiments.evidence.momentum import RADIAL
 from experiments.pipeline.registry import get_figure
 from experiments.pipeline.verdicts import decided
 
@@ -216,7 +217,8 @@ def test_a_radial_gradient_speeds_up_a_turn_by_its_feedback(objective):
 
     with jax.enable_x64(True):
         measured = angle(0.5) / angle(0.0)
-    faster = 1 / (1 - feedback(spec, objective, 0.5))
+    rate, pull = spec.learning_rate, 0.5 * RADIAL[objective]
+    faster = 1 / (1 - radial_feedback(pull, learning_rate=rate, momentum=spec.momentum))
     np.testing.assert_allclose(measured, faster, rtol=1e-3)
 
 

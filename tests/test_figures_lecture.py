@@ -636,7 +636,9 @@ def test_the_gain_is_that_of_the_slopes_by_hand(rng):
     h = 1 / (1 + np.exp(-(X @ weight.T + bias)))
     slopes = (h * (1 - h))[:, :, None] * weight
     expected = [np.sqrt(((slopes @ v) ** 2).sum(axis=1).mean()) for v in u]
-    found = lecture_plane.gain(params, X.astype(np.float32), u)
+    objective = ae.get_objective("ae")
+    model = ae.metrics.Trained(ae.OneLayer(5, "sigmoid"), objective, params, {}, jax.random.key(0))
+    found = lecture_plane.Gains(u)(model, jnp.asarray(X, jnp.float32))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from aesparse.losses.penalties import Penalty
+from aesparse.losses.reconstruction import squared_error
 from aesparse.models.activations import Activation
 from aesparse.models.constraints import Constraint
 from aesparse.models.forward import one_layer_forward
@@ -46,13 +47,13 @@ class Path(NamedTuple):
 def _run(params, X, rows, strengths, rate, momentum, *, s, penalty, manifold):
     def loss(p, x, strength):
         seen = one_layer_forward(p, x, s)
-        error = jnp.mean(jnp.sum((x - seen.reconstruction) ** 2, axis=1))
+        error = jnp.mean(squared_error(x, seen.reconstruction))
         return error + strength * penalty(seen, None)
 
     def look(p):
         seen = one_layer_forward(p, X, s)
         a = seen.preactivation
-        error = jnp.mean(jnp.sum((X - seen.reconstruction) ** 2, axis=1))
+        error = jnp.mean(squared_error(X, seen.reconstruction))
         active = jnp.mean(seen.code > s.threshold)
         return (jnp.mean(a, axis=0), jnp.std(a, axis=0), active, error)
 

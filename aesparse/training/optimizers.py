@@ -252,7 +252,9 @@ def _map_states(matches: Callable, f: Callable, state: PyTree) -> PyTree:
     return f(state) if named and matches(state) else state
 
 
-def radial_feedback(pull: float, *, learning_rate: float, momentum: float) -> float:
+def radial_feedback(
+    pull: float | Float[np.ndarray, "..."], *, learning_rate: float, momentum: float
+) -> float | Float[np.ndarray, "..."]:
     """The share of a unit row's turn that a gradient `pull`·W_j adds to it under "unit-rescale".
 
     Rescaling W − η Σ_k μᵏ pull W_{t−k} lengthens the tangential step by 1/(1 − η pull/(1 − μ)),

@@ -23,10 +23,13 @@ def feedback(runs: Mapping, curve: Curve) -> np.ndarray:
     p is the largest share of active units at any recorded epoch: an artefact may have lowered that
     after training. NaN where no epoch has a finite one.
     """
+    from aesparse.training.optimizers import radial_feedback
+
     history = of_curve(runs, curve, "history_activation_fraction")
     active = np.max(history, axis=-1, initial=-np.inf, where=np.isfinite(history))
     pull = RADIAL[curve.objective] * curve.strengths * np.where(np.isfinite(active), active, np.nan)
-    return curve.learning_rate * pull / (1 - curve.momentum)
+    of_turn = radial_feedback(pull, learning_rate=curve.learning_rate, momentum=curve.momentum)
+    return (1 - curve.momentum) * of_turn
 
 
 def effective(curve: Curve, v: np.ndarray) -> np.ndarray:

@@ -173,10 +173,11 @@ def _draw_pair(axis, height: float, curves: Mapping[str, Curve]) -> None:
     remarks = [f"{ROWS[c]}: not run" for c in ROWS if c not in values]
     remarks += [f"{ROWS[c]}: none alive" for c, v in values.items() if np.isnan(v)]
     text = "; ".join(remarks) if values else "not run"
-    axis.text(
-        max(known, default=0) + 0.04 if remarks else 0, height, text if remarks else "",
-        va="center", fontsize=6, color="#555555",
-    )  # fmt: skip
+    if remarks:
+        right = max(known, default=0) <= 0.4  # of the marks, where there is more room
+        x = max(known, default=0) + 0.04 if right else min(known) - 0.04
+        align = {"ha": "left" if right else "right", "va": "center"}
+        axis.text(x, height, text, fontsize=6, color="#555555", **align)
 
 
 def _legend(picture) -> None:

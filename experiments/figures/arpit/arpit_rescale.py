@@ -7,7 +7,7 @@ import numpy as np
 from experiments.drawing import panels, style
 from experiments.drawing.panels import draw_panels
 from experiments.evidence import momentum
-from experiments.evidence.curves import Curve, collect, mean_over_seeds
+from experiments.evidence.curves import Curve, collect, mean_over_seeds, only
 from experiments.figures.arpit.common import (
     OBJECTIVES,
     explain_dead_units,
@@ -157,7 +157,8 @@ def explain(runs, verdict: Verdict) -> list[str]:
     if "CAE" not in verdict.statement and "mDAE" not in verdict.statement:
         return explain_dead_units(of_it, verdict)
     ends = [_end(of_it, objective) for objective in ("ae", *momentum.RADIAL)]
-    fed = {name: _largest_feedback(of_it, name) for name in momentum.RADIAL}
+    radial = {name: only(settings[its], objective=name) for name in momentum.RADIAL}
+    fed = {name: _largest_feedback(of_it, curve) for name, curve in radial.items()}
     parts = ", ".join(f"{f:.2f} ({style.label(name)})" for name, f in fed.items() if f is not None)
     sentences = [
         f"Fraction, E[a_j] and reconstruction error: {ends[0]}; at σ² = 1 {', '.join(ends[1:])}. "
@@ -177,22 +178,10 @@ def explain(runs, verdict: Verdict) -> list[str]:
     return sentences
 
 
-def feedback(spec: GridSpec, objective: str, active: float) -> float:
-    """What the penalty's gradient adds to a row's turn, at σ² = 1 and a share of active units."""
-    from aesparse.training.optimizers import radial_feedback
-
-    pull = momentum.RADIAL[objective] * active
-    return radial_feedback(pull, learning_rate=spec.learning_rate, momentum=spec.momentum)
-
-
-def _largest_feedback(runs: Mapping, objective: str) -> float | None:
-    """Over the epochs and seeds of the models at σ² = 1 by their share active; None: all lost."""
-    feedbacks = [
-        feedback(s, objective, float(run["history_activation_fraction"][-1].max()))
-        for s, run in runs.items()
-        if s.objective == objective and run["flagged_epoch"][-1] < 0
-    ]
-    return max(feedbacks, default=None)
+def _largest_feedback(runs: Mapping, curve: Curve) -> float | None:
+    """The largest share of a turn that is fed back at σ² = 1, over seeds; None: all diverged."""
+    of_turn = momentum.feedback(runs, curve)[:, -1] / (1 - curve.momentum)
+    return max(of_turn[~curve.flagged[:, -1]], default=None)
 
 
 def _end(runs: Mapping, objective: str) -> str:

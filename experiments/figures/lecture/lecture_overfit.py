@@ -205,7 +205,7 @@ def draw(runs, plan: Plan):
     from matplotlib.figure import Figure
 
     models, by_kind = _compared(runs), _by_kind(runs)
-    figure = Figure(figsize=(8.2, 3.7), layout="constrained")
+    figure = Figure(figsize=(8.2, 4.3), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.1, 1, 1.1))
     plain = models["plain"][1]
     draw_curves(left, plain, models["small"][1])

@@ -57,15 +57,13 @@ def compute(study: Study, dataset):
     X, strengths = cloud(study), study.option("strengths")
     seeds = range(study.option("seeds"))
     result = train(study, X, "sigmoid", regularized("cae"), strengths, seeds=seeds)
-    u = directions(study.option("angle"))
+    gains = result.measure(X, Gains(directions(study.option("angle"))))
     bad = failed(result.final, result.diverged_epoch)
-    gains = [gain(p, X, u) for p in _each(result.params)]
-    shape = (len(seeds), len(strengths))
     return xr.Dataset(
         {
             "gain": (
                 ("seed", "strength", "direction"),
-                np.where(bad[..., None], np.nan, np.reshape(gains, (*shape, 2))),
+                np.where(bad[..., None], np.nan, gains),
             ),
             "error": (("seed", "strength"), np.where(bad, np.nan, result.final.reconstruction)),
             "rows": (("strength", "unit", "axis"), np.asarray(result.params.weight[0])),
@@ -74,27 +72,22 @@ def compute(study: Study, dataset):
     )
 
 
-def _each(params) -> list:
-    """The parameters of every model `[S, K, ...]`, seed after seed."""
-    seeds, strengths = params.bias.shape[:2]
-    return [
-        type(params)(*(leaf if leaf is None else leaf[s, k] for leaf in params))
-        for s in range(seeds)
-        for k in range(strengths)
-    ]
+class Gains:
+    """√(E‖J u‖²) for each row of `u` `[D, n]`, J the Jacobian of the code, as a measurement."""
 
+    def __init__(self, u: np.ndarray) -> None:
+        self.u = u
 
-def gain(params, X: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """√(E‖J u‖²) for each row of u, J the Jacobian of the sigmoid code; `[len(u)]`."""
-    import jax
+    def __call__(self, trained, x):
+        import jax
+        import jax.numpy as jnp
 
-    from aesparse.models.activations import get_activation
-    from aesparse.models.one_layer import encode
+        def squared(direction):
+            along = jnp.broadcast_to(direction, x.shape)
+            _, change = jax.jvp(lambda z: trained.model.encode(trained.params, z), (x,), (along,))
+            return jnp.mean(jnp.sum(change**2, axis=-1))
 
-    sigmoid = get_activation("sigmoid")
-    jacobian = jax.vmap(jax.jacfwd(lambda x: encode(params, x, sigmoid)))(X)
-    along = np.einsum("imk,dk->imd", np.asarray(jacobian, float), u)
-    return np.sqrt((along**2).sum(axis=1).mean(axis=0))
+        return jnp.sqrt(jax.vmap(squared)(jnp.asarray(self.u, x.dtype)))
 
 
 def ratios(run) -> np.ndarray:

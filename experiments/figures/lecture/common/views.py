@@ -33,7 +33,9 @@ def draw_curves(axis, over: Mapping, under: Mapping) -> None:
     axis.plot(at, over["heldout"][:, at].mean(), "v", **early)
     axis.set_yscale("log")
     axis.set(xlabel="epoch", ylabel="error per sample (log)")
-    axis.legend(frameon=False, fontsize=7)
+    axis.legend(
+        frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), handlelength=3.5
+    )
 
 
 def draw_errors(axis, runs: Mapping, plain: Mapping) -> None:
@@ -65,4 +67,4 @@ def draw_final(axis, models: Mapping[str, Mapping], early: Mapping[str, np.ndarr
     axis.set_yticks(range(len(rows)), [name.replace(", ", "\n") for name, *_ in rows], fontsize=8)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlim(left=-0.03 * axis.get_xlim()[1])  # markers at 0 whole
-    axis.set_xlabel("error per sample (hollow: training)")
+    axis.set_xlabel("error per sample\n(hollow: training)")
