@@ -63,9 +63,10 @@ def test_training_equals_its_plain_loop(name, x64):
 
 
 def test_a_max_norm_is_one_constraint_by_number_and_by_name():
-    assert ae.max_norm(2) is ae.max_norm(2.0) is as_constraint("max-norm-2")
-    assert ae.max_norm(1) is as_constraint("max-norm")
-    assert ae.max_norm(0.5) is not ae.max_norm(2)
+    assert ae.max_norm(2) == ae.max_norm(2.0) == as_constraint("max-norm-2")
+    assert ae.max_norm(1) == as_constraint("max-norm")
+    assert hash(ae.max_norm(1)) == hash(as_constraint("max-norm"))
+    assert ae.max_norm(0.5) != ae.max_norm(2)
 
 
 @pytest.mark.parametrize("radius", [0, -1.0, np.nan, np.inf, "2", None, [1.0, 2.0]])

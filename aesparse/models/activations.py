@@ -89,7 +89,6 @@ class Activation:
         return h
 
 
-@functools.cache
 def shrink(width: float) -> Activation:
     """sign(a)·max(|a| − λ, 0) with λ = `width` > 0 (SATAE section 3.2): flat on [−λ, λ].
 
@@ -98,12 +97,16 @@ def shrink(width: float) -> Activation:
     """
     if not width > 0:
         raise InputError(f"The width of shrink is {width}; expected a number > 0.")
+    return Activation(_SoftThreshold(float(width)))
 
-    def fn(a: Float[Array, ""]) -> Float[Array, ""]:
+
+@dataclasses.dataclass(frozen=True)
+class _SoftThreshold:
+    width: float  # equal widths are equal and share their programs
+
+    def __call__(self, a: Float[Array, ""]) -> Float[Array, ""]:
         # As a sum of two ReLUs the slope at the corners is 0, like that of the flat part.
-        return jax.nn.relu(a - width) - jax.nn.relu(-a - width)
-
-    return Activation(fn)
+        return jax.nn.relu(a - self.width) - jax.nn.relu(-a - self.width)
 
 
 def _saturated_linear(a: Float[Array, ""]) -> Float[Array, ""]:

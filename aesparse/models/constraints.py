@@ -5,7 +5,7 @@ A constraint wraps the optimizer: the gradient and the optimizer's first moments
 back onto the constraint after it. Second moments are left alone. Shapes: m hidden units, n inputs.
 """
 
-import functools
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -128,18 +128,20 @@ def max_norm(radius: object) -> Constraint:
             f"The radius of a max-norm constraint is {shortened(radius)}; expected one finite "
             "number > 0, such as max_norm(2)."
         )
-    return _max_norm(float(array))
+    return Constraint(_any_direction, _Ball(float(array)))
 
 
-@functools.cache  # equal radii share compiled programs for good
-def _max_norm(radius: float) -> Constraint:
-    def in_ball(params: PyTree) -> Params:
+@dataclasses.dataclass(frozen=True)
+class _Ball:
+    """Scales rows longer than `radius` to it; equal radii are equal and share their programs."""
+
+    radius: float
+
+    def __call__(self, params: PyTree) -> Params:
         w = _rows(params)
         squared = row_sums(w * w)
-        scale = jnp.where(squared > radius**2, radius * jax.lax.rsqrt(squared), 1.0)
+        scale = jnp.where(squared > self.radius**2, self.radius * jax.lax.rsqrt(squared), 1.0)
         return params._replace(weight=w * scale[..., None])
-
-    return Constraint(_any_direction, in_ball)
 
 
 # "unit" keeps the radial part of the gradient out of the momentum; "unit-rescale" does not,
@@ -165,7 +167,7 @@ def as_constraint(value: object) -> Constraint:
 
     >>> as_constraint("unit-columns").every
     10
-    >>> as_constraint("max-norm-0.5") is max_norm(0.5)
+    >>> as_constraint("max-norm-0.5") == max_norm(0.5)
     True
     """
     if value is None:
