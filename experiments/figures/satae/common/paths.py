@@ -13,11 +13,18 @@ from experiments.figures.satae.common.panels import Panel, panel_of
 from experiments.figures.satae.common.stored_path import stage_numbers, stored
 from experiments.pipeline.spec import Study
 
-__all__ = ["follow", "model_of", "start_of", "stages", "train"]
+__all__ = ["follow", "model_of", "stages", "start_of", "train"]
 
 
 def stages(
-    X: np.ndarray, model, *, path, seeds: Sequence[int], epochs: Sequence[int], start=None, **options
+    X: np.ndarray,
+    model,
+    *,
+    path,
+    seeds: Sequence[int],
+    epochs: Sequence[int],
+    start=None,
+    **options,
 ) -> Iterator:
     """Trains saturating models stage after stage, each from where the one before ended.
 
@@ -77,9 +84,9 @@ def start_of(panel: Panel, shape: Sequence[int], seeds: Sequence[int]):
     """
     import jax
     import jax.numpy as jnp
+    from aesparse.models.starts import bumps, copied_encoder
 
     from aesparse.models.constraints import as_constraint
-    from aesparse.models.starts import bumps, copied_encoder
 
     model, inputs = model_of(panel), int(np.prod(shape))
 
