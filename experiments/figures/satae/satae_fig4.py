@@ -103,7 +103,7 @@ def caption(runs, plan: Plan) -> str:
     )
     return (
         plan.scale.caveat
-        + f"Decoder columns of saturating auto-encoders: {CHOSEN}; from random starts alone. Below, "
+        + f"Decoder columns of saturating auto-encoders: {CHOSEN}; from random starts. Below, "
         f"mean and range over {seeds} seed{'s' * (seeds > 1)} along α, which grows from 0 to 1 in "
         "steps of 0.1, each from the last; dotted: as many updates on the same batches at α = 0. "
         "Data less its mean, over its standard deviation, one number each. Soft threshold: untied, "

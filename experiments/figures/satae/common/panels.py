@@ -34,9 +34,7 @@ class Panel(NamedTuple):
     epochs: int  # at each α > 0
     first_epochs: int  # at α = 0
     shown: tuple[float, ...]  # the α whose filters are stored, the last one of a-d the path's end
-    start: str = (
-        "glorot"  # "copied": the encoder as the decoder's transpose; "bumps": identity-like
-    )
+    start: str = "glorot"  # "copied": the decoder's transpose as encoder; "bumps": identity-like
     sigma: float = 0.0  # of bumps, in pixels
     penalty: float = 1.0  # the penalty's coefficient is α times this
     rate: float = 0.05  # section 4
