@@ -17,8 +17,9 @@ ALPHAS = tuple(round(0.1 * k, 1) for k in range(11))  # section 4: from 0 to 1, 
 class Panel(NamedTuple):
     """One path along α: α grows and every model starts where the one before ended.
 
-    The learning rate of eq. 2, whose sums run over the batch, is `rate / divisor`: both terms of
-    the loss are divided by `divisor`. A control has as many updates on the same batches at α = 0.
+    The loss is eq. 2, summed over inputs and units and averaged over the batch, and its learning
+    rate `rate / divisor`: both terms of the loss are divided by `divisor`. A control has as many
+    updates on the same batches at α = 0.
     """
 
     letters: str  # of the paper's Figure 4: "a", or "ef" for one path drawn at two α
