@@ -120,9 +120,8 @@ def activity(study: Study, run, dataset: str) -> Verdict:
     course = span(told)
     if panel.control:
         control = along(run, "flat", 1)
-        course += (
-            f", with as many updates without penalty {span(control if panel.tied else 1 - control)}"
-        )
+        control = control if panel.tied else 1 - control
+        course += f", with as many updates without penalty {span(control)}"
     return _as_role(panel, verdict._replace(numbers=f"{verdict.numbers}; {course}"))
 
 

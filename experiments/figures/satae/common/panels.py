@@ -17,8 +17,9 @@ ALPHAS = tuple(round(0.1 * k, 1) for k in range(11))  # section 4: from 0 to 1, 
 class Panel(NamedTuple):
     """One path along α: α grows and every model starts where the one before ended.
 
-    The learning rate of eq. 2, whose sums run over the batch, is `rate / divisor`: both terms of
-    the loss are divided by `divisor`. A control has as many updates on the same batches at α = 0.
+    The loss is eq. 2, summed over inputs and units and averaged over the batch, and its learning
+    rate `rate / divisor`: both terms of the loss are divided by `divisor`. A control has as many
+    updates on the same batches at α = 0.
     """
 
     letters: str  # of the paper's Figure 4: "a", or "ef" for one path drawn at two α
@@ -34,9 +35,7 @@ class Panel(NamedTuple):
     epochs: int  # at each α > 0
     first_epochs: int  # at α = 0
     shown: tuple[float, ...]  # the α whose filters are stored, the last one of a-d the path's end
-    start: str = (
-        "glorot"  # "copied": the encoder as the decoder's transpose; "bumps": identity-like
-    )
+    start: str = "glorot"  # "copied": the decoder's transpose as encoder; "bumps": identity-like
     sigma: float = 0.0  # of bumps, in pixels
     penalty: float = 1.0  # the penalty's coefficient is α times this
     rate: float = 0.05  # section 4

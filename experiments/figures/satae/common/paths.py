@@ -122,8 +122,7 @@ def train(study: Study, X: np.ndarray, shape: Sequence[int], **options) -> Itera
         seeds=seeds,
         epochs=[panel.first_epochs] + [panel.epochs] * (len(alphas) - 1),
         start=start_of(panel, shape, seeds),
-        # eq. 2 sums over the batch; the objective of `fit` is a mean over it
-        optimizer=ae.sgd(panel.rate * panel.batch_size / panel.divisor, momentum=0.0),
+        optimizer=ae.sgd(panel.rate / panel.divisor, momentum=0.0),
         constraint=panel.constraint,
         batch_size=panel.batch_size,
         history_epochs=[0],
@@ -133,10 +132,19 @@ def train(study: Study, X: np.ndarray, shape: Sequence[int], **options) -> Itera
 
 
 def follow(study: Study, X: np.ndarray, shape: Sequence[int]):
-    """Trains a panel's path and control; returns the xarray.Dataset that is stored of them."""
-    panel, numbers, kept = panel_of(study), [], []
-    for alpha, result in zip(study.option("alphas"), train(study, X, shape), strict=True):
-        numbers.append(stage_numbers(result, X, shape))
+    """Trains a panel's path and control; returns the xarray.Dataset that is stored of them.
+
+    Where a model diverges the path ends: its numbers are NaN from there on.
+    """
+    panel, numbers, kept, trained = panel_of(study), [], [], train(study, X, shape)
+    ended = False
+    for alpha in study.option("alphas"):
+        if ended:
+            numbers.append({name: np.full_like(v, np.nan) for name, v in numbers[-1].items()})
+        else:
+            result = next(trained)
+            numbers.append(stage_numbers(result, X, shape))
+            ended = bool((result.diverged_epoch >= 0).any())
         if panel.tied or alpha in panel.shown:
             kept.append((alpha, result))
     return stored(study, X, numbers, kept, shape)
