@@ -56,7 +56,9 @@ def compute(study: Study, dataset):
     """The path over α of a panel, or the scaled identity's numbers."""
     if study.option("part") == "identity":
         return identity_numbers(prepare(dataset.train, "binary"))
-    return follow(study, prepare(dataset.train, panel_of(study).preparation), dataset.shape)
+    panel = panel_of(study)
+    X = panel.deviation * prepare(dataset.train, panel.preparation)
+    return follow(study, X, dataset.shape)
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:

@@ -28,7 +28,7 @@ class Panel(NamedTuple):
     samples: int | None  # None: all
     preparation: str  # `prepare.PREPARATIONS`
     activation: str  # "shrink", "relu" or "saturated-linear"
-    width: float  # λ of shrink, T of saturated-linear; 0 for ReLU
+    width: float  # λ of shrink, T of saturated-linear, for inputs of `deviation`; 0 for ReLU
     hidden: int
     batch_size: int
     divisor: float
@@ -38,6 +38,7 @@ class Panel(NamedTuple):
     start: str = "glorot"  # "copied": the decoder's transpose as encoder; "bumps": identity-like
     sigma: float = 0.0  # of bumps, in pixels
     penalty: float = 1.0  # the penalty's coefficient is α times this
+    deviation: float = 1.0  # of the inputs: 1/5 at T = 1 makes T five standard deviations
     rate: float = 0.05  # section 4
     control: int = 1  # whether there is one
 
@@ -109,6 +110,33 @@ _PATCHES_LINEAR = _PATCHES._replace(
     first_epochs=4,
     shown=(0.1, 0.6, 1.0),
 )
+_IMAGES = Panel(
+    letters="ef",
+    role="decides",
+    dataset="cifar10-images",
+    samples=5_500,
+    preparation="raw",
+    activation="shrink",
+    width=0.5,
+    hidden=100,
+    batch_size=1,
+    divisor=400,
+    epochs=1,
+    first_epochs=1,
+    shown=(0.1, 0.5),
+    penalty=5.0,
+)
+_IMAGES_LINEAR = _IMAGES._replace(
+    letters="gh",
+    dataset="cifar10-small",
+    samples=8_200,
+    activation="saturated-linear",
+    width=1.0,
+    deviation=0.2,
+    divisor=10,
+    shown=(0.1, 0.6),
+    penalty=1.0,
+)
 
 
 def _starts(panel: Panel, **changes) -> tuple[Panel, Panel]:
@@ -129,18 +157,26 @@ _REDUCED = (
     *_starts(_PATCHES, dataset="natural"),
     _PATCHES._replace(role="compared", hidden=300, control=0),
     *_starts(_PATCHES_LINEAR, start="bumps", sigma=1.0),
+    *_starts(_IMAGES, start="bumps", sigma=2.0),
+    *_starts(_IMAGES_LINEAR, start="bumps", sigma=1.0),
 )
+_ALL = {"cifar10-images": 40_000, "cifar10-small": 40_000}  # others have 50,000 or more
 # Section 4: 30 epochs at each α, on all images.
-_PAPER = tuple(p._replace(samples=50_000, epochs=30, first_epochs=30) for p in _REDUCED)
+_PAPER = tuple(
+    p._replace(samples=_ALL.get(p.dataset, 50_000), epochs=30, first_epochs=30) for p in _REDUCED
+)
 _QUICK = (
     _smaller(_MNIST, dataset="digits", divisor=64, epochs=1, first_epochs=1),
     _smaller(_MNIST_LINEAR, dataset="digits", divisor=10, first_epochs=1),
     _smaller(_PATCHES, dataset="natural"),
     _smaller(_PATCHES_LINEAR, dataset="natural", epochs=1, first_epochs=1),
+    _smaller(_IMAGES, dataset="photos", divisor=100),
+    _smaller(_IMAGES_LINEAR, dataset="photos"),
 )
 PANELS = {"quick": _QUICK, "reduced": _REDUCED, "paper": _PAPER}
 
-_INPUTS = {"digits": 64, "natural": 144, "natural-cifar10": 144, "mnist-binary": 784}
+_INPUTS = {"cifar10-small": 768, "digits": 64, "mnist-binary": 784, "natural": 144}
+_INPUTS |= {"natural-cifar10": 144, "photos": 192}
 
 
 def panel_study(plan: Plan, panel: Panel) -> Study:

@@ -36,8 +36,8 @@ _STARTS = {
 
 
 def named(panel: Panel, *, start: bool = True) -> str:
-    """The panel's units and, unless it is not asked for, its start, for people."""
-    width = _WIDTHS[panel.activation].format(panel.width)
+    """The units, λ or T in standard deviations of the inputs, and the start if asked for."""
+    width = _WIDTHS[panel.activation].format(panel.width / panel.deviation)
     what = f"{_UNITS[panel.activation]}{width}, m = {panel.hidden}"
     return f"{what}, from {_STARTS[panel.start]}" if start else what
 
