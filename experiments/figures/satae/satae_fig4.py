@@ -110,8 +110,8 @@ def caption(runs, plan: Plan) -> str:
         "steps of 0.1, each from the last; dotted: as many updates on the same batches at α = 0. "
         "Data less its mean, over its standard deviation, one number each. Soft threshold: untied, "
         "decoder columns of length 1 after every 10th update; SL (saturated-linear): tied. No "
-        "momentum; a rate r/k is that of eq. 2, averaged over the batch, with both terms divided by "
-        f"k. {settings}."
+        "momentum; a rate r/k is that of eq. 2, averaged over the batch, with both terms divided "
+        f"by k. {settings}."
     )
 
 

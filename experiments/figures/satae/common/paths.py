@@ -84,9 +84,9 @@ def start_of(panel: Panel, shape: Sequence[int], seeds: Sequence[int]):
     """
     import jax
     import jax.numpy as jnp
-    from aesparse.models.starts import bumps, copied_encoder
 
     from aesparse.models.constraints import as_constraint
+    from aesparse.models.starts import bumps, copied_encoder
 
     model, inputs = model_of(panel), int(np.prod(shape))
 
