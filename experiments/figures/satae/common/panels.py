@@ -171,7 +171,7 @@ _QUICK = (
     _smaller(_PATCHES, dataset="natural"),
     _smaller(_PATCHES_LINEAR, dataset="natural", epochs=1, first_epochs=1),
     _smaller(_IMAGES, dataset="photos", divisor=100),
-    _smaller(_IMAGES_LINEAR, dataset="photos"),
+    *_starts(_smaller(_IMAGES_LINEAR, dataset="photos"), start="bumps", sigma=0.7),
 )
 PANELS = {"quick": _QUICK, "reduced": _REDUCED, "paper": _PAPER}
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from aesparse import filters
-from experiments.figures.satae.common.panels import Panel, panel_of
+from experiments.figures.satae.common.panels import ALPHAS, Panel, panel_of
 from experiments.pipeline.spec import Study
 from experiments.pipeline.stored import signed_bytes
 
-__all__ = ["TILES", "pictures", "stage_numbers", "stored", "tracked"]
+__all__ = ["TILES", "followed", "pictures", "stage_numbers", "stored"]
 
 TILES = 25  # filters stored of the path and of its control, at each α shown
 _WINDOWS = (7, 8)
@@ -82,8 +82,9 @@ def pictures(panel: Panel, drawn: list, shares: np.ndarray) -> dict:
     tiles = np.stack([columns(r)[0][:, units] for alpha, r in drawn if alpha in panel.shown])
     stored = {"tile": (("shown", "run", "unit", "input"), signed_bytes(tiles))}
     if panel.tied:
-        along = np.stack([columns(result)[0, 0] for _, result in drawn])
-        stored["tracked"] = (("followed", "stage", "input"), signed_bytes(tracked(along)))
+        along = np.stack([columns(result)[0] for _, result in drawn])
+        two = along[:, :, list(followed(along[:, 0]))].transpose(2, 1, 0, 3)
+        stored["followed"] = (("which", "run", "stage", "input"), signed_bytes(two))
     return stored
 
 
@@ -114,14 +115,20 @@ def _gabor(each: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     return np.median(np.reshape(fit.r_squared, each.shape[:3]), axis=-1).astype(np.float32)
 
 
-def tracked(along: np.ndarray) -> np.ndarray:
-    """Two units of `[K, m, n]`, as `[2, K, n]`.
+def followed(along: np.ndarray) -> tuple[int, int]:
+    """The two units of `[K, m, n]` that Figure 5 follows, chosen by its words.
 
-    The most local one at the first α above 0, and of the others the one whose direction turns
-    most over the last five steps.
+    "An element from the identity basis transforms to a localized edge": of the half of the units
+    that is the more local at α = 0.5, the one whose direction turns most from α = 0.1 to 0.5. "A
+    localized edge transforms to a template": of the others of that half, the one whose
+    participation ratio grows most from α = 0.5 to 1.
     """
-    local = int(np.argmin(np.asarray(filters.participation_ratio(along[1]))))
-    unit = along / np.linalg.norm(along, axis=-1, keepdims=True)
-    cosine = np.abs(np.sum(unit[-6] * unit[-1], axis=-1))
-    cosine[local] = np.inf
-    return along[:, [local, int(np.argmin(cosine))]].swapaxes(0, 1)
+    first, middle, last = (along[ALPHAS.index(alpha)] for alpha in (0.1, 0.5, 1.0))
+    spread, at_end = (np.asarray(filters.participation_ratio(rows)) for rows in (middle, last))
+    local = spread <= np.median(spread)
+    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(middle, axis=-1)
+    turned = np.where(local, 1 - np.abs(np.sum(first * middle, axis=-1)) / lengths, -1)
+    edge = int(np.argmax(turned))
+    grown = np.where(local, at_end / spread, -1)
+    grown[edge] = -1
+    return edge, int(np.argmax(grown))
