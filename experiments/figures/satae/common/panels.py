@@ -28,7 +28,9 @@ class Panel(NamedTuple):
     samples: int | None  # None: all
     preparation: str  # `prepare.PREPARATIONS`
     activation: str  # "shrink", "relu" or "saturated-linear"
-    width: float  # λ of shrink, T of saturated-linear; 0 for ReLU
+    # λ of shrink, 0 for ReLU. T of saturated-linear in standard deviations of the data: the data is
+    # divided by it, and units are linear on [−1, 1].
+    width: float
     hidden: int
     batch_size: int
     divisor: float
@@ -100,7 +102,7 @@ _PATCHES = Panel(
 )
 _PATCHES_LINEAR = _PATCHES._replace(
     letters="d",
-    preparation="contrast",
+    preparation="raw",
     activation="saturated-linear",
     width=3.0,
     batch_size=1,

@@ -27,7 +27,7 @@ TWICE = 2.0  # S4d-S4h, S5: PR at the large α over that at the small one, and o
 SATURATED = 0.1  # more of the pre-activations at α = 0: the model is not in its linear region
 
 _UNITS = {"shrink": "soft threshold", "relu": "ReLU", "saturated-linear": "SL"}
-_WIDTHS = {"shrink": ", λ = {:g}", "relu": "", "saturated-linear": ", T = {:g}"}
+_WIDTHS = {"shrink": ", λ = {:g}", "relu": "", "saturated-linear": ", T = {:g} sd"}
 _STARTS = {
     "glorot": "a random start",
     "copied": "a random decoder and its copy as encoder",
