@@ -7,7 +7,7 @@ from experiments.figures.satae.common.drawn import CHOSEN, curves, place, tiles
 from experiments.figures.satae.common.identity import identity_numbers
 from experiments.figures.satae.common.panels import panel_of, panel_studies
 from experiments.figures.satae.common.paths import follow
-from experiments.figures.satae.common.prepare import prepare
+from experiments.figures.satae.common.prepare import inputs_of, prepare
 from experiments.figures.satae.common.readings import readings
 from experiments.figures.satae.common.studies import named
 from experiments.pipeline.figure import Figure, Verdict
@@ -56,9 +56,7 @@ def compute(study: Study, dataset):
     """The path over α of a panel, or the scaled identity's numbers."""
     if study.option("part") == "identity":
         return identity_numbers(prepare(dataset.train, "binary"))
-    panel = panel_of(study)
-    X = panel.deviation * prepare(dataset.train, panel.preparation)
-    return follow(study, X, dataset.shape)
+    return follow(study, inputs_of(panel_of(study), dataset.train), dataset.shape)
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
@@ -108,8 +106,9 @@ def caption(runs, plan: Plan) -> str:
         + f"Decoder columns of saturating auto-encoders: {CHOSEN}; from random starts. Below, "
         f"mean and range over {seeds} seed{'s' * (seeds > 1)} along α, which grows from 0 to 1 in "
         "steps of 0.1, each from the last; dotted: as many updates on the same batches at α = 0. "
-        "Data less its mean, over its standard deviation, one number each. Soft threshold: untied, "
-        "decoder columns of length 1 after every 10th update; SL (saturated-linear): tied. No "
+        "Data less its mean, over its standard deviation, one number each; for SL (saturated-linear, "
+        "tied) over T as well. Soft threshold: untied, decoder columns of length 1 after every 10th "
+        "update. No "
         "momentum; a rate r/k is that of eq. 2, averaged over the batch, with both terms divided "
         f"by k. {settings}."
     )

@@ -28,7 +28,9 @@ class Panel(NamedTuple):
     samples: int | None  # None: all
     preparation: str  # `prepare.PREPARATIONS`
     activation: str  # "shrink", "relu" or "saturated-linear"
-    width: float  # λ of shrink, T of saturated-linear, for inputs of `deviation`; 0 for ReLU
+    # λ of shrink, 0 for ReLU. T of saturated-linear in standard deviations of the data: the data is
+    # divided by it, and units are linear on [−1, 1].
+    width: float
     hidden: int
     batch_size: int
     divisor: float
@@ -38,7 +40,6 @@ class Panel(NamedTuple):
     start: str = "glorot"  # "copied": the decoder's transpose as encoder; "bumps": identity-like
     sigma: float = 0.0  # of bumps, in pixels
     penalty: float = 1.0  # the penalty's coefficient is α times this
-    deviation: float = 1.0  # of the inputs: 1/5 at T = 1 makes T five standard deviations
     rate: float = 0.05  # section 4
     control: int = 1  # whether there is one
 
@@ -101,7 +102,7 @@ _PATCHES = Panel(
 )
 _PATCHES_LINEAR = _PATCHES._replace(
     letters="d",
-    preparation="contrast",
+    preparation="raw",
     activation="saturated-linear",
     width=3.0,
     batch_size=1,
@@ -131,11 +132,14 @@ _IMAGES_LINEAR = _IMAGES._replace(
     dataset="cifar10-small",
     samples=8_200,
     activation="saturated-linear",
-    width=1.0,
-    deviation=0.2,
+    width=5.0,
     divisor=10,
     shown=(0.1, 0.6),
     penalty=1.0,
+)
+# The paper's size. Bumps twice as wide sum twice as many pixels, so that T is twice as large.
+_WHOLE_LINEAR = _IMAGES_LINEAR._replace(
+    role="shown", dataset="cifar10-images", samples=5_500, width=10.0
 )
 
 
@@ -159,11 +163,19 @@ _REDUCED = (
     *_starts(_PATCHES_LINEAR, start="bumps", sigma=1.0),
     *_starts(_IMAGES, start="bumps", sigma=2.0),
     *_starts(_IMAGES_LINEAR, start="bumps", sigma=1.0),
+    _WHOLE_LINEAR._replace(start="bumps", sigma=2.0),
+    _WHOLE_LINEAR,
 )
 _ALL = {"cifar10-images": 40_000, "cifar10-small": 40_000}  # others have 50,000 or more
-# Section 4: 30 epochs at each α, on all images.
+# Section 4: 30 epochs at each α, on all images; 300 units in b, g and h.
 _PAPER = tuple(
-    p._replace(samples=_ALL.get(p.dataset, 50_000), epochs=30, first_epochs=30) for p in _REDUCED
+    p._replace(
+        samples=_ALL.get(p.dataset, 50_000),
+        hidden=300 if p.tied and p.letters != "d" else p.hidden,
+        epochs=30,
+        first_epochs=30,
+    )
+    for p in _REDUCED
 )
 _QUICK = (
     _smaller(_MNIST, dataset="digits", divisor=64, epochs=1, first_epochs=1),

@@ -66,14 +66,11 @@ def _stages(X, model, path, seeds: list[int], epochs, start, options: dict) -> I
 
 
 def model_of(panel: Panel):
-    """The panel's model: section 4's nonlinearity with its width, and a decoder bias."""
+    """The panel's model: section 4's nonlinearity, and a decoder bias."""
     import aesparse as ae
-    from aesparse.models.activations import saturated_linear, shrink
+    from aesparse.models.activations import shrink
 
-    widened = {"shrink": shrink, "saturated-linear": saturated_linear}
-    activation = panel.activation
-    if activation in widened:
-        activation = widened[activation](panel.width)
+    activation = shrink(panel.width) if panel.activation == "shrink" else panel.activation
     return ae.OneLayer(panel.hidden, activation, tied=panel.tied, decoder_bias=True)
 
 

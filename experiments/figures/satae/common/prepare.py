@@ -3,8 +3,9 @@
 import numpy as np
 
 from aesparse.errors import unknown_name
+from experiments.figures.satae.common.panels import Panel
 
-__all__ = ["PREPARATIONS", "prepare"]
+__all__ = ["PREPARATIONS", "inputs_of", "prepare"]
 
 
 def _raw(pixels: np.ndarray) -> np.ndarray:
@@ -56,3 +57,9 @@ def prepare(train: np.ndarray, preparation: str) -> np.ndarray:
         raise unknown_name("preparation", preparation, PREPARATIONS)
     pixels = np.asarray(PREPARATIONS[preparation](train), np.float64)
     return ((pixels - pixels.mean()) / pixels.std()).astype(np.float32)
+
+
+def inputs_of(panel: Panel, train: np.ndarray) -> np.ndarray:
+    """A panel's inputs from pixels `[N, n]`: prepared, for saturated-linear units over T."""
+    prepared = prepare(train, panel.preparation)
+    return prepared / np.float32(panel.width) if panel.tied else prepared

@@ -27,7 +27,7 @@ TWICE = 2.0  # S4d-S4h, S5: PR at the large α over that at the small one, and o
 SATURATED = 0.1  # more of the pre-activations at α = 0: the model is not in its linear region
 
 _UNITS = {"shrink": "soft threshold", "relu": "ReLU", "saturated-linear": "SL"}
-_WIDTHS = {"shrink": ", λ = {:g}", "relu": "", "saturated-linear": ", T = {:g}"}
+_WIDTHS = {"shrink": ", λ = {:g}", "relu": "", "saturated-linear": ", T = {:g} sd"}
 _STARTS = {
     "glorot": "a random start",
     "copied": "a random decoder and its copy as encoder",
@@ -37,7 +37,7 @@ _STARTS = {
 
 def named(panel: Panel, *, start: bool = True) -> str:
     """The units, λ or T in standard deviations of the inputs, and the start if asked for."""
-    width = _WIDTHS[panel.activation].format(panel.width / panel.deviation)
+    width = _WIDTHS[panel.activation].format(panel.width)
     what = f"{_UNITS[panel.activation]}{width}, m = {panel.hidden}"
     return f"{what}, from {_STARTS[panel.start]}" if start else what
 
