@@ -106,11 +106,10 @@ def caption(runs, plan: Plan) -> str:
         + f"Decoder columns of saturating auto-encoders: {CHOSEN}; from random starts. Below, "
         f"mean and range over {seeds} seed{'s' * (seeds > 1)} along α, which grows from 0 to 1 in "
         "steps of 0.1, each from the last; dotted: as many updates on the same batches at α = 0. "
-        "Data less its mean, over its standard deviation, one number each; for SL (saturated-linear, "
-        "tied) over T as well. Soft threshold: untied, decoder columns of length 1 after every 10th "
-        "update. No "
-        "momentum; a rate r/k is that of eq. 2, averaged over the batch, with both terms divided "
-        f"by k. {settings}."
+        "Data less its mean, over its standard deviation, one number each; of SL (saturated-"
+        "linear, tied) also over T. Soft threshold: untied, decoder columns of length 1 after "
+        "every 10th update. No momentum; a rate r/k is that of eq. 2, averaged over the batch, "
+        f"with both terms divided by k. {settings}."
     )
 
 
