@@ -22,19 +22,14 @@ from experiments.pipeline.spec import Study
 CLAIMS = {
     "S5": "an identity element becomes an edge, an edge becomes a template",
 }
-# The paper's two rows, and the α that it shows of each.
-_FOLLOWED = (("an element\nto an edge", (0.1, 0.5)), ("an edge to\na template", (0.5, 1.0)))
+# The paper's rows of tiles: from an identity element to an edge, from an edge to a template.
+_ROWS = ((0.1, 0.5), (0.5, 1.0))
 
 
 def runs(plan: Plan) -> list[Study]:
-    """Panels g and h of SATAE Figure 4: from the start that decides, and an identity-like one."""
+    """Panels g and h of SATAE Figure 4: from the start that decides, and from the others."""
     studies = panel_studies(plan, "decides", "shown")
-    (decides,) = (s for s in studies if _is_ours(panel_of(s)) and panel_of(s).role == "decides")
-    return [s for s in studies if _is_ours(panel_of(s)) and s.dataset == decides.dataset]
-
-
-def _is_ours(panel: Panel) -> bool:
-    return panel.letters == "gh"
+    return [study for study in studies if panel_of(study).letters == "gh"]
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
@@ -65,52 +60,75 @@ def explain(runs, verdict: Verdict) -> list[str]:
     for study, run in runs.items():
         if panel_of(study).role == "decides":
             said += saturated_before(study, run)
-        elif verdict.verdict != "measured":
+        else:
             other = _verdict(study, run, verdict.dataset)
             said.append(f"Tried beside: {other.statement}: {other.numbers}.")
     return said
 
 
 def caption(runs, plan: Plan) -> str:
-    """Sizes, how the two units are chosen, and which start is identity-like."""
-    study = next(study for study in runs if panel_of(study).role == "decides")
-    local = next(panel_of(study) for study in runs if panel_of(study).local_start)
-    panel, seeds = panel_of(study), len(study.option("seeds"))
+    """Sizes, how the two units are chosen, and which starts are identity-like."""
+    panels = {panel_of(study): study for study in runs}
+    ((decides, study),) = ((p, s) for p, s in panels.items() if p.role == "decides")
+    bumps = " and ".join(
+        f"{panel.sigma:g} (T = {panel.width:g}, {title(panel.dataset)})"
+        for panel in panels
+        if panel.local_start
+    )
+    seeds = len(study.option("seeds"))
     return (
         plan.scale.caveat
-        + f"Two filters of a saturating auto-encoder with saturated-linear units on "
-        f"{title(study.dataset)} at every α (the first seed; each tile scaled by its largest "
-        "entry, grey is 0), above from an identity-like start, one Gaussian bump per unit of σ = "
-        f"{local.sigma:g} pixels, which presupposes the identity at α = 0 and decides nothing, "
-        "each with the same unit after as many updates on the same batches at α = 0; below from a "
-        "random start, which decides. The units are chosen by the paper's words, of the half that "
-        "is the more local at α = 0.5: the one whose direction turns most from α = 0.1 to 0.5, and "
-        "the one whose participation ratio grows most from 0.5 to 1; framed, the α that the paper "
-        "shows. Curves: mean participation ratio over units (0: one input, 1: all inputs "
-        f"alike), mean and range over {seeds} seed{'s' * (seeds > 1)}; dotted: without penalty. "
-        f"Tied weights, T = {panel.width / panel.deviation:g} standard deviations of the inputs "
-        f"(inputs divided by {1 / panel.deviation:g}, T = {panel.width:g}), m = {panel.hidden} "
-        f"(the paper: 300, on 32×32×3), N = {study.samples:,}, batch {panel.batch_size}, warm "
-        f"starts, {panel.epochs} epoch{'s' * (panel.epochs > 1)} at each α, rate "
-        f"{panel.rate:g}/{panel.divisor:g}."
+        + "Two filters of saturating auto-encoders with saturated-linear units at every α (the "
+        "first seed; each tile scaled by its largest entry, grey is 0). From identity-like starts, "
+        f"one Gaussian bump per unit with a standard deviation in pixels of {bumps}, which "
+        "presuppose the identity at α = 0 and decide nothing, with the same units after as many "
+        f"updates on the same batches at α = 0; and from a random start (T = {decides.width:g}, "
+        f"{title(decides.dataset)}), which decides. The units are chosen by the paper's words, of "
+        "the half that is the more local at α = 0.5: first the one whose direction turns most from "
+        "α = 0.1 to 0.5 (in the paper from an identity element to an edge), then the one whose "
+        "participation ratio grows most from 0.5 to 1 (from an edge to a template); framed, the α "
+        "that the paper shows. Curves: mean participation ratio over units (1: all inputs alike), "
+        f"mean and range over {seeds} seed{'s' * (seeds > 1)}; dotted: without penalty. Tied "
+        f"weights, linear up to T standard deviations of the data, m = {decides.hidden} (the "
+        f"paper: 300), N = {_samples(panels)}, batch {decides.batch_size}, warm starts, "
+        f"{decides.epochs} epoch{'s' * (decides.epochs > 1)} at each α, rate {decides.rate:g}/"
+        f"{decides.divisor:g}."
     )
 
 
+def _samples(panels) -> str:
+    """The number of samples, of each data set where there are several."""
+    by_dataset = {panel.dataset: panel.samples for panel in panels}
+    return " and ".join(f"{n:,} ({title(dataset)})" for dataset, n in by_dataset.items())
+
+
 def draw(runs, plan: Plan):
-    """The followed units of both starts along α, and the participation ratios."""
+    """The followed units along α, and the participation ratios on each data set."""
     from matplotlib.figure import Figure
 
-    by_start = {panel_of(study).local_start: run for study, run in runs.items()}
-    local, random = by_start[True], by_start[False]
-    figure = Figure(figsize=(9, 8.6), layout="constrained")
-    grid = figure.add_gridspec(3, 1, height_ratios=(4, 2, 2.6))
-    axis = figure.add_subplot(grid[0])
-    _rows(axis, local, (0, 1), "from an identity-like start: decides nothing")
-    _rows(figure.add_subplot(grid[1]), random, (0,), "from a random start: decides")
-    labelled = {"random start": random, "identity-like start": local}
-    axis = figure.add_subplot(grid[2])
-    curves(axis, labelled, "participation", "mean participation ratio (dotted: no penalty)")
+    paths = [(panel_of(study), run) for study, run in runs.items()]
+    drawn = sorted((p for p in paths if p[0].local_start), key=lambda p: -p[0].width)
+    drawn += [p for p in paths if p[0].role == "decides"]
+    heights = [4.2 if panel.local_start else 2.2 for panel, _ in drawn]
+    figure = Figure(figsize=(9, 0.76 * sum(heights) + 2.6), layout="constrained")
+    grid = figure.add_gridspec(len(drawn) + 1, 1, height_ratios=[*heights, 3.2])
+    for i, (panel, run) in enumerate(drawn):
+        start, which = ("a random start, which decides", (0,))
+        if panel.local_start:
+            start, which = ("an identity-like start, which decides nothing", (0, 1))
+        heading = f"{title(panel.dataset)}, T = {panel.width:g}, from {start}"
+        _rows(figure.add_subplot(grid[i]), run, which, heading)
+    datasets = list(dict.fromkeys(panel.dataset for panel, _ in drawn))
+    below = grid[len(drawn)].subgridspec(1, len(datasets))
+    for i, dataset in enumerate(datasets):
+        labelled = {_start(panel): run for panel, run in paths if panel.dataset == dataset}
+        heading = f"{title(dataset)}: participation ratio"
+        curves(figure.add_subplot(below[i]), labelled, "participation", heading)
     return figure
+
+
+def _start(panel: Panel) -> str:
+    return "identity-like start" if panel.local_start else "random start"
 
 
 def _rows(axis, run, which: tuple[int, ...], heading: str) -> None:
@@ -122,22 +140,25 @@ def _rows(axis, run, which: tuple[int, ...], heading: str) -> None:
     axis.set_axis_on()
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0, labelsize=8)
+    axis.tick_params(axis="x", pad=6)
     down, across = shape[0] + 1, shape[1] + 1  # a tile and the gap behind it
     axis.set_xticks(across * np.arange(len(ALPHAS)) + shape[1] / 2, [f"{a:g}" for a in ALPHAS])
-    names = [name if i == 0 else "no penalty" for name, _ in _FOLLOWED for i in which]
+    names = [
+        name
+        for unit in ("first unit", "second unit")
+        for name in (unit, "no penalty")[: len(which)]
+    ]
     axis.set_yticks(down * np.arange(len(names)) + shape[0] / 2, names)
-    for unit, (_, ends) in enumerate(_FOLLOWED):
+    for unit, ends in enumerate(_ROWS):
         first, last = (ALPHAS.index(alpha) for alpha in ends)
-        _frame(axis, first * across - 1, unit * len(which) * down - 1, (last - first + 1, 1), shape)
+        corner = (first * across - 1, unit * len(which) * down - 1)
+        _frame(axis, corner, (last - first + 1) * across, down)
 
 
-def _frame(axis, left: float, top: float, tiles: tuple[int, int], shape) -> None:
-    """A frame around so many tiles, across and down."""
+def _frame(axis, corner: tuple[float, float], width: float, height: float) -> None:
     from matplotlib.patches import Rectangle
 
-    across, down = tiles
-    width, height = across * (shape[1] + 1), down * (shape[0] + 1)
-    axis.add_patch(Rectangle((left, top), width, height, fill=False, linewidth=1.8, clip_on=False))
+    axis.add_patch(Rectangle(corner, width, height, fill=False, linewidth=1.8, clip_on=False))
 
 
 FIGURE = Figure(

@@ -123,8 +123,10 @@ def followed(along: np.ndarray) -> tuple[int, int]:
     localized edge transforms to a template": of the others of that half, the one whose
     participation ratio grows most from α = 0.5 to 1.
     """
+    import jax.numpy as jnp
+
     first, middle, last = (along[ALPHAS.index(alpha)] for alpha in (0.1, 0.5, 1.0))
-    spread, at_end = (np.asarray(filters.participation_ratio(rows)) for rows in (middle, last))
+    spread, at_end = np.asarray(filters.participation_ratio(jnp.stack([middle, last])))
     local = spread <= np.median(spread)
     lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(middle, axis=-1)
     turned = np.where(local, 1 - np.abs(np.sum(first * middle, axis=-1)) / lengths, -1)
