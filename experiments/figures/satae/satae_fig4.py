@@ -43,8 +43,9 @@ _BELOW = (
 def runs(plan: Plan) -> list[Study]:
     """The paths that decide or are compared, all seeds of each in one program; the identity."""
     paths = panel_studies(plan, "decides", "compared")
-    binary = next(s.dataset for s in paths if panel_of(s).preparation == "binary")
-    return [*paths, Study("satae-fig4", binary, options=(("part", "identity"),), work=1e10)]
+    binary = next(s for s in paths if panel_of(s).preparation == "binary")
+    identity = binary._replace(options=(("part", "identity"),), work=1e10)
+    return [*paths, identity]
 
 
 def further(plan: Plan) -> list[Study]:
