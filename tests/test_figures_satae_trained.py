@@ -405,6 +405,15 @@ def test_more_units_are_compared_by_disjoint_intervals(letters, many, expected):
     assert [v.verdict for v in verdicts] == [expected]
 
 
+def test_an_open_comparison_of_sizes_tells_where_each_path_ends():
+    few, more = study_of("c"), study_of("c", "compared")
+    falling = np.linspace(0.3, 0.2, 11)
+    runs = {few: made_up(few), more: made_up(more, participation=(falling, 0.0))}
+    (verdict,) = decisions.comparisons(runs, few.dataset)
+    told = [numbers(sentence) for sentence in satae_fig4.explain(runs, verdict)]
+    assert told == [[100, 0.1, 0.9, 0.1, 1, 0.5], [300, 0.21, 0.9, 0.2, 1, 0.5]]
+
+
 @pytest.mark.parametrize(
     ("win7", "expected"), [(0.46, "holds"), (0.54, "holds"), (0.44, "fails"), (0.56, "fails")]
 )
