@@ -424,6 +424,20 @@ def test_relu_is_within_a_tenth_of_soft_threshold(win7, expected):
     assert (verdict.claim, verdict.verdict) == ("S10", expected)
 
 
+def test_claims_of_a_run_that_is_not_stored_are_not_run_and_the_others_are_decided():
+    studies = [s for s in satae_fig4.runs(REDUCED) if s.dataset == "mnist-binary"]
+    stored = {s: made_up(s) for s in studies if s.option("part") == "path"}
+    for letters, role, wanted, missing in (
+        ("a", "compared", {"hidden": 300}, {"S9"}),
+        ("a", "compared", {"activation": "relu"}, {"S10"}),
+        ("b", "decides", {}, {"S4b", "S8"}),
+    ):
+        runs = stored | {study_of(letters, role, **wanted): None}
+        verdicts = satae_fig4.verdicts(runs, "mnist-binary")
+        assert {v.claim for v in verdicts if v.verdict == "not run"} == missing
+        assert {"S4a", "S8"} <= {v.claim for v in verdicts if v.verdict == "holds"}
+
+
 def test_trends():
     rising = np.linspace(0, 1, 11)[None] + np.array([[0.0], [0.1], [0.2]])
     assert trend("x", rising, -1).holds

@@ -2,7 +2,7 @@
 
 from experiments.evidence.claims import by_construction, settle
 from experiments.evidence.criteria import Criterion
-from experiments.figures.satae.common.decisions import activity, comparisons, filters_of
+from experiments.figures.satae.common.decisions import activity, comparisons, filters_of, unknown
 from experiments.figures.satae.common.drawn import CHOSEN, curves, place, tiles
 from experiments.figures.satae.common.identity import identity_numbers
 from experiments.figures.satae.common.panels import panel_of, panel_studies
@@ -61,14 +61,21 @@ def compute(study: Study, dataset):
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
-    """S4 and S8 of the panels on one data set, S9 and S10 against what is compared with them."""
+    """S4 and S8 of the panels on one data set, S9 and S10 against what is compared with them.
+
+    Of a panel whose run is None, not stored, the claims are "not run".
+    """
     decided = []
     for study, run in runs.items():
+        if run is None:
+            decided += unknown(study, dataset)
+            continue
         if study.option("part") == "identity":
             decided.append(_identity(run, dataset))
         elif panel_of(study).role == "decides":
             decided += [*filters_of(study, run, dataset), activity(study, run, dataset)]
-    paths = {s: r for s, r in runs.items() if s.option("part") == "path"}
+    stored = {s: r for s, r in runs.items() if r is not None}
+    paths = {s: r for s, r in stored.items() if s.option("part") == "path"}
     return [*decided, *comparisons(paths, dataset)]
 
 
@@ -147,4 +154,6 @@ FIGURE = Figure(
     verdicts=verdicts,
     explain=explain,
     further=further,
+    partial=True,
+    partly=True,
 )
