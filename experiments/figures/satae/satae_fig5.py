@@ -27,9 +27,13 @@ _ROWS = ((0.1, 0.5), (0.5, 1.0))
 
 
 def runs(plan: Plan) -> list[Study]:
-    """Panels g and h of SATAE Figure 4: from the start that decides, and from the others."""
-    studies = panel_studies(plan, "decides", "shown")
-    return [study for study in studies if panel_of(study).letters == "gh"]
+    """Panels g and h of SATAE Figure 4: from the start that decides, and identity-like ones."""
+    paths = {study: panel_of(study) for study in panel_studies(plan, "decides", "shown")}
+    return [
+        study
+        for study, panel in paths.items()
+        if panel.letters == "gh" and (panel.role == "decides" or panel.local_start)
+    ]
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
