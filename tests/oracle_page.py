@@ -19,7 +19,9 @@ DATASETS = {
     "both data sets": ("both",),
     "binary MNIST": ("mnist-binary",),
     "12×12 grey photo patches": ("natural",),
+    "12×12 grey CIFAR-10 patches": ("natural-cifar10",),
     "CIFAR-10": ("cifar10-images",),
+    "CIFAR-10 at 16×16": ("cifar10-small",),
     "–": ("",),
 }
 ACTIVATIONS = ("relu", "sigmoid", "softplus", "tanh", "maxout")
@@ -101,6 +103,8 @@ def candidates(row: Statement, decisions: dict) -> list[tuple]:
 def _about(text: str, subject: tuple) -> bool:
     """Whether objective, activation, rows, rate and question of a subject are those of a text."""
     objective, activation, constraint, variant, what = subject
+    if what.startswith("words"):
+        return all(part in text for part in what.split(":")[1:])
     if what == "equals cae" or (" agree" in text and "+H" not in text):
         return what == "equals cae" and " agree" in text and "+H" not in text
     named = [o for o, label in LABELS.items() if re.search(rf"(?<![\w]){label}(?![\w+])", text)]
@@ -142,8 +146,6 @@ def _question(text: str, what: str) -> bool:
         "flat": "flat",
         "smallest": "stays",
         "control": "control",
-        "activity falls": "activity",
-        "saturation rises": "saturation",
         "against decay": "decay",
         "against tied": "tied",
         "against cae": r"\bCAE",

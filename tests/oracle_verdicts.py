@@ -11,6 +11,7 @@ import oracle_arpit as arpit
 import oracle_arpit_terms as terms
 import oracle_lecture as lecture
 import oracle_means as means
+import oracle_regimes as regimes
 import oracle_studies as studies
 from oracle_runs import Runs
 from oracle_stats import Decision
@@ -29,7 +30,7 @@ def decide(
     """
     runs = Runs(folder, seen, seeds)
     rows = [studies.gsae(runs), studies.lecture(runs), studies.saturating(runs)]
-    rows.append(lecture.lecture(runs))
+    rows += [lecture.lecture(runs), regimes.regimes(runs)]
     if runs.scale in SCALES:
         rows.append(arpit.a2_a5(runs))
         for dataset in arpit.DATASETS:
