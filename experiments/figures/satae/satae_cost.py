@@ -22,6 +22,7 @@ PENALTIES = ("no penalty", F_C, "Jacobian, structured", GENERIC)
 _SIZES = {"quick": (64, (36, 144)), "reduced": (784, (100, 1_000))}  # inputs, hidden units
 _BATCH, _WIDTH = 50, 0.5  # the width λ of the soft threshold; the paper names none
 _ROUNDS, _SECONDS = {"quick": 3, "reduced": 7}, {"quick": 0.1, "reduced": 1.0}
+_WORK = {"quick": 1e11, "reduced": 2e12}
 _RATE = 1e-6  # so small that nothing can diverge: other numbers may take other times
 
 
@@ -36,7 +37,7 @@ def runs(plan: Plan) -> list[Study]:
         ("rounds", _ROUNDS[plan.scale_name]),
         ("seconds", _SECONDS[plan.scale_name]),  # of one timing, about
     )
-    return [Study("satae-cost", options=options, work=1e11 if inputs < 100 else 3e13)]
+    return [Study("satae-cost", options=options, work=_WORK[plan.scale_name])]
 
 
 def compute(study: Study, dataset):
@@ -111,8 +112,14 @@ def ratios(run, units: int) -> dict[str, np.ndarray]:
     return {str(name): shares.sel(penalty=name).values for name in run["penalty"].values}
 
 
+def _digits(value: float) -> str:
+    """Three digits, of large numbers all."""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
 def _span(values: Sequence[float]) -> str:
-    return f"{np.median(values):.3g} ({np.min(values):.3g} to {np.max(values):.3g})"
+    least, most = np.min(values), np.max(values)
+    return f"{_digits(np.median(values))} ({_digits(least)} to {_digits(most)})"
 
 
 def _machine(run) -> str:
@@ -130,7 +137,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
         ms = 1e3 * np.median(run["seconds"].sel(hidden=units, penalty=F_C))
         statement = f"time of an update over that with f_c, {study.option('inputs')} × {units}"
         numbers = (
-            f"{others}; with f_c {ms:.3g} ms; median of {run.sizes['round']} rounds (least to "
+            f"{others}; with f_c {_digits(ms)} ms; median of {run.sizes['round']} rounds (least to "
             f"most); {_machine(run)}"
         )
         rows.append(Verdict("S11", dataset, statement, "measured", numbers))
@@ -138,32 +145,43 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
 
 
 def draw(runs, plan: Plan):
-    """A bar for every penalty, by number of units; thin lines from least to most."""
+    """A mark for every penalty, by number of units; lines from least to most."""
     from matplotlib.figure import Figure
 
     ((study, run),) = runs.items()
     hidden = study.option("hidden")
-    figure = Figure(figsize=(4.6 * len(hidden), 2.9), layout="constrained")
-    for axis, units in zip(figure.subplots(1, len(hidden), squeeze=False)[0], hidden, strict=True):
-        _bars(axis, run, units)
+    figure = Figure(figsize=(3.4 * len(hidden) + 1.6, 2.6), layout="constrained")
+    axes = figure.subplots(1, len(hidden), squeeze=False, sharey=True)[0]
+    for axis, units in zip(axes, hidden, strict=True):
+        _marks(axis, run, units)
         axis.set_title(f"{study.option('inputs')} inputs, {units} units", fontsize=10)
+    axes[0].set_yticks(range(len(PENALTIES)), PENALTIES)
+    axes[0].set_ylim(len(PENALTIES) - 0.6, -0.6)
     return figure
 
 
-def _bars(axis, run, units: int) -> None:
-    each, places = ratios(run, units), np.arange(len(PENALTIES))
-    ms = 1e3 * run["seconds"].sel(hidden=units).values
+def _marks(axis, run, units: int) -> None:
+    each, ms = ratios(run, units), 1e3 * run["seconds"].sel(hidden=units).values
     medians = np.median(ms, axis=1)
-    axis.barh(places, medians, color=["#BBBBBB", "#0072B2", "#BBBBBB", "#BBBBBB"], height=0.6)
-    axis.hlines(places, ms.min(axis=1), ms.max(axis=1), color="#000000", linewidth=1.2)
-    for place, name in enumerate(PENALTIES):
-        text = f"  {medians[place]:.3g} ms, ×{np.median(each[name]):.3g}"
-        axis.text(ms[place].max(), place, text, va="center", fontsize=8)
     axis.set_xscale("log")
-    axis.set_xlim(ms.min() / 3, ms.max() * 8)  # room for the last bar's numbers
-    axis.set_yticks(places, PENALTIES)
-    axis.invert_yaxis()
+    axis.set_xlim(ms.min() / 2, ms.max() * 2)
+    for place, name in enumerate(PENALTIES):
+        colour, marker = ("#0072B2", "D") if name == F_C else ("#000000", "o")
+        axis.hlines(place, ms[place].min(), ms[place].max(), color=colour, linewidth=1.5)
+        axis.plot(medians[place], place, marker, color=colour, markersize=6)
+        ratio = "" if name == F_C else f", {_digits(np.median(each[name]))} × f_c"
+        left = medians[place] < np.sqrt(ms.min() * ms.max())
+        axis.annotate(
+            f"{_digits(medians[place])} ms{ratio}",
+            (ms[place].min() if left else ms[place].max(), place),
+            xytext=(0, 6),
+            textcoords="offset points",
+            ha="left" if left else "right",
+            fontsize=8,
+        )
+    axis.xaxis.set_major_formatter("{x:g}")
     axis.set_xlabel("ms an update")
+    axis.grid(axis="x", alpha=0.25, linewidth=0.5)
     axis.spines[["top", "right"]].set_visible(False)
 
 
@@ -174,10 +192,10 @@ def caption(runs, plan: Plan) -> str:
         f"Time of one update (batch {study.option('batch_size')}, untied soft-threshold units, λ = "
         f"{study.option('width')}, half the squared error) by what is added to the reconstruction: "
         "nothing, the saturation penalty, CAE's penalty by its closed form for one layer "
-        "(structured), and through the Jacobian by JAX's forward mode, which any encoder allows "
-        f"(generic). Medians of {run.sizes['round']} rounds in one process, each of which times "
-        "all four in turn; thin lines: least to most; ×: over the time with f_c. One model on each "
-        f"device. {_machine(run)}."
+        "(structured), and by the Jacobian itself, which any encoder has: a derivative along each "
+        f"input (generic). Medians of {run.sizes['round']} rounds in one process, each of which "
+        "times all four in turn; lines: least to most. One model on each device. "
+        f"{_machine(run)}."
     )
 
 
