@@ -176,12 +176,12 @@ def _numbers(coordinates: Mapping[str, float]) -> dict[str, float]:
 def _name_of(activation: Activation) -> str:
     """The built-in activation with that function."""
     for name, known in ACTIVATIONS.items():
-        if known.fn is activation.fn:
+        if known.fn == activation.fn:
             return name
     raise InputError(
-        f"The model's activation is {shortened(activation)}, a function of your own, which a file "
-        "cannot hold; expected one of the built-in ones. Store the parameters by numpy.savez and "
-        "make the model again by its code."
+        f"The model's activation is {shortened(activation)}, and a file cannot hold its function; "
+        "expected one of the built-in ones. Store the parameters by numpy.savez and make the model "
+        "again by its code."
     )
 
 
