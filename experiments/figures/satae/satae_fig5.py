@@ -4,126 +4,165 @@ import numpy as np
 
 from experiments.drawing import filters
 from experiments.evidence.claims import settle
+from experiments.figures.satae.common.drawn import curves
+from experiments.figures.satae.common.panels import ALPHAS, Panel, panel_of, panel_studies
 from experiments.figures.satae.common.studies import (
-    ALPHAS,
     along,
-    path_studies,
+    grows_with_penalty,
+    named,
     saturated_before,
     span,
-    trend,
+    unsaturated,
 )
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import title
 from experiments.pipeline.spec import Study
 
-CLAIMS = {  # Spearman's correlation of mean locality and α at most −0.9, as S8's in Figure 4
-    "S5": "filters grow less local with the penalty",
+CLAIMS = {
+    "S5": "an identity element becomes an edge, an edge becomes a template",
 }
-SCALES = ("quick", "reduced")
-# The rows of the paper: the most local unit up to α = 0.5, a turning one from there.
-_ROWS = (
-    ("the most local unit at α = 0.1", slice(1, 6)),
-    ("the unit that turns most from α = 0.5 to 1", slice(5, 11)),
-)
+# The paper's rows of tiles: from an identity element to an edge, from an edge to a template.
+_ROWS = ((0.1, 0.5), (0.5, 1.0))
 
 
 def runs(plan: Plan) -> list[Study]:
-    """The path of SATAE Figure 4 whose filters are followed."""
-    return [study for study in path_studies(plan) if study.option("tracked")]
-
-
-def locality(run, arm: int = 0) -> np.ndarray:
-    """1 − mean participation ratio, `[S, stages]`: 0 for filters spread evenly over all inputs."""
-    return 1 - along(run, "participation", arm)
+    """Panels g and h of SATAE Figure 4: from the start that decides, and identity-like ones."""
+    paths = {study: panel_of(study) for study in panel_studies(plan, "decides", "shown")}
+    return [
+        study
+        for study, panel in paths.items()
+        if panel.letters == "gh" and (panel.role == "decides" or panel.local_start)
+    ]
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
-    """S5: mean locality falls with α; beside it, that of models trained without penalty."""
-    decided = []
-    for run in runs.values():
-        local, control = locality(run), locality(run, 1)
-        falls = trend("mean locality, 1 − participation ratio", local, +1)
-        verdict = settle("S5", dataset, "SL filters become less local with α", [falls], len(local))
-        of_control = trend("", control, +1).value
-        course = (
-            f"{span(local)}, with as many updates without penalty {span(control)} (Spearman "
-            f"{of_control:.3f}); penalty at α = 1 "
-            f"{along(run, 'saturation')[:, -1].mean():.3g}, reconstruction error "
-            f"{along(run, 'reconstruction')[:, -1].mean():.3g}"
-        )
-        decided.append(verdict._replace(numbers=f"{verdict.numbers}; {course}"))
-    return decided
+    """S5 by the criterion of S4g; of the identity-like start the numbers alone."""
+    return [_verdict(study, run, dataset) for study, run in runs.items()]
+
+
+def _verdict(study: Study, run, dataset: str) -> Verdict:
+    panel, spread = panel_of(study), along(run, "participation")
+    small, large = panel.shown
+    statement = (
+        f"filters spread from α = {small:g} to {large:g}, as an identity element that becomes an "
+        f"edge and a template does ({named(panel)})"
+    )
+    criteria = grows_with_penalty(study, run)
+    verdict = settle("S5", dataset, statement, criteria, len(spread), unsaturated(study, run))
+    course = (
+        f"PR from α = 0 to 1 {span(spread)}, with as many updates without penalty "
+        f"{span(along(run, 'participation', 1))}"
+    )
+    verdict = verdict._replace(numbers=f"{verdict.numbers}; {course}")
+    return verdict if panel.role == "decides" else verdict._replace(verdict="measured")
 
 
 def explain(runs, verdict: Verdict) -> list[str]:
-    """As for Figure 4."""
-    return [s for study, run in runs.items() for s in saturated_before(study, run)]
+    """Whether the model that decides starts saturated, and the numbers of the other start."""
+    said = []
+    for study, run in runs.items():
+        if panel_of(study).role == "decides":
+            said += saturated_before(study, run)
+        else:
+            other = _verdict(study, run, verdict.dataset)
+            said.append(f"Tried beside: {other.statement}: {other.numbers}.")
+    return said
 
 
 def caption(runs, plan: Plan) -> str:
-    """Sizes, and how the two units are chosen."""
-    ((study, run),) = runs.items()
-    seeds = study.option("seeds")
+    """Sizes, how the two units are chosen, and which starts are identity-like."""
+    panels = {panel_of(study): study for study in runs}
+    ((decides, study),) = ((p, s) for p, s in panels.items() if p.role == "decides")
+    bumps = " and ".join(
+        f"{panel.sigma:g} (T = {panel.width:g}, {title(panel.dataset)})"
+        for panel in panels
+        if panel.local_start
+    )
+    seeds = len(study.option("seeds"))
     return (
         plan.scale.caveat
-        + f"Two filters of a saturating auto-encoder with saturated-linear units on "
-        f"{title(study.dataset)} (seed 0; each tile scaled by its largest entry, grey is 0) at "
-        "every α: the unit whose filter is the most local at α = 0.1, and of the others the one "
-        "whose direction turns most between α = 0.5 and 1; framed, the part that the paper shows. "
-        f"Below, locality, 1 − participation ratio: mean over units, mean and range over {seeds} "
-        f"seed{'s' * (seeds > 1)}. Tied weights; m = {study.option('hidden')} (the paper: 300), "
-        f"N = {study.samples}, warm starts, {study.option('epochs')} epochs at each α, batch "
-        f"{study.option('batch_size')}, learning rate {float(run['rate']):g}."
+        + "Two filters of saturating auto-encoders with saturated-linear units at every α (the "
+        "first seed; each tile scaled by its largest entry, grey is 0). From identity-like starts, "
+        f"one Gaussian bump per unit with a standard deviation in pixels of {bumps}, which "
+        "presuppose the identity at α = 0 and decide nothing, with the same units after as many "
+        f"updates on the same batches at α = 0; and from a random start (T = {decides.width:g}, "
+        f"{title(decides.dataset)}), which decides. The units are chosen by the paper's words, of "
+        "the half that is the more local at α = 0.5: first the one whose direction turns most from "
+        "α = 0.1 to 0.5 (in the paper from an identity element to an edge), then the one whose "
+        "participation ratio grows most from 0.5 to 1 (from an edge to a template); framed, the α "
+        "that the paper shows. Curves: mean participation ratio over units (1: all inputs alike), "
+        f"mean and range over {seeds} seed{'s' * (seeds > 1)}; dotted: without penalty. Tied "
+        f"weights, linear up to T standard deviations of the data, m = {decides.hidden} (the "
+        f"paper: 300), N = {_samples(panels)}, batch {decides.batch_size}, warm starts, "
+        f"{decides.epochs} epoch{'s' * (decides.epochs > 1)} at each α, rate {decides.rate:g}/"
+        f"{decides.divisor:g}."
     )
+
+
+def _samples(panels) -> str:
+    """The number of samples, of each data set where there are several."""
+    by_dataset = {panel.dataset: panel.samples for panel in panels}
+    return " and ".join(f"{n:,} ({title(dataset)})" for dataset, n in by_dataset.items())
 
 
 def draw(runs, plan: Plan):
-    """Two rows of tiles along α, and mean locality with and without penalty."""
+    """The followed units along α, and the participation ratios on each data set."""
     from matplotlib.figure import Figure
 
-    ((_, run),) = runs.items()
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    grid = figure.add_gridspec(3, 1, height_ratios=(1, 1, 2.2))
-    for row, (name, shown) in enumerate(_ROWS):
-        axis = figure.add_subplot(grid[row])
-        tiles = run["tracked"].values[row].astype(float)
-        filters.show(axis, tiles, tuple(run.attrs["shape"]), len(tiles), name)
-        _label_tiles(axis, run.attrs["shape"][1], shown)
-    _curves(figure.add_subplot(grid[2]), run)
+    paths = [(panel_of(study), run) for study, run in runs.items()]
+    drawn = sorted((p for p in paths if p[0].local_start), key=lambda p: -p[0].width)
+    drawn += [p for p in paths if p[0].role == "decides"]
+    heights = [4.2 if panel.local_start else 2.2 for panel, _ in drawn]
+    figure = Figure(figsize=(9, 0.76 * sum(heights) + 2.6), layout="constrained")
+    grid = figure.add_gridspec(len(drawn) + 1, 1, height_ratios=[*heights, 3.2])
+    for i, (panel, run) in enumerate(drawn):
+        start, which = ("a random start, which decides", (0,))
+        if panel.local_start:
+            start, which = ("an identity-like start, which decides nothing", (0, 1))
+        heading = f"{title(panel.dataset)}, T = {panel.width:g}, from {start}"
+        _rows(figure.add_subplot(grid[i]), run, which, heading)
+    datasets = list(dict.fromkeys(panel.dataset for panel, _ in drawn))
+    below = grid[len(drawn)].subgridspec(1, len(datasets))
+    for i, dataset in enumerate(datasets):
+        labelled = {_start(panel): run for panel, run in paths if panel.dataset == dataset}
+        heading = f"{title(dataset)}: participation ratio"
+        curves(figure.add_subplot(below[i]), labelled, "participation", heading)
     return figure
 
 
-def _label_tiles(axis, width: int, shown: slice) -> None:
-    """α below each tile, and a frame around those of the paper."""
-    from matplotlib.patches import Rectangle
+def _start(panel: Panel) -> str:
+    return "identity-like start" if panel.local_start else "random start"
 
-    step = (axis.get_images()[0].get_size()[1] + 1) / len(ALPHAS)  # a tile and the gap behind it
+
+def _rows(axis, run, which: tuple[int, ...], heading: str) -> None:
+    """Both units along α: of the path (0), and below each of its control (1) where asked for."""
+    shape = tuple(int(size) for size in run.attrs["shape"])
+    followed = run["followed"].values[:, list(which)].astype(float)
+    filters.show(axis, followed.reshape(-1, followed.shape[-1]), shape, len(ALPHAS), heading)
+    axis.get_images()[0].set_interpolation("none")  # an SVG then keeps its few pixels
     axis.set_axis_on()
     axis.spines[:].set_visible(False)
-    axis.set_xticks(step * np.arange(len(ALPHAS)) + (width - 1) / 2, [f"{a:g}" for a in ALPHAS])
-    axis.set(yticks=[])
     axis.tick_params(length=0, labelsize=8)
-    height, count = axis.get_images()[0].get_size()[0], shown.stop - shown.start
-    corner, gap = (shown.start * step - 1, -1), 1
-    frame = Rectangle(corner, count * step, height + gap, fill=False, linewidth=1.5, clip_on=False)
-    axis.add_patch(frame)
+    axis.tick_params(axis="x", pad=6)
+    down, across = shape[0] + 1, shape[1] + 1  # a tile and the gap behind it
+    axis.set_xticks(across * np.arange(len(ALPHAS)) + shape[1] / 2, [f"{a:g}" for a in ALPHAS])
+    names = [
+        name
+        for unit in ("first unit", "second unit")
+        for name in (unit, "no penalty")[: len(which)]
+    ]
+    axis.set_yticks(down * np.arange(len(names)) + shape[0] / 2, names)
+    for unit, ends in enumerate(_ROWS):
+        first, last = (ALPHAS.index(alpha) for alpha in ends)
+        corner = (first * across - 1, unit * len(which) * down - 1)
+        _frame(axis, corner, (last - first + 1) * across, down)
 
 
-def _curves(axis, run) -> None:
-    looks = (
-        ("growing α", "#CC3311", "^", "-"),
-        ("no penalty, as many updates", "#000000", "", ":"),
-    )
-    for arm, (name, colour, marker, line) in enumerate(looks):
-        values = locality(run, arm)
-        axis.plot(
-            ALPHAS, values.mean(axis=0), color=colour, marker=marker, linestyle=line, label=name
-        )
-        axis.fill_between(ALPHAS, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15)
-    axis.set(xlabel="α", ylabel="mean locality\n(1 − participation ratio)", xticks=ALPHAS)
-    axis.legend(frameon=False, fontsize=8)
-    axis.spines[["top", "right"]].set_visible(False)
+def _frame(axis, corner: tuple[float, float], width: float, height: float) -> None:
+    from matplotlib.patches import Rectangle
+
+    axis.add_patch(Rectangle(corner, width, height, fill=False, linewidth=1.8, clip_on=False))
 
 
 FIGURE = Figure(
@@ -134,5 +173,4 @@ FIGURE = Figure(
     caption=caption,
     verdicts=verdicts,
     explain=explain,
-    scales=SCALES,
 )

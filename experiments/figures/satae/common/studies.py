@@ -1,82 +1,61 @@
-"""The paths along growing penalties that SATAE's Figures 4 and 5 share, and numbers along them."""
+"""Numbers along the stored paths of SATAE's Figures 4 and 5, and what their panels' claims need.
+
+A path's run has variables over (seed, run, stage): run 0 follows α, run 1 is its control.
+"""
 
 import numpy as np
 
-from experiments.evidence.criteria import Criterion, over_seeds
+from experiments.evidence.criteria import Criterion, mean_at_most, over_seeds
 from experiments.evidence.curves import spearman
-from experiments.pipeline.plan import Plan
+from experiments.figures.satae.common.panels import ALPHAS, Panel, panel_of
+from experiments.pipeline.protocol import title
 from experiments.pipeline.spec import Study
 
 __all__ = [
-    "ALPHAS",
-    "SHOWN",
-    "WIDTH",
     "along",
-    "path_studies",
+    "at_alpha",
+    "grows_with_penalty",
+    "named",
     "saturated_before",
     "span",
     "trend",
+    "unsaturated",
 ]
 
-ALPHAS = tuple(round(0.1 * k, 1) for k in range(11))  # section 4: from 0 to 1, each from the last
-SHOWN = {"shrink": (0.1, 0.5), "saturated-linear": (0.1, 0.6)}  # the caption's, for CIFAR-10
-# Section 4 has 0.05; taken is the largest at which no model of the path is lost. Whole colour
-# images, whose first principal component is the largest, may need less than the others.
-RATES = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-_SMALLER = {"cifar10-images": (0.0005, 0.0002)}
-WIDTH = 0.5  # of shrink; the paper names none
-MOSTLY = 0.5  # share of saturated pre-activations of a model outside the linear region
 MONOTONE = 0.9  # S8: Spearman's correlation with α
-# Hidden units (the paper has 300 in panels b, g and h), epochs at each α; per data set its samples
-# and tiles.
-_SIZES = {
-    "quick": (36, 3, {"digits": (800, 36), "natural": (800, 36), "photos": (800, 36)}),
-    "reduced": (
-        100,
-        30,
-        {"mnist-binary": (2_000, 36), "natural": (3_000, 36), "cifar10-images": (1_000, 16)},
-    ),
+TWICE = 2.0  # S4d-S4h, S5: PR at the large α over that at the small one, and over the control's
+SATURATED = 0.1  # more of the pre-activations at α = 0: the model is not in its linear region
+
+_UNITS = {"shrink": "soft threshold", "relu": "ReLU", "saturated-linear": "SL"}
+_WIDTHS = {"shrink": ", λ = {:g}", "relu": "", "saturated-linear": ", T = {:g} sd"}
+_STARTS = {
+    "glorot": "a random start",
+    "copied": "a random decoder and its copy as encoder",
+    "bumps": "an identity-like start",
 }
-_INPUTS = {
-    "digits": 64,
-    "natural": 144,
-    "photos": 192,
-    "mnist-binary": 784,
-    "cifar10-images": 3_072,
-}
-TRACKED = ("photos", "cifar10-images")  # the data whose SL filters SATAE Figure 5 follows
 
 
-def path_study(plan: Plan, dataset: str, nonlinearity: str) -> Study:
-    """The study of one data set and nonlinearity, stored for SATAE Figure 4."""
-    hidden, epochs, sizes = _SIZES[plan.scale_name]
-    samples, tiles = sizes[dataset]
-    rates = (*RATES, *_SMALLER.get(dataset, ()))
-    linear = nonlinearity == "saturated-linear"
-    options = (
-        ("part", "path"),
-        ("nonlinearity", nonlinearity),
-        ("width", 0.0 if linear else WIDTH),
-        ("control", int(linear)),  # beside the path, as many updates without penalty
-        ("constraint", "free" if linear else "unit-columns"),
-        ("hidden", hidden),
-        ("epochs", epochs),
-        ("batch_size", 50),
-        ("rates", rates if plan.learning_rate is None else (plan.learning_rate,)),
-        ("alphas", ALPHAS),
-        ("shown", SHOWN[nonlinearity]),
-        ("seeds", plan.seeds),
-        ("tiles", tiles),
-        ("tracked", 2 * int(linear and dataset in TRACKED)),
-    )
-    size = _INPUTS[dataset] * hidden * samples * epochs
-    work = 10 * size * (1 + linear) * len(ALPHAS) * plan.seeds
-    return Study("satae-fig4", dataset, samples, options=options, work=work)
+def named(panel: Panel, *, start: bool = True) -> str:
+    """The units, λ or T in standard deviations of the inputs, and the start if asked for."""
+    width = _WIDTHS[panel.activation].format(panel.width)
+    what = f"{_UNITS[panel.activation]}{width}, m = {panel.hidden}"
+    return f"{what}, from {_STARTS[panel.start]}" if start else what
 
 
-def path_studies(plan: Plan) -> list[Study]:
-    """A path per data set of the scale and nonlinearity, all seeds in one program."""
-    return [path_study(plan, d, name) for d in _SIZES[plan.scale_name][2] for name in SHOWN]
+def along(run, name: str, which: int = 0) -> np.ndarray:
+    """A variable of a path (0) or of its control (1), `[S, stages]`."""
+    return run[name].values[:, which].astype(float)
+
+
+def at_alpha(run, name: str, alpha: float, which: int = 0) -> np.ndarray:
+    """A variable of a path or of its control at one α (of the control: after as many updates)."""
+    return along(run, name, which)[:, ALPHAS.index(alpha)]
+
+
+def span(values: np.ndarray) -> str:
+    """The first and the last mean over seeds, for people."""
+    mean = values.mean(axis=0)
+    return f"{mean[0]:.3f} → {mean[-1]:.3f}"
 
 
 def trend(name: str, values: np.ndarray, sign: int) -> Criterion:
@@ -92,25 +71,40 @@ def trend(name: str, values: np.ndarray, sign: int) -> Criterion:
     return over_seeds(f"Spearman of α and {name}", over, len(values), -sign * MONOTONE, sign)
 
 
-def along(run, name: str, arm: int = 0) -> np.ndarray:
-    """A variable of a path (arm 0) or of its control (arm 1), `[S, stages]`."""
-    return run[name].values[:, arm].astype(float)
+def unsaturated(study: Study, run) -> list[Criterion]:
+    """The precondition of claims on SL units: they start in the linear region."""
+    if not panel_of(study).tied:
+        return []
+    flat = along(run, "flat")[:, 0]
+    return [mean_at_most(flat, SATURATED, "share saturated at α = 0")]
 
 
-def span(values: np.ndarray) -> str:
-    """The first and the last mean over seeds, for people."""
-    mean = values.mean(axis=0)
-    return f"{mean[0]:.3f} → {mean[-1]:.3f}"
+def grows_with_penalty(study: Study, run) -> list[Criterion]:
+    """S4d to S4h, S5: PR at the large α is twice that at 0.1, and twice the control's there."""
+    small, large = panel_of(study).shown[:2]
+    spread = {alpha: at_alpha(run, "participation", alpha) for alpha in (small, large)}
+    control = at_alpha(run, "participation", large, 1)
+    return [
+        _ratio(f"PR at α = {large:g} over that at {small:g}", spread[large], spread[small]),
+        _ratio(f"PR at α = {large:g} over the control's", spread[large], control),
+    ]
+
+
+def _ratio(name: str, above: np.ndarray, below: np.ndarray) -> Criterion:
+    """The ratio of two means over seeds is at least `TWICE`."""
+
+    def over(seeds: np.ndarray) -> float:
+        return float(above[seeds].mean() / below[seeds].mean())
+
+    return over_seeds(name, over, len(above), TWICE, -1)
 
 
 def saturated_before(study: Study, run) -> list[str]:
-    """How far the trained path is from the identity that the paper starts from."""
-    flat, hidden = along(run, "flat")[:, 0].mean(), study.option("hidden")
-    told = f"{flat:.1%} of the pre-activations are saturated at α = 0, with {hidden} units on "
-    told += f"{int(run['inputs'])} inputs"
-    if flat < MOSTLY:
-        return [f"{told}."]
+    """A sentence if the trained path does not start in the linear region, as the paper says."""
+    flat = along(run, "flat")[:, 0].mean()
+    if flat <= SATURATED:
+        return []
     return [
-        f"{told}: this model does not start as the identity, in the linear region, which the "
-        "paper describes."
+        f"{flat:.1%} of the pre-activations on {title(study.dataset)} are saturated at α = 0 "
+        f"({named(panel_of(study))}): this model does not start in the linear region."
     ]
