@@ -36,7 +36,6 @@ __all__ = [
     "code_statistics",
     "collapsed",
     "diverged",
-    "participation_ratio",
     "pushed_down",
     "summarize",
     "theorem1_ratio",
@@ -266,18 +265,6 @@ def _added_bias_gradient(
         return loss - error, error
 
     return jax.grad(added, has_aux=True)(params.bias)
-
-
-def participation_ratio(rows: Float[Array, "... n"]) -> Float[Array, "..."]:
-    """(Σ w²)² / (n Σ w⁴), the share of inputs a filter spreads over: 1/n (one) to 1 (all).
-
-    NaN for a filter of zeros.
-
-    >>> participation_ratio(jnp.array([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])).tolist()
-    [0.25, 1.0]
-    """
-    squared = rows**2
-    return jnp.sum(squared, -1) ** 2 / (rows.shape[-1] * jnp.sum(squared**2, -1))
 
 
 def diverged(statistics: Metrics | CodeStatistics) -> Array:

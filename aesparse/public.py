@@ -1,6 +1,6 @@
 """The public names of `aesparse`, whose own module imports this one when the first is used."""
 
-from aesparse import data, errors, losses, metrics, models, training
+from aesparse import data, errors, filters, losses, metrics, models, training
 from aesparse.errors import InputError
 from aesparse.losses import corruption, objectives, penalties
 from aesparse.losses.base import Objective
@@ -45,6 +45,7 @@ __all__ = [
     "dictionary_step",
     "errors",
     "falsify",
+    "filters",
     "fit",
     "get_objective",
     "lbfgs",

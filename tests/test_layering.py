@@ -12,7 +12,7 @@ LAYERS = ["pipeline", "evidence", "drawing", "figures", "theorems", "pages", "cl
 # The same for `aesparse`: what stands at its top and is used everywhere comes first.
 LIBRARY = [
     ["errors", "files", "memory", "options", "streams", "process", "command", "tables", "pictures"],
-    ["data"],
+    ["data", "filters"],
     ["models"],
     ["losses"],
     ["metrics"],

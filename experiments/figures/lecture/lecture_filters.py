@@ -46,8 +46,8 @@ def compute(study: Study, dataset):
     import jax.numpy as jnp
     import xarray as xr
 
+    from aesparse.filters import participation_ratio
     from aesparse.losses.objectives import composed
-    from aesparse.metrics import participation_ratio
 
     objective = composed(error="cross-entropy", corrupt=study.option("noise"))
     levels, seeds = study.option("levels"), study.option("seeds")

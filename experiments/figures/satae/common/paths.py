@@ -184,8 +184,8 @@ def _of_a_stage(trained, x) -> dict:
     """
     import jax.numpy as jnp
 
+    from aesparse.filters import participation_ratio
     from aesparse.losses.saturation import saturation
-    from aesparse.metrics import participation_ratio
     from aesparse.models.forward import forward
     from aesparse.models.one_layer import decoder_matrix
 
@@ -232,7 +232,7 @@ def tracked(along: np.ndarray) -> np.ndarray:
     """
     import jax.numpy as jnp
 
-    from aesparse.metrics import participation_ratio
+    from aesparse.filters import participation_ratio
 
     local = int(np.argmin(participation_ratio(jnp.asarray(along[1]))))
     unit = along / np.linalg.norm(along, axis=-1, keepdims=True)
