@@ -114,9 +114,9 @@ def caption(runs, plan: Plan) -> str:
         "without (above) and with the saturation penalty (below); yellow: the training points "
         f"({curve_names(study)}); blue line: energy of {study.option('level'):g} times the "
         "half-variance ½ E‖x − E x‖² of the data, the bound of low energy. The region inside it "
-        f"surrounds the curve and does not follow its bends; it holds {inside}. Right: the area of low "
-        "energy with the penalty over that without it, and the mean energy on the curve with the "
-        "penalty in units of the half-variance; grey: the bounds of S3. " + training(study)
+        f"surrounds the curve and does not follow its bends; it holds {inside}. Right: the area "
+        "of low energy with the penalty over that without it, and the mean energy on the curve "
+        "with the penalty in units of the half-variance; grey: the bounds of S3. " + training(study)
     )
 
 

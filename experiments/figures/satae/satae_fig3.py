@@ -67,7 +67,8 @@ def compute(study: Study, dataset):
     weights = np.stack([np.asarray(p.weight) for p in params])
     biases = np.stack([np.asarray(p.bias) for p in params])
     measured["angle"] = (cells, angle(weights))
-    measured["length"] = (cells, np.linalg.norm(weights, axis=-1).mean(axis=-1))
+    lengths = np.sort(np.linalg.norm(weights, axis=-1), axis=-1)  # the shorter row first
+    measured["length"] = ((*cells, "row"), lengths)
     measured["saturated"] = ((*cells, "end"), saturated(weights, biases, X[[0, -1]]))
     typical = middle_three(angle(weights[drawn, :, 0]))
     chosen = type(params[0])(*(None if p is None else p[typical] for p in params[drawn]))
@@ -120,13 +121,12 @@ def draw(runs, plan: Plan):
                 axis.set_title(f"start {run['shown'].values[i] + 1}", fontsize=9)
         axes[penalty, 0].set_ylabel(strength_title(study, penalty), fontsize=9)
     figure.colorbar(picture, ax=axes[:, :3], location="bottom", shrink=0.5, aspect=40, label=ENERGY)
-    for axis, name, title in zip(
-        axes[:, 3],
-        ("angle", "length"),
-        ("angle of encoders, degrees", "length of encoders"),
-        strict=True,
-    ):
-        draw_lines(axis, run["alpha"].values, run[name].values, title)
+    measured = {
+        "angle of encoders, degrees": run["angle"].values,
+        "mean length of encoders": run["length"].values.mean(axis=-1),
+    }
+    for axis, (title, values) in zip(axes[:, 3], measured.items(), strict=True):
+        draw_lines(axis, run["alpha"].values, values, title)
         axis.set_ylim(bottom=0)
     axes[1, 3].legend(fontsize=7, frameon=False)
     return figure
@@ -175,42 +175,52 @@ def _degenerate(study: Study, run) -> str:
 def verdicts(runs, dataset: str) -> list[Verdict]:
     """S3b and S3c at the α drawn; S8's growth outside the linear region."""
     ((study, run),) = runs.items()
-    seeds, i = run.sizes["seed"], study.option("drawn")
-    at = f"α = {study.option('alphas')[i]:g}"
-    turned = 90 - run["angle"].values[i]
-    off = over_seeds(
-        "median of degrees from orthogonal, without penalty",
-        lambda s: float(np.median(turned[s, 0])),
-        seeds, FROM_RIGHT, +1,
-    )  # fmt: skip
-    growth = run["growth"].values
-    name = "log–log slope"
+    at = f"α = {study.option('alphas')[study.option('drawn')]:g}"
+    now = run.isel(alpha=study.option("drawn"))
+    growth, name = run["growth"].values, "log–log slope"
     quadratic = [
         mean_at_least(growth, SLOPE - TOLERANCE, name),
         mean_at_most(growth, SLOPE + TOLERANCE, name),
     ]
-    orthogonal = settle("S3b", dataset, "two SL units: orthogonal encoders", [off], seeds)
-    told = f"with penalty, {at}: {np.median(turned[:, 1]):.1f}; two random lines: 45"
-    statement = f"two SL units at {at}: longer encoders, saturated at both ends of the curve"
     growing = "SL's energy grows quadratically outside the linear region, α = 0"
     return [
-        orthogonal._replace(numbers=f"{orthogonal.numbers}; {told}"),
-        settle("S3c", dataset, statement, _scaled_up(run, i), seeds),
+        _orthogonal(now, dataset, at),
+        _longer(now, dataset, at),
         settle("S8", dataset, growing, quadratic, len(growth)),
     ]
 
 
-def _scaled_up(run, i: int) -> list:
-    length = run["length"].values[i]
-    ends = run["saturated"].values[i, :, 1]
-    return [
-        mean_at_least(length[:, 1] / length[:, 0], LONGER, "length with / without the penalty"),
+def _orthogonal(run, dataset: str, at: str) -> Verdict:
+    """S3b at the α drawn."""
+    off = 90 - run["angle"].values  # [S, 2]
+    criterion = over_seeds(
+        "median of degrees from orthogonal, without penalty",
+        lambda starts: float(np.median(off[starts, 0])),
+        len(off), FROM_RIGHT, +1,
+    )  # fmt: skip
+    found = settle("S3b", dataset, "two SL units: orthogonal encoders", [criterion], len(off))
+    told = f"with penalty, {at}: {np.median(off[:, 1]):.1f}; two random lines: 45"
+    return found._replace(numbers=f"{found.numbers}; {told}")
+
+
+def _longer(run, dataset: str, at: str) -> Verdict:
+    """S3c at the α drawn."""
+    lengths, ends = run["length"].values, run["saturated"].values[:, 1]
+    ratios = lengths[:, 1].mean(axis=-1) / lengths[:, 0].mean(axis=-1)
+    criteria = [
+        mean_at_least(ratios, LONGER, "mean length with / without the penalty"),
         over_seeds(
             "share of the starts with a saturated unit, at the end where it is smaller",
-            lambda s: float(ends[s].mean(axis=0).min()),
+            lambda starts: float(ends[starts].mean(axis=0).min()),
             len(ends), SATURATED, -1,
         ),
     ]  # fmt: skip
+    statement = f"two SL units at {at}: longer encoders, saturated at both ends of the curve"
+    found = settle("S3c", dataset, statement, criteria, len(ends))
+    (shorter, longer), (grown_shorter, grown_longer) = np.median(lengths, axis=0)
+    told = f"medians of the shorter row {shorter:.2f} → {grown_shorter:.2f}"
+    told += f", of the longer one {longer:.2f} → {grown_longer:.2f}"
+    return found._replace(numbers=f"{found.numbers}; {told}")
 
 
 def explain(runs, verdict: Verdict) -> list[str]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.figures.satae.common.plane import SIDE, points_of
+from experiments.figures.satae.common.plane import CURVES, SIDE, points_of
 from experiments.pipeline.spec import Study
 
 __all__ = ["ENERGY", "curve_names", "draw_lines", "draw_surface", "strength_title", "training"]
@@ -68,6 +68,4 @@ def training(study: Study) -> str:
 
 def curve_names(study: Study) -> str:
     """The formulas of the curves, for a caption."""
-    from experiments.figures.satae.common.plane import CURVES
-
     return "; ".join(f"{name} {CURVES[name].formula}" for name in study.option("curves"))
