@@ -1,5 +1,6 @@
 """Checks of numbers, flags and keys that users give, and how a value is shown in a message."""
 
+import numbers
 import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ __all__ = [
     "GENERATOR",
     "check_counts",
     "check_flags",
+    "check_positive",
     "checked_key",
     "checked_numbers",
     "shortened",
@@ -58,6 +60,14 @@ def check_counts(counts: Mapping[str, object]) -> None:
             raise InputError(f"{name} is {shortened(value)}; expected an integer of at least 1.")
         if number > _LARGEST:
             raise InputError(f"{name} is {shortened(value)}; expected at most {_LARGEST}.")
+
+
+def check_positive(values: Mapping[str, object]) -> None:
+    """Values by name are finite real numbers above 0; `InputError` otherwise."""
+    for name, value in values.items():
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not (real and np.isfinite(value) and value > 0):
+            raise InputError(f"{name} is {shortened(value)}; expected a finite number > 0.")
 
 
 def checked_key(key: object) -> "PRNGKeyArray":

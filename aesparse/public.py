@@ -13,7 +13,7 @@ from aesparse.losses.sparse_coding import (
     sparse_coding,
     sparse_coding_loss,
 )
-from aesparse.models import activations
+from aesparse.models import activations, starts
 from aesparse.models.activations import Activation
 from aesparse.models.constraints import Constraint, max_norm
 from aesparse.models.flax import FlaxModel
@@ -60,5 +60,6 @@ __all__ = [
     "sparse_codes",
     "sparse_coding",
     "sparse_coding_loss",
+    "starts",
     "training",
 ]

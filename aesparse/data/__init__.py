@@ -2,15 +2,26 @@
 
 from aesparse.data.datasets import DATASETS, Dataset, load
 from aesparse.data.matrix import check_matrix
-from aesparse.data.transforms import Affine, random_crops, standardize, whiten
+from aesparse.data.transforms import (
+    Affine,
+    contrast_normalize,
+    random_crops,
+    remove_patch_mean,
+    standardize,
+    whiten,
+    zca,
+)
 
 __all__ = [
     "DATASETS",
     "Affine",
     "Dataset",
     "check_matrix",
+    "contrast_normalize",
     "load",
     "random_crops",
+    "remove_patch_mean",
     "standardize",
     "whiten",
+    "zca",
 ]

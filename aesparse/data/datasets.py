@@ -100,6 +100,26 @@ def _cifar10(data_dir: Folder | None, samples: int | None) -> Dataset:
     return _patches("cifar10", images, samples)
 
 
+def _natural_cifar10(data_dir: Folder | None, samples: int | None) -> Dataset:
+    samples = samples or 10_000
+    images = _read("cifar10", data_dir, read_cifar10)
+    crops = random_crops(images, samples + max(samples // 5, 1), _GREY_PATCH, seed=0)
+    grey = crops.mean(axis=-1, keepdims=True, dtype=np.float32)
+    return _crops("natural-cifar10", grey, samples)
+
+
+def _cifar10_small(data_dir: Folder | None, samples: int | None) -> Dataset:
+    whole = _cifar10_images(data_dir, samples)
+    train, heldout = (_halved(part, whole.shape) for part in (whole.train, whole.heldout))
+    return _dataset("cifar10-small", train, heldout, None)
+
+
+def _halved(rows: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Images at half their height and width, each pixel the mean of 2×2."""
+    height, width, channels = shape
+    return rows.reshape(-1, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+
+
 def _cifar10_images(data_dir: Folder | None, samples: int | None) -> Dataset:
     images = _read("cifar10", data_dir, read_cifar10) / np.float32(255)
     split = len(images) * 4 // 5
@@ -110,11 +130,13 @@ DATASETS: dict[str, Callable[[Folder | None, int | None], Dataset]] = {
     "digits": _digits,
     "photos": _photos,
     "natural": _natural,
+    "natural-cifar10": _natural_cifar10,
     "mnist": _mnist,
     "mnist-binary": _mnist_binary,
     "mnist-labelled": _mnist_labelled,
     "cifar10": _cifar10,
     "cifar10-images": _cifar10_images,
+    "cifar10-small": _cifar10_small,
 }
 
 
@@ -126,8 +148,10 @@ def load(
     **Names.** `digits` and `photos` come with scikit-learn, `natural` (12×12 grey crops of the
     same photographs), too. `mnist` (60,000 digits, 50,000 of them for training), `mnist-binary`
     (its pixels 0 or 1), `mnist-labelled` (60,000 and the 10,000 test digits, with labels),
-    `cifar10` (8×8×3 crops, as `photos`) and `cifar10-images` (whole images) are read from
-    `data_dir`, without one through tensorflow-datasets. `data_dir` holds the files as downloaded
+    `cifar10` (8×8×3 crops, as `photos`), `natural-cifar10` (12×12 crops of the same images, grey:
+    the mean of the colours), `cifar10-images` (whole images, 32×32×3) and `cifar10-small`
+    (16×16×3, each pixel the mean of 2×2) are read from `data_dir`, without one through
+    tensorflow-datasets. `data_dir` holds the files as downloaded
     (MNIST's IDX files, gzipped or not, or Keras' mnist.npz; CIFAR-10's binary batches), or is a
     folder of tensorflow-datasets, or a zip file made by `benchmarks/accelerator.py --pack`.
     Their checksums are compared with the published data's.

@@ -1,4 +1,4 @@
-"""What is done to data before training: maps fitted on training data, and crops of images.
+"""What is done to data before training: maps fitted on it, maps of single rows, crops of images.
 
 Shapes: N samples, n inputs.
 """
@@ -11,9 +11,17 @@ from jaxtyping import Float, UInt8
 
 from aesparse.data.matrix import as_array, check_matrix
 from aesparse.errors import InputError
-from aesparse.options import check_counts, shortened
+from aesparse.options import check_counts, check_positive, shortened
 
-__all__ = ["Affine", "random_crops", "standardize", "whiten"]
+__all__ = [
+    "Affine",
+    "contrast_normalize",
+    "random_crops",
+    "remove_patch_mean",
+    "standardize",
+    "whiten",
+    "zca",
+]
 
 _ROUNDINGS = 4  # a column whose entries differ by at most so many is constant
 
@@ -92,6 +100,61 @@ def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
             f"1 to {available}. Data of rank 0 is constant."
         )
     return Affine(mean, vectors[:, :rank] / np.sqrt(values[:rank]))
+
+
+def zca(X: Float[np.ndarray, "N n"], epsilon: float = 0.1) -> Affine:
+    """Symmetric whitening x ↦ (x − mean) V diag(v + ε·mean(v))^(−1/2) Vᵀ (Bell & Sejnowski 1997).
+
+    v [n] and V are the eigenvalues and eigenvectors of the covariance of `X` (mean over samples).
+    The result has as many inputs as `X`, and images stay images. `epsilon` > 0 is a fraction of
+    the mean eigenvalue: the covariance that is left has the eigenvalues v/(v + ε·mean(v)), near 1
+    for directions that vary much and near 0 for those of little else than noise. `InputError`
+    for defective data, for constant data, and for ε <= 0.
+
+    >>> X = np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])  # v: 4.5 and 0.5
+    >>> Z = zca(X, epsilon=0.2)(X)
+    >>> (Z.T @ Z / 4).round(6).tolist()
+    [[0.9, 0.0], [0.0, 0.5]]
+    """
+    X = check_matrix(X).astype(np.float64)
+    check_positive({"epsilon": epsilon})
+    if (X[0] == X).all():
+        raise InputError("All rows of the data to whiten are equal; expected rows that differ.")
+    mean = X.mean(axis=0)
+    values, vectors = np.linalg.eigh((X - mean).T @ (X - mean) / len(X))
+    damped = np.maximum(values, 0) + epsilon * values.mean()  # a zero may round to −1e-17
+    return Affine(mean, (vectors / np.sqrt(damped)) @ vectors.T)
+
+
+def remove_patch_mean(X: Float[np.ndarray, "N n"]) -> Float[np.ndarray, "N n"]:
+    """Each row minus its own mean over all inputs, in the precision of the data.
+
+    What a patch looks like is left, not how bright it is. `InputError` for defective data.
+
+    >>> remove_patch_mean(np.array([[1.0, 3.0], [5.0, 5.0]])).tolist()
+    [[-1.0, 1.0], [0.0, 0.0]]
+    """
+    X = check_matrix(X)
+    return (X - X.mean(axis=1, keepdims=True, dtype=np.float64)).astype(X.dtype)
+
+
+def contrast_normalize(
+    X: Float[np.ndarray, "N n"], epsilon: float = 0.01
+) -> Float[np.ndarray, "N n"]:
+    """Each row minus its mean, over its own standard deviation + ε, in the data's precision.
+
+    `epsilon` > 0 has the unit of the data. The default is 1% of the range of pixels in [0, 1];
+    it leaves patches dark that have less contrast. Constant rows become 0. `InputError` for
+    defective data and ε <= 0.
+
+    >>> contrast_normalize(np.array([[1.0, 3.0], [5.0, 5.0]]), epsilon=1.0).tolist()
+    [[-0.5, 0.5], [0.0, 0.0]]
+    """
+    X = check_matrix(X)
+    check_positive({"epsilon": epsilon})
+    centred = X - X.mean(axis=1, keepdims=True, dtype=np.float64)
+    spread = centred.std(axis=1, keepdims=True)
+    return (centred / (spread + epsilon)).astype(X.dtype)
 
 
 def random_crops(

@@ -15,9 +15,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aesparse.errors import InputError, running, unknown_name
-from aesparse.options import shortened
+from aesparse.options import check_positive, shortened
 
-__all__ = ["ACTIVATIONS", "Activation", "as_activation", "get_activation", "shrink"]
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "as_activation",
+    "get_activation",
+    "saturated_linear",
+    "shrink",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +102,7 @@ def shrink(width: float) -> Activation:
     >>> shrink(0.5)(jnp.array([-2.0, 0.25, 2.0])).tolist()
     [-1.5, 0.0, 1.5]
     """
-    if not width > 0:
-        raise InputError(f"The width of shrink is {width}; expected a number > 0.")
+    check_positive({"The width of shrink": width})
     return Activation(_SoftThreshold(float(width)))
 
 
@@ -109,9 +115,25 @@ class _SoftThreshold:
         return jax.nn.relu(a - self.width) - jax.nn.relu(-a - self.width)
 
 
-def _saturated_linear(a: Float[Array, ""]) -> Float[Array, ""]:
-    """a on [−1, 1], constant beyond; the slope at the corners is that of the flat parts."""
-    return jnp.where(jnp.abs(a) < 1, a, jnp.sign(a))
+def saturated_linear(width: float = 1.0) -> Activation:
+    """max(−T, min(a, T)) with T = `width` > 0 (SATAE section 3.2): flat outside [−T, T].
+
+    SATAE does not state T; that of the built-in "saturated-linear" is 1. The slope at ±T is 0,
+    that of the flat parts. Equal widths give equal activations. `InputError` for a width <= 0.
+
+    >>> saturated_linear(3.0)(jnp.array([-5.0, 2.0, 4.0])).tolist()
+    [-3.0, 2.0, 3.0]
+    """
+    check_positive({"The width of saturated linear": width})
+    return Activation(_SaturatedLinear(float(width)))
+
+
+@dataclasses.dataclass(frozen=True)
+class _SaturatedLinear:
+    width: float
+
+    def __call__(self, a: Float[Array, ""]) -> Float[Array, ""]:
+        return jnp.where(jnp.abs(a) < self.width, a, self.width * jnp.sign(a))
 
 
 def _taylor_sigmoid(a: Float[Array, ""]) -> Float[Array, ""]:
@@ -131,7 +153,7 @@ ACTIVATIONS = {
     "tanh": Activation(jnp.tanh, 0.0),
     "identity": Activation(lambda a: a, 0.0),
     "shrink": shrink(0.5),
-    "saturated-linear": Activation(_saturated_linear, 0.0),
+    "saturated-linear": saturated_linear(),
     "taylor-sigmoid": Activation(_taylor_sigmoid, 0.1),
 }
 

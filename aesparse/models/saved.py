@@ -176,7 +176,7 @@ def _numbers(coordinates: Mapping[str, float]) -> dict[str, float]:
 def _name_of(activation: Activation) -> str:
     """The built-in activation with that function."""
     for name, known in ACTIVATIONS.items():
-        if known.fn is activation.fn:
+        if known.fn == activation.fn:
             return name
     raise InputError(
         f"The model's activation is {shortened(activation)}, a function of your own, which a file "

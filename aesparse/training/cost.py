@@ -6,7 +6,6 @@ this machine. Shapes: n inputs, m hidden units, N samples, B batch, D devices.
 """
 
 import functools
-import numbers
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from aesparse.losses.base import Objective
 from aesparse.losses.objectives import as_objective
 from aesparse.models.base import Model
 from aesparse.models.constraints import Constraint, as_constraint
-from aesparse.options import checked_key, shortened
+from aesparse.options import check_positive, checked_key
 from aesparse.tables import duration
 from aesparse.training.draws import shuffled
 from aesparse.training.measuring import as_measurement
@@ -95,12 +94,8 @@ def estimate(
         "epochs": epochs, "seeds": seeds, "history_samples": history_samples,
     } | ({} if devices is None else {"devices": devices})  # fmt: skip
     check_sizes(sizes, samples)
-    for name, value in {"rate": rate, "memory": memory}.items():
-        if value is None:
-            continue
-        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not (real and np.isfinite(value) and value > 0):
-            raise InputError(f"{name} is {shortened(value)}; expected a finite number > 0.")
+    given = {"rate": rate, "memory": memory}
+    check_positive({name: value for name, value in given.items() if value is not None})
     recipe = Recipe(
         model,
         as_objective(objective),

@@ -65,9 +65,11 @@ DATA = {
 _TITLES = {
     "": "–",
     "natural": "12×12 grey photo patches",
+    "natural-cifar10": "12×12 grey CIFAR-10 patches",
     "mnist-binary": "binary MNIST",
     "mnist-labelled": "MNIST",
     "cifar10-images": "CIFAR-10",
+    "cifar10-small": "CIFAR-10 at 16×16",
 }
 
 SCALES = {
