@@ -1,6 +1,6 @@
 """How well a Gabor function describes a filter."""
 
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
@@ -40,7 +40,7 @@ class GaborFit(NamedTuple):
     phase: Float[np.ndarray, " K"]  # φ, radians, −π to π
 
 
-def gabor_fit(rows: Real[ArrayLike, "K n"], shape: tuple[int, int, int]) -> GaborFit:
+def gabor_fit(rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]) -> GaborFit:
     """The Gabor function nearest to each grey filter in least squares, and how near it is.
 
     The search (SciPy's `least_squares` over centre, widths, frequency and orientation; amplitude

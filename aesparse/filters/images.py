@@ -1,6 +1,7 @@
 """Filters as images."""
 
 import math
+from typing import SupportsIndex
 
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
@@ -12,7 +13,7 @@ __all__ = ["filter_images"]
 
 
 def filter_images(
-    rows: Real[ArrayLike, "K n"], shape: tuple[int, int, int]
+    rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]
 ) -> Float[np.ndarray, "K h w c"]:
     """The filters as images in float64, each over its largest entry in size.
 
