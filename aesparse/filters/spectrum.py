@@ -30,6 +30,7 @@ def orientation_selectivity(
     """
     power, k = _spectrum(rows, shape)
     doubled = np.exp(2j * np.angle(k))
+    doubled[(abs(k.real) == 0.5) & (abs(k.imag) == 0.5)] = 0  # a checkerboard's, of both diagonals
     return np.abs(np.sum(power * doubled, axis=(1, 2)))
 
 
