@@ -123,8 +123,8 @@ def strokes(v: dict, control: int) -> list:
 
 def no_effect(v: dict) -> tuple[list, list]:
     peak = mean_of(path(v, "peak_share")[:, 0])
-    gap = np.abs(path(v, "participation") - path(v, "participation", 1)).max(axis=1)
-    largest = estimate(lambda s: float(gap[s].max()), len(gap))
+    gap = np.abs(path(v, "participation") - path(v, "participation", 1))
+    largest = estimate(lambda s: float(gap[s].mean(axis=0).max()), len(gap))
     return [(peak, peak.at_least(0.5))], [(largest, largest.at_most(0.02))]
 
 

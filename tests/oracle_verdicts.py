@@ -9,6 +9,7 @@ from pathlib import Path
 
 import oracle_arpit as arpit
 import oracle_arpit_terms as terms
+import oracle_filters as filters
 import oracle_lecture as lecture
 import oracle_means as means
 import oracle_regimes as regimes
@@ -30,7 +31,7 @@ def decide(
     """
     runs = Runs(folder, seen, seeds)
     rows = [studies.gsae(runs), studies.lecture(runs), studies.saturating(runs)]
-    rows += [lecture.lecture(runs), regimes.regimes(runs)]
+    rows += [lecture.lecture(runs), regimes.regimes(runs), filters.rows_of_filters(runs)]
     if runs.scale in SCALES:
         rows.append(arpit.a2_a5(runs))
         for dataset in arpit.DATASETS:
