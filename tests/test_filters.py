@@ -287,7 +287,7 @@ def test_the_other_direction_of_a_frequency_is_the_same_function():
 
 
 @settings(deadline=None, max_examples=25)
-@given(gabors, st.floats(0.02, 0.5), st.integers(0, 2**31))
+@given(gabors, st.floats(0.01, 0.15), st.integers(0, 2**31))
 def test_no_gabor_function_known_is_nearer_than_the_fit(made, share, seed):
     """With noise, the function that was made is one candidate among those fitted."""
     clean = gabor(SMALL, **made)
@@ -297,7 +297,7 @@ def test_no_gabor_function_known_is_nearer_than_the_fit(made, share, seed):
 
 
 @settings(deadline=None, max_examples=25)
-@given(hnp.arrays(np.float64, (1, 7 * 9), elements=st.floats(-1, 1)))
+@given(hnp.arrays(np.int8, (1, 7 * 9), elements=small))
 def test_the_numbers_of_a_fit_draw_a_picture_with_its_r_squared(filters):
     shape = (7, 9, 1)
     fit = gabor_fit(filters, shape)
@@ -317,6 +317,21 @@ def test_a_bump_is_a_gabor_function_without_direction():
     assert np.all(orientation_selectivity(filters, SMALL) < 0.1)
     pixel = gabor_fit(np.eye(144)[[77]], SMALL)
     assert pixel.r_squared > 0.9  # the narrowest envelope is not quite one pixel
+
+
+@pytest.mark.parametrize("angle", [0.3, 0.8, 1.2, 2.0, 2.5])
+def test_a_slanted_bar_is_a_gabor_function_with_its_widths(angle):
+    fit = gabor_fit(gabor(SMALL, 1.0, 5.2, 6.1, 1.2, 3.5, 0.0, angle, 0.0), SMALL)
+    assert fit.r_squared > 0.9999
+    # Without a frequency either axis may be called the one along it.
+    widths = sorted([fit.along[0], fit.across[0]])
+    np.testing.assert_allclose(widths, [1.2, 3.5], rtol=1e-3)
+
+
+def test_a_gabor_function_whose_highest_peak_misleads_is_found():
+    """Cut by the border, it has the highest peak of its spectrum in another direction."""
+    fit = gabor_fit(gabor(SMALL, 1.0, 7.1, 2.91, 1.84, 3.82, 0.44, 3.12, -2.87), SMALL)
+    assert fit.r_squared > 0.9999
 
 
 def test_random_filters_are_no_gabor_functions():
@@ -410,9 +425,10 @@ def test_uniform_filters_have_neither_neighbours_nor_frequencies(name, value):
     assert np.isnan(STATISTICS[name](np.full((2, 144), value), SMALL)).all()
 
 
-def test_uniform_colours_have_no_frequencies():
-    filters = np.tile([0.3, -0.1, 0.7], (1, 36))
-    assert np.isnan(mean_frequency(filters, (6, 6, 3)))
+@pytest.mark.parametrize("shape", [(6, 6, 3), (13, 11, 3)])
+def test_uniform_colours_have_no_frequencies(shape):
+    filters = np.tile([0.3, -0.1, 0.7], (1, shape[0] * shape[1]))
+    assert np.isnan(mean_frequency(filters, shape))  # also where rounding leaves some power
 
 
 @of_all
