@@ -391,6 +391,14 @@ def test_codes_of_several_seeds_are_averaged():
     assert "3 seeds" in lecture_probe.caption(found, REDUCED)
 
 
+def test_the_paper_scale_uses_all_digits():
+    paper = Plan("paper", 1)
+    assert {s.samples for s in lecture_filters.runs(paper)} == {50_000}
+    studies = {s.option("code"): s for s in lecture_probe.runs(paper)}
+    raw, trained = studies["raw"], studies["dae"]
+    assert raw.option("few") + raw.option("validation") == trained.option("unlabelled") == 60_000
+
+
 def test_other_seeds_train_other_codes_and_count_where_stored():
     first = {study.seed for study in lecture_probe.runs(REDUCED)}
     others = lecture_probe.also(REDUCED)
