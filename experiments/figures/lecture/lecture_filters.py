@@ -166,7 +166,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
         if study.option("noise") == "masking":
             found.append(_widen(models, dataset, told))
         else:
-            statement = f"{title(dataset)}: shape of filters, {', '.join(m.name for m in models)}"
+            statement = f"shape of filters, {', '.join(m.name for m in models)}"
             found.append(Verdict("L3", dataset, statement, "measured", told))
     return found
 
