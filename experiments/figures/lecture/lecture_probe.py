@@ -217,8 +217,9 @@ def caption(runs, plan: Plan) -> str:
         + f". Right: error on the last {study.option('validation'):g} training digits after "
         f"fitting the first {study.option('few'):g}, for each strength and C. "
         + _training(study, codes["sae"].studies[0])
-        + f", {_seeds(codes)}; errors are means over seeds, grey crosses single seeds; right: the "
-        "first seed."
+        + f", {_seeds(codes)}."
+        + " Errors are means over seeds, grey crosses those of single seeds; right: the first seed."
+        * any(len(code.runs) > 1 for code in codes.values())
     )
 
 
@@ -247,7 +248,8 @@ def draw(runs, plan: Plan):
             left.plot(single, [row + 0.25] * len(single), "x", color="#777777", markersize=4)
         left.plot((low, high), (row, row), color="#000000", marker="|", linewidth=2)
         left.plot(error, row, "o", color="#0072B2", markersize=6, zorder=3)
-        left.annotate(f"{error:.2%}", (high, row), (5, -3), **_NOTE, fontsize=8)
+        clear = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        left.annotate(f"{error:.2%}", (high, row), (5, -3), **_NOTE, fontsize=8, bbox=clear)
         _draw_validation(right, row, study.option("strengths"), run)
     if plan.scale.evidence:
         left.axvspan(*RAW, color="#999999", alpha=0.25, linewidth=0)
