@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from commands import has_numbers
+from commands import has_numbers, numbers
 from scipy.integrate import quad
 
 from aesparse.models.activations import get_activation
@@ -266,10 +266,15 @@ def test_figure_3_decides(starts, orthogonal, longer):
             "length": ((*cells, "row"), rows[None]),
             "saturated": ((*cells, "end"), np.stack([0 * ends, ends], axis=1)[None]),
             "growth": (("seed", "ray"), np.full((len(starts), 4), 2.0)),
+            "error": (cells, np.stack([0 * angles + 0.2, angles], axis=1)[None]),
         }
     )
     found = {v.claim: v for v in satae_fig3.verdicts({study: run}, "")}
     assert [found[c].verdict for c in ("S3b", "S3c", "S8")] == [orthogonal, longer, "holds"]
+    (angles_told,) = satae_fig3.explain({study: run}, found["S3b"])
+    assert {*np.round(90 - angles), len(starts)} <= set(numbers(angles_told))  # all degenerate
+    (ratios_told,) = satae_fig3.explain({study: run}, found["S3c"])
+    assert {*ratios, 0} <= set(numbers(ratios_told))  # none became shorter
 
 
 def test_the_edge_of_the_linear_region_against_a_scan(rng):

@@ -166,7 +166,7 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
         if study.option("noise") == "masking":
             found.append(_widen(models, dataset, told))
         else:
-            statement = f"{title(dataset)}: shape of filters, {', '.join(m.name for m in models)}"
+            statement = f"shape of filters, {', '.join(m.name for m in models)}"
             found.append(Verdict("L3", dataset, statement, "measured", told))
     return found
 
@@ -228,7 +228,7 @@ def caption(runs, plan: Plan) -> str:
         f"{masked.option('hidden')}, N = {masked.samples}, {masked.option('epochs')} epochs, batch "
         f"{masked.option('batch_size')}, learning rate {masked.option('learning_rate'):g} "
         f"(patches: {patches.option('learning_rate'):g}), no momentum, Glorot's start. Intervals "
-        "of medians: bootstrap over seeds, and over units within each, drawn as bars at one half."
+        "of medians: bootstrap over seeds, and over units within each, drawn as bars near one half."
     )
 
 
@@ -243,6 +243,7 @@ def draw(runs, plan: Plan):
     of_digits = [m for m in models if not _is_patches(m.study)]
     of_patches = [m for m in models if _is_patches(m.study)]
     figure = Figure(figsize=(9.4, 5.4), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.04)
     grid = figure.add_gridspec(2, len(of_digits))
     places = [grid[0, i] for i in range(len(of_digits))] + [grid[1, -2], grid[1, -1]]
     for place, model in zip(places, of_digits + of_patches, strict=True):
@@ -256,13 +257,14 @@ def draw(runs, plan: Plan):
 def _draw_widths(axis, models: list[_Model]) -> None:
     """How many units' filters are at most so wide; the median's interval as a bar."""
     widest = 0.0
-    for model, (colour, line) in zip(models, _LOOKS, strict=True):
+    for i, (model, (colour, line)) in enumerate(zip(models, _LOOKS, strict=True)):
         width, median = model.run["half_width"].values[:, model.at], model.median("half_width")
         width = np.sort(width[np.isfinite(width)])
         share = np.arange(1, len(width) + 1) / len(width)
         label = f"{model.name}: {median.value:.2f}"
         axis.plot(width, share, color=colour, linestyle=line, label=label)
-        axis.plot(median[1:], (0.5, 0.5), color=colour, marker="|", markersize=10, linewidth=3)
+        height = 0.56 - 0.04 * i  # near one half, apart from each other
+        axis.plot(median[1:], 2 * (height,), color=colour, marker="|", markersize=8, linewidth=2.5)
         widest = max(widest, np.percentile(width, 99))
     axis.set(xlabel=_MEASURED["half_width"], ylabel="share of units", ylim=(0, 1))
     axis.set_xlim(right=widest)  # the widest hundredth would rule the axis

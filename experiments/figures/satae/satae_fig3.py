@@ -224,10 +224,29 @@ def _longer(run, dataset: str, at: str) -> Verdict:
 
 
 def explain(runs, verdict: Verdict) -> list[str]:
-    """S8: where the region itself is reconstructed, and where not."""
-    if verdict.claim != "S8":
-        return []
-    (run,) = runs.values()
+    """S3b, S3c: the number of every start. S8: where the region is reconstructed, and where not."""
+    ((study, run),) = runs.items()
+    now = run.isel(alpha=study.option("drawn"))
+    if verdict.claim == "S3b":
+        return [
+            "Degrees from orthogonal of the starts, without penalty: "
+            f"{_listed(90 - now['angle'].values[:, 0], '.0f')}. {_degenerate(study, run)}"
+        ]
+    if verdict.claim == "S3c":
+        lengths = now["length"].values.mean(axis=-1)
+        ratios = lengths[:, 1] / lengths[:, 0]
+        return [
+            f"Ratios of the mean lengths of the starts: {_listed(ratios, '.1f')}; "
+            f"{(ratios < 1).sum()} of {len(ratios)} became shorter."
+        ]
+    return [_growths(run)]
+
+
+def _listed(values: np.ndarray, how: str) -> str:
+    return ", ".join(format(value, how) for value in np.sort(values))
+
+
+def _growths(run) -> str:
     growth, edge = (run[name].values for name in ("growth", "edge_energy"))
     known, well = np.isfinite(growth), edge <= _WELL
     slopes = [
@@ -236,7 +255,7 @@ def explain(runs, verdict: Verdict) -> list[str]:
         for name, chosen in (("reconstructed up to its edge", well), ("not", ~well))
         if (known & chosen).any()
     ]
-    return [f"Slope where the linear region is {'; where it is '.join(slopes)}."]
+    return f"Slope where the linear region is {'; where it is '.join(slopes)}."
 
 
 FIGURE = Figure(
