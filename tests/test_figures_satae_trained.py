@@ -260,7 +260,7 @@ def test_without_contrast_the_scaled_identity_fails():
 
 def test_the_identity_study_decides_by_loss_penalty_units_and_contrast():
     study = satae_fig4.runs(REDUCED)[-1]
-    assert (study.dataset, study.samples) == ("mnist-binary", None)
+    assert (study.dataset, study.samples) == ("mnist-binary", 10_000)
     binary = Dataset(
         "mnist-binary", (two_valued() > 0).astype(np.float32), np.zeros((0, 8)), (2, 4, 1)
     )

@@ -35,16 +35,17 @@ PIXELS = 717  # S4b: units it needs on MNIST
 _BELOW = (
     ("acef", "active", "soft threshold: share active"),
     ("bdgh", "flat", "SL: share saturated"),
-    ("acef", "participation", "soft threshold:\nparticipation ratio"),
-    ("bdgh", "participation", "SL: participation ratio"),
+    ("acef", "participation", "soft threshold: PR"),
+    ("bdgh", "participation", "SL: PR"),
 )
 
 
 def runs(plan: Plan) -> list[Study]:
     """The paths that decide or are compared, all seeds of each in one program; the identity."""
     paths = panel_studies(plan, "decides", "compared")
-    binary = next(s.dataset for s in paths if panel_of(s).preparation == "binary")
-    return [*paths, Study("satae-fig4", binary, options=(("part", "identity"),), work=1e10)]
+    binary = next(s for s in paths if panel_of(s).preparation == "binary")
+    identity = binary._replace(options=(("part", "identity"),), work=1e10)
+    return [*paths, identity]
 
 
 def further(plan: Plan) -> list[Study]:
@@ -105,7 +106,8 @@ def caption(runs, plan: Plan) -> str:
         plan.scale.caveat
         + f"Decoder columns of saturating auto-encoders: {CHOSEN}; from random starts. Below, "
         f"mean and range over {seeds} seed{'s' * (seeds > 1)} along α, which grows from 0 to 1 in "
-        "steps of 0.1, each from the last; dotted: as many updates on the same batches at α = 0. "
+        "steps of 0.1, each from the last; dotted: as many updates on the same batches at α = 0; "
+        "PR: participation ratio, the share of inputs that a filter spreads over. "
         "Data less its mean, over its standard deviation, one number each; of SL (saturated-"
         "linear, tied) also over T. Soft threshold: untied, decoder columns of length 1 after "
         "every 10th update. No momentum; a rate r/k is that of eq. 2, averaged over the batch, "
@@ -125,7 +127,7 @@ def draw(runs, plan: Plan):
     grid = figure.add_gridspec(rows + 1, 4, height_ratios=[1] * rows + [0.9])
     for i, (letter, panel) in enumerate(panels):
         at = place(panel, letter)
-        heading = f"({letter}) {named(panel, start=False)}\n{title(panel.dataset)}, α = "
+        heading = f"({letter}) {named(panel, start=False)}\n{title(panel.dataset)}\nα = "
         axis = figure.add_subplot(grid[divmod(i, 4)])
         tiles(axis, paths[panel], at, f"{heading}{panel.shown[at]:g}")
     for column, (letters, variable, heading) in enumerate(_BELOW):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from experiments.figures.satae.common.decisions import filters_of
 from experiments.figures.satae.common.panels import panel_of
-from experiments.figures.satae.common.studies import saturated_before
+from experiments.figures.satae.common.studies import along, saturated_before
 from experiments.pipeline.figure import Verdict
 
 __all__ = ["readings"]
@@ -26,6 +26,8 @@ def readings(runs: Mapping, verdict: Verdict) -> list[str]:
             continue
         if panel.role == "decides" and panel.tied:
             said += saturated_before(study, run)
+        if panel.role == "decides" and "gabor_r2" in run:
+            said.append(_gabor(run))
         if panel.role == "shown":
             said += [
                 f"Tried beside: {other.statement}: {other.numbers}."
@@ -33,3 +35,13 @@ def readings(runs: Mapping, verdict: Verdict) -> list[str]:
                 if other.claim == verdict.claim
             ]
     return said
+
+
+def _gabor(run) -> str:
+    """How Gabor-like the filters of grey patches are at the end, which no criterion of SL asks."""
+    path, control = run["gabor_r2"].values.mean(axis=0)
+    selectivity = [along(run, "orientation_selectivity", which)[:, -1].mean() for which in (0, 1)]
+    return (
+        f"At the end of the path the median R² of a Gabor fit is {path:.3f} (without penalty "
+        f"{control:.3f}), orientation selectivity {selectivity[0]:.3f} ({selectivity[1]:.3f})."
+    )

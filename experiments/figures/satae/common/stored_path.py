@@ -55,13 +55,13 @@ def stage_numbers(result, X: np.ndarray, shape: Sequence[int]) -> dict[str, np.n
     Means of the participation ratio and medians of all else over filters; the share of a unit is
     E h_j² ‖D_j‖², over the data. Correlation and selectivity are those of grey images.
     """
+    import jax.numpy as jnp
+
     numbers = result.measure(X, _of_a_stage)
     numbers |= {n: getattr(result.final, n) for n in ("reconstruction", "row_length_mean")}
     each = columns(result)
     rows, ahead, shape = each.reshape(-1, each.shape[-1]), each.shape[:3], tuple(shape)
-    numbers["participation"] = np.mean(
-        np.asarray(filters.participation_ratio(rows)).reshape(ahead), axis=-1
-    )
+    numbers["participation"] = np.mean(filters.participation_ratio(jnp.asarray(each)), axis=-1)
     medians = {"peak_share": filters.peak_share(rows, shape)}
     for window in _WINDOWS:
         if window <= min(shape[:2]):
