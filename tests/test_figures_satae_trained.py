@@ -405,6 +405,15 @@ def test_more_units_are_compared_by_disjoint_intervals(letters, many, expected):
     assert [v.verdict for v in verdicts] == [expected]
 
 
+def test_an_open_comparison_of_sizes_tells_where_each_path_ends():
+    few, more = study_of("c"), study_of("c", "compared")
+    falling = np.linspace(0.3, 0.2, 11)
+    runs = {few: made_up(few), more: made_up(more, participation=(falling, 0.0))}
+    (verdict,) = decisions.comparisons(runs, few.dataset)
+    told = [numbers(sentence) for sentence in satae_fig4.explain(runs, verdict)]
+    assert told == [[100, 0.1, 0.9, 0.1, 1, 0.5], [300, 0.21, 0.9, 0.2, 1, 0.5]]
+
+
 @pytest.mark.parametrize(
     ("win7", "expected"), [(0.46, "holds"), (0.54, "holds"), (0.44, "fails"), (0.56, "fails")]
 )
@@ -413,6 +422,20 @@ def test_relu_is_within_a_tenth_of_soft_threshold(win7, expected):
     runs = {shrink: made_up(shrink), relu: made_up(relu, win7=(win7, 0.0))}
     (verdict,) = decisions.comparisons(runs, "mnist-binary")
     assert (verdict.claim, verdict.verdict) == ("S10", expected)
+
+
+def test_claims_of_a_run_that_is_not_stored_are_not_run_and_the_others_are_decided():
+    studies = [s for s in satae_fig4.runs(REDUCED) if s.dataset == "mnist-binary"]
+    stored = {s: made_up(s) for s in studies if s.option("part") == "path"}
+    for letters, role, wanted, missing in (
+        ("a", "compared", {"hidden": 300}, {"S9"}),
+        ("a", "compared", {"activation": "relu"}, {"S10"}),
+        ("b", "decides", {}, {"S4b", "S8"}),
+    ):
+        runs = stored | {study_of(letters, role, **wanted): None}
+        verdicts = satae_fig4.verdicts(runs, "mnist-binary")
+        assert {v.claim for v in verdicts if v.verdict == "not run"} == missing
+        assert {"S4a", "S8"} <= {v.claim for v in verdicts if v.verdict == "holds"}
 
 
 def test_trends():

@@ -2,14 +2,14 @@
 
 from experiments.evidence.claims import by_construction, settle
 from experiments.evidence.criteria import Criterion
-from experiments.figures.satae.common.decisions import activity, comparisons, filters_of
+from experiments.figures.satae.common.decisions import activity, comparisons, filters_of, unknown
 from experiments.figures.satae.common.drawn import CHOSEN, curves, place, tiles
 from experiments.figures.satae.common.identity import identity_numbers
 from experiments.figures.satae.common.panels import panel_of, panel_studies
 from experiments.figures.satae.common.paths import follow
 from experiments.figures.satae.common.prepare import inputs_of, prepare
 from experiments.figures.satae.common.readings import readings
-from experiments.figures.satae.common.studies import named
+from experiments.figures.satae.common.studies import named, units_of
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import title
@@ -61,14 +61,21 @@ def compute(study: Study, dataset):
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
-    """S4 and S8 of the panels on one data set, S9 and S10 against what is compared with them."""
+    """S4 and S8 of the panels on one data set, S9 and S10 against what is compared with them.
+
+    Of a panel whose run is None, not stored, the claims are "not run".
+    """
     decided = []
     for study, run in runs.items():
+        if run is None:
+            decided += unknown(study, dataset)
+            continue
         if study.option("part") == "identity":
             decided.append(_identity(run, dataset))
         elif panel_of(study).role == "decides":
             decided += [*filters_of(study, run, dataset), activity(study, run, dataset)]
-    paths = {s: r for s, r in runs.items() if s.option("part") == "path"}
+    stored = {s: r for s, r in runs.items() if r is not None}
+    paths = {s: r for s, r in stored.items() if s.option("part") == "path"}
     return [*decided, *comparisons(paths, dataset)]
 
 
@@ -122,18 +129,17 @@ def draw(runs, plan: Plan):
     paths = {panel_of(s): run for s, run in runs.items() if s.option("part") == "path"}
     paths = {panel: run for panel, run in paths.items() if panel.role == "decides"}
     panels = sorted((letter, panel) for panel in paths for letter in panel.letters)
-    rows = -(-len(panels) // 4)
-    figure = Figure(figsize=(9, 2.6 * rows + 2.5), layout="constrained")
-    grid = figure.add_gridspec(rows + 1, 4, height_ratios=[1] * rows + [0.9])
-    for i, (letter, panel) in enumerate(panels):
+    figure = Figure(figsize=(9, 7.8), layout="constrained")
+    grid = figure.add_gridspec(3, 4, height_ratios=(1, 1, 0.9))
+    for letter, panel in panels:
         at = place(panel, letter)
-        heading = f"({letter}) {named(panel, start=False)}\n{title(panel.dataset)}\nα = "
-        axis = figure.add_subplot(grid[divmod(i, 4)])
+        heading = f"({letter}) {units_of(panel)}\n{title(panel.dataset)}\nα = "
+        axis = figure.add_subplot(grid[divmod("abcdefgh".index(letter), 4)])
         tiles(axis, paths[panel], at, f"{heading}{panel.shown[at]:g}")
     for column, (letters, variable, heading) in enumerate(_BELOW):
         of_these = {p.letters: run for p, run in paths.items() if p.letters in letters}
         by_label = {f"({', '.join(name)})": run for name, run in sorted(of_these.items())}
-        curves(figure.add_subplot(grid[rows, column]), by_label, variable, heading)
+        curves(figure.add_subplot(grid[2, column]), by_label, variable, heading)
     return figure
 
 
@@ -147,4 +153,6 @@ FIGURE = Figure(
     verdicts=verdicts,
     explain=explain,
     further=further,
+    partial=True,
+    partly=True,
 )

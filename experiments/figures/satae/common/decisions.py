@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from experiments.evidence.bootstrap import SEEDS_FOR_INTERVAL, Interval, bootstrap, resamples
-from experiments.evidence.claims import settle
+from experiments.evidence.claims import not_run, settle
 from experiments.evidence.criteria import (
     Criterion,
     apart,
@@ -26,7 +26,7 @@ from experiments.figures.satae.common.studies import (
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.spec import Study
 
-__all__ = ["activity", "comparisons", "filters_of"]
+__all__ = ["activity", "comparisons", "filters_of", "unknown"]
 
 STROKES, STROKES_CONTROL, SMOOTH = 0.45, 0.35, 0.7  # S4a: win7 of path and control, neighbours
 MATCH, PIXEL = 0.02, 0.5  # S4b: PR with and without penalty; share of the largest pixel
@@ -99,6 +99,18 @@ def filters_of(study: Study, run, dataset: str) -> list[Verdict]:
         for letter in panel.letters
         for statement in [f"{_SAY[letter]} ({named(panel)})"]
     ]
+
+
+def unknown(study: Study, dataset: str) -> list[Verdict]:
+    """The claims that need a run which is not stored."""
+    if study.option("part") == "identity":
+        return [not_run("S4b", dataset, "a scaled identity", "its run is not stored")]
+    panel = panel_of(study)
+    claims = [*(f"S4{letter}" for letter in panel.letters), "S8"]
+    if panel.role == "compared":
+        claims = ["S10" if panel.activation == "relu" else "S9"]
+    statement = f"panel {panel.letters}, {named(panel)}"
+    return [not_run(claim, dataset, statement, "its run is not stored") for claim in claims]
 
 
 def _as_role(panel: Panel, verdict: Verdict) -> Verdict:

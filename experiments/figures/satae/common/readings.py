@@ -1,11 +1,12 @@
 """Readings of SATAE that were tried for a panel, with the numbers of their stored runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from experiments.figures.satae.common.decisions import filters_of
 from experiments.figures.satae.common.panels import panel_of
 from experiments.figures.satae.common.studies import along, saturated_before
 from experiments.pipeline.figure import Verdict
+from experiments.pipeline.spec import Study
 
 __all__ = ["readings"]
 
@@ -13,28 +14,37 @@ __all__ = ["readings"]
 def readings(runs: Mapping, verdict: Verdict) -> list[str]:
     """Sentences for a panel's claim that is not decided, or fails, on a data set.
 
-    `runs` are those of the data set: whether the model that decides starts saturated, and the
-    numbers of the other starts.
+    `runs` are those of the data set. S4: whether the model that decides starts saturated, and the
+    numbers of the other starts; S9: how far each path is from its end.
     """
     paths = {study: run for study, run in runs.items() if study.option("part") == "path"}
+    if verdict.claim == "S9":
+        return [_course(study, run) for study, run in paths.items() if _compared(study, verdict)]
     if not verdict.claim.startswith("S4"):
         return []
-    letter, said = verdict.claim[2:], []
-    for study, run in paths.items():
-        panel = panel_of(study)
-        if letter not in panel.letters:
-            continue
-        if panel.role == "decides" and panel.tied:
-            said += saturated_before(study, run)
-        if panel.role == "decides" and "gabor_r2" in run:
-            said.append(_gabor(run))
-        if panel.role == "shown":
-            said += [
-                f"Tried beside: {other.statement}: {other.numbers}."
-                for other in filters_of(study, run, verdict.dataset)
-                if other.claim == verdict.claim
-            ]
-    return said
+    letter = verdict.claim[2:]
+    of_panel = {s: run for s, run in paths.items() if letter in panel_of(s).letters}
+    return [said for study, run in of_panel.items() for said in _reading(study, run, verdict)]
+
+
+def _reading(study: Study, run, verdict: Verdict) -> Iterator[str]:
+    """Of the model that decides, what its criteria do not say; of others, their numbers."""
+    panel = panel_of(study)
+    if panel.role == "shown":
+        for other in filters_of(study, run, verdict.dataset):
+            if other.claim == verdict.claim:
+                yield f"Also tried: {other.statement}: {other.numbers}."
+    elif panel.role == "decides" and panel.tied:
+        yield from saturated_before(study, run)
+        if "gabor_r2" in run:
+            yield _gabor(run)
+
+
+def _compared(study: Study, verdict: Verdict) -> bool:
+    """Whether a path is one of the two that S9 compares."""
+    panel = panel_of(study)
+    ours = f"panel {panel.letters}," in verdict.statement
+    return ours and panel.role != "shown" and panel.activation == "shrink"
 
 
 def _gabor(run) -> str:
@@ -44,4 +54,13 @@ def _gabor(run) -> str:
     return (
         f"At the end of the path the median R² of a Gabor fit is {path:.3f} (without penalty "
         f"{control:.3f}), orientation selectivity {selectivity[0]:.3f} ({selectivity[1]:.3f})."
+    )
+
+
+def _course(study: Study, run) -> str:
+    """Locality over the last step of α: whether filters still change there."""
+    spread, window = along(run, "participation").mean(axis=0), along(run, "win7")[:, -1].mean()
+    return (
+        f"With {panel_of(study).hidden} units PR goes from {spread[-2]:.3f} at α = 0.9 to "
+        f"{spread[-1]:.3f} at 1, after as many updates; win7 is {window:.3f} there."
     )

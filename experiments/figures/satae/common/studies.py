@@ -19,6 +19,7 @@ __all__ = [
     "saturated_before",
     "span",
     "trend",
+    "units_of",
     "unsaturated",
 ]
 
@@ -35,11 +36,14 @@ _STARTS = {
 }
 
 
-def named(panel: Panel, *, start: bool = True) -> str:
-    """The units, λ or T in standard deviations of the inputs, and the start if asked for."""
-    width = _WIDTHS[panel.activation].format(panel.width)
-    what = f"{_UNITS[panel.activation]}{width}, m = {panel.hidden}"
-    return f"{what}, from {_STARTS[panel.start]}" if start else what
+def units_of(panel: Panel) -> str:
+    """The panel's units with λ, or T in standard deviations of the inputs, for people."""
+    return _UNITS[panel.activation] + _WIDTHS[panel.activation].format(panel.width)
+
+
+def named(panel: Panel) -> str:
+    """The panel's units, their number and its start, for people."""
+    return f"{units_of(panel)}, m = {panel.hidden}, from {_STARTS[panel.start]}"
 
 
 def along(run, name: str, which: int = 0) -> np.ndarray:
