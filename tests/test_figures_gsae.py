@@ -203,7 +203,7 @@ def test_g5_compares_sparse_rows_with_components_and_plain_rows(changes, expecte
 
 @pytest.mark.parametrize(("excess", "expected"), [(0.01, "holds"), (0.03, "fails")])
 def test_g6_is_decided_by_the_bound(excess, expected):
-    found = similarity.at_rest(compared(excess=excess), "mnist", {"linear": 0.003})
+    found = similarity.at_minimum(compared(excess=excess), "mnist", {"linear": 0.003})
     assert [v.verdict for v in found] == [expected]
     assert has_numbers(found[0].numbers, excess, 0.02, 0.002, 0.01)
 

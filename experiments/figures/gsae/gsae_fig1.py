@@ -229,7 +229,7 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
         g1,
         *similarity.similar_to_pca(stored, dataset),
         *similarity.local_parts(stored, dataset),
-        *similarity.at_rest(stored, dataset, LINEAR),
+        *similarity.at_minimum(stored, dataset, LINEAR),
     ]
 
 
