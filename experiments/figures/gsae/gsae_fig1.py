@@ -185,7 +185,7 @@ def _draw_sides(axis, stored: list, quantity: str) -> None:
         )
     axis.set_xticks(range(len(MODELS)), MODELS, fontsize=7)
     axis.set_xlim(-0.5, len(MODELS) - 0.5)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.15 * max(of_all.max(), 0 if quantity == "window" else other.max()))
     axis.grid(alpha=0.25, linewidth=0.5)
 
 
@@ -229,7 +229,7 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
         g1,
         *similarity.similar_to_pca(stored, dataset),
         *similarity.local_parts(stored, dataset),
-        *similarity.at_rest(stored, dataset, LINEAR),
+        *similarity.at_minimum(stored, dataset, LINEAR),
     ]
 
 

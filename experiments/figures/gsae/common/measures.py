@@ -1,10 +1,17 @@
-"""What is measured of the models of GSAE's Figure 1."""
+"""What is measured of the models of GSAE's figures."""
 
 import numpy as np
 
 from experiments.pipeline.spec import Study
 
-__all__ = ["compared", "gradient_errors", "mean_angle", "never_inked"]
+__all__ = [
+    "compared",
+    "gradient_errors",
+    "mean_angle",
+    "never_inked",
+    "penalty_at",
+    "penalty_measurement",
+]
 
 
 def compared(study: Study, X: np.ndarray, models: dict, components: np.ndarray) -> dict:
@@ -89,3 +96,43 @@ def gradient_errors(study: Study, params, X: np.ndarray) -> dict:
             return max(map(float, jax.tree.leaves(ratios)))
 
         return {"gradient_error": error(None), "printed_error": error(len(params.bias))}
+
+
+def penalty_measurement(study: Study):
+    """Distances of the means to ρ, the error, KL at minibatch means and at full means."""
+    import jax
+    import jax.numpy as jnp
+
+    from aesparse.losses.reconstruction import reconstruction_error
+    from aesparse.losses.sparsity import kl_sparsity, mean_activations
+
+    size, penalty = int(study.option("batch_size")), kl_sparsity(study.option("rho"))
+
+    def measured(trained, X):
+        model, params, error = trained.model, trained.params, trained.objective.error
+        batches = X[: len(X) // size * size].reshape(-1, size, X.shape[1])
+        means = jax.vmap(lambda batch: mean_activations(model, params, batch))(batches)
+        whole = jnp.mean(means, axis=0)
+        return {
+            "mean": jnp.mean(whole),
+            "distance": jnp.mean(jnp.abs(whole - study.option("rho"))),
+            "square": jnp.mean((whole - study.option("rho")) ** 2),
+            "undefined": jnp.mean((whole <= 0) | (whole >= 1)),
+            "reconstruction": reconstruction_error(model, params, X, X, error),
+            "kl_of_batches": jnp.mean(jax.vmap(lambda m: penalty_at(penalty, m))(means)),
+            "kl_of_all": penalty_at(penalty, whole),
+        }
+
+    return measured
+
+
+def penalty_at(penalty, means):
+    """The penalty of given mean activations [m]: linear units without weights, biases alone."""
+    import jax.numpy as jnp
+
+    from aesparse.models.forward import one_layer_forward
+    from aesparse.models.one_layer import Params
+
+    params = Params(jnp.zeros((len(means), 1), means.dtype), means)
+    x = jnp.zeros((1, 1), means.dtype)
+    return penalty(one_layer_forward(params, x, "identity"), None)

@@ -8,7 +8,7 @@ from experiments.evidence.bootstrap import Interval, bootstrap, resamples
 from experiments.evidence.criteria import Criterion, largest_at_most
 from experiments.pipeline.spec import Study
 
-__all__ = ["converged", "interval", "minimize"]
+__all__ = ["CONVERGED", "converged", "interval", "minimize"]
 
 CONVERGED = 1e-3  # relative fall of J over the last tenth of the iterations, at a minimum
 # Starting weights in Glorot's unit. A weight on a pixel that no digit inks has no gradient but its
@@ -27,7 +27,8 @@ def minimize(
 
     Untied models with a decoder bias, by L-BFGS over all rows of `X [N, n]` from `START` times
     Glorot weights; the study has "hidden" and "iterations". The search starts anew for its last
-    tenth. Returns the `aesparse.Result` `[K]` and by which part J fell over that tenth, `[K]`.
+    tenth. Returns the `aesparse.Result` `[K]` and by which part J fell over that tenth, `[K]`;
+    infinite for a model that diverged.
     """
     import jax
 
@@ -49,7 +50,8 @@ def minimize(
         )
         start = result.params
         values.append(np.asarray(result.losses["loss"][:, -1], float))
-    return result, (values[0] - values[1]) / values[1]
+    fall = (values[0] - values[1]) / values[1]
+    return result, np.where(np.isfinite(fall), fall, np.inf)
 
 
 def converged(fall: np.ndarray, name: str) -> Criterion:

@@ -1,4 +1,4 @@
-"""What `gsae_fig1` decides: whether filters resemble PCA's (G3), are local (G5), are at rest (G6).
+"""What `gsae_fig1` decides: filters similar to PCA (G3), local parts (G5), a minimum (G6).
 
 Of each study: "angle" [model, side] and "window" [model, side], "image_angle" [draw, side],
 "pca_window", "fall", "value", "bound", "never_inked" [model].
@@ -13,7 +13,7 @@ from experiments.evidence.criteria import Criterion
 from experiments.figures.gsae.common.searches import converged, interval
 from experiments.pipeline.figure import Verdict
 
-__all__ = ["at_rest", "local_parts", "similar_to_pca", "values"]
+__all__ = ["at_minimum", "local_parts", "similar_to_pca", "values"]
 
 OF_PCA = 0.1  # G3: windowed energy differs from PCA's by at most this part of it
 EXCESS, NEVER_INKED = 0.02, 0.01  # G6: of J above its bound; energy on pixels without ink
@@ -65,10 +65,10 @@ def _as_wide(stored: Sequence, model: str) -> Criterion:
 def local_parts(stored: Sequence, dataset: str) -> list[Verdict]:
     """G5: the sparse sigmoid rows' windowed energy against PCA's and the plain rows'."""
     sparse = interval(values(stored, "window", "sparse", side="encoder"))
-    at_minimum = [converged(values(stored, "fall", m), m) for m in ("sparse", "plain")]
+    given_of = [converged(values(stored, "fall", m), m) for m in ("sparse", "plain")]
     others = {
-        "the principal components": (values(stored, "pca_window"), at_minimum[:1]),
-        "the plain rows": (values(stored, "window", "plain", side="encoder"), at_minimum),
+        "the principal components": (values(stored, "pca_window"), given_of[:1]),
+        "the plain rows": (values(stored, "window", "plain", side="encoder"), given_of),
     }
     rows = []
     for name, (other, given) in others.items():
@@ -79,8 +79,8 @@ def local_parts(stored: Sequence, dataset: str) -> list[Verdict]:
     return rows
 
 
-def at_rest(stored: Sequence, dataset: str, decays: dict[str, float]) -> list[Verdict]:
-    """G6: sparse linear models, by name with their λ, are at the bound and clear of the margin."""
+def at_minimum(stored: Sequence, dataset: str, decays: dict[str, float]) -> list[Verdict]:
+    """G6: sparse linear models, by name with their λ, end at the bound, without noise."""
     rows = []
     for model, decay in decays.items():
         value, bound = (values(stored, name, model) for name in ("value", "bound"))
