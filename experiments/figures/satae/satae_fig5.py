@@ -115,6 +115,7 @@ def draw(runs, plan: Plan):
     drawn += [p for p in paths if p[0].role == "decides"]
     heights = [4.2 if panel.local_start else 2.2 for panel, _ in drawn]
     figure = Figure(figsize=(9, 0.76 * sum(heights) + 2.6), layout="constrained")
+    figure.get_layout_engine().set(rect=(0.04, 0, 0.95, 1))  # else labels of rows are cut off
     grid = figure.add_gridspec(len(drawn) + 1, 1, height_ratios=[*heights, 3.2])
     for i, (panel, run) in enumerate(drawn):
         start, which = ("a random start, which decides", (0,))
