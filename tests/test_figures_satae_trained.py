@@ -405,6 +405,16 @@ def test_more_units_are_compared_by_disjoint_intervals(letters, many, expected):
     assert [v.verdict for v in verdicts] == [expected]
 
 
+def test_an_open_comparison_of_relu_tells_windowed_energy_along_both_paths():
+    shrink, relu = study_of("a"), study_of("a", "compared", activation="relu")
+    more = study_of("a", "compared", hidden=300)
+    rising = np.linspace(0.5, 0.7, 11)
+    runs = {shrink: made_up(shrink), relu: made_up(relu, win7=(rising, 0.0)), more: made_up(more)}
+    (verdict,) = (v for v in decisions.comparisons(runs, shrink.dataset) if v.claim == "S10")
+    told = [numbers(sentence)[-6:] for sentence in satae_fig4.explain(runs, verdict)]
+    assert [of_path[::2] for of_path in told] == [[0.5] * 3, [0.5, 0.6, 0.7]]
+
+
 def test_an_open_comparison_of_sizes_tells_where_each_path_ends():
     few, more = study_of("c"), study_of("c", "compared")
     falling = np.linspace(0.3, 0.2, 11)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from experiments.figures.satae.common.decisions import filters_of
-from experiments.figures.satae.common.panels import panel_of
-from experiments.figures.satae.common.studies import along, saturated_before
+from experiments.figures.satae.common.panels import ALPHAS, panel_of
+from experiments.figures.satae.common.studies import along, saturated_before, units_of
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.spec import Study
 
@@ -15,11 +15,13 @@ def readings(runs: Mapping, verdict: Verdict) -> list[str]:
     """Sentences for a panel's claim that is not decided, or fails, on a data set.
 
     `runs` are those of the data set. S4: whether the model that decides starts saturated, and the
-    numbers of the other starts; S9: how far each path is from its end.
+    numbers of the other starts; S9 and S10: the course of
+    either path.
     """
     paths = {study: run for study, run in runs.items() if study.option("part") == "path"}
-    if verdict.claim == "S9":
-        return [_course(study, run) for study, run in paths.items() if _compared(study, verdict)]
+    if verdict.claim in _COURSES:
+        course = _COURSES[verdict.claim]
+        return [course(study, run) for study, run in paths.items() if _compared(study, verdict)]
     if not verdict.claim.startswith("S4"):
         return []
     letter = verdict.claim[2:]
@@ -41,10 +43,13 @@ def _reading(study: Study, run, verdict: Verdict) -> Iterator[str]:
 
 
 def _compared(study: Study, verdict: Verdict) -> bool:
-    """Whether a path is one of the two that S9 compares."""
+    """Whether a path is one of the two that S9 or S10 compares."""
     panel = panel_of(study)
-    ours = f"panel {panel.letters}," in verdict.statement
-    return ours and panel.role != "shown" and panel.activation == "shrink"
+    if panel.role == "shown" or f"panel {panel.letters}," not in verdict.statement:
+        return False
+    relu = panel.activation == "relu"
+    other = relu if verdict.claim == "S10" else not relu
+    return panel.role == "decides" or other
 
 
 def _gabor(run) -> str:
@@ -64,3 +69,15 @@ def _course(study: Study, run) -> str:
         f"With {panel_of(study).hidden} units PR goes from {spread[-2]:.3f} at α = 0.9 to "
         f"{spread[-1]:.3f} at 1, after as many updates; win7 is {window:.3f} there."
     )
+
+
+def _windows(study: Study, run) -> str:
+    """Windowed energy at the start, in the middle and at the end of the path."""
+    start, middle, end = along(run, "win7").mean(axis=0)[[0, len(ALPHAS) // 2, -1]]
+    return (
+        f"With {units_of(panel_of(study))} win7 is {start:.3f} at α = 0, {middle:.3f} at "
+        f"{ALPHAS[len(ALPHAS) // 2]:g} and {end:.3f} at 1."
+    )
+
+
+_COURSES = {"S9": _course, "S10": _windows}
