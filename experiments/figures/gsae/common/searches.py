@@ -47,6 +47,7 @@ def minimize(
             sweep={objective.coefficients: coefficients},
             optimizer=ae.lbfgs(count),
             start=start,
+            check_compiled=not values,  # the same program; at a minimum gradients are rounding
         )
         start = result.params
         values.append(np.asarray(result.losses["loss"][:, -1], float))
