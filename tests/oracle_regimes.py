@@ -86,6 +86,8 @@ def panel(runs: Runs, spec: dict, v: dict) -> Iterator[Row]:
     verdict, number = first_that_decides(given, conditions)
     for letter in options["letters"]:
         yield from as_role(runs, spec, f"S4{letter}", verdict, number, ())
+    if options["letters"] == "gh" and (role(spec) == "decides" or options["start"] == "bumps"):
+        yield from as_role(runs, spec, "S5", verdict, number, ())
     if options["role"] != "decides":
         return
     flat = path(v, "flat")

@@ -90,7 +90,7 @@ def test_gabor_filters_have_a_direction_and_a_control(folder, fits, selectivity,
 )
 def test_filters_spread_from_the_linear_region(folder, pr, control, flat, expected):
     path(folder, "gh", "linear", participation=(pr, control), flat=(flat + GROWING / 2, flat))
-    for claim in ("S4g", "S4h"):
+    for claim in ("S4g", "S4h", "S5"):
         assert verdict(folder, claim, "gh") == expected
     assert verdict(folder, "S8", "gh") == ("inconclusive" if flat > 0.1 else "holds")
 
