@@ -117,6 +117,7 @@ def test_the_bound_without_decay_is_the_variance_that_pca_leaves():
     np.testing.assert_allclose(linear.pca_bound(X, 3, 100.0), 7 / 2)  # y = 0
 
 
+@pytest.mark.long
 def test_a_search_ends_at_the_bound_and_says_how_far_j_fell(x64):
     from aesparse.losses.generalized_sparse import generalized_sparse
 
