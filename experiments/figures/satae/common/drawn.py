@@ -42,5 +42,6 @@ def curves(axis, runs: dict, variable: str, heading: str) -> None:
     axis.set_xlabel("α", fontsize=8)
     axis.tick_params(labelsize=7)
     axis.set_ylim(0, None)
-    axis.legend(frameon=False, fontsize=7)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": len(runs)}
+    axis.legend(frameon=False, fontsize=7, columnspacing=1, handlelength=1.8, **below)
     axis.spines[["top", "right"]].set_visible(False)
