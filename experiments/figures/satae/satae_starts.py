@@ -1,6 +1,6 @@
 """SATAE Figure 4 from other starts: identity-like ones, and what they had before any penalty."""
 
-from experiments.figures.satae.common.decisions import activity, filters_of
+from experiments.figures.satae.common.decisions import activity, filters_of, unknown
 from experiments.figures.satae.common.drawn import CHOSEN, place, tiles
 from experiments.figures.satae.common.panels import panel_of, panel_studies
 from experiments.figures.satae.common.studies import named
@@ -22,13 +22,17 @@ def runs(plan: Plan) -> list[Study]:
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
-    """The numbers of S4 and S8, each with its control's; measured, since a local start decides
-    nothing."""
-    return [
-        verdict
-        for study, run in runs.items()
-        for verdict in (*filters_of(study, run, dataset), activity(study, run, dataset))
-    ]
+    """The numbers of S4 and S8, each with its control's: what decides nothing is measured.
+
+    Of a panel whose run is None, not stored, they are "not run".
+    """
+    measured = []
+    for study, run in runs.items():
+        if run is None:
+            measured += unknown(study, dataset)
+        else:
+            measured += [*filters_of(study, run, dataset), activity(study, run, dataset)]
+    return measured
 
 
 def caption(runs, plan: Plan) -> str:
@@ -83,4 +87,5 @@ FIGURE = Figure(
     caption=caption,
     verdicts=verdicts,
     scales=SCALES,
+    partly=True,
 )
