@@ -88,8 +88,6 @@ def panel(runs: Runs, spec: dict, v: dict) -> Iterator[Row]:
         yield from as_role(runs, spec, f"S4{letter}", verdict, number, ())
     if options["letters"] == "gh" and (role(spec) == "decides" or options["start"] == "bumps"):
         yield from as_role(runs, spec, "S5", verdict, number, ())
-    if options["role"] != "decides":
-        return
     flat = path(v, "flat")
     rises = options["activation"] == "saturated-linear"
     asked = flat if rises else 1 - flat

@@ -42,6 +42,7 @@ def decide(
             for activation in means.ACTIVATIONS:
                 rows += [f(runs, dataset, activation) for f in (arpit.a8, terms.a10)]
                 rows += [f(runs, dataset, activation) for f in (means.a16, means.a17, means.a18)]
+            for activation in ("relu", "sigmoid"):  # of the paper's Figures 1 and 4
                 rows += [means.a19(runs, dataset, activation, "unit")]
     return {key: decision for part in rows for key, decision in part}
 
