@@ -184,8 +184,8 @@ _PAPER = tuple(
 _QUICK = (
     _smaller(_MNIST, dataset="digits", divisor=64, epochs=1, first_epochs=1),
     _smaller(_MNIST_LINEAR, dataset="digits", divisor=10, first_epochs=1),
-    _smaller(_PATCHES, dataset="natural", epochs=25, first_epochs=25),
-    _smaller(_PATCHES_LINEAR, dataset="natural", epochs=1, first_epochs=1),
+    _smaller(_PATCHES, dataset="natural", epochs=10, first_epochs=10)._replace(samples=4_000),
+    _smaller(_PATCHES_LINEAR, dataset="natural", epochs=1, first_epochs=1)._replace(samples=4_000),
     _smaller(_IMAGES, dataset="photos", divisor=100),
     *_starts(_smaller(_IMAGES_LINEAR, dataset="photos"), start="bumps", sigma=0.7),
 )

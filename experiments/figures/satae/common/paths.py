@@ -131,17 +131,23 @@ def train(study: Study, X: np.ndarray, shape: Sequence[int], **options) -> Itera
 def follow(study: Study, X: np.ndarray, shape: Sequence[int]):
     """Trains a panel's path and control; returns the xarray.Dataset that is stored of them.
 
-    Where a model diverges the path ends: its numbers are NaN from there on.
+    The numbers of a model that diverged are NaN, and those of all models after that stage.
     """
     panel, numbers, kept, trained = panel_of(study), [], [], train(study, X, shape)
-    ended = False
+    lost = np.array(False)
     for alpha in study.option("alphas"):
-        if ended:
+        if lost.any():
             numbers.append({name: np.full_like(v, np.nan) for name, v in numbers[-1].items()})
         else:
             result = next(trained)
-            numbers.append(stage_numbers(result, X, shape))
-            ended = bool((result.diverged_epoch >= 0).any())
+            lost = result.diverged_epoch >= 0
+            found = stage_numbers(result, X, shape)
+            numbers.append({name: _where_not(lost, values) for name, values in found.items()})
         if panel.tied or alpha in panel.shown:
             kept.append((alpha, result))
     return stored(study, X, numbers, kept, shape)
+
+
+def _where_not(lost: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values `[S, G, ...]`, NaN for the models that are lost `[S, G]`."""
+    return np.where(np.reshape(lost, lost.shape + (1,) * (values.ndim - 2)), np.nan, values)
