@@ -47,6 +47,10 @@ def words(*parts: str) -> str:
     return ":".join(("words", *parts))
 
 
+def lettered(letters: str) -> str:
+    return f"panel{'s' * (len(letters) > 1)} {', '.join(letters)}"
+
+
 def named(options: dict) -> tuple[str, ...]:
     return (UNITS[options["activation"]], f"m = {options['hidden']},", STARTS[options["start"]])
 
@@ -95,7 +99,7 @@ def panel(runs: Runs, spec: dict, v: dict) -> Iterator[Row]:
     number = estimate(lambda s: spearman(alphas, asked[s].mean(axis=0)), len(asked))
     trend = number.at_least(0.9) if rises else number.at_most(-0.9)
     verdict, number = first_that_decides(linear, [(number, trend)])
-    yield from as_role(runs, spec, "S8", verdict, number, (f"panel {options['letters']}",))
+    yield from as_role(runs, spec, "S8", verdict, number, (lettered(options["letters"]),))
 
 
 def as_role(
@@ -167,7 +171,7 @@ def compared(runs: Runs, paths: list) -> Iterator[Row]:
             )
             claim, verdict = "S10", number.at_most(0.1)
         decision = Decision(verdict, number.value, (number.low, number.high))
-        yield row(runs, claim, spec["dataset"], words(f"panel {letters}"), decision)
+        yield row(runs, claim, spec["dataset"], words(lettered(letters)), decision)
 
 
 def role(spec: dict) -> str:

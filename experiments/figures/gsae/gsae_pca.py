@@ -201,12 +201,12 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     decided = claims.settle("G2", dataset, statement, needs, len(tied))
     rows, varying = untied[:, 0, 1:].mean(axis=0)
     low = [angles[:, 1, 0].max() for angles in (tied, untied)]
-    beside = (
+    others = (
         f"encoder rows {rows:.3f}, where the data varies {varying:.3f}; low-rank data "
         f"{low[0]:.1e} tied, {low[1]:.1e} untied; untied loss above the tied one's minimum by "
         f"{_excess(runs):.1e}"
     )
-    return [decided._replace(numbers=f"{decided.numbers}; {beside}")]
+    return [decided._replace(numbers=f"{decided.numbers}; {others}")]
 
 
 def explain(runs: Mapping, verdict: Verdict) -> list[str]:

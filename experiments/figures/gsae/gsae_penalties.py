@@ -10,9 +10,10 @@ import numpy as np
 
 from experiments.drawing import filters
 from experiments.evidence import claims, criteria
+from experiments.evidence.bootstrap import mean_interval
 from experiments.figures.gsae.common.linear import pca_bound, same_moments
 from experiments.figures.gsae.common.measures import penalty_measurement
-from experiments.figures.gsae.common.searches import CONVERGED, converged, interval, minimize
+from experiments.figures.gsae.common.searches import CONVERGED, converged, minimize
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title
@@ -207,9 +208,10 @@ def caption(runs: Mapping, plan: Plan) -> str:
         f"and ℓ2 penalties; {title(study.dataset)}, pixels in [0, 1], N = {study.samples}, m = "
         f"{study.option('hidden')}, untied, the unit's function on the output too, λ = "
         f"{study.option('decay')}; full-batch L-BFGS from small weights, "
-        f"{study.option('iterations')} iterations; J fell over the last tenth by at most a part "
-        f"{told} (a minimum: {CONVERGED:g}), mean and min–max over {len(runs) // len(UNITS)} "
-        f"seeds. ℓ1 is rounded within {study.option('rounded'):g} of ρ. KL is undefined where "
+        f"{study.option('iterations')} iterations, over the last tenth of which J fell by "
+        f"this part of itself: {told} (at a minimum: at most {CONVERGED:g}). Lines: means over "
+        f"{len(runs) // len(UNITS)} seeds; bands: smallest to largest. ℓ1 is rounded within "
+        f"{study.option('rounded'):g} of ρ. KL is undefined where "
         "ρ̂_j ≤ 0 or ≥ 1, as linear and Taylor units' means are, and goes on by its tangents; the "
         "Taylor polynomial has a local minimum of 1/6, above ρ, at a = −2. In minibatches KL, "
         "being convex, is larger (Jensen): "
@@ -236,7 +238,10 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
 
 
 def never_rises(runs: Mapping, dataset: str, unit: str) -> Verdict:
-    """Σ φ(ρ̂_j) does not rise with β: by construction where every model is at its minimum."""
+    """Σ φ(ρ̂_j) does not rise with β: by construction where every model is at its minimum.
+
+    That of ℓ1 is measured without its rounding, and so may rise by `ROUNDED`/2 a unit.
+    """
     quantities = ("kl_of_all", "distance", "square")
     sums = [_over_seeds(runs, unit, q)[:, i] for i, q in enumerate(quantities)]  # each [S, β]
     rise = np.stack([np.diff(s) / s.max(axis=1, keepdims=True) for s in sums], axis=1)
@@ -251,7 +256,7 @@ def distance(runs: Mapping, dataset: str, unit: str, name: str) -> Verdict:
     """The mean over units of |ρ̂_j − ρ| at each β; measured, where the models are at a minimum."""
     at = PENALTIES.index(name)
     of = {q: _over_seeds(runs, unit, q)[:, at] for q in ("distance", "fall", "undefined", "value")}
-    means = [interval(of["distance"][:, i]) for i in range(len(BETAS))]
+    means = [mean_interval(of["distance"][:, i]) for i in range(len(BETAS))]
     told = ", ".join(f"{mean} at β = {beta:g}" for mean, beta in zip(means, BETAS, strict=True))
     minimum = converged(of["fall"], "all β")
     numbers = [f"mean |ρ̂ − ρ| {told}", minimum.measured]

@@ -30,7 +30,8 @@ _SIZES = {
     "paper": (("mnist", "natural-cifar10"), 144, 50_000, 30),
 }
 _INPUTS = {"digits": 64, "natural": 144, "mnist": 784, "natural-cifar10": 144}
-# The largest tried, at which no model was lost: cross-entropy on digits, squared error on patches.
+# The largest rates tried at which no model diverged: cross-entropy on digits, squared error on
+# patches.
 _RATES = {"masking": 0.1, "gaussian": 0.1, "patches": 0.02}
 _MEASURED = {
     "half_width": "half-width of the autocorrelation, px",
@@ -198,9 +199,10 @@ def _told(models: list[_Model], measured: str) -> str:
 
 
 def explain(runs, verdict: Verdict) -> list[str]:
-    """How much of the filters lies where the data has no ink: start that did not decay."""
+    """The filters' energy on pixels that are almost always black: start that did not decay."""
     return [
-        f"The share of ‖W_j‖² on pixels that are dark in the data is {dark}, {_start(study)}."
+        f"With {_start(study)} the share of ‖W_j‖² on pixels that are black in more than 99% of "
+        f"the digits is {dark} at q = {', '.join(f'{q:g}' for q in study.option('levels'))}."
         for study, run in runs.items()
         if study.option("noise") == "masking"
         for dark in [", ".join(f"{value:.2f}" for value in run["dark"].values.mean(axis=0))]

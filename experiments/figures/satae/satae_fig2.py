@@ -113,8 +113,8 @@ def caption(runs, plan: Plan) -> str:
         f"{study.option('width'):g}, decoder columns of unit length, on [−1, 1]², one start, "
         "without (above) and with the saturation penalty (below); yellow: the training points "
         f"({curve_names(study)}); blue line: energy of {study.option('level'):g} times the "
-        "half-variance ½ E‖x − E x‖² of the data, the bound of low energy. The region inside it "
-        f"surrounds the curve and does not follow its bends; it holds {inside}. Right: the area "
+        "half-variance ½ E‖x − E x‖² of the data, the bound of low energy. On average over "
+        f"starts the region inside it holds {inside}. Right: the area "
         "of low energy with the penalty over that without it, and the mean energy on the curve "
         "with the penalty in units of the half-variance; grey: the bounds of S3. " + training(study)
     )

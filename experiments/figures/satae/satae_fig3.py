@@ -166,10 +166,10 @@ def caption(runs, plan: Plan) -> str:
 
 
 def _degenerate(study: Study, run) -> str:
-    """How many starts do not even reconstruct the curve without the penalty."""
+    """How many starts reconstruct the curve without the penalty."""
     error = run["error"].values[study.option("drawn"), :, 0]
-    count = int((error > study.option("level")).sum())
-    return f"{count} of {len(error)} starts do not reconstruct the curve without the penalty."
+    count = int((error <= study.option("level")).sum())
+    return f"{count} of {len(error)} starts reconstruct the curve without the penalty."
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.evidence.bootstrap import Interval, bootstrap, resamples
 from experiments.evidence.criteria import Criterion, largest_at_most
 from experiments.pipeline.spec import Study
 
-__all__ = ["CONVERGED", "converged", "interval", "minimize"]
+__all__ = ["CONVERGED", "converged", "minimize"]
 
 CONVERGED = 1e-3  # relative fall of J over the last tenth of the iterations, at a minimum
 # Starting weights in Glorot's unit. A weight on a pixel that no digit inks has no gradient but its
@@ -58,11 +57,3 @@ def minimize(
 def converged(fall: np.ndarray, name: str) -> Criterion:
     """Whether models `[S, ...]` are at a minimum: their largest mean fall over seeds is small."""
     return largest_at_most(fall, CONVERGED, f"fall of J over the last tenth, {name}")
-
-
-def interval(values: np.ndarray) -> Interval:
-    """The mean over seeds of `[S]` with its bootstrap interval."""
-    mean = np.mean(values)
-    return Interval(
-        float(mean), *bootstrap(lambda seeds: values[seeds].mean(), *resamples(len(values)))
-    )

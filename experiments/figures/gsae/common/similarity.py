@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.evidence import claims, criteria
+from experiments.evidence.bootstrap import mean_interval
 from experiments.evidence.criteria import Criterion
-from experiments.figures.gsae.common.searches import converged, interval
+from experiments.figures.gsae.common.searches import converged
 from experiments.pipeline.figure import Verdict
 
 __all__ = ["at_minimum", "local_parts", "similar_to_pca", "values"]
@@ -41,18 +42,19 @@ def similar_to_pca(stored: Sequence, dataset: str) -> list[Verdict]:
 
 def _nearer(stored: Sequence, model: str, side: str) -> list[Criterion]:
     """The mean angle is below that of random digits and of the sparse model's same side."""
-    own = interval(values(stored, "angle", model, side=side))
+    own = mean_interval(values(stored, "angle", model, side=side))
     others = {
         "random digits": values(stored, "image_angle", side=side).mean(axis=1),
         "the sparse model": values(stored, "angle", "sparse", side=side),
     }
     return [
         criteria.apart(
-            f"mean angle {own.value:.3f} rad, below that of {name}, {interval(v).value:.3f}, by",
+            f"mean angle {own.value:.3f} rad, below that of {name}, {other.value:.3f}, by",
             own,
-            interval(v),
+            other,
         )
         for name, v in others.items()
+        for other in [mean_interval(v)]
     ]
 
 
@@ -64,7 +66,7 @@ def _as_wide(stored: Sequence, model: str) -> Criterion:
 
 def local_parts(stored: Sequence, dataset: str) -> list[Verdict]:
     """G5: the sparse sigmoid rows' windowed energy against PCA's and the plain rows'."""
-    sparse = interval(values(stored, "window", "sparse", side="encoder"))
+    sparse = mean_interval(values(stored, "window", "sparse", side="encoder"))
     given_of = [converged(values(stored, "fall", m), m) for m in ("sparse", "plain")]
     others = {
         "the principal components": (values(stored, "pca_window"), given_of[:1]),
@@ -72,8 +74,9 @@ def local_parts(stored: Sequence, dataset: str) -> list[Verdict]:
     }
     rows = []
     for name, (other, given) in others.items():
-        told = f"windowed energy {sparse.value:.3f}, above {interval(other).value:.3f} of {name} by"
-        need = criteria.apart(told, interval(other), sparse)
+        mean = mean_interval(other)
+        told = f"windowed energy {sparse.value:.3f}, above {mean.value:.3f} of {name} by"
+        need = criteria.apart(told, mean, sparse)
         statement = f"sparse sigmoid features are more local than {name}"
         rows.append(claims.settle("G5", dataset, statement, [need], len(stored), given))
     return rows
