@@ -26,8 +26,8 @@ SCALES = ("quick", "reduced", "paper")
 UNITS = ("identity", "sigmoid", "taylor-sigmoid")
 PENALTIES = ("kl", "l1", "l2")
 BETAS = (0.0, 0.03, 0.3, 3.0)
-# ρ as in `gsae_fig1`, and three times its λ: at 0.003 sigmoid models are not at a minimum after
-# 400 iterations, and at 0.03 they hardly encode.
+# ρ as in `gsae_fig1`, and three times its λ: at 0.003 sigmoid models of 25 units were far from a
+# minimum after 400 iterations, and at 0.03 they hardly encode.
 RHO, DECAY = 0.1, 0.01
 # L-BFGS stalls at the kink of ℓ1, so |t| is rounded within this distance of 0, by at most half of
 # it: β ROUNDED/2 a unit in J.

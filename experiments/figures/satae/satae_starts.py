@@ -51,8 +51,9 @@ def caption(runs, plan: Plan) -> str:
         plan.scale.caveat
         + f"Left of each pair, decoder columns at the α named: {CHOSEN}; right, the same units "
         "after as many updates on the same batches at α = 0 (a: none). Identity-like starts, at "
-        "which each unit sees one Gaussian bump of pixels, presuppose part of what the paper claims and "
-        f"decide nothing: {bumps}. Other settings shown: {others}. All else as in satae-fig4."
+        "which each unit sees one Gaussian bump of pixels, presuppose part of what the paper "
+        f"claims and decide nothing: {bumps}. Other settings shown: {others}. All else as in "
+        "satae-fig4."
     )
 
 
