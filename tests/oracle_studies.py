@@ -8,17 +8,14 @@ from oracle_runs import Runs
 from oracle_stats import (
     FAILS,
     HOLDS,
-    INCONCLUSIVE,
     Decision,
     Estimate,
     construction,
     estimate,
-    spearman,
     together,
 )
 
 ROUNDING = 1e-10
-SATURATED = 0.1  # a larger share at α = 0: saturated from the start (S4)
 
 
 def single(number: float, threshold: float, mark=str) -> Decision:
@@ -118,7 +115,6 @@ def saturating(runs: Runs) -> Iterator[Row]:
         yield row(runs, "S7", "", "slopes", slopes)
     yield from extrema(runs)
     yield from quadratic(runs)
-    yield from with_alpha(runs)
 
 
 def extrema(runs: Runs) -> Iterator[Row]:
@@ -147,27 +143,6 @@ def quadratic(runs: Runs) -> Iterator[Row]:
         verdict = together(number.at_least(1.9), number.at_most(2.1))
         decision = Decision(verdict, number.value, (number.low, number.high))
         yield row(runs, "S8", "", "grows quadratically", decision)
-
-
-def with_alpha(runs: Runs) -> Iterator[Row]:
-    """S8: activity of soft-threshold units falls with α, saturation of SL units rises."""
-    units = {"shrink": "activity falls", "saturated-linear": "saturation rises"}
-    for spec, v, _ in runs.studies:
-        options = spec["options"]
-        if spec["figure"] != "satae-fig4" or options["part"] != "path":
-            continue
-        # share of activations where s' = 0, along the path: (seed, arm, stage), arm 0 the path
-        saturated, alphas = v["flat"][:, 0].astype(float), np.array(options["alphas"])
-        active = options["nonlinearity"] == "shrink"
-        asked = 1 - saturated if active else saturated
-        number = estimate(
-            lambda s, y=asked, x=alphas: spearman(x, y[s].mean(axis=0)), len(saturated)
-        )
-        verdict = number.at_most(-0.9) if active else number.at_least(0.9)
-        if not active and saturated[:, 0].mean() > SATURATED:
-            verdict = INCONCLUSIVE
-        decision = Decision(verdict, number.value, (number.low, number.high))
-        yield row(runs, "S8", spec["dataset"], units[options["nonlinearity"]], decision)
 
 
 def closed_form_errors(values: dict) -> Iterator[float]:

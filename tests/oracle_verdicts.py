@@ -9,8 +9,10 @@ from pathlib import Path
 
 import oracle_arpit as arpit
 import oracle_arpit_terms as terms
+import oracle_filters as filters
 import oracle_lecture as lecture
 import oracle_means as means
+import oracle_regimes as regimes
 import oracle_studies as studies
 from oracle_runs import Runs
 from oracle_stats import Decision
@@ -29,7 +31,7 @@ def decide(
     """
     runs = Runs(folder, seen, seeds)
     rows = [studies.gsae(runs), studies.lecture(runs), studies.saturating(runs)]
-    rows.append(lecture.lecture(runs))
+    rows += [lecture.lecture(runs), regimes.regimes(runs), filters.rows_of_filters(runs)]
     if runs.scale in SCALES:
         rows.append(arpit.a2_a5(runs))
         for dataset in arpit.DATASETS:
@@ -40,6 +42,7 @@ def decide(
             for activation in means.ACTIVATIONS:
                 rows += [f(runs, dataset, activation) for f in (arpit.a8, terms.a10)]
                 rows += [f(runs, dataset, activation) for f in (means.a16, means.a17, means.a18)]
+            for activation in ("relu", "sigmoid"):  # of the paper's Figures 1 and 4
                 rows += [means.a19(runs, dataset, activation, "unit")]
     return {key: decision for part in rows for key, decision in part}
 

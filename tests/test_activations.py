@@ -7,7 +7,14 @@ import pytest
 from oracles import ACTIVATIONS as ORACLES
 
 from aesparse.errors import InputError
-from aesparse.models.activations import ACTIVATIONS, Activation, as_activation, get_activation
+from aesparse.models.activations import (
+    ACTIVATIONS,
+    Activation,
+    as_activation,
+    get_activation,
+    saturated_linear,
+    shrink,
+)
 from aesparse.models.one_layer import OneLayer
 
 POINTS = np.linspace(-6, 6, 48)  # 0 is not among them: ReLU has no slope there
@@ -90,3 +97,27 @@ def test_a_model_is_known_by_its_parameters(options):
     assert OneLayer.of(params, "sigmoid") == model
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), params)
     assert OneLayer.of(stacked, "sigmoid") == model
+
+
+@pytest.mark.parametrize("width", [0.3, 1, 5.0])
+def test_saturated_linear_is_a_clip_and_shrink_what_it_takes_off(width, x64):
+    """shrink(T)(a) = a − clip(a, −T, T): the two nonlinearities of SATAE add up to the identity."""
+    a = jnp.asarray(np.append(POINTS, [width, -width]))
+    linear = saturated_linear(width)
+    np.testing.assert_array_equal(linear(a), np.clip(a, -width, width))
+    np.testing.assert_array_equal(linear.slope(a), np.abs(a) < width)
+    np.testing.assert_allclose(shrink(width)(a), a - np.clip(a, -width, width), atol=1e-15)
+
+
+def test_widths_are_equal_by_value():
+    assert saturated_linear() == get_activation("saturated-linear") == saturated_linear(1)
+    assert hash(saturated_linear(3)) == hash(saturated_linear(3.0))
+    assert saturated_linear(3) != saturated_linear(2)
+    assert shrink(1) != saturated_linear(1)
+
+
+@pytest.mark.parametrize("make", [shrink, saturated_linear])
+@pytest.mark.parametrize("width", [0, -1.0, float("nan"), float("inf")])
+def test_widths_that_are_none_are_refused(make, width):
+    with pytest.raises(InputError, match=r"width .* expected a finite number > 0"):
+        make(width)

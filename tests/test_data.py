@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.linalg import sqrtm
+from scipy.stats import zscore
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
@@ -95,6 +97,33 @@ def test_binary_digits_are_black_or_white_and_images_are_whole(data_dir):
     assert images.shape == (32, 32, 3)
 
 
+def test_small_images_are_means_of_four_pixels(data_dir):
+    small, whole = (
+        data.load(f"cifar10-{name}", data_dir=data_dir, samples=60) for name in ("small", "images")
+    )
+    assert small.shape == (16, 16, 3)
+    assert (small.train.shape, small.heldout.shape) == ((60, 768), (10_000, 768))
+    large = whole.train.reshape(60, 32, 32, 3).astype(float)
+    corners = [large[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+    expected = np.mean(corners, axis=0).reshape(60, -1)
+    np.testing.assert_allclose(small.train, expected, atol=1e-6)
+
+
+def test_grey_patches_are_windows_of_grey_training_images(data_dir):
+    from aesparse.data.readers import read_cifar10
+
+    patches = data.load("natural-cifar10", data_dir=data_dir, samples=40)
+    assert patches.shape == (12, 12, 1)
+    assert (patches.train.shape, patches.heldout.shape) == ((40, 144), (8, 144))
+    images = read_cifar10(data_dir / "cifar-10-batches-bin").astype(np.int32).sum(axis=-1)
+    for patch in np.rint(patches.train[:3] * 3 * 255).astype(np.int32).reshape(-1, 12, 12):
+        corner = np.argwhere(images[:, :21, :21] == patch[0, 0])
+        for k in range(1, 12):  # the diagonal leaves few candidates, compared in full
+            values = images[tuple(corner.T + np.array([[0], [k], [k]]))]
+            corner = corner[values == patch[k, k]]
+        assert any((images[n, i : i + 12, j : j + 12] == patch).all() for n, i, j in corner)
+
+
 # --- preprocessing ------------------------------------------------------------------------
 
 
@@ -159,6 +188,63 @@ def test_whiten_equals_scikit_learn_up_to_sign_and_finds_the_rank(rng):
         data.whiten(X, 4)
     with pytest.raises(InputError, match="rank 0"):
         data.whiten(np.ones((5, 2)))
+
+
+@pytest.mark.parametrize("epsilon", [1e-9, 0.1, 3.0])
+def test_zca_leaves_the_eigenvalues_of_its_formula_and_no_rotation(epsilon, rng):
+    X = rng.normal(size=(300, 5)) @ rng.normal(size=(5, 5)) + [3.0, 0, 0, 0, -2.0]
+    white = data.zca(X, epsilon)(X)
+    covariance = np.cov(X.T, bias=True)
+    damped = covariance + epsilon * np.trace(covariance) / 5 * np.eye(5)
+    expected = (X - X.mean(axis=0)) @ np.linalg.inv(sqrtm(damped))
+    np.testing.assert_allclose(white, expected, atol=1e-8)
+    v = np.linalg.eigvalsh(covariance)
+    found = np.linalg.eigvalsh(np.cov(white.T, bias=True))
+    np.testing.assert_allclose(found, np.sort(v / (v + epsilon * v.mean())), rtol=1e-8)
+
+
+def test_zca_takes_data_of_less_than_full_rank_and_is_applied_to_other_rows(rng):
+    X = (rng.normal(size=(50, 2)) @ rng.normal(size=(2, 4)) + 1).astype(np.float32)
+    scaler = data.zca(X)
+    assert scaler(X).dtype == np.float32
+    v = np.linalg.eigvalsh(np.cov(scaler(X).T.astype(float), bias=True))
+    np.testing.assert_allclose(v[:2], 0, atol=1e-6)  # no noise is blown up
+    np.testing.assert_allclose(scaler(X[:1] + 0), scaler(X)[:1], atol=1e-6)
+    np.testing.assert_allclose(scaler(X.mean(axis=0, keepdims=True)), 0, atol=1e-6)
+
+
+def test_zca_needs_data_that_varies(rng):
+    with pytest.raises(InputError, match="rows that differ"):
+        data.zca(np.full((5, 3), 0.1))
+    for epsilon in (0.0, -0.1, np.nan):
+        with pytest.raises(InputError, match=r"epsilon is .*expected a finite number > 0"):
+            data.zca(rng.normal(size=(5, 2)), epsilon)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_lose_their_mean_and_their_contrast(dtype, rng):
+    X = (rng.normal(size=(20, 9)) * rng.uniform(0.1, 9, size=(20, 1)) + 40).astype(dtype)
+    rounding = 40 * 4 * np.finfo(dtype).eps
+    centred, normal = data.remove_patch_mean(X), data.contrast_normalize(X, 1e-12)
+    assert (centred.dtype, normal.dtype) == (dtype, dtype)
+    exact = X.astype(float)
+    np.testing.assert_allclose(centred, exact - exact.mean(axis=1)[:, None], atol=rounding)
+    np.testing.assert_allclose(normal, zscore(exact, axis=1), rtol=1e-5, atol=10 * rounding)
+    damped = data.contrast_normalize(X, 0.5)
+    expected = (exact - exact.mean(axis=1)[:, None]) / (exact.std(axis=1)[:, None] + 0.5)
+    np.testing.assert_allclose(damped, expected, rtol=1e-5, atol=10 * rounding)
+
+
+def test_a_row_without_contrast_becomes_zero():
+    flat = np.full((2, 7), 0.1)  # its mean does not round to 0.1
+    assert np.abs(data.contrast_normalize(flat)).max() < 1e-12
+    assert np.abs(data.remove_patch_mean(flat)).max() < 1e-15
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, np.inf])
+def test_contrast_needs_an_epsilon(epsilon, rng):
+    with pytest.raises(InputError, match=r"epsilon is .*expected a finite number > 0"):
+        data.contrast_normalize(rng.normal(size=(5, 2)), epsilon)
 
 
 @settings(deadline=None, max_examples=30)

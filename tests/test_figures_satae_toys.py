@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from commands import has_numbers
+from commands import has_numbers, numbers
 from scipy.integrate import quad
 
 from aesparse.models.activations import get_activation
 from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import Params
 from experiments.figures.satae import satae_fig1, satae_fig2, satae_fig3, satae_fig6
-from experiments.figures.satae.common import plane
+from experiments.figures.satae.common import growth, plane
 from experiments.figures.satae.common.low_energy import decide_s3
 from experiments.pipeline.plan import Plan
 
@@ -114,13 +114,12 @@ def test_figure_6_decides(sixth):
 
 
 TOY = {
-    "samples": 40.0,
-    "epochs": 1.0,
+    "samples": 40,
+    "epochs": 1,
     "alphas": (0.0, 0.1),
-    "drawn": 1.0,
-    "seeds": (0.0, 1.0, 2.0),
-    "batch": 4.0,
-    "side": 21.0,
+    "drawn": 1,
+    "seeds": (0, 1, 2),
+    "side": 21,
 }
 
 
@@ -130,9 +129,10 @@ def test_toy_figures_are_computed_and_drawn(figure):
     study = study_with(figure, **TOY)
     run = figure.compute(study, None)
     assert set(shown(figure, study, run)) == set(figure.CLAIMS)
-    assert run["error"].shape == (2, 3, 2)
-    np.testing.assert_allclose(*np.moveaxis(run["error"].values[0], -1, 0), rtol=1e-5)  # both α = 0
-    assert (run["error"].values[1, :, 0] != run["error"].values[1, :, 1]).all()
+    error = run["error"].values  # [..., α, S, without and with penalty]
+    assert error.shape[-3:] == (2, 3, 2)
+    np.testing.assert_allclose(error[..., 0, :, 0], error[..., 0, :, 1], rtol=1e-5)  # both α = 0
+    assert (error[..., 1, :, 0] != error[..., 1, :, 1]).all()
     assert run.nbytes < 300_000
 
 
@@ -150,49 +150,131 @@ def test_energy_is_half_the_squared_distance(rng):
         np.testing.assert_allclose(found[s, g], ((x - y) ** 2).sum(1) / 2, rtol=2e-4)
 
 
+def test_energies_along_a_path_are_in_units_of_the_half_variance():
+    """Units that reconstruct nothing: E = ½‖x‖², of which 2τ is a circle's squared radius."""
+    study = study_with(satae_fig3, side=201)
+    nothing = Params(jnp.zeros((1, 2, 2, 2)), jnp.zeros((1, 2, 2)), None, jnp.zeros((1, 2, 2, 2)))
+    angles = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    X = 0.6 * np.stack([np.cos(angles), np.sin(angles)], axis=1).astype("f")
+    assert plane.half_variance(X + 3) == pytest.approx(0.18, rel=1e-5)  # ½ 0.6²
+    found = plane.energies(study, X, [nothing], get_activation("saturated-linear"))
+    np.testing.assert_allclose(found["error"], 1, rtol=1e-5)
+    np.testing.assert_allclose(found["area"], np.pi * 0.036, rtol=0.02)
+    assert not found["covered"].any()
+
+
 def test_areas_are_those_of_circles():
     energies = (plane.square(201) ** 2).sum(axis=1)
-    radii = np.array([0.25, 0.5, 0.9])
-    found = plane.area_below(np.stack([energies] * 3), radii**2)
-    np.testing.assert_allclose(found, np.pi * radii**2, rtol=0.02)
+    for radius in (0.25, 0.5, 0.9):
+        found = plane.area_below(energies, radius**2)
+        np.testing.assert_allclose(found, np.pi * radius**2, rtol=0.02)
 
 
-def test_the_curve_lies_inside_the_square():
-    points = plane.curve(50)
-    assert np.abs(points).max() <= 0.8
-    np.testing.assert_allclose(np.polyfit(*points.T, 2), [0.5, 0, -0.2], atol=1e-6)
+def test_the_curves_lie_inside_the_square_and_have_their_formulas():
+    t = np.linspace(-0.8, 0.8, 50)
+    x, y = plane.points_of("parabola", 50).T
+    np.testing.assert_allclose([x, y], [t, t**2 / 2 - 0.2], atol=1e-6)
+    x, y = plane.points_of("sine", 50).T
+    np.testing.assert_allclose([x, y], [t, 0.5 * np.sin(np.pi * t / 0.8)], atol=1e-6)
+    z = plane.points_of("spiral", 50) @ [1, 1j]
+    np.testing.assert_allclose(np.abs(z), np.linspace(0.2, 0.95, 50), atol=1e-6)
+    np.testing.assert_allclose(np.unwrap(np.angle(z))[-1], 2.5 * np.pi, atol=1e-5)
+    assert max(np.abs(plane.points_of(name, 500)).max() for name in plane.CURVES) <= 1
 
 
-def path_of(area, error):
-    """A run whose ratios are given for α = 0.1 and α = 0.2, the same for four initializations."""
-    cells = ("alpha", "seed", "penalty")
+def paths_of(area, error):
+    """A run whose numbers are given per curve at α = 0.1 and 0.2, alike for four starts.
 
-    def ratios(values):
-        return cells, np.stack([np.tile([[1.0, v]], (4, 1)) for v in (1.0, *values)])
+    Without the penalty the area is 1 and the energy on the curve 0.
+    """
+    cells = ("curve", "alpha", "seed", "penalty")
 
-    found = {"area": ratios(area), "area_at_own_level": ratios(area), "error": ratios(error)}
-    return xr.Dataset(found | {"drawn_at": 1}, {"alpha": [0.0, 0.1, 0.2]})
+    def stored(values, plain):
+        values = np.array(values)[:, :, None, None]
+        both = np.concatenate([np.full_like(values, plain), values], axis=-1)
+        zero = np.full_like(both[:, :1], plain)
+        return cells, np.repeat(np.concatenate([zero, both], axis=1), 4, axis=2)
+
+    names = [f"curve {c}" for c in range(len(area))]
+    found = {"area": stored(area, 1.0), "error": stored(error, 0.0)}
+    return xr.Dataset(found, {"curve": names, "alpha": [0.0, 0.1, 0.2]})
 
 
 @pytest.mark.parametrize(
     ("area", "error", "verdict", "strength"),
     [
-        ((0.9, 0.4), (1.1, 1.9), "holds", 0.2),
-        ((0.4, 0.1), (1.9, 9.0), "holds", 0.1),
-        ((0.9, 0.4), (1.1, 2.1), "fails", 0.2),  # never both at one α
-        ((0.55, 0.4), (1.1, 9.0), "fails", 0.1),  # the nearest
+        ([[0.9, 0.4]], [[0.05, 0.09]], "holds", 0.2),
+        ([[0.4, 0.1]], [[0.09, 0.9]], "holds", 0.1),
+        ([[0.9, 0.4]], [[0.05, 0.11]], "fails", 0.2),  # never both at one α
+        ([[0.55, 0.4]], [[0.05, 0.9]], "fails", 0.1),  # the nearest
+        ([[0.4, 0.3], [0.6, 0.4]], [[0.05, 0.09], [0.05, 0.09]], "holds", 0.2),
+        ([[0.4, 0.3], [0.6, 0.4]], [[0.05, 0.2], [0.05, 0.09]], "fails", 0.1),  # each at its own
     ],
 )
-def test_s3_needs_both_at_one_strength(area, error, verdict, strength):
-    decided = decide_s3(path_of(area, error), "", "units")
+def test_s3_needs_both_at_one_strength_for_all_curves(area, error, verdict, strength):
+    decided = decide_s3(paths_of(area, error), "")
     assert decided.verdict == verdict
     assert f"α = {strength}" in decided.numbers
 
 
-def test_s3_is_inconclusive_where_initializations_disagree():
-    run = path_of((0.4, 0.4), (1.5, 1.5))
-    run["area"].values[1:, 0, 1] = 1.2
-    assert decide_s3(run, "", "units").verdict == "inconclusive"
+def test_s3_is_inconclusive_where_starts_disagree():
+    run = paths_of([[0.4, 0.4]], [[0.05, 0.05]])
+    run["area"].values[0, 1:, 0, 1] = 1.2
+    assert decide_s3(run, "").verdict == "inconclusive"
+
+
+def test_angles_between_lines(rng):
+    rows = np.array([[[1.0, 0], [0, 3]], [[1, 0], [-2, 2]], [[1, 1], [2, 2]]])
+    np.testing.assert_allclose(satae_fig3.angle(rows), [90, 45, 0], atol=1e-5)
+
+
+def test_an_end_is_saturated_where_a_unit_is():
+    weights, biases = np.array([[[1.0, 0.0], [0.0, 1.0]]]), np.array([[0.0, 0.3]])
+    ends = np.array([[0.9, 0.8], [0.9, 0.6], [-1.5, 0]])  # 0.8 + 0.3 is beyond 1
+    np.testing.assert_array_equal(satae_fig3.saturated(weights, biases, ends), [[1, 0, 1]])
+
+
+def test_typical_starts_are_those_around_the_median():
+    values = np.array([3.0, 90, 88, 91, 80, 1, 87, 2, 89])
+    assert set(values[satae_fig3.middle_three(values)]) == {80, 87, 88}
+
+
+def start(angle=85.0, longer=2.0, saturated=(1, 1)):
+    """A start's angle without penalty, growth of its mean row length, and ends with the penalty."""
+    return angle, longer, saturated
+
+
+@pytest.mark.parametrize(
+    ("starts", "orthogonal", "longer"),
+    [
+        ([start()] * 9, "holds", "holds"),
+        ([start(angle=60.0)] * 9, "fails", "holds"),
+        ([start(longer=1.4)] * 9, "holds", "fails"),
+        ([start()] * 9 + [start(saturated=(1, 0))] * 27, "holds", "fails"),  # one end, 1/4
+        ([start()] * 27 + [start(angle=1.0)] * 2, "holds", "holds"),  # a few are degenerate
+        ([start()] * 5 + [start(angle=60.0)] * 4, "inconclusive", "holds"),
+    ],
+)
+def test_figure_3_decides(starts, orthogonal, longer):
+    study = study_with(satae_fig3, drawn=0)
+    angles, ratios, ends = (np.array(each) for each in zip(*starts, strict=True))
+    cells = ("alpha", "seed", "penalty")
+    rows = np.stack([np.ones_like(ratios), ratios], axis=1)[..., None] * [0.5, 1.5]
+    run = xr.Dataset(
+        {
+            "angle": (cells, np.stack([angles, np.full_like(angles, 40.0)], axis=1)[None]),
+            "length": ((*cells, "row"), rows[None]),
+            "saturated": ((*cells, "end"), np.stack([0 * ends, ends], axis=1)[None]),
+            "growth": (("seed", "ray"), np.full((len(starts), 4), 2.0)),
+            "error": (cells, np.stack([0 * angles + 0.2, angles], axis=1)[None]),
+        }
+    )
+    found = {v.claim: v for v in satae_fig3.verdicts({study: run}, "")}
+    assert [found[c].verdict for c in ("S3b", "S3c", "S8")] == [orthogonal, longer, "holds"]
+    (angles_told,) = satae_fig3.explain({study: run}, found["S3b"])
+    assert {*np.round(90 - angles), len(starts)} <= set(numbers(angles_told))  # all degenerate
+    (ratios_told,) = satae_fig3.explain({study: run}, found["S3c"])
+    assert {*ratios, 0} <= set(numbers(ratios_told))  # none became shorter
 
 
 def test_the_edge_of_the_linear_region_against_a_scan(rng):
@@ -202,39 +284,46 @@ def test_the_edge_of_the_linear_region_against_a_scan(rng):
     along = np.linspace(0, 20, 200_001)
     a = (start + along[:, None, None] * rays) @ w.T + b
     scanned = along[np.argmax((np.abs(a) >= 1).any(axis=-1), axis=0)]
-    np.testing.assert_allclose(satae_fig3.edges(w, b, start, rays), scanned, atol=2e-4)
-    assert np.isnan(satae_fig3.edges(w, b + 5, start, rays)).all()
+    np.testing.assert_allclose(growth.edges(w, b, start, rays), scanned, atol=2e-4)
+    assert np.isnan(growth.edges(w, b + 5, start, rays)).all()
 
 
 def test_the_growth_of_a_perfect_linear_region_is_quadratic():
     eye = jnp.eye(2)[None, None]
     params = Params(eye, jnp.zeros((1, 1, 2)), jnp.zeros((1, 1, 2)), eye)
-    distances = np.geomspace(0.1, 10, 9)
-    units = get_activation("saturated-linear")
-    growth, edge = satae_fig3.grown(params, units, 8, distances)
-    assert np.abs(growth - 2).max() < 0.25  # a second unit saturates on the way
+    X, distances, units = plane.points_of("parabola", 9), (0.1, 10.0), "saturated-linear"
+    slopes, edge = growth.grown(params, get_activation(units), X, 8, distances)
+    assert np.abs(slopes - 2).max() < 0.25  # a second unit saturates on the way
     np.testing.assert_allclose(edge, 0, atol=1e-10)
-    worse, _ = satae_fig3.grown(params._replace(decoder=0.5 * eye), units, 8, distances)
+    half = params._replace(decoder=0.5 * eye)
+    worse, edge = growth.grown(half, get_activation(units), X, 8, distances)
     assert worse.max() < 1.9  # a linear region that is not reconstructed
+    assert (edge > 0.1).all()
 
 
 def test_log_slopes():
     d = np.geomspace(0.1, 10, 5)
     rows = np.stack([3 * d**2, d**1.5, np.full(5, np.nan)])
-    np.testing.assert_allclose(satae_fig3.log_slope(d, rows), [2, 1.5, np.nan])
+    np.testing.assert_allclose(growth.log_slope(d, rows), [2, 1.5, np.nan])
 
 
 def test_s8_is_decided_on_all_rays_and_explained_by_where_the_region_is_reconstructed():
-    study = study_with(satae_fig3)
-    growth = np.array([[2.0, 2.02], [1.98, 1.95], [2.01, 2.0], [1.94, np.nan]])
+    study = study_with(satae_fig3, drawn=0)
+    slopes = np.array([[2.0, 2.02], [1.98, 1.95], [2.01, 2.0], [1.94, np.nan]])
     edge = np.array([[0, 0], [0, 1e-2], [0, 0], [1e-2, np.nan]])
-    run = path_of((0.4, 0.4), (1.5, 1.5)).assign(
-        growth=(("seed", "ray"), growth), edge_energy=(("seed", "ray"), edge)
+    cells = ("alpha", "seed", "penalty")
+    other = {
+        "angle": (cells, np.full((1, 4, 2), 80.0)),
+        "length": ((*cells, "row"), np.ones((1, 4, 2, 2))),
+        "saturated": ((*cells, "end"), np.ones((1, 4, 2, 2))),
+    }
+    run = xr.Dataset(
+        other | {"growth": (("seed", "ray"), slopes), "edge_energy": (("seed", "ray"), edge)}
     )
-    assert satae_fig3.verdicts({study: run}, "")[1].verdict == "holds"
+    assert satae_fig3.verdicts({study: run}, "")[2].verdict == "holds"
     for shift in (0.5, -0.5):
-        moved = run.assign(growth=(("seed", "ray"), growth + shift))
-        verdict = satae_fig3.verdicts({study: moved}, "")[1]
+        moved = run.assign(growth=(("seed", "ray"), slopes + shift))
+        verdict = satae_fig3.verdicts({study: moved}, "")[2]
         assert verdict.verdict == "fails"
         (sentence,) = satae_fig3.explain({study: moved}, verdict)
         reconstructed, other = np.mean([2, 2.02, 1.98, 2.01, 2]), np.mean([1.95, 1.94])

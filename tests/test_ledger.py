@@ -20,7 +20,7 @@ from experiments.pipeline.registry import figure_names, get_figure
 from experiments.pipeline.store import RunStore
 
 PROTOCOL = Path(__file__).parents[1] / "docs" / "protocol.md"
-CLAIMS = ("A3", "A4", "A14", "S3", "S1")  # unchanged, revised, new, superseded, by construction
+CLAIMS = ("A3", "A4", "A14", "S4", "S1")  # unchanged, revised, new, superseded, by construction
 pytestmark = pytest.mark.usefixtures("tiny_scales")
 
 
@@ -106,8 +106,8 @@ def test_unseen_seeds_decide_once_all_of_a_data_set_are_stored(plant, seen, tmp_
     for found in (before, after):
         assert numbers(found["A3"].numbers) == [0, 1, 2]
         assert found["A3"].rests_on == ledger.FIXED
-        assert (found["S3"].verdict, found["S3"].rests_on) == ("superseded", "")
-        assert "holds" in found["S3"].numbers
+        assert (found["S4"].verdict, found["S4"].rests_on) == ("superseded", "")
+        assert "holds" in found["S4"].numbers
         assert (found["S1"].verdict, found["S1"].rests_on) == ("by construction", "")
     photos = decisions(tmp_path, "photos")
     assert photos["A4"].rests_on == "seen before"

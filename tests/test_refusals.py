@@ -16,15 +16,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aesparse.data.transforms import contrast_normalize, remove_patch_mean, zca
 from aesparse.errors import InputError
 from aesparse.losses import objectives
 from aesparse.models import saved
+from aesparse.models.activations import saturated_linear, shrink
 from aesparse.models.base import check_model
 from aesparse.models.flax import FlaxModel
 from aesparse.models.one_layer import OneLayer, Params
+from aesparse.models.starts import bumps, copied_encoder
 
 model = OneLayer(2)
-params = model.init(jax.random.key(0), 3)
+key = jax.random.key(0)
+params = model.init(key, 3)
 x = jnp.ones((4, 3))
 
 
@@ -70,6 +74,25 @@ CASES = {
     "term named 1": lambda: objectives.composed(terms={1: "cae"}),
     "scaler": lambda: saved.save("never.npz", model, params, scaler=lambda x: x),
     "coordinates": lambda: saved.save("never.npz", model, params, coordinates={"a": [1, 2]}),
+    "another width": lambda: saved.save("never.npz", OneLayer(2, shrink(0.4)), params),
+    "width of shrink": lambda: shrink("0.5"),
+    "no width of shrink": lambda: shrink(None),
+    "width of saturated linear": lambda: saturated_linear([1.0]),
+    "infinite width": lambda: saturated_linear(float("inf")),
+    "true width": lambda: saturated_linear(True),
+    "copied mapping": lambda: copied_encoder({"weight": params.weight}),
+    "key of bumps": lambda: bumps(0, (3, 3, 1), 2),
+    "shape of bumps": lambda: bumps(key, 9, 2),
+    "text shape of bumps": lambda: bumps(key, "3x3", 2),
+    "half a pixel": lambda: bumps(key, (3, 2.5, 1), 2),
+    "units of bumps": lambda: bumps(key, (3, 3, 1), "2"),
+    "text sigma": lambda: bumps(key, (3, 3, 1), 2, "1"),
+    "tied bumps": lambda: bumps(key, (3, 3, 1), 2, tied="yes"),
+    "text epsilon": lambda: zca(x, epsilon="0.1"),
+    "epsilon of rows": lambda: contrast_normalize(x, epsilon=None),
+    "patches of text": lambda: remove_patch_mean("patches"),
+    "one patch": lambda: contrast_normalize(np.ones(4)),
+    "no patches": lambda: zca(None),
 }
 
 said = {}

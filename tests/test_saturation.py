@@ -11,7 +11,13 @@ from scipy.integrate import quad
 from aesparse.errors import InputError
 from aesparse.losses.objectives import saturating
 from aesparse.losses.saturation import complement, flat_parts, multiscale_complement, saturation
-from aesparse.models.activations import ACTIVATIONS, Activation, get_activation, shrink
+from aesparse.models.activations import (
+    ACTIVATIONS,
+    Activation,
+    get_activation,
+    saturated_linear,
+    shrink,
+)
 from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import OneLayer, Params
 
@@ -59,6 +65,12 @@ def test_halfway_between_two_flat_parts_the_slope_is_zero():
 def test_the_ends_are_found_for_any_width(width):
     ((low, high),) = flat_parts(shrink(width))
     np.testing.assert_allclose([low, high], [-width, width], rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("width", [0.2, 3, 5.0])
+def test_s1_saturated_linear_of_any_width(width, x64):
+    found = complement(saturated_linear(width))(jnp.asarray(Z))
+    np.testing.assert_allclose(found, np.maximum(width - np.abs(Z), 0), rtol=0, atol=4e-15)
 
 
 def _steps(z):

@@ -14,7 +14,7 @@ import pytest
 from aesparse.data import standardize, whiten
 from aesparse.errors import InputError
 from aesparse.models import saved
-from aesparse.models.activations import ACTIVATIONS, Activation
+from aesparse.models.activations import ACTIVATIONS, Activation, shrink
 from aesparse.models.flax import FlaxModel
 from aesparse.models.one_layer import OneLayer, Params
 
@@ -40,6 +40,12 @@ def test_a_model_comes_back_whole(name, options, tmp_path, rng):
         np.testing.assert_array_equal(one, two)
         assert one is None or one.dtype == two.dtype
     np.testing.assert_array_equal(same_scaler(X), scaler(X))
+
+
+def test_a_width_that_a_built_in_activation_has_is_known_by_its_value(tmp_path):
+    model, params = OneLayer(2, shrink(0.5)), Params(np.ones((2, 3)), np.zeros(2))
+    saved.save(tmp_path / "m", model, params)
+    assert saved.load(tmp_path / "m")[0] == OneLayer(2, "shrink")
 
 
 def test_float64_parameters_stay_as_they_are(tmp_path):
@@ -73,7 +79,8 @@ def test_what_cannot_be_saved_whole_is_refused(tmp_path):
     stacked = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), params)
     deep = FlaxModel(nn.Dense(2), nn.Dense(3))
     wrong = {
-        "function of your own": (OneLayer(2, lambda a: a**2), params, {}),
+        "cannot hold its function": (OneLayer(2, lambda a: a**2), params, {}),
+        r"width=0\.25": (OneLayer(2, shrink(0.25)), params, {}),
         "FlaxModel": (deep, deep.init(jax.random.key(0), 3), {}),
         "one-layer model": (model, stacked, {}),
         "one such model": (OneLayer(2, tied=False), params, {}),

@@ -279,6 +279,18 @@ OTHERS = {
         "boolean samples": ('ae.data.load("digits", samples=True)', "samples"),
         "number as data set": ("ae.data.load(3)", "3"),
     },
+    "filters": {
+        "text": ('ae.filters.peak_share("filters", (2, 2, 1))', "filters"),
+        "one filter": ("ae.filters.peak_share(X[0], (2, 2, 1))", "(4,)"),
+        "texts": ("ae.filters.peak_share(X.astype(str), (2, 2, 1))", "real"),
+        "complex": ("ae.filters.gabor_fit(X + 1j, (2, 2, 1))", "real"),
+        "traced": ("jax.jit(lambda w: ae.filters.gabor_fit(w, (2, 2, 1)))(X)", "jit"),
+        "sparse matrix": (
+            "ae.filters.peak_share(scipy.sparse.csr_matrix(X), (2, 2, 1))", "toarray"),
+        "number as shape": ("ae.filters.mean_frequency(X, 4)", "channels"),
+        "fractional shape": ("ae.filters.mean_frequency(X, (2, 2, 1.0))", "channels"),
+        "fractional window": ("ae.filters.windowed_energy(X, (2, 2, 1), 1.5)", "1.5"),
+    },
     "plans and audits": {
         "misspelt objective": (
             'planned(model, "deo")', "dae"),

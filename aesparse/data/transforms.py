@@ -102,7 +102,7 @@ def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
     return Affine(mean, vectors[:, :rank] / np.sqrt(values[:rank]))
 
 
-def zca(X: Float[np.ndarray, "N n"], epsilon: float = 0.1) -> Affine:
+def zca(X: Float[np.ndarray, "N n"], epsilon: float | int = 0.1) -> Affine:
     """Symmetric whitening x ↦ (x − mean) V diag(v + ε·mean(v))^(−1/2) Vᵀ (Bell & Sejnowski 1997).
 
     v [n] and V are the eigenvalues and eigenvectors of the covariance of `X` (mean over samples).
@@ -139,7 +139,7 @@ def remove_patch_mean(X: Float[np.ndarray, "N n"]) -> Float[np.ndarray, "N n"]:
 
 
 def contrast_normalize(
-    X: Float[np.ndarray, "N n"], epsilon: float = 0.01
+    X: Float[np.ndarray, "N n"], epsilon: float | int = 0.01
 ) -> Float[np.ndarray, "N n"]:
     """Each row minus its mean, over its own standard deviation + ε, in the data's precision.
 

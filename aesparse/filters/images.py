@@ -1,10 +1,12 @@
 """Filters as images."""
 
 import math
+from typing import SupportsIndex
 
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
 
+from aesparse.data.matrix import as_array
 from aesparse.errors import InputError
 from aesparse.options import check_counts, checked_numbers
 
@@ -12,7 +14,7 @@ __all__ = ["filter_images"]
 
 
 def filter_images(
-    rows: Real[ArrayLike, "K n"], shape: tuple[int, int, int]
+    rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]
 ) -> Float[np.ndarray, "K h w c"]:
     """The filters as images in float64, each over its largest entry in size.
 
@@ -20,7 +22,7 @@ def filter_images(
     throughout. `InputError` unless `rows` are real numbers [K, n] and `shape` is (height, width,
     channels) with n = height · width · channels.
     """
-    rows = checked_numbers(rows, "The filters are")
+    rows = checked_numbers(as_array(rows, "The matrix of filters"), "The filters are")
     if not isinstance(shape, tuple | list | np.ndarray) or len(shape) != 3:
         raise InputError(
             f"The shape of a filter is {shape!r}; expected (height, width, channels), such as "

@@ -3,6 +3,10 @@
 Energy is the sum of squares. Filters that are zero or not finite have NaN.
 """
 
+import math
+from collections.abc import Callable
+from typing import SupportsIndex
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
@@ -27,7 +31,7 @@ def participation_ratio(rows: Float[Array, "... n"]) -> Float[Array, "..."]:
 
 
 def windowed_energy(
-    rows: Real[ArrayLike, "K n"], shape: tuple[int, int, int], window: int
+    rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...], window: SupportsIndex
 ) -> Float[np.ndarray, " K"]:
     """Share of a filter's energy, over all channels, in its best square of `window` pixels a side.
 
@@ -50,7 +54,7 @@ def windowed_energy(
 
 
 def peak_share(
-    rows: Real[ArrayLike, "K n"], shape: tuple[int, int, int]
+    rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]
 ) -> Float[np.ndarray, " K"]:
     """Share of a filter's energy in its largest pixel, over all channels; 1 for a single pixel.
 
@@ -63,7 +67,7 @@ def peak_share(
 
 
 def neighbour_correlation(
-    rows: Real[ArrayLike, "K n"], shape: tuple[int, int, int]
+    rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]
 ) -> Float[np.ndarray, " K"]:
     """Correlation of neighbouring pixels of a filter: near 1 for broad strokes, 0 for noise.
 
@@ -76,12 +80,14 @@ def neighbour_correlation(
     [-1.0]
     """
     w = filter_images(rows, shape)
-    pairs = [(w[:, :, 1:], w[:, :, :-1]), (w[:, 1:], w[:, :-1])]
-    p, q = (
-        np.concatenate([pair[side].reshape(len(w), -1) for pair in pairs], axis=1)
-        for side in (0, 1)
-    )
-    mean = np.mean((p + q) / 2, axis=1, keepdims=True)
-    p, q = p - mean, q - mean
-    with np.errstate(invalid="ignore"):
-        return 2 * np.sum(p * q, axis=1) / np.sum(p**2 + q**2, axis=1)
+    w = w - w.mean((1, 2, 3), keepdims=True)  # for precision alone
+    pairs = ((w[:, :, 1:], w[:, :, :-1]), (w[:, 1:], w[:, :-1]))
+    count = sum(math.prod(p.shape[1:]) for p, _ in pairs)
+
+    def mean(of: Callable) -> Float[np.ndarray, " K"]:
+        return sum(np.sum(of(p, q), axis=(1, 2, 3)) for p, q in pairs) / count
+
+    with np.errstate(invalid="ignore"):  # uniform filters, and those of one pixel
+        square = mean(lambda p, q: (p + q) / 2) ** 2
+        variance = mean(lambda p, q: (p**2 + q**2) / 2) - square
+        return (mean(lambda p, q: p * q) - square) / variance

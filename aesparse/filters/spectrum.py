@@ -4,6 +4,8 @@ P(k) is the power spectrum of a filter without its mean, on the frequencies of i
 added over channels. Filters that are zero, uniform or not finite have NaN.
 """
 
+from typing import SupportsIndex
+
 import numpy as np
 from jaxtyping import ArrayLike, Complex, Float, Real
 
@@ -13,7 +15,7 @@ __all__ = ["autocorrelation_half_width", "mean_frequency", "orientation_selectiv
 
 
 def orientation_selectivity(
-    rows: Real[ArrayLike, "K n"], shape: tuple[int, int, int]
+    rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]
 ) -> Float[np.ndarray, " K"]:
     """|Σ P(k) e^{2iθ}| / Σ P(k), θ the direction of k: 1 for a grating, 0 for an isotropic bump.
 
@@ -28,11 +30,12 @@ def orientation_selectivity(
     """
     power, k = _spectrum(rows, shape)
     doubled = np.exp(2j * np.angle(k))
+    doubled[(abs(k.real) == 0.5) & (abs(k.imag) == 0.5)] = 0  # a checkerboard's, of both diagonals
     return np.abs(np.sum(power * doubled, axis=(1, 2)))
 
 
 def mean_frequency(
-    rows: Real[ArrayLike, "K n"], shape: tuple[int, int, int]
+    rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]
 ) -> Float[np.ndarray, " K"]:
     """Σ P(k) |k| / Σ P(k), in cycles per pixel; about 0.39 for white noise.
 
@@ -47,15 +50,14 @@ def mean_frequency(
 
 
 def autocorrelation_half_width(
-    rows: Real[ArrayLike, "K n"], shape: tuple[int, int, int]
+    rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]
 ) -> Float[np.ndarray, " K"]:
     """Pixels at which the autocorrelation of a filter without its mean has fallen to 1/2.
 
     The autocorrelation wraps around at the borders and is averaged over rings of lags, whose
     length rounds to 0, 1, 2, … pixels; between the rings' mean lengths it is interpolated
     linearly. For an isotropic bump or noise blurred by exp(−r²/2σ²) it is about 2σ√(ln 2), for
-    white noise 0.6. NaN also for filters whose autocorrelation stays above 1/2. `InputError` for
-    filters that are not of this shape.
+    white noise 0.6. `InputError` for filters that are not of this shape.
 
     >>> x = np.arange(32) - 16
     >>> bump = np.exp(-np.add.outer(x**2, x**2) / (2 * 1.5**2))
@@ -75,18 +77,14 @@ def autocorrelation_half_width(
 
 
 def _first_half(radius: Float[np.ndarray, " R"], values: Float[np.ndarray, " R"]) -> float:
-    """The radius at which values that begin at 1 first fall to 1/2; NaN if they never do."""
-    below = np.flatnonzero(values <= 0.5)
-    if not len(below):
-        return np.nan
-    i = below[0]
-    return radius[i - 1] + (radius[i] - radius[i - 1]) * (values[i - 1] - 0.5) / (
-        values[i - 1] - values[i]
-    )
+    """The radius at which values that begin at 1 first fall to 1/2."""
+    i = np.argmax(values <= 0.5)  # without a mean they sum to 0, so that some are below
+    share = (values[i - 1] - 0.5) / (values[i - 1] - values[i])
+    return radius[i - 1] + share * (radius[i] - radius[i - 1])
 
 
 def _spectrum(
-    rows: Real[ArrayLike, "K n"], shape: tuple[int, int, int]
+    rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]
 ) -> tuple[Float[np.ndarray, "K h w"], Complex[np.ndarray, "h w"]]:
     """P over its sum, and k = k_x + i k_y in cycles per pixel, x along rows of pixels, y down."""
     images = filter_images(rows, shape)
@@ -94,7 +92,8 @@ def _spectrum(
     whole = power.sum((1, 2), keepdims=True)
     power[:, 0, 0] = 0
     total = power.sum((1, 2), keepdims=True)
-    varies = total > whole * (images[0].size * np.finfo(float).eps) ** 2  # more than rounding
+    rounding = np.prod(images.shape[1:]) * np.finfo(float).eps
+    varies = total > rounding**2 * whole
     height, width = power.shape[1:]
     k = np.fft.fftfreq(width)[None, :] + 1j * np.fft.fftfreq(height)[:, None]
     return np.divide(power, total, where=varies, out=np.full_like(power, np.nan)), k

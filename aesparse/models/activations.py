@@ -96,7 +96,7 @@ class Activation:
         return h
 
 
-def shrink(width: float) -> Activation:
+def shrink(width: float | int) -> Activation:
     """sign(a)·max(|a| − λ, 0) with λ = `width` > 0 (SATAE section 3.2): flat on [−λ, λ].
 
     >>> shrink(0.5)(jnp.array([-2.0, 0.25, 2.0])).tolist()
@@ -115,7 +115,7 @@ class _SoftThreshold:
         return jax.nn.relu(a - self.width) - jax.nn.relu(-a - self.width)
 
 
-def saturated_linear(width: float = 1.0) -> Activation:
+def saturated_linear(width: float | int = 1.0) -> Activation:
     """max(−T, min(a, T)) with T = `width` > 0 (SATAE section 3.2): flat outside [−T, T].
 
     SATAE does not state T; that of the built-in "saturated-linear" is 1. The slope at ±T is 0,

@@ -179,9 +179,9 @@ def _name_of(activation: Activation) -> str:
         if known.fn == activation.fn:
             return name
     raise InputError(
-        f"The model's activation is {shortened(activation)}, none of the built-in ones, and a file "
-        "cannot hold its function; expected one of the built-in ones. Store the parameters by numpy.savez and "
-        "make the model again by its code."
+        f"The model's activation is {shortened(activation)}, and a file cannot hold its function; "
+        "expected one of the built-in ones. Store the parameters by numpy.savez and make the model "
+        "again by its code."
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from aesparse.errors import InputError
@@ -25,11 +26,11 @@ def bumps(
     key: PRNGKeyArray,
     shape: Sequence[int],
     hidden: int,
-    sigma: float = 1.0,
+    sigma: float | int = 1.0,
     *,
     tied: bool = True,
     decoder_bias: bool = True,
-    dtype: jnp.dtype = jnp.float32,
+    dtype: DTypeLike = jnp.float32,
 ) -> Params:
     """An identity-like start: each unit sees one Gaussian bump of unit length, biases are 0.
 

@@ -6,7 +6,6 @@ this machine. Shapes: n inputs, m hidden units, N samples, B batch, D devices.
 """
 
 import functools
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -27,14 +26,15 @@ from aesparse.training.measuring import as_measurement
 from aesparse.training.memory import device_memory, tree_bytes
 from aesparse.training.optimizers import Optimizer, as_optimizer, hyperparameters
 from aesparse.training.program import Program, grid_program
-from aesparse.training.sharding import MODELS, SHARED, Points, model_mesh, place
+from aesparse.training.sharding import Points, model_mesh
 from aesparse.training.step import Recipe
+from aesparse.training.timing import timed_updates
 from aesparse.training.validation import check_sizes, parameter_shapes
 
 __all__ = ["Estimate", "estimate", "plan_rows"]
 
 _CPU_BYTES = 2**25  # that tracing and dispatch add in a CPU process; see benchmarks/memory.py
-_PROBE_MODELS, _PROBE_SAMPLES, _PROBE_SECONDS = 4, 1000, 2.0
+_PROBE_MODELS, _PROBE_SECONDS = 4, 2.0
 
 
 class Estimate(NamedTuple):
@@ -208,29 +208,10 @@ class _Plan(NamedTuple):
         return int(data + held + max(moments)) + (_CPU_BYTES // devices if on_host else 0)
 
     def updates_per_second(self, models: int) -> float:
-        """Updates of single models a second and device, all devices here at work on a few.
-
-        One device alone would be measured too fast: those of a CPU share its cores and caches.
-        """
-        devices, batch = jax.local_devices(), self.recipe.batch_size
-        mesh = model_mesh(devices)
-        program = grid_program(self.recipe, mesh)
-        keys = jax.random.split(checked_key(None), 1)
-        X = jax.random.normal(keys[0], (max(_PROBE_SAMPLES, batch), *self.data.shape[1:]))
-        keys, X = (place(v, mesh, SHARED) for v in (keys, X))
-        points = place(self.points(models * len(devices)), mesh, MODELS)
-        tunable = hyperparameters(self.recipe.optimizer, self.shapes)
-        values = {
-            name: np.full(len(points.seed), value, X.dtype) for name, value in tunable.items()
-        }
-        params = program.starting.init(keys, X, points.seed)
-        state, steps = program.starting.state(params, place(values, mesh, MODELS)), 1
-        draws = shuffled(keys, 1, len(X))
+        """Updates of single models a second and device, all devices here at work on a few."""
+        run, steps = timed_updates(self.recipe, self.data.shape[1], models), 1
         while True:
-            begin = time.perf_counter()
-            state, losses = program.epoch(state, draws, X, points, np.int32(0), np.int32(steps))
-            jax.block_until_ready(losses)
-            seconds = time.perf_counter() - begin
+            seconds = run(steps)
             if steps > 1 and seconds > _PROBE_SECONDS / 4:
                 return models * steps / seconds
             steps = max(2, round(steps * min(_PROBE_SECONDS / seconds, 10)))

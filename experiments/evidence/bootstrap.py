@@ -9,6 +9,7 @@ __all__ = [
     "SEEDS_FOR_INTERVAL",
     "Interval",
     "bootstrap",
+    "mean_interval",
     "over_seeds_and_units",
     "resampled_mean",
     "resamples",
@@ -55,6 +56,12 @@ def resamples(seeds: int) -> tuple[np.ndarray, np.ndarray]:
         return np.arange(seeds)[None], np.ones(1, int)
     drawn = np.sort(np.random.default_rng(0).choice(seeds, (_RESAMPLES, seeds)), axis=1)
     return np.unique(drawn, axis=0, return_counts=True)
+
+
+def mean_interval(values: np.ndarray) -> Interval:
+    """The mean over seeds `[S]` with its bootstrap interval; below three seeds the mean alone."""
+    ends = bootstrap(lambda seeds: float(values[seeds].mean()), *resamples(len(values)))
+    return Interval(float(values.mean()), *(ends or (np.nan, np.nan)))
 
 
 def over_seeds_and_units(values: np.ndarray, statistic: Callable = np.median) -> Interval:

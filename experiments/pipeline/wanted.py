@@ -48,7 +48,8 @@ class Entry(NamedTuple):
 
     def specs(self) -> list[Spec]:
         """The runs of this line in their figure's order, those of AE at strength 0 first."""
-        plan = Plan.checked(self.scale, max(self.seeds) + 1, self.learning_rate)
+        first, count = min(self.seeds), max(self.seeds) - min(self.seeds) + 1
+        plan = Plan.checked(self.scale, count, self.learning_rate, first)
         if self.figure:
             runs = get_figure(self.figure).runs(plan)
         else:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.evidence import claims, criteria
+from experiments.figures.gsae.common.linear import same_moments
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import DATA, title
@@ -73,21 +74,6 @@ def compute(study: Study, dataset):
     }
     coordinates = {"line": list(LINES_OF[study.option("model")]), "case": list(CASES)}
     return xr.Dataset(variables, coordinates)
-
-
-def same_moments(X: np.ndarray) -> np.ndarray:
-    """n + 1 rows of mean zero with the covariance of `X` [N, n], N > n.
-
-    The loss of a linear model with squared error depends on these moments alone, so it is the
-    same function of the parameters as on the centred `X`, at a fraction of the cost.
-    """
-    factor = np.linalg.qr(X - X.mean(axis=0), mode="r") / np.sqrt(len(X))
-    rows = np.concatenate([factor, np.zeros((1, factor.shape[1]))])
-    # The reflection that takes the last axis to (1, …, 1)/√k: no row sum is left.
-    normal = np.full(len(rows), 1 / np.sqrt(len(rows)))
-    normal[-1] -= 1
-    mirrored = rows - np.outer(normal, 2 * (normal @ rows) / (normal @ normal))
-    return mirrored * np.sqrt(len(rows))
 
 
 def _support(rows: np.ndarray) -> np.ndarray:
@@ -215,12 +201,12 @@ def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
     decided = claims.settle("G2", dataset, statement, needs, len(tied))
     rows, varying = untied[:, 0, 1:].mean(axis=0)
     low = [angles[:, 1, 0].max() for angles in (tied, untied)]
-    beside = (
+    others = (
         f"encoder rows {rows:.3f}, where the data varies {varying:.3f}; low-rank data "
         f"{low[0]:.1e} tied, {low[1]:.1e} untied; untied loss above the tied one's minimum by "
         f"{_excess(runs):.1e}"
     )
-    return [decided._replace(numbers=f"{decided.numbers}; {beside}")]
+    return [decided._replace(numbers=f"{decided.numbers}; {others}")]
 
 
 def explain(runs: Mapping, verdict: Verdict) -> list[str]:

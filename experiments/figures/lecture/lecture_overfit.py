@@ -5,12 +5,11 @@ Shapes: S seeds, K strengths, E epochs.
 
 import numpy as np
 
-from experiments.evidence.bootstrap import Interval
+from experiments.evidence.bootstrap import Interval, mean_interval
 from experiments.evidence.claims import settle
 from experiments.evidence.criteria import Criterion, apart, over_seeds
 from experiments.figures.lecture.common.errors import (
     errors_over_epochs,
-    mean_interval,
     stopped,
 )
 from experiments.figures.lecture.common.training import options

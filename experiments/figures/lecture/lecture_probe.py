@@ -1,5 +1,7 @@
 """Lecture: digits recognized from pixels, principal components and auto-encoders' codes."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from aesparse.errors import InputError
@@ -14,7 +16,6 @@ from experiments.pipeline.protocol import title
 from experiments.pipeline.spec import Study
 
 CLAIMS = {"L4": "codes beat raw pixels, the best with less than 3% error"}
-SCALES = ("quick", "reduced")
 RAW = (0.074, 0.079)  # L4: error of logistic regression on pixels where it was first measured
 BEST = 0.03  # L4: the best codes stay below
 # Strengths: components of PCA, q of masking, λ of a penalty.
@@ -40,6 +41,11 @@ _SIZES = {
         "probe": (("few", 10_000), ("validation", 10_000), ("max_iter", 100)),
         "model": (800, 10_000, 6),
     },
+    "paper": {
+        "data": ("mnist-labelled", None),
+        "probe": (("few", 50_000), ("validation", 10_000), ("max_iter", 100)),
+        "model": (800, 60_000, 6),
+    },
 }
 _INPUTS = {"digits": 64, "mnist-labelled": 784}
 # KL to a mean activation needs units between 0 and 1.
@@ -54,7 +60,7 @@ _NOTE = {"textcoords": "offset points"}
 
 
 def runs(plan: Plan) -> list[Study]:
-    """A study per code."""
+    """A study per code, those of models for the plan's first seed."""
     size = _SIZES[plan.scale_name]
     dataset, samples = size["data"]
     studies = []
@@ -69,8 +75,19 @@ def runs(plan: Plan) -> list[Study]:
             chosen += (("units", _UNITS[code]), ("unlabelled", unlabelled))
             chosen += options(hidden, epochs, 50, rate)
             work += 12 * len(strengths) * unlabelled * epochs * hidden * _INPUTS[dataset]
-        studies.append(Study("lecture-probe", dataset, samples, options=chosen, work=work))
+        seed = plan.first_seed if code in _TRAINED else 0
+        studies.append(Study("lecture-probe", dataset, samples, seed, chosen, work))
     return studies
+
+
+def also(plan: Plan) -> list[Study]:
+    """The models of the plan's other seeds; `--first-seed` trains one of them."""
+    return [
+        study._replace(seed=seed)
+        for study in runs(plan)
+        if study.option("code") in _TRAINED
+        for seed in plan.seed_numbers[1:]
+    ]
 
 
 def compute(study: Study, dataset):
@@ -112,67 +129,97 @@ def compute(study: Study, dataset):
     )
 
 
-def _by_code(runs) -> dict[str, tuple[Study, object]]:
-    return {study.option("code"): (study, run) for study, run in runs.items()}
+class _Code(NamedTuple):
+    """The studies of a kind of code and their runs, one per seed."""
+
+    studies: list[Study]
+    runs: list
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """In which share of the seeds each test sample is wrong."""
+        return np.mean([run["wrong"].values for run in self.runs], axis=0)
+
+    @property
+    def validation(self) -> float:
+        """The lowest validation error, mean over seeds."""
+        return float(np.mean([run["validation"].values.min() for run in self.runs]))
 
 
-def _error(run) -> tuple[float, float, float]:
-    """Test error with its 95% binomial (Wilson) interval."""
+def _by_code(runs) -> dict[str, _Code]:
+    codes: dict[str, _Code] = {}
+    for study, run in runs.items():
+        code = codes.setdefault(study.option("code"), _Code([], []))
+        code.studies.append(study)
+        code.runs.append(run)
+    return codes
+
+
+def _error(code: _Code) -> tuple[float, float, float]:
+    """Test error, mean over seeds, with the 95% binomial (Wilson) interval of one such error."""
     from scipy.stats import binomtest
 
-    wrong = run["wrong"].values
-    ends = binomtest(int(wrong.sum()), len(wrong)).proportion_ci(method="wilson")
+    wrong = code.wrong
+    ends = binomtest(round(wrong.sum()), len(wrong)).proportion_ci(method="wilson")
     return float(wrong.mean()), float(ends.low), float(ends.high)
 
 
-def paired_gain(raw, run) -> Interval:
+def paired_gain(raw: np.ndarray, wrong: np.ndarray) -> Interval:
     """Error on pixels minus error on codes, the same samples drawn: a paired bootstrap."""
-    return resampled_mean(raw["wrong"].values.astype(int) - run["wrong"].values)
+    return resampled_mean(raw - wrong)
 
 
 def verdicts(runs, dataset: str) -> list[Verdict]:
     """L4: every kind of code better than pixels, the best one below its limit.
 
-    Beside it, whether the error on pixels is what was expected: a check of the set-up.
+    With it, whether the error on pixels is what was expected: a check of the set-up.
     """
     codes, steps = _by_code(runs), []
-    raw = codes["raw"][1]
     for code in _TRAINED:
-        gain, *ends = paired_gain(raw, codes[code][1])
+        gain, *ends = paired_gain(codes["raw"].wrong, codes[code].wrong)
         steps.append(
             Criterion(f"raw minus {_CODES[code][0]}", gain, 0.0, -1, tuple(ends), strict=True)
         )
-    best = min(_TRAINED, key=lambda code: float(codes[code][1]["validation"].min()))
-    error, *ends = _error(codes[best][1])
+    best = min(_TRAINED, key=lambda code: codes[code].validation)
+    error, *ends = _error(codes[best])
     name = f"error of the codes best on validation ({_CODES[best][0]})"
     steps.append(Criterion(name, error, BEST, +1, tuple(ends), strict=True))
     verdict = settle("L4", dataset, "logistic regression on codes beats raw pixels", steps, 0)
-    by_code = ", ".join(
-        f"{_CODES[code][0]} {_error(run)[0]:.2%}" for code, (_, run) in codes.items()
-    )
+    by_code = ", ".join(f"{_CODES[code][0]} {_error(of)[0]:.2%}" for code, of in codes.items())
     expected = f"raw pixels expected at {RAW[0]:.1%} to {RAW[1]:.1%}"
-    numbers = f"{verdict.numbers}; test errors: {by_code} ({expected}); one seed"
+    numbers = f"{verdict.numbers}; test errors: {by_code} ({expected}); {_seeds(codes)}"
     return [verdict._replace(numbers=numbers)]
+
+
+def _seeds(codes: dict[str, _Code]) -> str:
+    """How many seeds the models have."""
+    counts = {_CODES[code][0]: len(codes[code].runs) for code in _TRAINED}
+    if len(set(counts.values())) == 1:
+        return f"{counts['AE']} seeds" if counts["AE"] > 1 else "one seed"
+    return "seeds: " + ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def caption(runs, plan: Plan) -> str:
     """The probe, the codes and how a strength is chosen."""
     codes = _by_code(runs)
-    study, run = codes["dae"]
+    study, run = codes["dae"].studies[0], codes["dae"].runs[0]
     limit = study.option("max_iter")
-    stopped = sum(int(run["steps"]) >= limit for _, run in codes.values())
+    stopped = sum(int(run["steps"]) >= limit for run in runs.values())
     expected = "; grey: expected of pixels, dotted: the limit for the best codes"
     return (
         plan.scale.caveat
         + f"Logistic regression (scikit-learn, lbfgs, at most {limit:g} iterations, reached by "
-        f"{stopped} of {len(codes)} final fits) on {title(study.dataset)}; features centred and "
+        f"{stopped} of {len(runs)} final fits) on {title(study.dataset)}; features centred and "
         "divided by their standard deviation plus a tenth of the mean one. Left: error on "
         f"{len(run['wrong'])} test digits after fitting {study.samples or 'all'} training digits, "
         "with 95% binomial (Wilson) intervals, at the strength and C chosen on validation digits"
         + (expected if plan.scale.evidence else "")
         + f". Right: error on the last {study.option('validation'):g} training digits after "
         f"fitting the first {study.option('few'):g}, for each strength and C. "
-        + _training(study, codes["sae"][0])
+        + _training(study, codes["sae"].studies[0])
+        + f", {_seeds(codes)}."
+        + " Errors are means over seeds, grey crosses those of single seeds; right: the first seed."
+        * any(len(code.runs) > 1 for code in codes.values())
     )
 
 
@@ -183,7 +230,7 @@ def _training(study: Study, sae: Study) -> str:
     return (
         "Pixels in [0, 1], masked ones black; ReLU units (SAE: sigmoid), tied weights, decoder "
         f"bias, cross-entropy, m = {hidden}, {unlabelled} digits without labels, {epochs} epochs, "
-        f"batch {batch}, learning rate {rate:g} (SAE: {sae.option('learning_rate'):g}), one seed."
+        f"batch {batch}, learning rate {rate:g} (SAE: {sae.option('learning_rate'):g})"
     )
 
 
@@ -194,11 +241,15 @@ def draw(runs, plan: Plan):
     codes = _by_code(runs)
     figure = Figure(figsize=(9.5, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    for row, (study, run) in enumerate(codes.values()):
-        error, low, high = _error(run)
+    for row, code in enumerate(codes.values()):
+        study, run, (error, low, high) = code.studies[0], code.runs[0], _error(code)
+        if len(code.runs) > 1:
+            single = [float(each["wrong"].mean()) for each in code.runs]
+            left.plot(single, [row + 0.25] * len(single), "x", color="#777777", markersize=4)
         left.plot((low, high), (row, row), color="#000000", marker="|", linewidth=2)
         left.plot(error, row, "o", color="#0072B2", markersize=6, zorder=3)
-        left.annotate(f"{error:.2%}", (high, row), (5, -3), **_NOTE, fontsize=8)
+        clear = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        left.annotate(f"{error:.2%}", (high, row), (5, -3), **_NOTE, fontsize=8, bbox=clear)
         _draw_validation(right, row, study.option("strengths"), run)
     if plan.scale.evidence:
         left.axvspan(*RAW, color="#999999", alpha=0.25, linewidth=0)
@@ -234,5 +285,5 @@ FIGURE = Figure(
     draw=draw,
     caption=caption,
     verdicts=verdicts,
-    scales=SCALES,
+    also=also,
 )

@@ -3,111 +3,132 @@
 import numpy as np
 
 from experiments.evidence.claims import settle
-from experiments.evidence.criteria import mean_at_least, mean_at_most
-from experiments.figures.satae.common.low_energy import decide_s3, explain_s3
-from experiments.figures.satae.common.plane import curve, energy, path, toy
+from experiments.evidence.criteria import mean_at_least, mean_at_most, over_seeds
+from experiments.figures.satae.common.growth import grown
+from experiments.figures.satae.common.plane import (
+    SIDE,
+    energies,
+    energy,
+    half_variance,
+    points_of,
+    square,
+    toy,
+    train_path,
+)
 from experiments.figures.satae.common.surfaces import (
-    DARK,
     ENERGY,
-    draw_path,
+    curve_names,
+    draw_lines,
     draw_surface,
     strength_title,
-    told,
+    training,
 )
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
 
 CLAIMS = {
-    "S3": "the penalty halves the area of low energy and keeps the curve's low",
+    "S3b": "without penalty the encoders are orthogonal",
+    "S3c": "with the penalty they are longer, and saturated at the curve's ends",
     "S8": "outside the linear region energy grows quadratically",
 }
 SCALES = ("quick",)
+ALPHAS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)
+DRAWN = 0.1
+FROM_RIGHT = 20.0  # S3b: degrees
+LONGER, SATURATED = 1.5, 2 / 3  # S3c: ratio of row lengths; share of the starts
 SLOPE, TOLERANCE = 2.0, 0.1  # S8: log–log slope of the energy outside the linear region
-_WELL = 1e-4  # a linear region with at most this energy at its edge is reconstructed
+_WELL = 1e-3  # over the half-variance; a region with at most this at its edge is reconstructed
 _DIRECTIONS = 64
 _DISTANCES = (0.1, 10.0)  # from the edge of the linear region
-_POINTS = 21  # between them, evenly spaced in their logarithms
 _LONGEST = 0.9  # a basis vector is drawn no longer than this
 _ENCODING, _DECODING = "#CC3311", "#009E73"
 
 
 def runs(plan: Plan) -> list[Study]:
-    """One study: two units, both bases unconstrained."""
-    study = toy("satae-fig3", 2, "free")
-    options = tuple(o for o in study.options if o[0] != "width")
-    rays = (("directions", float(_DIRECTIONS)), ("distances", _DISTANCES))
-    return [study._replace(options=(*options, *rays))]
+    """One study: two units, both bases unconstrained, nine starts."""
+    options = {"curves": ("parabola",), "alphas": ALPHAS, "drawn": DRAWN, "starts": 9}
+    study = toy("satae-fig3", 2, "free", **options)
+    rays = (("directions", _DIRECTIONS), ("distances", _DISTANCES))
+    return [study._replace(options=(*study.options, *rays))]
 
 
 def compute(study: Study, dataset):
-    """The path, the bases at the α drawn, and the growth of the energy without penalty."""
+    """The path, its encoders, surfaces of typical starts, and growth of the energy at α = 0."""
+    import xarray as xr
+
     from aesparse.models.activations import get_activation
 
-    units = get_activation("saturated-linear")
-    found, params = path(study, units)
-    drawn, last = params[int(study.option("drawn"))], params[-1]
-    found["encoding"] = (("seed", "penalty", "unit", "axis"), np.asarray(drawn.weight))
-    found["decoding"] = (("seed", "penalty", "axis", "unit"), np.asarray(drawn.decoder))
-    distances = np.geomspace(*study.option("distances"), _POINTS)
-    growth, edge = grown(last, units, int(study.option("directions")), distances)
-    return found.assign(growth=(("seed", "ray"), growth), edge_energy=(("seed", "ray"), edge))
+    units, drawn = get_activation("saturated-linear"), study.option("drawn")
+    X = points_of(study.option("curves")[0], study.option("samples"))
+    params = train_path(study, X, units)
+    cells = ("alpha", "seed", "penalty")
+    measured = {n: (cells, v) for n, v in energies(study, X, params, units).items()}
+    weights = np.stack([np.asarray(p.weight) for p in params])
+    biases = np.stack([np.asarray(p.bias) for p in params])
+    measured["angle"] = (cells, angle(weights))
+    lengths = np.sort(np.linalg.norm(weights, axis=-1), axis=-1)  # the shorter row first
+    measured["length"] = ((*cells, "row"), lengths)
+    measured["saturated"] = ((*cells, "end"), saturated(weights, biases, X[[0, -1]]))
+    typical = middle_three(angle(weights[drawn, :, 0]))
+    chosen = type(params[0])(*(None if p is None else p[typical] for p in params[drawn]))
+    surface = energy(chosen, square(SIDE), units) / half_variance(X)
+    measured |= {
+        "shown": ("drawn", typical),
+        "surface": (("drawn", "penalty", "point"), surface.astype(np.float32)),
+        "encoding": (("drawn", "penalty", "unit", "axis"), np.asarray(chosen.weight)),
+        "decoding": (("drawn", "penalty", "axis", "unit"), np.asarray(chosen.decoder)),
+    }
+    distances = study.option("distances")
+    growth, edge = grown(params[-1], units, X, study.option("directions"), distances)
+    measured |= {"growth": (("seed", "ray"), growth), "edge_energy": (("seed", "ray"), edge)}
+    return xr.Dataset(measured, {"alpha": list(study.option("alphas"))})
 
 
-def grown(params, units, directions: int, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log–log slope of the energy against the distance from the linear region, α = 0; [S, K].
-
-    Along rays from the middle of the curve, with the energy at the region's edge. NaN where the
-    middle lies outside the region.
-    """
-    angles = 2 * np.pi * (np.arange(directions) + 0.5) / directions
-    rays = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    start = curve(3).mean(axis=0, dtype=float)
-    slopes, at_edges = [], []
-    for seed in range(len(params.bias)):
-        one = type(params)(*(np.asarray(leaf[seed : seed + 1, :1]) for leaf in params))
-        edge = edges(one.weight[0, 0], one.bias[0, 0], start, rays)
-        along = edge[:, None] + np.concatenate([[0.0], distances])
-        points = (start + along[..., None] * rays[:, None]).astype(np.float32)
-        energies = energy(one, points.reshape(-1, 2), units).reshape(directions, -1)
-        at_edges.append(energies[:, 0])
-        slopes.append(log_slope(distances, energies[:, 1:]))
-    return np.stack(slopes), np.stack(at_edges)
+def angle(weights: np.ndarray) -> np.ndarray:
+    """Degrees between the lines of two rows `[..., 2, n]`: 90 for orthogonal ones, at most that."""
+    a, b = np.moveaxis(weights.astype(float), -2, 0)
+    lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return np.degrees(np.arccos(np.minimum(np.abs((a * b).sum(axis=-1)) / lengths, 1)))
 
 
-def log_slope(distances: np.ndarray, energies: np.ndarray) -> np.ndarray:
-    """The slope of a straight line through (log d, log E), for each row of `[K, D]`."""
-    known = np.isfinite(energies).all(axis=1)
-    slopes = np.full(len(energies), np.nan)
-    slopes[known] = np.polyfit(np.log(distances), np.log(energies[known]).T, 1)[0]
-    return slopes
+def saturated(weights: np.ndarray, biases: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Whether some unit is saturated at each of `ends` `[E, n]`: 0 or 1, `[..., E]`."""
+    a = ends @ np.swapaxes(weights, -1, -2) + biases[..., None, :]
+    return (np.abs(a) >= 1).any(axis=-1).astype(np.int8)
 
 
-def edges(weight: np.ndarray, bias: np.ndarray, start: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """How far along each ray `[K, n]` the first unit leaves (−1, 1); NaN if one is outside."""
-    a, speed = weight @ start + bias, rays @ weight.T
-    if np.abs(a).max() >= 1:
-        return np.full(len(rays), np.nan)
-    with np.errstate(divide="ignore"):
-        return ((np.sign(speed) - a) / speed).min(axis=1)
+def middle_three(values: np.ndarray) -> np.ndarray:
+    """The places of the three values `[S]` nearest to the median in rank, in rising order."""
+    first = (len(values) - 3) // 2
+    return np.argsort(values, kind="stable")[first : first + 3]
 
 
 def draw(runs, plan: Plan):
-    """Three initializations, without the penalty above and with it below; the path at the right."""
+    """Three starts, without the penalty above and with it below; the path at the right."""
     from matplotlib.figure import Figure
 
-    ((spec, run),) = runs.items()
-    figure = Figure(figsize=(9.4, 5.3), layout="constrained")
+    ((study, run),) = runs.items()
+    figure = Figure(figsize=(9.4, 5.2), layout="constrained")
     axes = figure.subplots(2, 4)
+    (curve,) = study.option("curves")
     for penalty in (0, 1):
-        for seed, axis in enumerate(axes[penalty][:3]):
-            picture = draw_surface(axis, run, spec, seed, penalty)
-            _draw_bases(axis, run["encoding"].values[seed, penalty], _ENCODING)
-            _draw_bases(axis, run["decoding"].values[seed, penalty].T, _DECODING)
-            axis.set_title(f"initialization {seed + 1}" if penalty == 0 else "", fontsize=9)
-        axes[penalty][0].set_ylabel(strength_title(run, penalty), fontsize=9)
+        for i, axis in enumerate(axes[penalty, :3]):
+            picture = draw_surface(axis, run["surface"].values[i, penalty], study, curve)
+            _draw_bases(axis, run["encoding"].values[i, penalty], _ENCODING)
+            _draw_bases(axis, run["decoding"].values[i, penalty].T, _DECODING)
+            if penalty == 0:
+                axis.set_title(f"start {run['shown'].values[i] + 1}", fontsize=9)
+        axes[penalty, 0].set_ylabel(strength_title(study, penalty), fontsize=9)
     figure.colorbar(picture, ax=axes[:, :3], location="bottom", shrink=0.5, aspect=40, label=ENERGY)
-    draw_path(axes[:, 3], run)
+    measured = {
+        "angle of encoders, degrees": run["angle"].values,
+        "mean length of encoders": run["length"].values.mean(axis=-1),
+    }
+    for axis, (title, values) in zip(axes[:, 3], measured.items(), strict=True):
+        draw_lines(axis, run["alpha"].values, values, title)
+        axis.set_ylim(bottom=0)
+    axes[1, 3].legend(fontsize=7, frameon=False)
     return figure
 
 
@@ -131,39 +152,101 @@ def _draw_bases(axis, vectors: np.ndarray, colour: str) -> None:
 
 def caption(runs, plan: Plan) -> str:
     """What the picture shows and how it was trained."""
-    ((spec, run),) = runs.items()
-    lengths = np.linalg.norm(run["encoding"].values, axis=-1).mean(axis=(0, 2))
+    ((study, run),) = runs.items()
     return (
-        f"Energy of auto-encoders with {spec.option('hidden'):g} saturated-linear units on "
-        f"[−1, 1]² (black: at most {DARK:g}), without (above) and with the saturation penalty "
-        "(below); yellow: the training points; red, solid: encoding basis vectors, green, dashed: "
-        f"decoding ones, none drawn longer than {_LONGEST:g} (mean length of the "
-        f"encoding vectors {lengths[0]:.2f} without and {lengths[1]:.2f} with the penalty). "
-        + told(spec, run)
+        f"Energy of auto-encoders with {study.option('hidden')} saturated-linear units on "
+        "[−1, 1]², without (above) and with the saturation penalty (below); yellow: the training "
+        f"points ({curve_names(study)}); red, solid: encoding basis vectors, green, dashed: "
+        f"decoding ones, none drawn longer than {_LONGEST:g}; blue line: energy of "
+        f"{study.option('level'):g} times the half-variance of the data. Of the starts those three "
+        "are drawn whose encoders without penalty have the angles nearest to the median. "
+        f"{_degenerate(study, run)} Right: angle between the lines of the two encoders, and their "
+        "mean length. " + training(study)
     )
 
 
+def _degenerate(study: Study, run) -> str:
+    """How many starts reconstruct the curve without the penalty."""
+    error = run["error"].values[study.option("drawn"), :, 0]
+    count = int((error <= study.option("level")).sum())
+    return f"{count} of {len(error)} starts reconstruct the curve without the penalty."
+
+
 def verdicts(runs, dataset: str) -> list[Verdict]:
-    """S3 for two saturated-linear units; S8's growth outside the linear region."""
-    (run,) = runs.values()
-    growth = run["growth"].values
-    name = "log–log slope"
-    criteria = [
+    """S3b and S3c at the α drawn; S8's growth outside the linear region."""
+    ((study, run),) = runs.items()
+    at = f"α = {study.option('alphas')[study.option('drawn')]:g}"
+    now = run.isel(alpha=study.option("drawn"))
+    growth, name = run["growth"].values, "log–log slope"
+    quadratic = [
         mean_at_least(growth, SLOPE - TOLERANCE, name),
         mean_at_most(growth, SLOPE + TOLERANCE, name),
     ]
-    statement = "SL's energy grows quadratically outside the linear region, α = 0"
+    growing = "SL's energy grows quadratically outside the linear region, α = 0"
     return [
-        decide_s3(run, dataset, "saturated linear, 2 basis vectors"),
-        settle("S8", dataset, statement, criteria, len(growth)),
+        _orthogonal(now, dataset, at),
+        _longer(now, dataset, at),
+        settle("S8", dataset, growing, quadratic, len(growth)),
     ]
 
 
+def _orthogonal(run, dataset: str, at: str) -> Verdict:
+    """S3b at the α drawn."""
+    off = 90 - run["angle"].values  # [S, 2]
+    criterion = over_seeds(
+        "median of degrees from orthogonal, without penalty",
+        lambda starts: float(np.median(off[starts, 0])),
+        len(off), FROM_RIGHT, +1,
+    )  # fmt: skip
+    found = settle("S3b", dataset, "two SL units: orthogonal encoders", [criterion], len(off))
+    told = f"with penalty, {at}: {np.median(off[:, 1]):.1f}; two random lines: 45"
+    return found._replace(numbers=f"{found.numbers}; {told}")
+
+
+def _longer(run, dataset: str, at: str) -> Verdict:
+    """S3c at the α drawn."""
+    lengths, ends = run["length"].values, run["saturated"].values[:, 1]
+    ratios = lengths[:, 1].mean(axis=-1) / lengths[:, 0].mean(axis=-1)
+    criteria = [
+        mean_at_least(ratios, LONGER, "mean length with / without the penalty"),
+        over_seeds(
+            "share of the starts with a saturated unit, at the end where it is smaller",
+            lambda starts: float(ends[starts].mean(axis=0).min()),
+            len(ends), SATURATED, -1,
+        ),
+    ]  # fmt: skip
+    statement = f"two SL units at {at}: longer encoders, saturated at both ends of the curve"
+    found = settle("S3c", dataset, statement, criteria, len(ends))
+    (shorter, longer), (grown_shorter, grown_longer) = np.median(lengths, axis=0)
+    told = f"medians of the shorter row {shorter:.2f} → {grown_shorter:.2f}"
+    told += f", of the longer one {longer:.2f} → {grown_longer:.2f}"
+    return found._replace(numbers=f"{found.numbers}; {told}")
+
+
 def explain(runs, verdict: Verdict) -> list[str]:
-    """S8: where the region itself is reconstructed, and where not; S3 as for Figure 2."""
-    if verdict.claim != "S8":
-        return explain_s3(runs, verdict)
-    (run,) = runs.values()
+    """S3b, S3c: the number of every start. S8: where the region is reconstructed, and where not."""
+    ((study, run),) = runs.items()
+    now = run.isel(alpha=study.option("drawn"))
+    if verdict.claim == "S3b":
+        return [
+            "Degrees from orthogonal of the starts, without penalty: "
+            f"{_listed(90 - now['angle'].values[:, 0], '.0f')}. {_degenerate(study, run)}"
+        ]
+    if verdict.claim == "S3c":
+        lengths = now["length"].values.mean(axis=-1)
+        ratios = lengths[:, 1] / lengths[:, 0]
+        return [
+            f"Ratios of the mean lengths of the starts: {_listed(ratios, '.1f')}; "
+            f"{(ratios < 1).sum()} of {len(ratios)} became shorter."
+        ]
+    return [_growths(run)]
+
+
+def _listed(values: np.ndarray, how: str) -> str:
+    return ", ".join(format(value, how) for value in np.sort(values))
+
+
+def _growths(run) -> str:
     growth, edge = (run[name].values for name in ("growth", "edge_energy"))
     known, well = np.isfinite(growth), edge <= _WELL
     slopes = [
@@ -172,7 +255,7 @@ def explain(runs, verdict: Verdict) -> list[str]:
         for name, chosen in (("reconstructed up to its edge", well), ("not", ~well))
         if (known & chosen).any()
     ]
-    return [f"Slope where the linear region is {'; where it is '.join(slopes)}."]
+    return f"Slope where the linear region is {'; where it is '.join(slopes)}."
 
 
 FIGURE = Figure(

@@ -2,7 +2,13 @@
 
 from experiments.evidence.claims import by_construction, settle
 from experiments.evidence.criteria import Criterion
-from experiments.figures.satae.common.decisions import activity, comparisons, filters_of, unknown
+from experiments.figures.satae.common.decisions import (
+    FIGURE_4,
+    activity,
+    comparisons,
+    filters_of,
+    unknown,
+)
 from experiments.figures.satae.common.drawn import CHOSEN, curves, place, tiles
 from experiments.figures.satae.common.identity import identity_numbers
 from experiments.figures.satae.common.panels import panel_of, panel_studies
@@ -15,19 +21,7 @@ from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import title
 from experiments.pipeline.spec import Study
 
-CLAIMS = {
-    "S4a": "soft threshold, binary MNIST: strokes and parts of digits",
-    "S4b": "saturated-linear units, binary MNIST: the identity, on which no penalty acts",
-    "S4c": "soft threshold, natural patches: Gabor filters",
-    "S4d": "saturated-linear units, natural patches: edges and gratings",
-    "S4e": "soft threshold, CIFAR-10: local filters at a small penalty",
-    "S4f": "soft threshold, CIFAR-10: filters spread with the penalty",
-    "S4g": "saturated-linear units, CIFAR-10: the identity at a small penalty",
-    "S4h": "saturated-linear units, CIFAR-10: filters spread with the penalty",
-    "S8": "activity falls and saturation rises with the penalty",
-    "S9": "filters of more units are more local",
-    "S10": "ReLU learns filters like those of soft threshold",
-}
+CLAIMS = FIGURE_4
 
 ZERO = 1e-6  # S4b: loss and penalty of the scaled identity, per sample
 PIXELS = 717  # S4b: units it needs on MNIST
@@ -107,6 +101,8 @@ def caption(runs, plan: Plan) -> str:
         f"{'' if panel.preparation == 'binary' else f' ({panel.preparation})'}, {named(panel)}, "
         f"N = {panel.samples:,}, batch {panel.batch_size}, rate {panel.rate:g}/{panel.divisor:g}, "
         f"{panel.epochs} epoch{'s' * (panel.epochs > 1)} at each α"
+        f"{f' ({panel.first_epochs} at α = 0)' * (panel.first_epochs != panel.epochs)}"
+        f"{f', penalty {panel.penalty:g}α' * (panel.penalty != 1)}"
         for panel in decide
     )
     return (
@@ -116,7 +112,8 @@ def caption(runs, plan: Plan) -> str:
         "steps of 0.1, each from the last; dotted: as many updates on the same batches at α = 0; "
         "PR: participation ratio, the share of inputs that a filter spreads over. "
         "Data less its mean, over its standard deviation, one number each; of SL (saturated-"
-        "linear, tied) also over T. Soft threshold: untied, decoder columns of length 1 after "
+        "linear, tied) also over T; raw: nothing else was done; white: means of patches removed, "
+        "ZCA, contrast normalized. Soft threshold: untied, decoder columns of length 1 after "
         "every 10th update. No momentum; a rate r/k is that of eq. 2, averaged over the batch, "
         f"with both terms divided by k. {settings}."
     )

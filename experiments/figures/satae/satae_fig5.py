@@ -45,8 +45,8 @@ def _verdict(study: Study, run, dataset: str) -> Verdict:
     panel, spread = panel_of(study), along(run, "participation")
     small, large = panel.shown
     statement = (
-        f"filters spread from α = {small:g} to {large:g}, as an identity element that becomes an "
-        f"edge and a template does ({named(panel)})"
+        f"filters spread from α = {small:g} to {large:g}: PR doubles, and is twice that without "
+        f"penalty ({named(panel)})"
     )
     criteria = grows_with_penalty(study, run)
     verdict = settle("S5", dataset, statement, criteria, len(spread), unsaturated(study, run))
@@ -66,7 +66,7 @@ def explain(runs, verdict: Verdict) -> list[str]:
             said += saturated_before(study, run)
         else:
             other = _verdict(study, run, verdict.dataset)
-            said.append(f"Tried beside: {other.statement}: {other.numbers}.")
+            said.append(f"Also tried: {other.statement}: {other.numbers}.")
     return said
 
 

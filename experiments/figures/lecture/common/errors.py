@@ -5,14 +5,12 @@ Shapes: S seeds, K strengths, E epochs.
 
 import numpy as np
 
-from experiments.evidence.bootstrap import Interval
-from experiments.evidence.criteria import over_seeds
 from experiments.figures.lecture.common.training import train
 from experiments.pipeline.contents import failed
 from experiments.pipeline.protocol import DATA
 from experiments.pipeline.spec import Study
 
-__all__ = ["errors_over_epochs", "lowest", "mean_interval", "stopped"]
+__all__ = ["errors_over_epochs", "lowest", "stopped"]
 
 
 def errors_over_epochs(study: Study, dataset, objective, *, tied: bool, every: int):
@@ -102,9 +100,3 @@ def stopped(errors: dict[str, np.ndarray]) -> np.ndarray:
     """
     at = np.argmin(errors["validation"], axis=1)
     return np.take_along_axis(errors["heldout"], at[:, None], axis=1)[:, 0]
-
-
-def mean_interval(values: np.ndarray) -> Interval:
-    """The mean over seeds `[S]` with its bootstrap interval, from three seeds on."""
-    mean = over_seeds("", lambda seeds: float(values[seeds].mean()), len(values), 0.0, -1)
-    return Interval(mean.value, *(mean.interval or (mean.value, mean.value)))

@@ -68,10 +68,10 @@ def _trained_codes(study: Study, X: np.ndarray) -> list[Callable | None]:
     None for a model that diverged or collapsed.
     """
     strengths, objective = study.option("strengths"), _objective(study.option("code"))
-    result = train(study, X, study.option("units"), objective, strengths)
+    result = train(study, X, study.option("units"), objective, strengths, seeds=(study.seed,))
     (coefficient,) = objective.coefficients
     return [
-        None if bad else result.select(seed=0, **{coefficient: strength}).encode
+        None if bad else result.select(seed=study.seed, **{coefficient: strength}).encode
         for strength, bad in zip(
             strengths, failed(result.final, result.diverged_epoch)[0], strict=True
         )

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.figures.lecture.common.errors import lowest, mean_interval
+from experiments.evidence.bootstrap import mean_interval
+from experiments.figures.lecture.common.errors import lowest
 
 __all__ = ["draw_curves", "draw_errors", "draw_final"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from experiments.evidence.bootstrap import SEEDS_FOR_INTERVAL, Interval, bootstrap, resamples
+from experiments.evidence.bootstrap import mean_interval
 from experiments.evidence.claims import not_run, settle
 from experiments.evidence.criteria import (
     Criterion,
@@ -18,6 +18,7 @@ from experiments.figures.satae.common.panels import Panel, panel_of
 from experiments.figures.satae.common.studies import (
     along,
     grows_with_penalty,
+    lettered,
     named,
     span,
     trend,
@@ -26,7 +27,21 @@ from experiments.figures.satae.common.studies import (
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.spec import Study
 
-__all__ = ["activity", "comparisons", "filters_of", "unknown"]
+__all__ = ["FIGURE_4", "activity", "comparisons", "filters_of", "unknown"]
+
+FIGURE_4 = {  # what each claim says
+    "S4a": "soft threshold, binary MNIST: strokes and parts of digits",
+    "S4b": "saturated-linear units, binary MNIST: the identity, on which no penalty acts",
+    "S4c": "soft threshold, natural patches: Gabor filters",
+    "S4d": "saturated-linear units, natural patches: edges and gratings",
+    "S4e": "soft threshold, CIFAR-10: local filters at a small penalty",
+    "S4f": "soft threshold, CIFAR-10: filters spread with the penalty",
+    "S4g": "saturated-linear units, CIFAR-10: the identity at a small penalty",
+    "S4h": "saturated-linear units, CIFAR-10: filters spread with the penalty",
+    "S8": "activity falls and saturation rises with the penalty",
+    "S9": "filters of more units are more local",
+    "S10": "ReLU learns filters like those of soft threshold",
+}
 
 STROKES, STROKES_CONTROL, SMOOTH = 0.45, 0.35, 0.7  # S4a: win7 of path and control, neighbours
 MATCH, PIXEL = 0.02, 0.5  # S4b: PR with and without penalty; share of the largest pixel
@@ -37,11 +52,11 @@ _SAY = {
     "a": "strokes and parts of digits",
     "b": "identity-like filters, on which the penalty has no effect",
     "c": "Gabor filters",
-    "d": "edges and gratings, at α = 0.6 less local than at 0.1 and than without penalty",
-    "e": "filters at α = 0.1 more local than at 0.5",
-    "f": "filters at α = 0.5 less local than at 0.1 and than without penalty",
-    "g": "filters at α = 0.1 more local than at 0.6",
-    "h": "filters at α = 0.6 less local than at 0.1 and than without penalty",
+    "d": "filters at α = 0.6 twice as spread as at 0.1, and as without penalty",
+    "e": "filters at α = 0.5 twice as spread as at 0.1, and as without penalty",
+    "f": "filters at α = 0.5 twice as spread as at 0.1, and as without penalty",
+    "g": "filters at α = 0.6 twice as spread as at 0.1, and as without penalty",
+    "h": "filters at α = 0.6 twice as spread as at 0.1, and as without penalty",
 }
 
 
@@ -109,7 +124,7 @@ def unknown(study: Study, dataset: str) -> list[Verdict]:
     claims = [*(f"S4{letter}" for letter in panel.letters), "S8"]
     if panel.role == "compared":
         claims = ["S10" if panel.activation == "relu" else "S9"]
-    statement = f"panel {panel.letters}, {named(panel)}"
+    statement = f"{lettered(panel)}, {named(panel)}"
     return [not_run(claim, dataset, statement, "its run is not stored") for claim in claims]
 
 
@@ -127,7 +142,7 @@ def activity(study: Study, run, dataset: str) -> Verdict:
     else:
         statement, told = "activity of soft-threshold units falls with α", 1 - flat
         criteria = [trend("the share of active units", told, +1)]
-    statement = f"{statement}: panel {panel.letters}, {named(panel)}"
+    statement = f"{statement}: {lettered(panel)}, {named(panel)}"
     verdict = settle("S8", dataset, statement, criteria, len(flat), unsaturated(study, run))
     course = span(told)
     if panel.control:
@@ -152,22 +167,15 @@ def comparisons(runs: Mapping, dataset: str) -> Iterator[Verdict]:
 def _more_units(panel: Panel, run, more: Panel, of_more, dataset: str) -> Verdict:
     few, many = _end(run, "participation"), _end(of_more, "participation")
     criterion = apart(
-        f"PR of {panel.hidden} units minus that of {more.hidden}", _interval(many), _interval(few)
+        f"PR of {panel.hidden} units minus that of {more.hidden}",
+        mean_interval(many),
+        mean_interval(few),
     )
     statement = f"filters of {more.hidden} units are more local than those of {panel.hidden}: "
-    statement += f"panel {panel.letters}, {named(panel)}"
+    statement += f"{lettered(panel)}, {named(panel)}"
     verdict = settle("S9", dataset, statement, [criterion], len(few))
     numbers = f"{verdict.numbers}; PR {few.mean():.3f} and {many.mean():.3f}"
     return verdict._replace(numbers=numbers)
-
-
-def _interval(values: np.ndarray) -> Interval:
-    """The mean over seeds with its bootstrap interval; a single number for fewer than three."""
-    mean = float(values.mean())
-    if len(values) < SEEDS_FOR_INTERVAL:
-        return Interval(mean, mean, mean)
-    ends = bootstrap(lambda seeds: float(values[seeds].mean()), *resamples(len(values)))
-    return Interval(mean, *(ends or (np.nan, np.nan)))
 
 
 def _relu(panel: Panel, run, relu: Panel, of_relu, dataset: str) -> Verdict:
@@ -178,7 +186,7 @@ def _relu(panel: Panel, run, relu: Panel, of_relu, dataset: str) -> Verdict:
 
     name = "difference of win7 over that of soft threshold"
     criterion = over_seeds(name, apart_by, len(shrink), RELU, +1)
-    statement = f"ReLU has the windowed energy of soft threshold: panel {panel.letters}, "
+    statement = f"ReLU has the windowed energy of soft threshold: {lettered(panel)}, "
     statement += named(panel)
     verdict = settle("S10", dataset, statement, [criterion], len(shrink))
     numbers = f"{verdict.numbers}; win7 {other.mean():.3f} and {shrink.mean():.3f}"

@@ -171,7 +171,8 @@ _ALL = {"cifar10-images": 40_000, "cifar10-small": 40_000}  # others have 50,000
 # Section 4: 30 epochs at each α, on all images; 300 units in b, g and h. Panels a to d need 16.5
 # million updates of a model (c a 50th): by the times of the reduced scale (µs an update and model:
 # 100 for 784×100, 280 for 784×300, 10 for 144×100) about 9 hours with their controls and other
-# settings, for one seed on two cores.
+# settings, for one seed on two cores. Panels e to h need 13.2 million updates each, at 768 and
+# 3,072 inputs (50 and 750 µs for 100 units): about 20 hours more.
 _PAPER = tuple(
     p._replace(
         samples=_ALL.get(p.dataset, 50_000),

@@ -131,7 +131,8 @@ def train(study: Study, X: np.ndarray, shape: Sequence[int], **options) -> Itera
 def follow(study: Study, X: np.ndarray, shape: Sequence[int]):
     """Trains a panel's path and control; returns the xarray.Dataset that is stored of them.
 
-    The numbers of a model that diverged are NaN, and those of all models after that stage.
+    The numbers of a model that diverged are NaN, and those of all models after that stage, whose
+    filters stay those of the last α trained.
     """
     panel, numbers, kept, trained = panel_of(study), [], [], train(study, X, shape)
     lost = np.array(False)

@@ -1,50 +1,70 @@
-"""Small auto-encoders around a curve in the plane, and their energy (SATAE section 4).
+"""Small auto-encoders around curves in the plane, and their energy (SATAE section 3.1).
 
-Shapes: S initializations, P points.
+Shapes: C curves, K values of α, S starts, P points.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from experiments.figures.satae.common.paths import stages
 from experiments.pipeline.spec import Study
 
-__all__ = ["FINE", "SIDE", "WIDTH", "area_below", "curve", "energy", "path", "square", "toy"]
+__all__ = [
+    "CURVES",
+    "SIDE",
+    "area_below",
+    "energies",
+    "energy",
+    "half_variance",
+    "points_of",
+    "square",
+    "toy",
+    "train_path",
+]
 
-PERCENTILE = 95  # S3: "low" energy is below this percentile of the energy on the curve …
-# … of the penalized model, for both: without the penalty the energy on the curve, and with it
-# the level, may fall to rounding, and the area below that says nothing.
-WIDTH = 0.1  # the shrink parameter λ; SATAE does not name its own
-# SATAE section 4 steps α from 0 to 1 on standardized data; the curve's variance is smaller.
-ALPHAS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
-DRAWN = 5  # of ALPHAS: the largest but one
+LEVEL = 0.1  # S3: energy is low up to this share of the half-variance ½ E‖x − E x‖²
 SIDE, FINE = 61, 201  # points along each side of [−1, 1]²: drawn, and for areas
-_STORED = 3  # initializations whose surfaces are drawn
 
 
-def toy(figure: str, hidden: int, constraint: str) -> Study:
-    """A path over α on the curve, five initializations, as section 4 describes it."""
-    options = (
-        ("curve", "(t, t²/2 − 0.2)"),
-        ("hidden", float(hidden)),
-        ("constraint", constraint),
-        ("width", WIDTH),
-        ("alphas", ALPHAS),
-        ("drawn", float(DRAWN)),
-        ("seeds", (0.0, 1.0, 2.0, 3.0, 4.0)),
-        ("samples", 1000.0),
-        ("batch", 10.0),
-        ("epochs", 30.0),  # at each α
-        ("rate", 0.05),
-        ("percentile", float(PERCENTILE)),
-        ("side", float(FINE)),  # points along each side of [−1, 1]², for areas
-    )
-    return Study(figure, options=options, work=2e10)
+class Curve(NamedTuple):
+    """A curve inside [−1, 1]²: its formula, for people, and the same for numbers."""
+
+    formula: str
+    at: object  # s in [0, 1], [P] -> [P, 2]
 
 
-def curve(points: int) -> np.ndarray:
-    """A piece of a parabola inside [−1, 1]²: (t, t²/2 − 0.2) for |t| <= 0.8; [points, 2]."""
-    t = np.linspace(-0.8, 0.8, points)
-    return np.stack([t, t**2 / 2 - 0.2], axis=1).astype(np.float32)
+def _parabola(s: np.ndarray) -> np.ndarray:
+    t = 1.6 * s - 0.8
+    return np.stack([t, t**2 / 2 - 0.2], axis=1)
+
+
+def _sine(s: np.ndarray) -> np.ndarray:
+    t = 1.6 * s - 0.8
+    return np.stack([t, np.sin(np.pi * t / 0.8) / 2], axis=1)
+
+
+def _spiral(s: np.ndarray) -> np.ndarray:
+    radius, angle = 0.2 + 0.75 * s, 2.5 * np.pi * s
+    return radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+# SATAE shows one curve in each figure and gives no formula.
+CURVES = {
+    "parabola": Curve("(t, t²/2 − 0.2), |t| ≤ 0.8", _parabola),
+    "sine": Curve("(t, ½ sin(πt/0.8)), |t| ≤ 0.8", _sine),
+    "spiral": Curve("radius 0.2 + 0.75 s at the angle 2.5πs, 0 ≤ s ≤ 1", _spiral),
+}
+
+
+def points_of(name: str, points: int) -> np.ndarray:
+    """Points of a named curve, evenly spaced in its parameter; [points, 2]."""
+    return CURVES[name].at(np.linspace(0, 1, points)).astype(np.float32)
+
+
+def half_variance(X: np.ndarray) -> float:
+    """½ E‖x − E x‖² of samples `[P, n]`: the energy of the best constant reconstruction."""
+    return float(np.var(X, axis=0, dtype=float).sum() / 2)
 
 
 def square(side: int) -> np.ndarray:
@@ -53,51 +73,67 @@ def square(side: int) -> np.ndarray:
     return np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
 
 
-def path(study: Study, activation):
-    """Trains along the path; returns what is measured and the parameters at every α `[S, 2]`.
+def toy(
+    figure: str, hidden: int, constraint: str, *, curves, alphas, drawn: float, starts: int
+) -> Study:
+    """Paths over α on some curves, as section 4 describes them; eq. 2, one sample an update."""
+    options = (
+        ("curves", curves),
+        ("hidden", hidden),
+        ("constraint", constraint),
+        ("alphas", alphas),
+        ("drawn", alphas.index(drawn)),
+        ("seeds", tuple(range(starts))),
+        ("samples", 1000),
+        ("batch", 1),
+        ("epochs", 30),  # at each α
+        ("rate", 0.05),
+        ("level", LEVEL),
+        ("side", FINE),  # points along each side of [−1, 1]², for areas
+    )
+    return Study(figure, options=options, work=2e10)
 
-    Beside the model whose α grows (1) one without penalty gets the same updates (0).
+
+def train_path(study: Study, X: np.ndarray, activation) -> list:
+    """Parameters `[S, 2, ...]` after each α, the minimum at one α starting the next (section 4).
+
+    The second model's α grows; the first one stays without penalty, on the same batches.
     """
-    import xarray as xr
-
-    params = train_path(study, activation)
-    on = np.stack([energy(p, curve(int(study.option("samples"))), activation) for p in params])
-    level = np.percentile(on, study.option("percentile"), axis=-1)
-    fine = np.stack([energy(p, square(int(study.option("side"))), activation) for p in params])
-    surface = energy(params[int(study.option("drawn"))], square(SIDE), activation)[:_STORED]
-    cells = ("alpha", "seed", "penalty")
-    found = {
-        "error": (cells, on.mean(axis=-1)),
-        "level": (cells, level),
-        "area": (cells, area_below(fine, level[..., 1:])),
-        "area_at_own_level": (cells, area_below(fine, level)),
-        "drawn_at": int(study.option("drawn")),
-        "surface": (("drawn", "penalty", "point"), surface.astype(np.float32)),
-    }
-    return xr.Dataset(found, {"alpha": list(study.option("alphas"))}), params
-
-
-def area_below(energies: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """The area of [−1, 1]² on which the energies `[..., points]` do not exceed a level `[...]`."""
-    return 4 * (energies <= level[..., None]).mean(axis=-1)
-
-
-def train_path(study: Study, activation) -> list:
-    """Parameters `[S, 2, ...]` after each α, the minimum at one α starting the next (section 4)."""
     import aesparse as ae
 
-    hidden = int(study.option("hidden"))
     results = stages(
-        curve(int(study.option("samples"))),
-        ae.OneLayer(hidden, activation, tied=False, decoder_bias=True),
+        X,
+        ae.OneLayer(study.option("hidden"), activation, tied=False, decoder_bias=True),
         path=[(0.0, alpha) for alpha in study.option("alphas")],
-        seeds=[int(seed) for seed in study.option("seeds")],
+        seeds=study.option("seeds"),
         optimizer=ae.sgd(study.option("rate"), momentum=0.0),
         constraint=study.option("constraint"),
-        epochs=int(study.option("epochs")),
-        batch_size=int(study.option("batch")),
+        epochs=study.option("epochs"),
+        batch_size=study.option("batch"),
     )
     return [result.params for result in results]
+
+
+def energies(study: Study, X: np.ndarray, params: list, activation) -> dict[str, np.ndarray]:
+    """Along a path, `[K, S, 2]`: mean energy on the curve over the half-variance; low area.
+
+    The area is that of the part of [−1, 1]² with an energy of at most the study's level, which is
+    also in units of the half-variance; `covered` is the share of the curve in that part.
+    """
+    scale, level = half_variance(X), study.option("level")
+    grid = square(study.option("side"))
+    on = np.stack([energy(p, X, activation) for p in params]) / scale
+    fine = np.stack([energy(p, grid, activation) for p in params]) / scale
+    return {
+        "error": on.mean(axis=-1),
+        "covered": (on <= level).mean(axis=-1),
+        "area": area_below(fine, level),
+    }
+
+
+def area_below(energies: np.ndarray, level: float) -> np.ndarray:
+    """The area of [−1, 1]² on which the energies `[..., points]` do not exceed a level."""
+    return 4 * (energies <= level).mean(axis=-1)
 
 
 def energy(params, x: np.ndarray, activation) -> np.ndarray:

@@ -16,39 +16,20 @@ def _binary(pixels: np.ndarray) -> np.ndarray:
     return pixels > 0.5
 
 
-def _mean_removed(pixels: np.ndarray) -> np.ndarray:
-    from aesparse.data.transforms import remove_patch_mean
-
-    return remove_patch_mean(pixels)
-
-
-def _contrast(pixels: np.ndarray) -> np.ndarray:
-    from aesparse.data.transforms import contrast_normalize
-
-    return contrast_normalize(pixels)
-
-
 def _white(pixels: np.ndarray) -> np.ndarray:
-    from aesparse.data.transforms import zca
+    from aesparse.data.transforms import contrast_normalize, remove_patch_mean, zca
 
-    centred = _mean_removed(pixels)
-    return _contrast(zca(centred)(centred))
+    centred = remove_patch_mean(pixels)
+    return contrast_normalize(zca(centred)(centred))
 
 
-PREPARATIONS = {
-    "raw": _raw,
-    "binary": _binary,
-    "mean removed": _mean_removed,
-    "contrast": _contrast,
-    "white": _white,
-}
+PREPARATIONS = {"raw": _raw, "binary": _binary, "white": _white}
 
 
 def prepare(train: np.ndarray, preparation: str) -> np.ndarray:
     """The named preparation of the rows of `train` `[N, n]`, of mean 0 and standard deviation 1.
 
-    "raw": nothing else; "binary": pixels made 0 and 1 first; "mean removed": each row less its
-    mean; "contrast": each row less its mean, over its deviation; "white": less their means, ZCA
+    "raw": nothing else; "binary": pixels made 0 and 1 first; "white": each row less its mean, ZCA
     (ε a tenth of the mean eigenvalue), then contrast normalized. Mean and deviation at the end are
     two numbers for the whole data set, not two per pixel: a pixel that never changes has no
     deviation, and binary data keeps two values. `InputError` for another name.

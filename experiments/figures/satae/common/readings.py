@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from experiments.figures.satae.common.decisions import filters_of
 from experiments.figures.satae.common.panels import ALPHAS, panel_of
-from experiments.figures.satae.common.studies import along, saturated_before, units_of
+from experiments.figures.satae.common.studies import along, lettered, saturated_before, units_of
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.spec import Study
 
@@ -15,8 +15,7 @@ def readings(runs: Mapping, verdict: Verdict) -> list[str]:
     """Sentences for a panel's claim that is not decided, or fails, on a data set.
 
     `runs` are those of the data set. S4: whether the model that decides starts saturated, and the
-    numbers of the other starts; S9 and S10: the course of
-    either path.
+    numbers of the other starts; S9 and S10: the course of both paths.
     """
     paths = {study: run for study, run in runs.items() if study.option("part") == "path"}
     if verdict.claim in _COURSES:
@@ -46,7 +45,7 @@ def _reading(study: Study, run, verdict: Verdict) -> Iterator[str]:
 def _compared(study: Study, verdict: Verdict) -> bool:
     """Whether a path is one of the two that S9 or S10 compares."""
     panel = panel_of(study)
-    if panel.role == "shown" or f"panel {panel.letters}," not in verdict.statement:
+    if panel.role == "shown" or f"{lettered(panel)}," not in verdict.statement:
         return False
     relu = panel.activation == "relu"
     other = relu if verdict.claim == "S10" else not relu

@@ -15,6 +15,7 @@ __all__ = [
     "along",
     "at_alpha",
     "grows_with_penalty",
+    "lettered",
     "named",
     "saturated_before",
     "span",
@@ -39,6 +40,11 @@ _STARTS = {
 def units_of(panel: Panel) -> str:
     """The panel's units with λ, or T in standard deviations of the inputs, for people."""
     return _UNITS[panel.activation] + _WIDTHS[panel.activation].format(panel.width)
+
+
+def lettered(panel: Panel) -> str:
+    """The panel by its letters, for people."""
+    return f"panel{'s' * (len(panel.letters) > 1)} {', '.join(panel.letters)}"
 
 
 def named(panel: Panel) -> str:

@@ -2,87 +2,70 @@
 
 import numpy as np
 
-from experiments.figures.satae.common.low_energy import drawn_at, geometric_mean
-from experiments.figures.satae.common.plane import SIDE, curve
+from experiments.figures.satae.common.plane import CURVES, SIDE, points_of
 from experiments.pipeline.spec import Study
 
-__all__ = ["DARK", "ENERGY", "draw_path", "draw_surface", "strength_title", "told"]
+__all__ = ["ENERGY", "curve_names", "draw_lines", "draw_surface", "strength_title", "training"]
 
-DARK, LIGHT = 1e-4, 1.0  # energies drawn black and white
-ENERGY = "energy ½‖x − G(x)‖²"
+LIGHT = 0.5  # from this energy over the half-variance on, a surface is white
+ENERGY = "energy ½‖x − G(x)‖² over the half-variance"
+LOOKS = (("#000000", "s", "--", "without"), ("#0072B2", "o", "-", "with penalty"))
 
 
-def strength_title(run, penalty: int) -> str:
+def strength_title(study: Study, penalty: int) -> str:
     """What a surface was trained with."""
-    return (
-        f"with penalty, α = {run['alpha'].values[drawn_at(run)]:g}"
-        if penalty
-        else "without penalty"
-    )
+    alpha = study.option("alphas")[study.option("drawn")]
+    return f"with penalty, α = {alpha:g}" if penalty else "without penalty"
 
 
-def draw_surface(axis, run, spec: Study, drawn: int, penalty: int):
+def draw_surface(axis, energies: np.ndarray, study: Study, curve: str):
     """Black where the energy is low, the curve on top, the level of S3 as a line."""
-    from matplotlib.colors import LogNorm
-
-    energies = run["surface"].values[drawn, penalty].reshape(SIDE, SIDE)
+    energies = energies.reshape(SIDE, SIDE)
     picture = axis.imshow(
-        np.clip(energies, DARK, LIGHT),
+        np.minimum(energies, LIGHT),
         origin="lower",
         extent=(-1, 1, -1, 1),
         cmap="gray",
-        norm=LogNorm(DARK, LIGHT),
+        vmin=0,
+        vmax=LIGHT,
         interpolation="bilinear",
     )
-    level = float(run["level"].values[drawn_at(run), drawn, 1])
+    level = study.option("level")
     if energies.min() < level < energies.max():
         along = np.linspace(-1, 1, SIDE)
-        axis.contour(along, along, energies, [level], colors="#56B4E9", linewidths=0.8)
-    points = curve(int(spec.option("samples")))
-    axis.plot(*points.T, color="#F0E442", linewidth=1.6)
+        axis.contour(along, along, energies, [level], colors="#56B4E9", linewidths=0.9)
+    axis.plot(*points_of(curve, 400).T, color="#F0E442", linewidth=1.8)
     axis.set_xticks([-1, 0, 1])
     axis.set_yticks([-1, 0, 1])
+    axis.tick_params(labelsize=8)
     axis.set_aspect("equal")
     return picture
 
 
-def draw_path(axes, run) -> None:
-    """The area of low energy and the mean energy on the curve against α, all initializations."""
-    positions = np.arange(run.sizes["alpha"])
-    looks = (("#000000", "s", "--", "without"), ("#0072B2", "o", "-", "with penalty"))
-    for axis, name in zip(axes, ("area", "error"), strict=True):
-        for penalty, (colour, marker, style, label) in enumerate(looks):
-            values = run[name].values[..., penalty]
-            axis.plot(positions, values, color=colour, linewidth=0.5, alpha=0.4)
-            axis.plot(
-                positions,
-                geometric_mean(values),
-                color=colour,
-                marker=marker,
-                markersize=3.5,
-                linestyle=style,
-                label=label,
-            )
-        ticks = [f"{a:g}" for a in run["alpha"].values]
-        axis.set_xticks(positions, ticks, fontsize=6, rotation=60)
-        axis.tick_params(axis="y", labelsize=7)
-        axis.set_xlabel("α", fontsize=8)
-        axis.grid(alpha=0.25, linewidth=0.5)
-    axes[0].set_title("area of low energy", fontsize=9)
-    axes[0].set_ylim(bottom=0)
-    axes[1].set_title("mean energy on the curve", fontsize=9)
-    axes[1].set_yscale("log")
-    axes[1].legend(fontsize=7, frameon=False)
+def draw_lines(axis, alphas, values: np.ndarray, title: str) -> None:
+    """A number against α, `[K, S, 2]`: every start thin, their median thick."""
+    for penalty, (colour, marker, style, label) in enumerate(LOOKS):
+        axis.plot(alphas, values[..., penalty], color=colour, linewidth=0.5, alpha=0.4)
+        look = {"marker": marker, "markersize": 3.5, "linestyle": style, "label": label}
+        axis.plot(alphas, np.median(values[..., penalty], axis=1), color=colour, **look)
+    axis.set_title(title, fontsize=9)
+    axis.set_xlabel("α", fontsize=8)
+    axis.tick_params(labelsize=8)
+    axis.grid(alpha=0.25, linewidth=0.5)
 
 
-def told(spec: Study, run) -> str:
+def training(study: Study) -> str:
     """The part of the caption that both toy figures share."""
     return (
-        f"Blue line: the {spec.option('percentile'):g}th percentile of the penalized model's "
-        "energy on the curve, the bound of the area of low energy for both. Right: that area and "
-        "the mean energy on the curve while α grows, each α starting from the one before, beside "
-        "a model without penalty that gets the same updates; thin: "
-        f"{run.sizes['seed']} initializations, thick: their geometric mean. N = "
-        f"{spec.option('samples'):g}, {spec.option('epochs'):g} epochs at each α, batches of "
-        f"{spec.option('batch'):g}, learning rate {spec.option('rate'):g}."
+        f"α grows over {', '.join(f'{a:g}' for a in study.option('alphas'))}, each model starting "
+        "from the one before; models without penalty get the same updates. Eq. 2, "
+        f"N = {study.option('samples')}, {study.option('epochs')} epochs at each α, batch "
+        f"{study.option('batch')}, learning rate {study.option('rate'):g}, "
+        f"{len(study.option('seeds'))} random starts (thin lines; thick: their median). The paper "
+        "gives neither the curve nor the α of its picture."
     )
+
+
+def curve_names(study: Study) -> str:
+    """The formulas of the curves, for a caption."""
+    return "; ".join(f"{name} {CURVES[name].formula}" for name in study.option("curves"))
