@@ -160,7 +160,7 @@ def draw(runs: Mapping, plan: Plan):
             for i, name in enumerate(PENALTIES):
                 _draw_line(axes[row, column], np.maximum(values[:, i], _SMALLEST), name)
         axes[0, column].set_yscale("log")
-        axes[0, column].set_ylim(_SMALLEST / 2, 1)
+        axes[0, column].set_ylim(_SMALLEST / 2, 30)
         axes[0, column].set_title(f"{_NAMES[unit]} units", fontsize=10)
         axes[1, column].set_xlabel("β (spaced by its cube root)")
         (first, *_) = (run for s, run in runs.items() if s.option("unit") == unit)
