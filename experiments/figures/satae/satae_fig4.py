@@ -35,8 +35,13 @@ _BELOW = (
 
 
 def runs(plan: Plan) -> list[Study]:
-    """The paths that decide or are compared, all seeds of each in one program; the identity."""
+    """The paths that decide or are compared, all seeds of each in one program; the identity.
+
+    That is a closed form without seeds: it belongs to the first of them.
+    """
     paths = panel_studies(plan, "decides", "compared")
+    if plan.first_seed:
+        return paths
     binary = next(s for s in paths if panel_of(s).preparation == "binary")
     identity = binary._replace(options=(("part", "identity"),), work=1e10)
     return [*paths, identity]
