@@ -123,7 +123,7 @@ def distances(runs: Runs) -> Iterator[Row]:
         if largest.at_most(CONVERGED) != HOLDS:
             verdict = INCONCLUSIVE
         decision = Decision(verdict, number.value, (number.low, number.high))
-        yield row(runs, "G4", "mnist", words("does not rise", f"{title} units"), decision)
+        yield row(runs, "G4", "mnist", words(f"does not rise with β: {title} units"), decision)
         for i, penalty in enumerate(PENALTIES):
             at_end = mean_of(np.array([v["distance"][i, -1] for v in stored]).astype(float))
             falls = fall[:, i]
@@ -132,7 +132,7 @@ def distances(runs: Runs) -> Iterator[Row]:
             decision = Decision(
                 MEASURED if known else INCONCLUSIVE, at_end.value, (at_end.low, at_end.high)
             )
-            parts = words("distance", PENALTIES[penalty], f"{title} units")
+            parts = words("distance", f"{PENALTIES[penalty]}, {title} units")
             yield row(runs, "G4", "mnist", parts, decision)
 
 

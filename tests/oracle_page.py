@@ -106,7 +106,7 @@ def _about(text: str, subject: tuple) -> bool:
     """Whether objective, activation, rows, rate and question of a subject are those of a text."""
     objective, activation, constraint, variant, what = subject
     if what.startswith("words"):
-        return all(part in text for part in what.split(":")[1:])
+        return all(part in text for part in what.split(" & ")[1:])
     if what == "equals cae" or (" agree" in text and "+H" not in text):
         return what == "equals cae" and " agree" in text and "+H" not in text
     named = [o for o, label in LABELS.items() if re.search(rf"(?<![\w]){label}(?![\w+])", text)]

@@ -44,7 +44,7 @@ def regimes(runs: Runs) -> Iterator[Row]:
 
 def words(*parts: str) -> str:
     """What is asked, by the words that the statement must have."""
-    return ":".join(("words", *parts))
+    return " & ".join(("words", *parts))
 
 
 def lettered(letters: str) -> str:
