@@ -108,7 +108,7 @@ def train_path(study: Study, X: np.ndarray, activation) -> list:
         seeds=study.option("seeds"),
         optimizer=ae.sgd(study.option("rate"), momentum=0.0),
         constraint=study.option("constraint"),
-        epochs=study.option("epochs"),
+        epochs=[study.option("epochs")] * len(study.option("alphas")),
         batch_size=study.option("batch"),
     )
     return [result.params for result in results]
