@@ -174,7 +174,7 @@ def _draw_pair(axis, height: float, curves: Mapping[str, Curve]) -> None:
     remarks += [f"{ROWS[c]}: none alive" for c, v in values.items() if np.isnan(v)]
     text = "; ".join(remarks) if values else "not run"
     if remarks:
-        right = max(known, default=0) <= 0.4  # of the marks, where there is more room
+        right = max(known, default=0) <= 0.5  # of the marks, where there is more room
         x = max(known, default=0) + 0.04 if right else min(known) - 0.04
         align = {"ha": "left" if right else "right", "va": "center"}
         axis.text(x, height, text, fontsize=6, color="#555555", **align)
