@@ -7,20 +7,22 @@ from typing import NamedTuple
 from experiments.pages.papers import Paper, figures_of
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.ledger import CONSTRUCTED, DECIDED
-from experiments.pipeline.protocol import SCALES
+from experiments.pipeline.protocol import SCALES, title
 from experiments.pipeline.registry import get_figure
 
 __all__ = ["RULE", "Answer", "answer", "line"]
 
 RULE = """* Of each claim on each data set, the statements at the **largest size** at which any of
-  them is decided count; those of smaller sizes, and statements that are not run, do not.
+  them is decided count; those of smaller sizes, and statements that are not run, do not. What
+  is not run at any size is named.
 * A figure **reproduces** if all statements that count hold, **in part** if some hold, and **does
   not reproduce** if none holds and one fails. It is **open** if all are inconclusive.
 * What holds **by construction** (an identity, a closed form, a projection) or is only **measured**
   is no evidence; it is the answer where a figure has nothing else.
 * A figure is decided by its own command. Other readings of it and other settings have answers of
   their own.
-* **One seed** is said where a statement that counts rests on one; it has no interval."""
+* **One seed** is said where a statement that counts rests on one; it has no interval. Where **no
+  size** is named, the figure exists at one size alone: a closed form, or a toy problem."""
 
 _VERBS = {
     "reproduces": ("reproduces", "reproduce"),
@@ -35,7 +37,7 @@ _NUMBERED = r"Figure \d+"
 _SIZES = {
     "paper": "at the paper's sizes",
     "reduced": "at reduced sizes",
-    "quick": "at the only size there is",
+    "quick": "",  # which decides what exists at no other size
 }
 
 
@@ -46,6 +48,8 @@ class Answer(NamedTuple):
     outcome: str  # a key of `_VERBS`
     holding: int  # of the statements that count
     counting: int
+    constructed: int  # statements besides, which hold by construction
+    missing: tuple[str, ...]  # claims on data sets of which nothing is decided at any size
     where: str  # the sizes in words, the largest first
     rests_on: tuple[str, ...]  # the runs
 
@@ -69,8 +73,25 @@ def answer(name: str, verdicts: Iterable[tuple[str, str, Verdict]]) -> Answer | 
         outcome = "reproduces" if holding == len(said) else "in part"
     else:
         outcome = "does not reproduce" if "fails" in said else "open"
-    rests_on = tuple(sorted({v.rests_on for _, v in counting} - {""}))
-    return Answer(figure.place, outcome, holding, len(said), _where(counting), rests_on)
+    return Answer(
+        figure.place,
+        outcome,
+        holding,
+        len(said),
+        len(_largest([row for row in rows if row[1].verdict == CONSTRUCTED])),
+        _missing(rows),
+        _where(counting),
+        tuple(sorted({v.rests_on for _, v in counting} - {""})),
+    )
+
+
+def _missing(rows: list[tuple[str, Verdict]]) -> tuple[str, ...]:
+    """`A15 on MNIST`."""
+    places: dict[tuple[str, str], set[str]] = {}
+    for _, v in rows:
+        places.setdefault((v.claim, v.dataset), set()).add(v.verdict)
+    open_ = [place for place, said in places.items() if said == {"not run"}]
+    return tuple(f"{claim} on {title(dataset)}" for claim, dataset in open_)
 
 
 def _where(counting: list[tuple[str, Verdict]]) -> str:
@@ -80,7 +101,7 @@ def _where(counting: list[tuple[str, Verdict]]) -> str:
         numbers = [v.numbers for scale, v in counting if scale == size]
         if numbers:
             sizes.append(words + " (one seed)" * any("one seed" in n for n in numbers))
-    return " and ".join(sizes)
+    return " and ".join(sizes).strip()
 
 
 def _largest(rows: list[tuple[str, Verdict]]) -> list[tuple[str, Verdict]]:
@@ -105,7 +126,7 @@ def line(paper: Paper, verdicts: Sequence[tuple[str, str, Verdict]]) -> str:
     others = [a for a in answers if a not in numbered]
     counts = {outcome: [a.outcome for a in others].count(outcome) for outcome in _VERBS}
     rest = [f"{n} {_VERBS[kind][n > 1]}" for kind, n in counts.items() if n]
-    further = f" Of {len(others)} further experiments {_listed(rest)}." if others else ""
+    further = f" Further experiments: {_listed(rest)}." if others else ""
     return f"{_sentence(numbered)}.{further}"
 
 

@@ -1,12 +1,14 @@
 """The overview of the results: the answer per paper, per figure and per claim."""
 
+import re
 from collections.abc import Sequence
 
 from aesparse.tables import markdown
 from experiments.evidence.tables import digest, overview
 from experiments.pages.answers import RULE, answer, line
-from experiments.pages.papers import anchor, figures_of, papers, words
+from experiments.pages.papers import anchor, figures_of, marked, papers, words
 from experiments.pipeline.figure import Verdict
+from experiments.pipeline.ledger import DECIDED
 from experiments.pipeline.registry import get_figure
 
 __all__ = ["page", "short_answers"]
@@ -65,20 +67,24 @@ def _figures(verdicts: _Rows) -> str:
     rows = []
     for paper in papers():
         for name in figures_of(paper):
-            one, claims = answer(name, verdicts), get_figure(name).claims
-            if any(claim[0].isupper() for claim in claims):
+            if one := answer(name, verdicts):
                 place = f"[{one.place}]({paper.page}.md#{anchor(one.place)})"
                 counted = f"{one.holding} of {one.counting}" if one.counting else "–"
-                rows.append((paper.name, place, one.outcome, one.where, counted, ", ".join(claims)))
-    return markdown(("paper", "figure", "answer", "where", "statements that hold", "claims"), rows)
+                cells = (one.outcome, one.where, counted, str(one.constructed or "–"))
+                cells = *cells, ", ".join(one.rests_on), ", ".join(one.missing)
+                claims = ", ".join(get_figure(name).claims)
+                rows.append((paper.name, place, *cells, claims))
+    head = ("paper", "figure", "answer", "where", "hold", "by construction", "rest on")
+    return markdown((*head, "not run", "claims"), rows)
 
 
 def _linked(row: tuple[str, ...], verdicts: _Rows) -> tuple[str, ...]:
-    """A row of the claims whose first cell links to the first figure that decides the claim."""
+    """A row of the claims, its verdicts marked, its first cell a link to the first figure."""
+    said = [re.sub("|".join(DECIDED), lambda verdict: marked(verdict[0]), cell) for cell in row[3:]]
     deciding = {name for _, name, v in verdicts if v.claim == row[0]}
     for paper in papers():
         for name in figures_of(paper):
             if name in deciding:
                 target = f"{paper.page}.md#{anchor(get_figure(name).place)}"
-                return f"[{row[0]}]({target})", *row[1:]
-    return row
+                return f"[{row[0]}]({target})", *row[1:3], *said
+    return *row[:3], *said

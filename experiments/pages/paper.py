@@ -42,7 +42,10 @@ def _figure(name: str, rows: _Rows, out: Path, folder: Path, damage: Damage) -> 
     parts = [f"## {figure.place}", f"**The paper.** {' '.join(figure.says.split())}"]
     parts += _picture(name, out, folder, damage)
     if one := answer(name, rows):
-        counted = f" ({one.holding} of {one.counting} statements hold)" if one.counting else ""
+        counted = [f"{one.holding} of {one.counting} statements hold"] if one.counting else []
+        counted += [f"{one.constructed} by construction"] if one.constructed else []
+        counted += [f"not run: {', '.join(one.missing)}"] if one.missing else []
+        counted = f" ({'; '.join(counted)})" if counted else ""
         parts.append(f"**Answer: {f'{one.outcome} {one.where}'.rstrip()}**{counted}.")
         parts.append("\n".join(f"* **{c}**: {says}." for c, says in figure.claims.items()))
     else:
@@ -68,8 +71,8 @@ def _picture(name: str, out: Path, folder: Path, damage: Damage) -> list[str]:
     hours = duration(sum(run["wall_seconds"] for run in record["runs"].values()))
     others = ", ".join(f"[{_named(p)}]({link(png, folder)})" for p, _, png in drawn if png != path)
     return [
-        f"![{figure.place}: {figure.title.rstrip('.')}]({link(path, folder)})",
-        f"*{_named(plan)}.* {record['caption']}",
+        f"![{figure.title.rstrip('.')}]({link(path, folder)})",
+        f"**Picture** (scale {_named(plan)}). {record['caption']}",
         f"Command: `{record['command']}`, {len(record['runs'])} runs, {hours} of training."
         + (f" Also drawn: {others}." if others else ""),
     ]
@@ -82,16 +85,9 @@ def _shows(record: dict) -> tuple[bool, int]:
 
 
 def _named(plan: Plan) -> str:
-    """`paper`, `reduced, seeds 3 to 5`."""
-    first, last = plan.seed_numbers[0], plan.seed_numbers[-1]
-    seeds = (
-        ""
-        if not plan.options
-        else f", seeds {first} to {last}"
-        if first < last
-        else f", seed {first}"
-    )
-    return f"Scale {plan.scale_name}{seeds}"
+    """`paper`; `reduced, seeds 3, 4, 5`."""
+    seeds = f", seeds {', '.join(map(str, plan.seed_numbers))}" if plan.options else ""
+    return f"{plan.scale_name}{seeds}"
 
 
 def _verdicts(rows: _Rows) -> list[str]:
@@ -107,12 +103,15 @@ def _verdicts(rows: _Rows) -> list[str]:
 
 
 def _not_run(rows: _Rows) -> list[str]:
-    missing: dict[str, dict[str, None]] = {}
+    """What is missing, once for all claims, scales and data sets where the same is."""
+    missing: dict[tuple[str, str, str], dict[str, None]] = {}
     for scale, _, v in rows:
         if v.verdict == "not run":
-            where = f"{v.claim}, {scale}, {title(v.dataset)}"
-            missing.setdefault(f"{v.statement}: {v.numbers}", {})[where] = None
-    said = [f"* {'; '.join(where)}: {what}." for what, where in missing.items()]
+            missing.setdefault((v.claim, scale, title(v.dataset)), {})[v.numbers] = None
+    places: dict[str, list[str]] = {}
+    for place, numbers in missing.items():
+        places.setdefault("; ".join(numbers), []).append(", ".join(place))
+    said = [f"* {'; '.join(of)}: {numbers}." for numbers, of in places.items()]
     return ["Not run:", "\n".join(said)] if said else []
 
 
