@@ -68,12 +68,13 @@ def _picture(name: str, out: Path, folder: Path, damage: Damage) -> list[str]:
         return [f"Not drawn yet: `{Plan.checked(command, None, None).command(name)}`."]
     best = max(drawn, key=lambda one: _shows(one[1]))
     plan, record, path = best
+    runs = f"{len(record['runs'])} run{'s' * (len(record['runs']) > 1)}"
     hours = duration(sum(run["wall_seconds"] for run in record["runs"].values()))
     others = ", ".join(f"[{_named(p)}]({link(png, folder)})" for p, _, png in drawn if png != path)
     return [
         f"![{figure.title.rstrip('.')}]({link(path, folder)})",
         f"**Picture** (scale {_named(plan)}). {record['caption']}",
-        f"Command: `{record['command']}`, {len(record['runs'])} runs, {hours} of training."
+        f"Command: `{record['command']}`, {runs}, {hours} of training."
         + (f" Also drawn: {others}." if others else ""),
     ]
 
