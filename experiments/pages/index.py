@@ -63,18 +63,16 @@ def short_answers(verdicts: _Rows, folder: str) -> str:
 
 def _figures(verdicts: _Rows) -> list[str]:
     """A table per paper: every figure that decides a claim, with its answer."""
-    head = ("figure", "answer", "where", "statements that hold", "by construction", "rest on")
-    head = (*head, "not run", "claims")
+    head = ("figure", "answer", "statements", "rest on", "not run", "claims")
     parts = []
     for paper in papers():
         rows = []
         for name in figures_of(paper):
             if one := answer(name, verdicts):
                 place = f"[{one.place}]({paper.page}.md#{anchor(one.place)})"
-                counted = f"{one.holding} of {one.counting}" if one.counting else "–"
-                cells = (one.outcome, one.where, counted, str(one.constructed or "–"))
                 kinds = ", ".join(one.rests_on), ", ".join(one.missing)
-                rows.append((place, *cells, *kinds, ", ".join(get_figure(name).claims)))
+                claims = ", ".join(get_figure(name).claims)
+                rows.append((place, one.said, one.counted, *kinds, claims))
         parts += [f"### {paper.name}", markdown(head, rows)]
     return parts
 
