@@ -11,7 +11,7 @@ import aesparse
 project = "aesparse"
 author = "The aesparse developers"
 version = release = aesparse.__version__
-copyright = f"{author}, Apache-2.0"  # noqa: A001: Sphinx's name
+copyright = f"{author}, Apache-2.0"
 
 extensions = [
     "myst_nb",  # Markdown, and notebooks written in it
