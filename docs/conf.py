@@ -26,7 +26,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True  # an example that fails ends the build
-nb_execution_timeout = 120
+nb_execution_timeout = 300  # seconds, of a cell; a busy machine takes minutes
 nb_merge_streams = True
 
 autodoc_member_order = "bysource"
