@@ -64,7 +64,7 @@ def test_what_is_trained_with_has_an_example():
     """Functions and classes that `aesparse` offers under its own name, but records of them."""
     shown = {test.name for test in EXAMPLES}
     records = {"Forward", "Params", "InputError", "SparseCoding"}
-    elsewhere = {"audit", "falsify"}  # take long; docs/audit.md shows them
+    elsewhere = {"audit", "falsify"}  # take long; docs/learn shows them
     for name in set(aesparse.__all__) - records - elsewhere:
         value = getattr(aesparse, name)
         if callable(value):
