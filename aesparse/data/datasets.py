@@ -126,6 +126,7 @@ def _cifar10_images(data_dir: Folder | None, samples: int | None) -> Dataset:
     return _dataset("cifar10-images", images[:split], images[split:], samples)
 
 
+#: What `load` knows by name.
 DATASETS: dict[str, Callable[[Folder | None, int | None], Dataset]] = {
     "digits": _digits,
     "photos": _photos,
