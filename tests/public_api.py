@@ -20,9 +20,11 @@ def public_modules(module: types.ModuleType = aesparse) -> dict[str, types.Modul
 
 
 def is_documented(value: object) -> bool:
-    """Whether a value has a docstring of its own: a function, compiled or cached too, or a class."""
-    return inspect.isclass(value) or (callable(value) and hasattr(value, "__wrapped__")) or (
-        inspect.isfunction(value)
+    """Whether a value has a docstring: a class, a function, also a compiled or cached one."""
+    return (
+        inspect.isclass(value)
+        or (callable(value) and hasattr(value, "__wrapped__"))
+        or (inspect.isfunction(value))
     )
 
 

@@ -10,7 +10,6 @@ import sys
 from typing import NamedTuple
 
 import pytest
-
 from public_api import is_documented, methods, public_names
 
 # Shown where no docstring can run them in a moment; by the tests of docs/ and of the commands.
@@ -46,7 +45,9 @@ def everything(public=None) -> list[Documented]:
 
 def prose(text: str) -> str:
     """A docstring without its examples."""
-    return "\n".join(line for line in text.splitlines() if not line.strip().startswith((">>>", "...")))
+    return "\n".join(
+        line for line in text.splitlines() if not line.strip().startswith((">>>", "..."))
+    )
 
 
 def examples(text: str | None) -> str:
@@ -74,6 +75,7 @@ def parameters(item: Documented) -> list[str]:
 
 def unmentioned(item: Documented) -> list[str]:
     """Arguments that neither the docstring nor, in backticks, its class's or module's names."""
+
     def named(name: str) -> bool:
         if re.search(rf"(?<!\w){name}(?!\w)", prose(item.own)):
             return True
