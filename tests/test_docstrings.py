@@ -89,25 +89,25 @@ def fields(value: object) -> list[str]:
     return list(getattr(value, "_fields", getattr(value, "__dataclass_fields__", ())))
 
 
+def package(item: Documented) -> str:
+    return item.module.__name__.rsplit(".", 1)[0]
+
+
 def is_shown(item: Documented) -> bool:
     """Whether an example of its own, of its class or of its module uses it.
 
-    What is returned only, a record, is used where one of its fields is.
+    A method may be used, and of a record that is only returned a field, anywhere in the package.
     """
     if examples(item.own):
         return True
     last = item.name.rsplit(".", 1)[-1]
-    if item.owner:
-        texts = [inspect.getdoc(item.owner), item.module.__doc__]
-        return any(re.search(rf"\.{last}\b", examples(text)) for text in texts)
-    texts = [item.module.__doc__]
-    for other in everything():
-        if other.module is item.module:
-            texts.append(other.own)
-    code = "\n".join(examples(text) for text in texts)
-    return bool(re.search(rf"(?<!\w){last}\b", code)) or any(
-        re.search(rf"\.{name}\b", code) for name in fields(item.value)
-    )
+    others = [other for other in EVERYTHING if package(other) == package(item)]
+    if item.owner or fields(item.value):
+        names = [last] if item.owner else fields(item.value)
+        code = "\n".join(examples(text) for o in others for text in (o.own, o.module.__doc__))
+        return any(re.search(rf"\.{name}\b", code) for name in names)
+    texts = [item.module.__doc__, *(o.own for o in others if o.module is item.module)]
+    return any(re.search(rf"(?<!\w){last}\b", examples(text)) for text in texts)
 
 
 def summary(text: str) -> str:

@@ -52,7 +52,11 @@ def failures(test):
 
 
 EXAMPLES = [test for name in modules() for test in examples(name)]
-LONG = {"aesparse.theory.audit.audit", "aesparse.theory.falsifier.falsify"}  # 10 seconds or more
+LONG = {  # 10 seconds or more
+    "aesparse.theory.audit.audit",
+    "aesparse.theory.falsifier.falsify",
+    "aesparse.training.cost.estimate",
+}
 MARKED = [
     pytest.param(
         test,

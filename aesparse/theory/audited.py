@@ -76,7 +76,7 @@ class Audit:
 
     @property
     def strength_of_theorem1(self) -> Float[np.ndarray, " m"]:
-        """λ* per unit for the sufficient condition λ ∂R/∂b_j > 2 σ_r √n ‖D_j‖; inf for ∂R/∂b_j <= 0."""
+        """λ* per unit for the condition λ ∂R/∂b_j > 2 σ_r √n ‖D_j‖; inf for ∂R/∂b_j <= 0."""
         return _ratio(self.bound, self.push)
 
     @property

@@ -1,8 +1,6 @@
 """What the falsifier is set on: the papers' statements, and readings of them that are false.
 
-Each conjecture is a statement at a `Problem` with the projection onto its hypotheses, and
-whether it is true. The false ones leave out a hypothesis that the papers do not name, or
-promise more than holds.
+The false ones leave out a hypothesis that the papers do not name, or promise more than holds.
 """
 
 import dataclasses

@@ -70,7 +70,7 @@ def deactivation(params: Params, X: Float[Array, "N n"], s: Activation, size: fl
 
 
 def theorem2_step(before: Params, after: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
-    """T5: rows of fixed length and a falling E[a_j] < a_min make Chebyshev's bound rise (Theorem 2).
+    """T5: fixed row lengths and a falling E[a_j] < a_min make Chebyshev's bound rise (Theorem 2).
 
     `before` and `after` are the parameters of two moments. `left` and `right` are the bounds after
     and before; the margin is the smaller of their difference and of the measured frequency minus

@@ -22,12 +22,12 @@ hidden units, N samples.
 ...     }
 >>> for name, claim in claims.items():
 ...     print(f"{name}: {float(claim.left[0]):.4f}, {float(claim.margin[0]) >= -1e-9}")
-Corollary 1: 1.9117, True
+Corollary 1: 1.7733, True
 Corollary 2: 0.2107, True
 some λ: 0.2107, True
 cross term: 0.0000, True
-Remark 1: 0.4085, True
-Remark 2: 0.4085, True
+Remark 1: 0.4055, True
+Remark 2: 0.4055, True
 no bias: 0.0000, True
 radial: 0.0000, True
 """
