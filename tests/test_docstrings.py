@@ -105,7 +105,8 @@ def is_shown(item: Documented) -> bool:
     if item.owner or fields(item.value):
         names = [last] if item.owner else fields(item.value)
         code = "\n".join(examples(text) for o in others for text in (o.own, o.module.__doc__))
-        return any(re.search(rf"\.{name}\b", code) for name in names)
+        if any(re.search(rf"\.{name}\b", code) for name in names):
+            return True
     texts = [item.module.__doc__, *(o.own for o in others if o.module is item.module)]
     return any(re.search(rf"(?<!\w){last}\b", examples(text)) for text in texts)
 

@@ -2,24 +2,6 @@
 
 Shapes: n inputs, m numbers of a code. `params` are any pytree, those of one model; `x [..., n]` are
 inputs, `h [..., m]` codes.
-
->>> import dataclasses, jax
->>> import jax.numpy as jnp
->>> @dataclasses.dataclass(frozen=True)
-... class Linear:
-...     hidden: int
-...     def init(self, key, n):
-...         return jax.random.normal(key, (self.hidden, n))
-...     def encode(self, params, x):
-...         return x @ params.T
-...     def decode(self, params, h):
-...         return h @ params
->>> model = Linear(2)
->>> check_model(model)
->>> model.init(jax.random.key(0), 3).shape
-(2, 3)
->>> reconstruct(model, jnp.eye(2, 3), jnp.ones((1, 3))).tolist()
-[[1.0, 1.0, 0.0]]
 """
 
 from typing import Protocol, runtime_checkable
@@ -38,6 +20,24 @@ class Model(Protocol):
 
     A model is hashable and equal to those that compute the same (a frozen dataclass, say), so that
     they share compiled programs. Samples of a batch are treated apart (no batch normalization).
+
+    >>> import dataclasses, jax
+    >>> import jax.numpy as jnp
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Linear:
+    ...     hidden: int
+    ...     def init(self, key, n):
+    ...         return jax.random.normal(key, (self.hidden, n))
+    ...     def encode(self, params, x):
+    ...         return x @ params.T
+    ...     def decode(self, params, h):
+    ...         return h @ params
+    >>> model = Linear(2)
+    >>> check_model(model)
+    >>> model.init(jax.random.key(0), 3).shape
+    (2, 3)
+    >>> reconstruct(model, jnp.eye(2, 3), jnp.ones((1, 3))).tolist()
+    [[1.0, 1.0, 0.0]]
     """
 
     def init(self, key: PRNGKeyArray, n: int) -> PyTree:

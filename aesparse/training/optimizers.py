@@ -73,6 +73,8 @@ class Sgd:
     ...     step, state = optimizer.update(gradient, state, params)
     >>> step.round(4).tolist(), momentum_after(state, gradient).round(4).tolist()  # −0.1 · 1.9
     ([-0.19, -0.19], [2.71, 2.71])
+    >>> state.trace.round(4).tolist()
+    [1.9, 1.9]
     """
 
     learning_rate: float = dataclasses.field(default=0.001, compare=False)
@@ -88,7 +90,10 @@ class Sgd:
     def update(
         self, updates: PyTree, state: SgdState, params: PyTree = None
     ) -> tuple[PyTree, SgdState]:
-        """−η · (μ · trace + gradient) for the gradient `updates`, and the new `state`, without `params`."""
+        """−η · (μ · trace + gradient) for the gradient `updates`, and the new `state`.
+
+        `params` are not read.
+        """
         del params
         direction = momentum_after(state, updates)
         rate = state.hyperparams["learning_rate"]

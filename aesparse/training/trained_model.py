@@ -88,9 +88,9 @@ class TrainedModel:
         return _on_rows(self._encoded, x, "x")
 
     def decode(self, h: ArrayLike) -> np.ndarray:
-        """The reconstructions `[N, n]` of codes `h [N, m]`, in the inputs' units; `[n]` of one code.
+        """The reconstructions `[N, n]` of codes `h [N, m]`, in the inputs' units.
 
-        `InputError` for codes the model does not take, and for numbers that are not finite.
+        It is `[n]` for one code `[m]`.         `InputError` for codes the model does not take, and for numbers that are not finite.
         """
         return _on_rows(self._decoded, h, "h")
 
