@@ -90,7 +90,8 @@ class TrainedModel:
     def decode(self, h: ArrayLike) -> np.ndarray:
         """The reconstructions `[N, n]` of codes `h [N, m]`, in the inputs' units.
 
-        It is `[n]` for one code `[m]`.         `InputError` for codes the model does not take, and for numbers that are not finite.
+        It is `[n]` for one code `[m]`. `InputError` for codes the model does not take, and for
+        numbers that are not finite.
         """
         return _on_rows(self._decoded, h, "h")
 
