@@ -116,7 +116,7 @@ def fit(
 
     A model that diverges has a `diverged_epoch` and does not touch its neighbours. On one machine,
     with equal devices and parts, a repeated call gives the same bits; models trained apart, on
-    other devices or in other parts agree to rounding (docs/guide.md has the measured bound).
+    other devices or in other parts agree to rounding (see docs/how-we-know/reproducibility.md).
 
     Raises:
         InputError: for bad input, before anything is compiled.

@@ -5,9 +5,13 @@ import re
 SETTINGS = {
     "default_role": "code",
     "napoleon_use_ivar": True,  # attributes as a list, not as objects of their own
-    "autodoc_default_options": {"members": True, "ignore-module-all": True},  # where they are defined
+    "autodoc_member_order": "bysource",
+    "autodoc_typehints": "none",  # the docstrings name kinds and shapes
+    "autodoc_preserve_defaults": True,
+    # Members are shown where they are defined; the contents of tables of functions say nothing.
+    "autodoc_default_options": {"members": True, "ignore-module-all": True, "no-value": True},
 }
-_ALIAS = "Alias for field number"  # what NumPy-like named tuples say of their fields
+_ALIAS = "Alias for field number"  # what named tuples say of their fields
 
 
 def _escape(app, what, name, obj, options, lines: list[str]) -> None:
@@ -16,7 +20,7 @@ def _escape(app, what, name, obj, options, lines: list[str]) -> None:
     for i, line in enumerate(lines):
         inside = line.lstrip().startswith((">>>", "...")) or (inside and bool(line.strip()))
         if not inside:
-            parts = re.split(r"(`[^`]*`)", line)
+            parts = re.split(r"(`[^`]*`|\*{1,2}\w[^*]*\*{1,2})", line)
             parts[::2] = [re.sub(r"([|*])", r"\\\1", part) for part in parts[::2]]
             lines[i] = "".join(parts)
 
@@ -26,6 +30,7 @@ def _skip(app, what, name, obj, skip, options) -> bool | None:
 
 
 def setup(app) -> dict:
+    """What Sphinx calls."""
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("sphinx.ext.napoleon")
     for name, value in SETTINGS.items():
