@@ -13,7 +13,7 @@ from collections.abc import Callable
 from aesparse.command import run
 from aesparse.errors import InputError, first_line, running
 from aesparse.files import read_bytes, write_text
-from benchmarks import blocks
+from benchmarks import blocks, commands
 from benchmarks.blocks import MOST_BYTES, ROOT
 from experiments.pages.block import replaced_block
 
@@ -33,6 +33,10 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/how-we-know/guard.md": {"limits": blocks.guard_limits},
     "docs/how-we-know/reproducibility.md": {"reproducibility": blocks.reproducibility},
     "docs/how-we-know/forecast.md": {"audit pairs": blocks.audit_pairs},
+    "docs/reference/command-line.md": {
+        "aesparse": commands.of_the_library,
+        "experiments": commands.of_the_experiments,
+    },
     "docs/how-we-know/robustness.md": {"fuzz": blocks.fuzzed, "endurance": blocks.endured},
 }
 

@@ -6,7 +6,12 @@ needs no network: no inventory of other projects and no web font is fetched, and
 nothing from elsewhere.
 """
 
+import sys
+from pathlib import Path
+
 import aesparse
+
+sys.path.insert(0, str(Path(__file__).parent / "reference"))  # for the extension `docstrings`
 
 project = "aesparse"
 author = "The aesparse developers"
@@ -15,7 +20,7 @@ copyright = f"{author}, Apache-2.0"
 
 extensions = [
     "myst_nb",  # Markdown, and notebooks written in it
-    "sphinx.ext.autodoc",
+    "docstrings",  # autodoc and napoleon, as the docstrings are written
     "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["_build"]
@@ -28,10 +33,6 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True  # an example that fails ends the build
 nb_execution_timeout = 300  # seconds, of a cell; a busy machine takes minutes
 nb_merge_streams = True
-
-autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_preserve_defaults = True
 
 html_theme = "furo"
 html_title = f"aesparse {release}"
