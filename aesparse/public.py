@@ -1,6 +1,6 @@
 """The public names of `aesparse`, whose own module imports this one when the first is used."""
 
-from aesparse import data, errors, filters, losses, metrics, models, training
+from aesparse import data, errors, filters, losses, metrics, models, theory, training
 from aesparse.errors import InputError
 from aesparse.losses import corruption, objectives, penalties
 from aesparse.losses.base import Objective
@@ -61,5 +61,6 @@ __all__ = [
     "sparse_coding",
     "sparse_coding_loss",
     "starts",
+    "theory",
     "training",
 ]
