@@ -20,7 +20,8 @@ from experiments.pipeline.registry import figure_names, get_figure
 from experiments.pipeline.store import RunStore
 
 PROTOCOL = Path(__file__).parents[1] / "docs" / "protocol.md"
-CLAIMS = ("A3", "A4", "A14", "S4", "S1")  # unchanged, revised, new, superseded, by construction
+# Unchanged, so after its first runs, revised, new, superseded, by construction.
+CLAIMS = ("A3", "A8", "A4", "A14", "S4", "S1")
 pytestmark = pytest.mark.usefixtures("tiny_scales")
 
 
@@ -106,6 +107,7 @@ def test_unseen_seeds_decide_once_all_of_a_data_set_are_stored(plant, seen, tmp_
     for found in (before, after):
         assert numbers(found["A3"].numbers) == [0, 1, 2]
         assert found["A3"].rests_on == ledger.FIXED
+        assert found["A8"].rests_on == "seen before"
         assert (found["S4"].verdict, found["S4"].rests_on) == ("superseded", "")
         assert "holds" in found["S4"].numbers
         assert (found["S1"].verdict, found["S1"].rests_on) == ("by construction", "")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.pipeline.ledger import standing
+
 ROOT = Path(__file__).parents[1]
 PAGE = "docs/protocol.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
@@ -42,6 +44,9 @@ def versions():
     commits = listed.stdout.split()
     if listed.returncode or git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
         pytest.skip("no git checkout with its history")
+    named = {word for row in (*CLAIMS, *WORDS, *BEFORE) for word in re.findall(HASH, f"`{row[0]}`")}
+    if any(git("cat-file", "-e", commit).returncode for commit in named):
+        pytest.skip("a history that was rewritten: commits have other names in it")
     return {commit: git("show", f"{commit}:{PAGE}").stdout for commit in commits}
 
 
@@ -94,4 +99,5 @@ def test_first_thresholds_were_committed_before_their_runs_but_where_it_is_said(
         for threshold, _, runs, _, claims in BEFORE
         if git("merge-base", "--is-ancestor", threshold, runs).returncode
     }
-    assert after == {"A8, A10"}
+    late = [claim for claim, stands in standing().items() if not stands.before_runs]
+    assert after == {", ".join(late)}

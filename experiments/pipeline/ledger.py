@@ -42,6 +42,7 @@ class Standing(NamedTuple):
 
     status: str = ""  # unchanged, revised, new, superseded, by construction; "": not in the ledger
     since: date | None = None
+    before_runs: bool = True  # of the first criterion: whether it was committed before its runs
 
 
 @functools.cache
@@ -52,7 +53,9 @@ def _ledger() -> dict:
 def standing() -> dict[str, Standing]:
     """Every claim of the papers in the ledger."""
     return {
-        claim: Standing(criteria["status"], criteria.get("since"))
+        claim: Standing(
+            criteria["status"], criteria.get("since"), criteria.get("before_runs", True)
+        )
         for criteria in _ledger()["criteria"]
         for claim in criteria["claims"]
     }

@@ -14,6 +14,7 @@ from experiments.pipeline.ledger import (
     CONSTRUCTED,
     DECIDED,
     FIXED,
+    UNCHANGED,
     Standing,
     is_unseen,
     rests_on,
@@ -88,7 +89,7 @@ def judged(
                     told = [v for v, _ in of_claim]
                     waiting = _waiting(told, first.subject(figure), *unseen[:1])
                     of_claim = [(v, 0) for v in waiting]
-            rows += [(_marked(v, stands.status, scale, dict(alike)[i]), i) for v, i in of_claim]
+            rows += [(_marked(v, stands, scale, dict(alike)[i]), i) for v, i in of_claim]
     return rows
 
 
@@ -118,8 +119,9 @@ def _waiting(verdicts: list[Verdict], subject: str, *unseen: tuple[int, _Part]) 
     return [*rest, *(verdict._replace(**changes) for verdict in others[:1])]
 
 
-def _marked(verdict: Verdict, status: str, scale: str, part: _Part) -> Verdict:
+def _marked(verdict: Verdict, stands: Standing, scale: str, part: _Part) -> Verdict:
     """The verdict with what it rests on, as far as it decides or measures anything."""
+    status = stands.status
     if status == CONSTRUCTED and verdict.verdict == "holds":
         verdict = verdict._replace(verdict=CONSTRUCTED)
     if status == "superseded" and verdict.verdict in DECIDED:
@@ -127,8 +129,11 @@ def _marked(verdict: Verdict, status: str, scale: str, part: _Part) -> Verdict:
         verdict = verdict._replace(verdict=status, numbers=numbers)
     if not status or verdict.verdict not in (*DECIDED, "measured"):
         return verdict
-    basis = {"unchanged": FIXED, CONSTRUCTED: CONSTRUCTED}.get(status)
-    return verdict._replace(rests_on=basis or rests_on(scale, part.runs))
+    if status == UNCHANGED and stands.before_runs:
+        return verdict._replace(rests_on=FIXED)
+    return verdict._replace(
+        rests_on=status if status == CONSTRUCTED else rests_on(scale, part.runs)
+    )
 
 
 def _parts(figure: Figure, runs: Mapping[Spec, object], damage: Damage | None) -> list[_Part]:
