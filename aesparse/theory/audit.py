@@ -92,7 +92,11 @@ def audit(
     """
     s, penalty = as_activation(activation), _floating(as_penalty(penalty))
     samples, X = checked_rows(X)
-    check_numbers(hidden, batch_size, largest_strength, updates, learning_rate)
+    counts = {"hidden": hidden, "batch_size": batch_size}
+    check_numbers(
+        counts if updates is None else counts | {"updates": updates},
+        {"largest_strength": largest_strength, "learning_rate": learning_rate},
+    )
     updates = max(50 * (samples // batch_size), 50) if updates is None else updates
     rows = as_constraint(constraint)
     check_audit_memory(len(X), X.shape[1], hidden if params is None else 1)
