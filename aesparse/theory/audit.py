@@ -60,8 +60,8 @@ def audit(
     forecast of the activation fraction at the end of a training with SGD and momentum 0.9.
     "sparsifies" is said where both agree: a corollary of Arpit covers the pair, no unit is pushed
     up at any of several bias levels, at the largest strength the penalty's bias gradient is at
-    least 1 % of the reconstruction's (medians over units) and E[a_j] decreases for at least half of
-    the units; and the fraction is forecast to fall by more than 0.05. Everything is in float64, but
+    least 1 % of the reconstruction's (medians over units) and E[a_j] decreases for more than half
+    of the units; and the fraction is forecast to fall by more than 0.05. Everything is in float64, but
     the forecast.
 
     Args:

@@ -31,7 +31,7 @@ def checked_rows(X: Array | np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def check_numbers(counts: Mapping[str, object], positive: Mapping[str, object]) -> None:
-    """`InputError` unless `counts` are integers >= 1, and `positive` finite numbers > 0, by name."""
+    """`InputError` unless `counts`, by name, are integers >= 1 and `positive` finite and > 0."""
     for name, value in counts.items():
         if not hasattr(value, "__index__") or value < 1:
             raise InputError(f"{name} is {value}; expected an integer of at least 1.")
@@ -52,7 +52,7 @@ def check_audit_memory(samples: int, inputs: int, hidden: int) -> None:
 
 
 def checked_model(params: Params, X: Float[Array, "N n"], name: str) -> Params:
-    """`params` in float64; `InputError` unless they fit data `X` and lie on the constraint `name`."""
+    """`params` in float64; `InputError` unless they fit `X` and lie on the constraint `name`."""
     check_params(params, "params are")
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, X.dtype), params)
     n, m = X.shape[1], params.weight.shape[0]
