@@ -37,5 +37,7 @@ nb_merge_streams = True
 html_theme = "furo"
 html_title = f"aesparse {release}"
 html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False

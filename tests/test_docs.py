@@ -4,6 +4,7 @@ import ast
 import itertools
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,13 @@ def test_files_that_are_named_exist(page):
     for path in re.findall(rf"`((?:{FOLDERS})/[\w./-]+)`", PAGES[page]):
         placeholder = re.search(r"[A-Z]{3}|my_figure", path)
         assert placeholder or (ROOT / path).exists(), path
+
+
+def test_extras_that_are_named_exist():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for page, text in PAGES.items():
+        for extras in re.findall(r"pip install (?:-\w+ )*'[.\w]*\[([\w,]+)\]'", text):
+            assert set(extras.split(",")) <= set(project["optional-dependencies"]), page
 
 
 def test_no_page_has_a_path_of_one_machine():

@@ -61,8 +61,8 @@ def audit(
     "sparsifies" is said where both agree: a corollary of Arpit covers the pair, no unit is pushed
     up at any of several bias levels, at the largest strength the penalty's bias gradient is at
     least 1 % of the reconstruction's (medians over units) and E[a_j] decreases for more than half
-    of the units; and the fraction is forecast to fall by more than 0.05. Everything is in float64, but
-    the forecast.
+    of the units; and the fraction is forecast to fall by more than 0.05. All but the forecast is
+    in float64.
 
     Args:
         activation: an `Activation`, a name, or a function R -> R, which counts as active above 0.
