@@ -60,9 +60,9 @@ def audit(
     forecast of the activation fraction at the end of a training with SGD and momentum 0.9.
     "sparsifies" is said where both agree: a corollary of Arpit covers the pair, no unit is pushed
     up at any of several bias levels, at the largest strength the penalty's bias gradient is at
-    least 1 % of the reconstruction's (medians over units) and E[a_j] decreases for at least half of
-    the units; and the fraction is forecast to fall by more than 0.05. Everything is in float64, but
-    the forecast.
+    least 1 % of the reconstruction's (medians over units) and E[a_j] decreases for more than half
+    of the units; and the fraction is forecast to fall by more than 0.05. All but the forecast is
+    in float64.
 
     Args:
         activation: an `Activation`, a name, or a function R -> R, which counts as active above 0.
@@ -92,7 +92,11 @@ def audit(
     """
     s, penalty = as_activation(activation), _floating(as_penalty(penalty))
     samples, X = checked_rows(X)
-    check_numbers(hidden, batch_size, largest_strength, updates, learning_rate)
+    counts = {"hidden": hidden, "batch_size": batch_size}
+    check_numbers(
+        counts if updates is None else counts | {"updates": updates},
+        {"largest_strength": largest_strength, "learning_rate": learning_rate},
+    )
     updates = max(50 * (samples // batch_size), 50) if updates is None else updates
     rows = as_constraint(constraint)
     check_audit_memory(len(X), X.shape[1], hidden if params is None else 1)

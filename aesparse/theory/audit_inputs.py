@@ -1,5 +1,7 @@
 """What an audit is given, checked. Shapes: n inputs, m hidden units, N samples."""
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,17 +30,12 @@ def checked_rows(X: Array | np.ndarray) -> tuple[int, np.ndarray]:
     return len(every), X
 
 
-def check_numbers(hidden, batch_size, largest_strength, updates, learning_rate) -> None:
-    """`InputError` unless the counts are integers >= 1 and the other numbers finite and > 0."""
-    counts = {"hidden": hidden, "batch_size": batch_size}
-    counts |= {} if updates is None else {"updates": updates}
+def check_numbers(counts: Mapping[str, object], positive: Mapping[str, object]) -> None:
+    """`InputError` unless `counts`, by name, are integers >= 1 and `positive` finite and > 0."""
     for name, value in counts.items():
         if not hasattr(value, "__index__") or value < 1:
             raise InputError(f"{name} is {value}; expected an integer of at least 1.")
-    for name, value in {
-        "largest_strength": largest_strength,
-        "learning_rate": learning_rate,
-    }.items():
+    for name, value in positive.items():
         if not (np.isfinite(value) and value > 0):
             raise InputError(f"{name} is {value}; expected a finite number above 0.")
 
@@ -54,21 +51,21 @@ def check_audit_memory(samples: int, inputs: int, hidden: int) -> None:
         )
 
 
-def checked_model(params: Params, X: Float[Array, "N n"], constraint: str) -> Params:
-    """`params` in float64; `InputError` unless they fit data `X` and lie on the `constraint`."""
+def checked_model(params: Params, X: Float[Array, "N n"], name: str) -> Params:
+    """`params` in float64; `InputError` unless they fit `X` and lie on the constraint `name`."""
     check_params(params, "params are")
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, X.dtype), params)
     n, m = X.shape[1], params.weight.shape[0]
     fitting = Params((m, n), (m,), decoder_bias=(n,), decoder=(n, m))
-    for name, leaf, shape in zip(Params._fields, params, fitting, strict=True):
+    for field, leaf, shape in zip(Params._fields, params, fitting, strict=True):
         if leaf is not None and leaf.shape != shape:
             raise InputError(
-                f"params have '{name}' of shape {leaf.shape}; expected {shape}: one model on data "
+                f"params have '{field}' of shape {leaf.shape}; expected {shape}: one model on data "
                 f"of {n} inputs. Select one model of a grid."
             )
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params)):
         raise InputError("params hold NaN or inf; expected finite numbers.")
-    projected = as_constraint(constraint).project(params)
+    projected = as_constraint(name).project(params)
     near = jax.tree.map(lambda a, b: bool(jnp.allclose(a, b, atol=1e-4)), projected, params)
     if not all(jax.tree.leaves(near)):
         rows = jnp.linalg.norm(params.weight, axis=-1)
@@ -77,7 +74,6 @@ def checked_model(params: Params, X: Float[Array, "N n"], constraint: str) -> Pa
             columns = jnp.linalg.norm(params.decoder, axis=0)
             lengths += f", decoder columns from {jnp.min(columns):.3g} to {jnp.max(columns):.3g}"
         raise InputError(
-            f"{lengths}, off the constraint '{constraint}'; give constraint='free' or put them on "
-            "it."
+            f"{lengths}, off the constraint '{name}'; give constraint='free' or put them on it."
         )
     return params
