@@ -224,8 +224,7 @@ def _verdicts(
     ] = None,
 ) -> None:
     """Decide every claim from stored runs alone."""
-    from experiments import pages
-    from experiments.drawing import report
+    from experiments import pages, report
     from experiments.evidence import tables
     from experiments.pipeline.seal import require_page
 
@@ -256,8 +255,8 @@ def _theorems(
 
 @app.command("report")
 def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
-    """Write one page with all claims and figures, from what is stored."""
-    from experiments.drawing import report
+    """Write pages with all claims and figures, to be read in a browser, from what is stored."""
+    from experiments import report
     from experiments.evidence import tables
 
     damage = Damage()
