@@ -94,7 +94,7 @@ def page(title: str, pages: Mapping[str, str], current: str, main: str, script: 
         f"<strong>{html.escape(name)}</strong>"
         if file == current
         else link(file, html.escape(name))
-        for file, name in pages.items()
+        for file, shown in ((file, html.escape(name)) for file, name in pages.items())
     ]
     return Template((_FOLDER / "page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(title),
