@@ -1,11 +1,10 @@
 """A figure's section: its picture, and its claims with statements, numbers and explanations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
-from itertools import starmap
 from typing import NamedTuple
 
-from experiments.pages.answers import answer
+from experiments.pages.answers import Answer, answer
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.ledger import DECIDED
 from experiments.pipeline.protocol import SCALES, title
@@ -42,11 +41,8 @@ def section(name: str, rows: Rows, pictures: Sequence[Picture], say: Text) -> st
     """All of a figure; `rows` are its verdicts."""
     figure, shown = get_figure(name), sorted(pictures, key=_partial)
     parts = [f'<section class="figure" id="{name}">', f"<h2>{say(heading(name))}</h2>"]
-    if rows:
-        one = answer(name, [(scale, name, v) for scale, v in rows])
-        counted = f" ({one.holding} of {one.counting} statements hold)" if one.counting else ""
-        told = f"{markup.outcome(one.outcome)} {say(one.where)}".rstrip()
-        parts.append(f'<p class="answer">{told}{counted}</p>')
+    if one := answer(name, [(scale, name, v) for scale, v in rows]):
+        parts.append(_answer(one, say))
     if figure.says:
         parts.append(f"<p><b>The paper:</b> {say(' '.join(figure.says.split()))}</p>")
     if shown:
@@ -60,6 +56,13 @@ def section(name: str, rows: Rows, pictures: Sequence[Picture], say: Text) -> st
     return "\n".join([*parts, "</section>"])
 
 
+def _answer(one: Answer, say: Text) -> str:
+    counted = f": {one.holding} of {one.counting} statements hold" if one.counting else ""
+    missing = f"; not run at any size: {', '.join(one.missing)}" if one.missing else ""
+    where = f" {one.where}" if one.where else ""
+    return f"<p>{markup.outcome(one.outcome)}{say(where + counted + missing)}.</p>"
+
+
 def _partial(picture: Picture) -> bool:
     """Whether it was drawn without some of its runs."""
     return picture.record["command"].endswith(" --stored")
@@ -68,7 +71,7 @@ def _partial(picture: Picture) -> bool:
 def _named(picture: Picture) -> str:
     _, *options = picture.record["command"].removesuffix(" --stored").split(" --")
     other = [one for one in options if one.split()[0] not in ("scale", "data-dir")]
-    return escape(", ".join([picture.scale, *other]))
+    return escape(", ".join([f"scale {picture.scale}", *other]))
 
 
 def _picture(picture: Picture, say: Text) -> str:
@@ -78,15 +81,16 @@ def _picture(picture: Picture, say: Text) -> str:
         f"{field} {' / '.join(sorted({str(p[field]) for p in parents}))}"
         for field in ("device", "jax", "revision")
     )
+    path = f"../{picture.path}"
     hours = sum(p["wall_seconds"] for p in parents) / 3600
     how = (
         f"<pre>{escape(record['command'])}</pre>"
         f"<p>{len(parents)} runs, {hours:.1f} hours of training; {escape(made)}.</p>"
     )
     return (
-        f'<figure id="{picture.anchor}"><a href="{picture.path}"><img loading="lazy" '
-        f'src="{picture.path}" alt="{name}" width="{picture.width}" height="{picture.height}"></a>'
-        f"<figcaption>{say(record['title'])} <small>{_named(picture)}</small>"
+        f'<figure id="{picture.anchor}"><a href="{path}"><img loading="lazy" '
+        f'src="{path}" alt="{name}" width="{picture.width}" height="{picture.height}"></a>'
+        f"<figcaption>{say(record['title'].rstrip('.'))} ({_named(picture)})"
         + details("Caption", f"<p>{say(record['caption'])}</p>")
         + details("How it was made", how)
         + "</figcaption></figure>"
@@ -108,10 +112,10 @@ def _claim(name: str, claim: str, rows: Rows, say: Text) -> str:
     ]
     if why:
         count = sum(bool(v.why) for _, v in rows)
-        summary = f"Explanation of {count} that {'do' if count > 1 else 'does'} not hold"
+        summary = f"Explanations ({count} statement{'s' * (count > 1)})"
         parts.append(details(summary, why, f"{place}.why"))
     back = markup.link(f"#{name}", "↑ Figure")
-    overview = markup.link(f"index.html#{markup.slug(claim)}", "Overview")
+    overview = markup.link(f"../index.html#{markup.slug(claim)}", "Overview")
     return "\n".join([*parts, f'<p class="links">{back} {overview}</p>', "</article>"])
 
 
@@ -131,29 +135,27 @@ def _by_place(rows: Rows) -> dict[_Place, list[Verdict]]:
 
 
 def whole(rows: Rows, say: Text) -> str:
-    """A line per scale and data set: how many statements got which verdict."""
-    return f'<ul class="whole">{"".join(starmap(_whole_line, _lines(rows, say)))}</ul>'
+    """How many statements got which verdict, a line for all scales and data sets with the same."""
+    lines: dict[str, list[str]] = {}
+    for place, verdicts in _by_place(rows).items():
+        lines.setdefault(_counted([v.verdict for v in verdicts]), []).append(str(place))
+    told = (f"<li>{say('; '.join(places))}: {said}</li>" for said, places in lines.items())
+    return f'<ul class="whole">{"".join(told)}</ul>'
 
 
-def _lines(rows: Rows, say: Text) -> Iterable[tuple[str, list[Verdict]]]:
-    return ((say(str(place)), of) for place, of in _by_place(rows).items())
-
-
-def _whole_line(place: str, verdicts: list[Verdict]) -> str:
-    words = [v.verdict for v in verdicts]
+def _counted(words: Sequence[str]) -> str:
     kinds = sorted(set(words), key=lambda w: DECIDED.index(w) if w in DECIDED else len(DECIDED))
-    counted = ", ".join(
+    return ", ".join(
         markup.verdict(kind, kind if len(kinds) == 1 else f"{kind} in {words.count(kind)}")
         for kind in kinds
     )
-    return f"<li><b>{place}:</b> {counted}</li>"
 
 
 def statements(rows: Rows, say: Text) -> str:
     """Every statement with its verdict and numbers, by scale and data set."""
     parts = []
-    for place, verdicts in _lines(rows, say):
-        parts.append(f"<h4>{place}</h4>\n<ul>")
+    for place, verdicts in _by_place(rows).items():
+        parts.append(f"<h4>{say(str(place))}</h4>\n<ul>")
         parts += [_statement(v, say) for v in verdicts if v.verdict != "not run"]
         missing: dict[str, list[str]] = {}
         for v in verdicts:
@@ -177,10 +179,10 @@ def _statement(v: Verdict, say: Text) -> str:
 def explained(rows: Rows, say: Text) -> str:
     """What was looked at, once for all statements of which it says the same; "" for nothing."""
     reasons: dict[tuple[str, ...], list[str]] = {}
-    for place, verdicts in _lines(rows, say):
+    for place, verdicts in _by_place(rows).items():
         for v in verdicts:
             if v.why:
-                said = f"{markup.verdict(v.verdict)} {place}: {say(v.statement)}"
+                said = f"{markup.verdict(v.verdict)} {say(f'{place}: {v.statement}')}"
                 reasons.setdefault(v.why, []).append(said)
     return "\n".join(
         f'<p class="of">{"<br>".join(of)}</p>' + "".join(f"<p>{say(line)}</p>" for line in why)

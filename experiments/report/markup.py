@@ -1,6 +1,7 @@
 """Pieces of HTML: text that spells out short names, verdicts with their marks, folded parts."""
 
 import html
+import posixpath
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,13 +90,12 @@ def slug(name: str) -> str:
 
 
 def page(title: str, pages: Mapping[str, str], current: str, main: str, script: str = "") -> str:
-    """A whole page; `pages` are the others by file name, for the links at its top."""
-    links = [
-        f"<strong>{html.escape(name)}</strong>"
-        if file == current
-        else link(file, html.escape(name))
-        for file, shown in ((file, html.escape(name)) for file, name in pages.items())
-    ]
+    """A whole page; `pages` are all of them by path, for the links at its top."""
+    links = []
+    for file, name in pages.items():
+        shown = html.escape(name)
+        target = posixpath.relpath(file, posixpath.dirname(current))
+        links.append(f"<strong>{shown}</strong>" if file == current else link(target, shown))
     return Template((_FOLDER / "page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(title),
         style=(_FOLDER / "page.css").read_text(encoding="utf-8"),

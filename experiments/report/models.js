@@ -31,14 +31,14 @@ function draw() {
   const values = lines.flat().filter((v) => v !== null);
   const low = Math.min(0, ...values), high = Math.max(...values, low + 1e-9);
   const epochs = lines[0].length - 1;
-  const x = (e) => 50 + (600 * e) / epochs, y = (v) => 280 - (260 * (v - low)) / (high - low);
+  const x = (e) => 54 + (380 * e) / epochs, y = (v) => 280 - (260 * (v - low)) / (high - low);
   get("plot").replaceChildren();
-  element("path", { d: "M50 20V280H650", class: "axis" });
+  element("path", { d: "M54 20V280H434", class: "axis" });
   [low, (low + high) / 2, high].forEach((v) =>
-    element("text", { x: 44, y: y(v) + 4, "text-anchor": "end" }, v.toPrecision(3)));
+    element("text", { x: 48, y: y(v) + 4, "text-anchor": "end" }, v.toPrecision(3)));
   [0, Math.round(epochs / 2), epochs].forEach((e) =>
     element("text", { x: x(e), y: 296, "text-anchor": "middle" }, e));
-  element("text", { x: 350, y: 314, "text-anchor": "middle" }, "epoch");
+  element("text", { x: 244, y: 314, "text-anchor": "middle" }, "epoch");
   const labelled = [];
   lines.forEach((line, i) => {
     const apart = chosen !== "all" && Number(chosen) !== i;
@@ -50,7 +50,7 @@ function draw() {
     const last = line[line.length - 1];
     if (last !== null && !apart && labelled.every((at) => Math.abs(at - y(last)) >= 14)) {
       labelled.push(y(last));
-      element("text", { x: 654, y: y(last) + 4 }, run.strengths[i]);
+      element("text", { x: 439, y: y(last) + 4 }, run.strengths[i]);
     }
   });
 }

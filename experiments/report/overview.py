@@ -4,10 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from experiments.evidence import tables
-from experiments.pages.answers import answer
+from experiments.pages.answers import RULE, answer
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.ledger import Standing, standing
 from experiments.pipeline.registry import get_figure
@@ -36,13 +37,16 @@ def sections(of: Sequence[Section], verdicts: Verdicts, say: Text) -> str:
     return "\n".join(
         [
             "<h1>Do the papers’ figures reproduce?</h1>",
-            "<p>Regularized auto-encoders against the strength of their regularizer, from stored "
-            "runs alone.</p>",
+            "<p>Papers on the sparsity of regularized auto-encoders: their figures drawn anew, and "
+            "their claims decided, from stored runs.</p>",
             search(),
             *(_section(one, verdicts, say) for one in of),
-            '<h2 id="counts">All statements by what they rest on</h2>',
-            _counts(digest, say),
-            f"<ul>{lines}</ul>",
+            '<h2 id="more">More</h2>',
+            details("How an answer follows from the statements", _rule(say)),
+            details(
+                "All statements, by the runs that decide them",
+                f"{_counts(digest, say)}\n<ul>{lines}</ul>",
+            ),
             markup.glossary(say),
         ]
     )
@@ -58,12 +62,12 @@ def search() -> str:
 
 def answers(names: Sequence[str], file: str, verdicts: Verdicts, say: Text) -> str:
     """Some figures of a page as links, each with whether it reproduces if it has claims."""
-    own = {name for _, name, _ in verdicts}
     lines = []
     for name in names:
-        one, said = answer(name, verdicts), say(figure.heading(name))
-        told = f"{markup.outcome(one.outcome)} {said}" if name in own else said
-        where = f" <small>{say(one.where)}</small>" if name in own else ""
+        one, told, where = answer(name, verdicts), say(figure.heading(name)), ""
+        if one is not None:
+            told = f"{markup.outcome(one.outcome)} {told}"
+            where = f" <small>{say(one.where)}</small>"
         lines.append(f"<li>{markup.link(f'{file}#{name}', told)}{where}</li>")
     return f'<ul class="answers">{"".join(lines)}</ul>'
 
@@ -72,20 +76,29 @@ def _section(one: Section, verdicts: Verdicts, say: Text) -> str:
     first = [name for name in one.figures if _NUMBERED.fullmatch(get_figure(name).place)]
     first = first if len(first) > 1 else one.figures
     parts = [
-        f'<section data-group id="{one.file.removesuffix(".html")}">',
+        f'<section data-group id="{PurePosixPath(one.file).stem}">',
         f"<h2>{markup.link(one.file, say(one.name))}</h2>",
         f"<p>{say(one.title)}</p>",
         answers(first, one.file, verdicts, say),
     ]
     if rest := [name for name in one.figures if name not in first]:
-        own = {name for _, name, _ in verdicts}
-        words = Counter(answer(name, verdicts).outcome for name in rest if name in own)
-        counted = "; ".join(f"{markup.outcome(word)}: {n}" for word, n in words.items())
-        summary = f"{len(rest)} further experiments: {counted}"
+        decided = filter(None, (answer(name, verdicts) for name in rest))
+        counted = "; ".join(
+            f"{markup.outcome(word)}: {count}"
+            for word, count in Counter(a.outcome for a in decided).items()
+        )
+        summary = f"{len(rest)} further experiments ({counted})"
         parts.append(details(summary, answers(rest, one.file, verdicts, say)))
     if claims := _claims(one, verdicts, say):
         parts.append(details(f"{len(claims)} claims", "\n".join(claims)))
     return "\n".join([*parts, "</section>"])
+
+
+def _rule(say: Text) -> str:
+    """How an answer follows: the rule's list, in which what is bold stands between asterisks."""
+    points = (" ".join(point.split()) for point in RULE.removeprefix("* ").split("\n* "))
+    lines = (re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", say(point)) for point in points)
+    return f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
 
 
 def _claims(one: Section, verdicts: Verdicts, say: Text) -> list[str]:

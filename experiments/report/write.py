@@ -16,7 +16,8 @@ from experiments.report.overview import Section
 
 __all__ = ["write"]
 
-_INDEX, _MODELS = "index.html", "models.html"
+_INDEX, _FOLDER = "index.html", "report"
+_MODELS = f"{_FOLDER}/models.html"
 _NAME = "aesparse"
 
 
@@ -26,30 +27,28 @@ def write(
     seeds: int | None = None,
     damage: Damage | None = None,
 ) -> Path:
-    """Writes `out/index.html` and the pages it leads to; returns its path.
+    """Writes `out/index.html` and the pages in `out/report` it leads to; returns its path.
 
-    Figures and runs that are damaged are left out, with a sentence each in `damage`.
+    Figures and runs that are damaged are left out, with a sentence each in `damage`. What is no
+    longer part of the report is removed from `out/report`.
     """
     require_writable(out)
     pictures, runs = collect(out, seeds, damage or Damage())
-    shown = {name for _, name, _ in verdicts} | pictures.keys()
-    sections, names = _sections(shown)
-    pages = {
-        _INDEX: "Overview",
-        **{one.file: one.name for one in sections},
-        _MODELS: "Single models",
-    }
+    sections, names = _sections({name for _, name, _ in verdicts} | pictures.keys())
+    pages = {_INDEX: "Overview", **{s.file: s.name for s in sections}, _MODELS: "Single models"}
     main = {_INDEX: overview.sections(sections, verdicts, Text(names))}
     for one in sections:
         main[one.file] = _paper(one, verdicts, pictures, Text(names))
+    main[_MODELS], script, data = models.page(runs, Text(names))
+    for file, content in data.items():
+        write_text(out / _FOLDER / file, content)
     for file, content in main.items():
         title = _NAME if file == _INDEX else f"{pages[file]}: {_NAME}"
-        write_page(out / file, markup.page(title, pages, file, content))
-    models_page, script, data = models.page(runs, Text(names))
-    title = f"{pages[_MODELS]}: {_NAME}"
-    for file, content in data.items():
-        write_text(out / file, content)
-    write_page(out / _MODELS, markup.page(title, pages, _MODELS, models_page, script))
+        of_it = script if file == _MODELS else ""
+        write_page(out / file, markup.page(title, pages, file, content, of_it))
+    written = {out / file for file in main} | {out / _FOLDER / file for file in data}
+    for path in {*(out / _FOLDER).glob("*.html"), *(out / _FOLDER).glob("*/*.js")} - written:
+        path.unlink()
     return out / _INDEX
 
 
@@ -60,11 +59,13 @@ def _sections(shown: set[str]) -> tuple[list[Section], dict[str, str]]:
         figures = [name for name in figures_of(paper) if name in shown]
         names |= paper.words
         if figures:
-            sections.append(Section(f"{paper.page}.html", paper.name, paper.title, figures))
+            sections.append(
+                Section(f"{_FOLDER}/{paper.page}.html", paper.name, paper.title, figures)
+            )
     others = [n for n in figure_names() if n in shown and not any(n in s.figures for s in sections)]
     if others:
         about = "What no paper shows, from the same code."
-        sections.append(Section("beyond.html", "Beyond the papers", about, others))
+        sections.append(Section(f"{_FOLDER}/beyond.html", "Beyond the papers", about, others))
     return sections, names
 
 
