@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from experiments.pages.answers import Answer, answer
 from experiments.pipeline.figure import Verdict
-from experiments.pipeline.ledger import DECIDED
+from experiments.pipeline.ledger import CONSTRUCTED, DECIDED
 from experiments.pipeline.protocol import SCALES, title
 from experiments.pipeline.registry import get_figure
 from experiments.report import markup
@@ -15,6 +15,7 @@ from experiments.report.markup import Text, details
 
 __all__ = ["Rows", "anchor", "explained", "heading", "of_claims", "section", "statements", "whole"]
 
+_KINDS = (*DECIDED, CONSTRUCTED, "measured", "superseded", "not run")
 Rows = Sequence[tuple[str, Verdict]]  # (scale, verdict)
 
 
@@ -60,7 +61,7 @@ def _answer(one: Answer, say: Text) -> str:
     counted = f": {one.holding} of {one.counting} statements hold" if one.counting else ""
     missing = f"; not run at any size: {', '.join(one.missing)}" if one.missing else ""
     where = f" {one.where}" if one.where else ""
-    return f"<p>{markup.outcome(one.outcome)}{say(where + counted + missing)}.</p>"
+    return f"<p><b>Answer:</b> {markup.outcome(one.outcome)}{say(where + counted + missing)}.</p>"
 
 
 def _partial(picture: Picture) -> bool:
@@ -144,7 +145,7 @@ def whole(rows: Rows, say: Text) -> str:
 
 
 def _counted(words: Sequence[str]) -> str:
-    kinds = sorted(set(words), key=lambda w: DECIDED.index(w) if w in DECIDED else len(DECIDED))
+    kinds = sorted(set(words), key=_KINDS.index)
     return ", ".join(
         markup.verdict(kind, kind if len(kinds) == 1 else f"{kind} in {words.count(kind)}")
         for kind in kinds

@@ -64,6 +64,7 @@ function showFilters(run) {
     strip.append(`σ² = ${filter.strength}`, image);
     return strip;
   }));
+  if (!run.filters.length) get("filters").textContent = "No weight rows are stored of this run.";
 }
 
 function chooseRun() {

@@ -19,8 +19,11 @@ function search() {
   groups.forEach((group) => {
     const some = found.some((claim) => group.contains(claim));
     group.hidden = asked.length > 0 && !some;
-    [...group.children].filter((part) => part.matches("details") && part.querySelector(".claim"))
-      .forEach((part) => { part.open = asked.length > 0 && some; });
+    if (group.dataset.group === undefined) return;
+    [...group.children].forEach((part) => {
+      if (part.querySelector(".claim")) part.open = asked.length > 0;
+      else if (!part.matches("h2")) part.hidden = asked.length > 0;
+    });
   });
   document.getElementById("matches").textContent =
     asked.length ? `${found.length} of ${claims.length} claims` : "";

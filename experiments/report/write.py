@@ -64,7 +64,7 @@ def _sections(shown: set[str]) -> tuple[list[Section], dict[str, str]]:
             )
     others = [n for n in figure_names() if n in shown and not any(n in s.figures for s in sections)]
     if others:
-        about = "What no paper shows, from the same code."
+        about = "Figures that no paper shows"
         sections.append(Section(f"{_FOLDER}/beyond.html", "Beyond the papers", about, others))
     return sections, names
 
