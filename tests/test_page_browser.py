@@ -241,6 +241,22 @@ def test_printing_shows_what_is_folded_dark_on_white(window, out, name):
     assert window.execute_script(FOLDED) == folded
 
 
+PRINTED = """
+window.print = () => {
+  window.printed = [...document.images].map((image) => image.naturalWidth);
+};"""
+
+
+def test_the_button_prints_once_all_pictures_are_loaded(window, out):
+    show(window, out / "report" / "arpit.html")
+    window.execute_script(PRINTED)
+    window.find_element("id", "print").click()
+    WebDriverWait(window, 10).until(lambda w: w.execute_script("return window.printed"))
+    loaded = window.execute_script("return window.printed")
+    assert len(loaded) == 2
+    assert all(loaded)
+
+
 def test_the_explorer_is_not_printed(window, out):
     show(window, out / "report" / "models.html")
     window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})

@@ -7,7 +7,7 @@ function received(file, run) {
   if (file === get("run").value) chooseRun();
 }
 
-function load() {
+function choose() {
   const file = get("run").value;
   if (data[file]) return chooseRun();
   const script = document.createElement("script");
@@ -79,6 +79,6 @@ function chooseRun() {
 
 explored.runs.forEach((run) => option(get("run"), run.file, run.label));
 Object.entries(explored.histories).forEach(([name, text]) => option(get("shown"), name, text));
-get("run").onchange = load;
+get("run").onchange = choose;
 get("shown").onchange = get("strength").onchange = draw;
-load();
+choose();

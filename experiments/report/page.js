@@ -55,8 +55,21 @@ addEventListener("hashchange", follow);
 follow();
 
 let closed = [];
+const pictures = [...document.querySelectorAll("img")];
+const load = () => pictures.forEach((picture) => { picture.loading = "eager"; });
 addEventListener("beforeprint", () => {
+  load();
   closed = folded.filter((part) => !part.open);
   closed.forEach((part) => { part.open = true; });
 });
 addEventListener("afterprint", () => closed.forEach((part) => { part.open = false; }));
+
+// A browser may print before it has loaded the pictures that were not reached.
+const button = document.getElementById("print");
+if (button) {
+  button.parentElement.hidden = false;
+  button.onclick = () => {
+    load();
+    Promise.allSettled(pictures.map((picture) => picture.decode())).then(() => print());
+  };
+}
