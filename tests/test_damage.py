@@ -333,16 +333,6 @@ def test_what_a_page_must_not_replace_is_refused_before_any_work(tmp_path, capsy
     assert str(page) in capsys.readouterr().err
 
 
-def test_verdicts_and_theorems_check_the_page_first(out, tmp_path, monkeypatch, capsys):
-    from experiments.theorems import rows
-
-    for module, name in ((tables, "collect_verdicts"), (rows, "theorems")):
-        monkeypatch.setattr(module, name, lambda *_: pytest.fail("work before the check"))
-    for name in ("verdicts", "theorems"):
-        arguments = (name, "--out", out, "--page", tmp_path)
-        assert str(tmp_path) in refusal(monkeypatch, capsys, *arguments)
-
-
 def test_an_archive_of_anything_else_is_one_sentence(out, tmp_path):
     store, path = RunStore(out, "reduced"), tmp_path / "runs.zip"
     run = store.path(get_figure("arpit-fig3").runs(tiny.plan())[0])

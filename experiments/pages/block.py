@@ -7,7 +7,7 @@ from aesparse.errors import InputError
 __all__ = ["replaced_block"]
 
 
-def replaced_block(page: Path, text: str, name: str, command: str, content: str) -> str:
+def replaced_block(page: Path | str, text: str, name: str, command: str, content: str) -> str:
     """The text of a page with the block `name` written anew, in the line endings it has.
 
     A block stands between `<!-- NAME: COMMAND -->` and `<!-- end of NAME -->`. `InputError` if the

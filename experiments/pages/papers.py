@@ -9,8 +9,18 @@ from typing import NamedTuple
 from experiments.pipeline.ledger import DECIDED
 from experiments.pipeline.registry import family_of, figure_names, get_figure
 
-__all__ = ["Paper", "anchor", "figures_of", "link", "marked", "papers", "words"]
+__all__ = [
+    "ABBREVIATIONS",
+    "Paper",
+    "anchor",
+    "figures_of",
+    "link",
+    "marked",
+    "papers",
+    "spelled_out",
+]
 
+ABBREVIATIONS = "<abbreviations>"  # where a page spells them out
 _FIGURES = Path(__file__).parents[1] / "figures"
 _MARKS = dict(zip(DECIDED, "✓✗?", strict=True))
 
@@ -70,9 +80,11 @@ def marked(verdict: str) -> str:
     return f"{verdict} {_MARKS[verdict]}" if verdict in _MARKS else verdict
 
 
-def words(*of_papers: Paper) -> str:
-    """A paragraph that spells out the abbreviations of some papers."""
-    spelled: dict[str, str] = {}
-    for paper in of_papers:
-        spelled |= paper.words
-    return "**Abbreviations.** " + "; ".join(f"{k}: {v}" for k, v in spelled.items()) + "."
+def spelled_out(text: str) -> str:
+    """A page with the abbreviations that it uses, of all papers, where `ABBREVIATIONS` stands."""
+    meanings: dict[str, str] = {}
+    for paper in papers():
+        meanings |= paper.words
+    used = [w for w in meanings if re.search(rf"(?<![\w-]){re.escape(w)}(?![\w+]|-\d)", text)]
+    said = "; ".join(f"{word}: {meanings[word]}" for word in used)
+    return text.replace(ABBREVIATIONS, f"**Abbreviations.** {said}.")

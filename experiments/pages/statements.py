@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from aesparse.tables import markdown
-from experiments.pages.papers import marked, papers, words
+from experiments.pages.papers import ABBREVIATIONS, marked
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.ledger import CONSTRUCTED, DECIDED
 from experiments.pipeline.protocol import SCALES, title
@@ -34,7 +34,7 @@ def page(verdicts: _Rows) -> str:
             "Criteria and symbols are in [the protocol](../protocol.md); what each claim says, and "
             "its verdict as a whole, in [the overview](index.md#claim-by-claim). T1 to T15 are "
             "theorems and identities, checked [apart](theorems.md).",
-            words(*papers()),
+            ABBREVIATIONS,
             *_tables(verdicts),
             "## Not run",
             _not_run(verdicts),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aesparse.tables import markdown
 from experiments.evidence.replaced import replaced
-from experiments.pages.papers import papers, words
+from experiments.pages.papers import ABBREVIATIONS
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.ledger import first_revision
 from experiments.pipeline.protocol import title
@@ -20,7 +20,7 @@ def page(verdicts: Sequence[tuple[str, str, Verdict]]) -> str:
         "Some criteria of the first record did not say what the papers say. For each: when it was "
         "replaced, by what and why (the third column of [the protocol](../protocol.md)), what it "
         f"had decided (code at revision `{first_revision()}`), and what the stored runs say now.",
-        words(*papers()),
+        ABBREVIATIONS,
     ]
     for claim, since, change, rows in replaced(verdicts):
         cells = [

@@ -63,7 +63,7 @@ def figure_modules() -> dict[str, str]:
 
 def family_of(name: str) -> str:
     """The folder of a figure's module, which is that of its paper."""
-    return figure_modules()[name].split(".")[-2]
+    return figure_modules()[name].split(".")[-2:][0]
 
 
 def stored_plan(out: Path, figure: Figure, scale: str, seeds: int | None = None) -> Plan:

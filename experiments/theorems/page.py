@@ -20,15 +20,18 @@ hypotheses held and it claimed something; where none did, *nothing was tested*. 
 describe activations; *errata* give the number a paper prints and the one its definition yields. T1
 to T15 are stated in [the protocol](../protocol.md#theory-float64-deterministic-each-with-a-margin).
 
+{abbreviations}
+
 ![Margins of the statements, orders of Theorem 3's remainder, tightness of Lemma 1 and Theorem 2]({figures}/theorems.png)
 """  # noqa: E501
 
 
-def theorem_page(rows: Iterable[Mapping], figures: str) -> str:
+def theorem_page(rows: Iterable[Mapping], figures: str, abbreviations: str) -> str:
     """The whole page; each row has the strings `id`, `statement`, `verdict` and `number`.
 
-    `figures` is the relative link from the page to the folder of the pictures.
+    `figures` is the relative link from the page to the folder of the pictures, `abbreviations` a
+    paragraph that spells them out.
     """
     columns = ("id", "statement", "verdict", "number")
-    head = _HEAD.format(figures=figures)
+    head = _HEAD.format(figures=figures, abbreviations=abbreviations)
     return f"{head}\n{markdown(columns, ([row[c] for c in columns] for row in rows))}\n"
