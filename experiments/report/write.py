@@ -85,11 +85,9 @@ def _paper(
         [
             f"<h1>{say(one.name)}: {say(one.title)}</h1>",
             f'<nav aria-label="Contents">{contents}</nav>',
-            overview.search(),
-            *(
-                figure.section(name, rows[name], pictures.get(name, ()), say)
-                for name in one.figures
-            ),
+            overview.search() if any(rows.values()) else "",
+            '<p hidden><button type="button" id="print">Print, with all pictures</button></p>',
+            *(figure.section(name, of, pictures.get(name, ()), say) for name, of in rows.items()),
             markup.glossary(say),
         ]
     )
