@@ -252,8 +252,8 @@ def _theorems(
 
 @app.command("report")
 def _report(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
-    """Write one page with all claims and figures, from what is stored."""
-    from experiments.drawing import report
+    """Write pages with all claims and figures, to be read in a browser, from what is stored."""
+    from experiments import report
     from experiments.evidence import tables
 
     damage = Damage()

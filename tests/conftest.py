@@ -84,6 +84,15 @@ def arpit_runs(tmp_path_factory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def arpit_report(arpit_runs, tmp_path_factory):
+    """A folder with the report of three figures' runs, two of them drawn, and its verdicts."""
+    import report_pages
+
+    out = tmp_path_factory.mktemp("report")
+    return out, report_pages.store_report(arpit_runs, out)
+
+
 @pytest.fixture
 def x64():
     """float64 inside the test only."""

@@ -13,6 +13,7 @@ import zipfile
 import jax
 import numpy as np
 import pytest
+import report_pages
 import stored_runs
 import tiny
 from commands import command, has_numbers, refusal
@@ -82,9 +83,9 @@ def test_a_file_that_is_no_record_is_named_and_the_report_goes_on(
         read_record(path, "arpit-fig4", tiny.plan())
     assert str(path) in status(monkeypatch, capsys, out)
     assert str(path) in refusal(monkeypatch, capsys, "report", "--out", out)
-    page = (out / "index.html").read_text(encoding="utf-8")
-    assert 'class="verdict holds"' in page
-    assert "<figure id=" not in page
+    pages = report_pages.text(out)
+    assert 'class="verdict holds"' in pages
+    assert "<figure id=" not in pages
 
 
 def status(monkeypatch, capsys, out, *, code=2):
@@ -148,7 +149,7 @@ def test_a_record_under_another_name_or_scale_is_refused(out, monkeypatch, capsy
     with pytest.raises(InputError, match=re.escape(str(moved))):
         read_record(moved, "arpit-fig4", tiny.plan("paper"))
     assert str(moved) in refusal(monkeypatch, capsys, "report", "--out", out)
-    assert "<figure id=" not in (out / "index.html").read_text(encoding="utf-8")
+    assert "<figure id=" not in report_pages.text(out)
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
@@ -258,7 +259,9 @@ def test_files_no_figure_asks_for_and_checkpoints_are_checked_too(out, monkeypat
     damaged = [
         store.path(few), saved.folder / "2.npz", out / "theorems.json",
         out / "reduced" / "arpit-fig3-seeds-4.json", out / "index.html",
+        out / "report" / "a-page.html",
     ]  # fmt: skip
+    (out / "report").mkdir()
     for path in damaged:
         path.write_bytes(flipped(path.read_bytes()) if path.exists() else b"[]")
     os.mkfifo(store.folder / "pipe.nc.gz")

@@ -6,6 +6,7 @@ import types
 from pathlib import Path
 
 import pytest
+import report_pages
 import stored_runs
 import tiny
 from commands import command, has_numbers, numbers, refusal
@@ -336,7 +337,7 @@ def test_stored_runs_are_drawn_without_training(plant, monkeypatch, capsys, tmp_
     assert "--first-seed 3 --stored" in drawn.read_text(encoding="utf-8")
     assert store.lacks(specs[-1])
     assert command(monkeypatch, capsys, "report", "--out", tmp_path)[0] == 0
-    assert "17 runs." in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "17 runs." in report_pages.text(tmp_path)
     _, printed, _ = command(monkeypatch, capsys, "status", "--out", tmp_path)
     (line,) = (line for line in printed.splitlines() if line.startswith("planted"))
     assert "17/18 begun with --first-seed 3" in line

@@ -3,15 +3,13 @@
 import json
 import re
 import shlex
-import shutil
-import urllib.parse
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import report_pages
 import stored_runs
 import tiny
-from commands import command, exit_status, has_numbers, numbers, refusal
+from commands import command, has_numbers, numbers, refusal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,9 +45,8 @@ def test_an_unusual_plan_leaves_the_usual_picture_alone(out, monkeypatch, capsys
     other = json.loads((out / "reduced" / "arpit-fig3-seeds-2.json").read_text(encoding="utf-8"))
     assert other["command"].endswith("--seeds 2")
     assert command(monkeypatch, capsys, "report", "--out", out, "--seeds", "2")[0] == 0
-    page = (out / "index.html").read_text(encoding="utf-8")
-    assert f"<pre>{other['command']}</pre>" in page
-    assert 'href="#reduced-arpit-fig3"' in page
+    assert f"<pre>{other['command']}</pre>" in report_pages.text(out)
+    assert "arpit-fig3" in report_pages.read(out)["arpit.html"].anchors
     message = refusal(
         monkeypatch, capsys, "lecture-overfit", "--scale", "reduced", "--out", out, "--seeds", "2"
     )
@@ -154,74 +151,3 @@ def test_verdicts_prints_every_verdict_and_explanation_in_order(out, monkeypatch
         for part in (v.claim, scale, v.statement, v.verdict, v.numbers, *v.why):
             assert part in rest
             rest = rest.split(part, 1)[1]
-
-
-class Page(HTMLParser):
-    """The links, anchors and pictures of a page."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.links, self.anchors, self.pictures = [], set(), []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        values = dict(attributes)
-        self.anchors |= {values["id"]} if "id" in values else set()
-        if tag == "a":
-            self.links.append(values["href"])
-        if tag == "img":
-            self.pictures.append(values["src"])
-
-
-@pytest.fixture(scope="module")
-def page(arpit_runs, tmp_path_factory):
-    """The report of three figures' runs, with two of them drawn."""
-    out = tmp_path_factory.mktemp("report")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        tiny.use(monkeypatch)
-        tiny.copy_runs(arpit_runs, out, "arpit-fig1", "arpit-fig3", "arpit-fig4")
-        for name in ("arpit-fig1", "arpit-fig4"):
-            exit_status(monkeypatch, name, "--scale", "reduced", "--out", out)
-        assert exit_status(monkeypatch, "report", "--out", out) == 0
-    return out / "index.html"
-
-
-def test_the_report_is_self_contained_and_its_links_resolve(page):
-    text = page.read_text(encoding="utf-8")
-    parsed = Page(text)
-    assert parsed.links
-    assert all(link.removeprefix("#") in parsed.anchors for link in parsed.links)
-    assert all(src.startswith("data:") for src in parsed.pictures)
-    assert len(parsed.pictures) == 2  # those that are drawn; the script adds filters
-    assert "https://" not in re.sub(r'src="data:[^"]*"', "", text)  # but in an SVG's metadata
-    assert not re.search(r"""(?:href|src|url)\W*["'(]?https?:""", urllib.parse.unquote(text))
-    assert "--scale reduced" in text
-    assert text.count('class="verdict holds"') >= 20
-
-
-def test_the_report_works_in_a_browser(page):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("no chromium and chromedriver on the path (apt-get install chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    window = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    try:
-        window.set_window_size(420, 900)
-        window.get(page.as_uri())
-        widths = window.execute_script("return [...document.images].map(i => i.naturalWidth)")
-        assert len(widths) >= 3  # two figures and a strip of filters
-        assert all(widths)
-        assert len(window.find_elements("css selector", "#plot path")) == 2  # axis and one line
-        runs = window.find_elements("css selector", "#run option")
-        next(o for o in runs if "DAE" in o.text).click()
-        assert len(window.find_elements("css selector", "#plot path")) == 12
-        overflow = "return document.documentElement.scrollWidth <= window.innerWidth"
-        assert window.execute_script(overflow)
-        assert window.get_log("browser") == []
-    finally:
-        window.quit()

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import report_pages
 import scipy.stats
 import stored_runs
 import tiny
@@ -241,9 +242,9 @@ def test_further_seeds_enter_the_verdicts_once_a_whole_figure_has_them(
     for options in ((), ("--seeds", "5")):
         assert command(monkeypatch, capsys, *arguments, *options)[0] == 0
         assert command(monkeypatch, capsys, "report", "--out", out)[0] == 0
-        page = (out / "index.html").read_text(encoding="utf-8")
-        assert 'href="#reduced-arpit-fig3"' in page
-        assert ("--seeds 5" in page) == bool(options)
+        pages = report_pages.text(out)
+        assert 'href="report/arpit.html#arpit-fig3"' in pages
+        assert ("--seeds 5" in pages) == bool(options)
     paper = stored_runs.store_all(out, "paper", figure.runs(tiny.plan("paper")))
     runs = {spec: paper.load(spec) for spec in figure.runs(tiny.plan("paper"))}
     failed = decided(figure, runs)[0]._replace(verdict="fails")

@@ -88,8 +88,9 @@ def _check_others(
         if path.exists() and path not in checked:
             with damage.noted():
                 read_pictured(path)
-    if changed := changed_page(out / "index.html"):
-        damage(changed)
+    for page in (out / "index.html", *sorted((out / "report").glob("*.html"))):
+        if changed := changed_page(page):
+            damage(changed)
     for folder in (out / "runs").glob("[!.]*/"):
         if folder.name not in SCALES:
             damage(f"{folder} is the folder of no scale; expected {', '.join(SCALES)}. Rename it.")
