@@ -1,6 +1,6 @@
 """Max-norm with several radii next to unit and unconstrained rows: fraction and row lengths, ReLU.
 
-Arpit section 2.1.2 names max-norm (no row longer than a constant c) as a way to bound the lengths
+Arpit section 2.1.1 names max-norm (no row longer than a constant c) as a way to bound the lengths
 where they are not fixed; no experiment of the paper has it, so this is measured, no claim.
 """
 

@@ -1,4 +1,4 @@
-"""Arpit section 2.1.1: tanh and maxout, for which the paper expects no sparsity, with SAE."""
+"""Arpit section 2.1.2: tanh and maxout, for which the paper expects no sparsity, with SAE."""
 
 from collections.abc import Mapping
 
