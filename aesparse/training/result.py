@@ -30,6 +30,8 @@ from aesparse.training.validation import (
 
 __all__ = ["Result", "TrainedModel"]
 
+_EPOCHS = ("diverged_epoch", "stopped_epoch", "best_epoch")
+_OF_MODELS = ("params", "losses", "history", "final", *_EPOCHS)
 _CLOSE = 1e-6  # relative; a float32 coordinate matches the number it was rounded from
 
 
@@ -63,6 +65,8 @@ class Result:
     diverged_epoch: np.ndarray  # [*axes] int32; −1: finite to the end
     guard: float  # largest relative difference the compile check saw; NaN if it was left out
     key_data: np.ndarray  # uint32 of the training's key
+    stopped_epoch: np.ndarray | None = None  # [*axes]; −1: trained to the end. None: no stopping
+    best_epoch: np.ndarray | None = None  # [*axes]: the epoch of the parameters, if models stop
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}: {size}" for name, size in self.sizes.items())
@@ -108,7 +112,7 @@ class Result:
         left = tuple(a for a, at in zip(self.axes, index, strict=True) if isinstance(at, slice))
         part = {
             name: jax.tree.map(lambda leaf: np.asarray(leaf)[tuple(index)], getattr(self, name))
-            for name in ("params", "losses", "history", "final", "diverged_epoch")
+            for name in _OF_MODELS
         }
         if left:
             return dataclasses.replace(self, axes=left, fixed=fixed, **part)
@@ -176,10 +180,11 @@ class Result:
         """An `xarray.Dataset` whose dimensions are the axes, called by their first names.
 
         Variables: `loss_<name>` along "epoch" (1 to E), `history_<name>` along "moment" (at
-        `history_epochs`), the final measurements by their names, `param_<name>`, and
-        `diverged_epoch`. Nested names are joined by "_"; dimensions of a variable's own are called
-        `<variable>_0` and so on. Further names of an axis are coordinates along it. Attributes:
-        the fixed values and `guard`. `InputError` if a measurement has the name of a coordinate.
+        `history_epochs`), the final measurements by their names, `param_<name>`, `diverged_epoch`,
+        and where models may stop `stopped_epoch` and `best_epoch`. Nested names are joined by "_";
+        dimensions of a variable's own are called `<variable>_0` and so on. Further names of an axis
+        are coordinates along it. Attributes: the fixed values and `guard`. `InputError` if a
+        measurement has the name of a coordinate.
         """
         import xarray as xr
 
@@ -217,7 +222,9 @@ class Result:
                 nested = jax.tree_util.keystr(path, simple=True, separator="_")
                 name = "_".join(filter(None, (prefix, nested))) or "final"
                 yield name, np.asarray(leaf), last
-        yield "diverged_epoch", np.asarray(self.diverged_epoch), ()
+        for name in _EPOCHS:
+            if getattr(self, name) is not None:
+                yield name, np.asarray(getattr(self, name)), ()
 
 
 def _matches(name: str, values: np.ndarray, value: object) -> np.ndarray:

@@ -11,6 +11,7 @@ from aesparse.training.checkpoints import Checkpoints
 from aesparse.training.progress import Progress
 from aesparse.training.sharding import Points
 from aesparse.training.step import Recipe
+from aesparse.training.stopping import EarlyStopping
 from aesparse.training.sweep import Sweep
 
 __all__ = ["Outcome", "Part", "Task"]
@@ -41,6 +42,7 @@ class Task(NamedTuple):
     at_once: int  # models of one program
     devices: tuple[jax.Device, ...] | None
     precision: str
+    stopping: EarlyStopping | None
     on_epoch: Callable | None
     progress: Progress
     checkpoints: Checkpoints | None
@@ -89,7 +91,7 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of the models of a part, on the host."""
+    """What came of the models of a part, on the host; E epochs until the last model stopped."""
 
     params: PyTree | None  # [C, ...]
     losses: dict[str, np.ndarray]  # [C, E]
@@ -97,3 +99,5 @@ class Outcome(NamedTuple):
     final: PyTree  # [C, ...]
     finite: np.ndarray  # [C]: the parameters at the end
     guard: float
+    stopped: np.ndarray | None = None  # [C]: the epoch after which a model stopped; −1: not so
+    best: np.ndarray | None = None  # [C]: the epoch of its parameters, where models may stop
