@@ -39,6 +39,8 @@ def assembled(task: Task, outcomes: list[Outcome]) -> Result:
         key_data=np.asarray(jax.random.key_data(task.key)),
         stopped_epoch=whole.stopped,
         best_epoch=whole.best,
+        optimizer_state=whole.moments,
+        epochs=task.before + last,
     )
 
 

@@ -27,7 +27,7 @@ from aesparse.training.optimizers import Lbfgs, Optimizer, as_optimizer, hyperpa
 from aesparse.training.progress import Progress
 from aesparse.training.recording import checked_epochs
 from aesparse.training.result import Result
-from aesparse.training.step import Recipe
+from aesparse.training.step import Recipe, TrainState
 from aesparse.training.stopping import EarlyStopping, checked_stopping
 from aesparse.training.sweep import parse_sweep
 from aesparse.training.task import Task
@@ -40,10 +40,10 @@ from aesparse.training.validation import (
     check_sizes,
     check_untransformed,
     checked_data,
-    checked_start,
     parameter_shapes,
     warn_of_precision,
 )
+from aesparse.training.warm_start import checked_start
 
 __all__ = ["fit"]
 
@@ -66,6 +66,7 @@ def fit(
     stopping: EarlyStopping | None = None,
     models_per_program: int | None = None,
     keep_params: bool = True,
+    keep_optimizer: bool = False,
     matmul_precision: str = "highest",
     devices: Sequence[jax.Device] | None = None,
     progress: bool = False,
@@ -101,12 +102,15 @@ def fit(
             every epoch.
         history_samples: on how many of the first samples; at the end they are made on all.
         start: parameters `[*axes, ...]` to start from, or the `Result` of such a grid; put on the
-            constraint, with a fresh state of the optimizer.
+            constraint, with a fresh state of the optimizer. A result that has an
+            `optimizer_state` goes on, to the same bits as in one training of all epochs.
         stopping: `EarlyStopping(validation, …)`, after which epoch a model ends; its losses and
             history are NaN from there on. By default all are trained for all epochs.
         models_per_program: at most so many models at once, part after part, for grids that would
             not fit into memory.
         keep_params: False drops the parameters in the end, for results larger than memory.
+        keep_optimizer: True keeps the optimizer's state, for a later call to go on from; not with
+            `stopping`.
         matmul_precision: JAX's name for the precision of matrix products.
         devices: those that the models are split over, by default all, on all hosts.
         progress: True shows a bar, on a terminal or in a notebook, with the time left and the
@@ -135,7 +139,8 @@ def fit(
     """
     values = list(sweep.values()) if isinstance(sweep, Mapping) else sweep
     check_untransformed(key, X, values, start.params if isinstance(start, Result) else start)
-    flags = {"keep_params": keep_params, "progress": progress, "check_compiled": check_compiled}
+    flags = {"keep_params": keep_params, "keep_optimizer": keep_optimizer}
+    flags |= {"progress": progress, "check_compiled": check_compiled}
     check_flags(flags, {"on_epoch": on_epoch})
     check_precision(matmul_precision)
     check_devices(devices)
@@ -168,15 +173,12 @@ def fit(
         check_full_batch(recipe, shapes, X, largest)
     check_bounds(objective, X)
     stopping = checked_stopping(stopping, X, objective, full_batch=full_batch)
-    if isinstance(start, Result):
-        if start.params is None:
-            raise InputError(
-                "The result to start from holds no parameters; expected one that was trained with "
-                "keep_params=True."
-            )
-        start = start.params
-    if start is not None:
-        start = checked_start(start, shapes, swept.shape, recipe)
+    if keep_optimizer and (full_batch or stopping is not None):
+        raise InputError(
+            "keep_optimizer=True is given with L-BFGS or stopping, after which there is no state "
+            "to go on from; expected keep_optimizer=False."
+        )
+    begin = checked_start(start, TrainState(shapes, moments), swept.shape, recipe)
     record_at = checked_epochs(history_epochs, int(epochs))
     check_history(swept.size, int(epochs), len(record_at), record)
     warn_of_precision(given, X)
@@ -189,7 +191,9 @@ def fit(
         epochs=int(epochs),
         record_at=record_at,
         record_rows=int(history_samples),
-        begin=start,
+        begin=begin.params,
+        moments=begin.moments,
+        before=begin.epochs,
         at_once=int(at_once),
         stopping=stopping,
         devices=None if devices is None else tuple(devices),
@@ -204,6 +208,7 @@ def fit(
         checkpoints=checkpoints,
         check_compiled=bool(check_compiled),
         keep_params=bool(keep_params),
+        keep_optimizer=bool(keep_optimizer),
     )
     with contextlib.closing(task.progress), jax.default_matmul_precision(matmul_precision):
         warn_of_growth(recipe, shapes, X, largest)

@@ -31,7 +31,10 @@ def training_settings(task: Task, part: Part) -> dict:
     and measurement (model, objective, optimizer, constraint), with their constants.
     """
     recipe, X, points = task.recipe, task.X, part.points
-    start, data = jax.tree.leaves(part.begin), jax.ShapeDtypeStruct(X.shape, X.dtype)
+    start, data = (
+        jax.tree.leaves((part.begin, part.moments)),
+        jax.ShapeDtypeStruct(X.shape, X.dtype),
+    )
     trace = _trace(recipe, data, len(task.subset))
     return {
         "X": f"{X.dtype} {X.shape}, SHA-256 {_checksum(X)}",
@@ -43,7 +46,7 @@ def training_settings(task: Task, part: Part) -> dict:
         **{name: values.tolist() for name, values in points.coefficients.items()},
         **{name: values.tolist() for name, values in part.hyperparameters.items()},
         "stopping": _stopping(task.stopping),
-        "start": f"SHA-256 {_checksum(*start)}" if start else "from the seeds",
+        "start": f"SHA-256 {_checksum(*start)}, epoch {task.before}" if start else "from the seeds",
         "batch_size": int(recipe.batch_size),
         "history_epochs": "all" if task.records_all else list(task.record_at),
         "history_samples": int(task.record_rows),

@@ -13,6 +13,7 @@ from aesparse.training.identity import training_settings
 from aesparse.training.program import grid_program
 from aesparse.training.recording import Recorder
 from aesparse.training.sharding import SHARED, model_mesh, place, transfers
+from aesparse.training.step import TrainState
 from aesparse.training.stopping import Watch, validation_loss
 from aesparse.training.task import Outcome, Part, Task
 from aesparse.training.verification import Arguments, verify
@@ -40,7 +41,10 @@ def train_part(task: Task, part: Part) -> Outcome:
     else:
         params = on_devices(part.begin)
     hyperparameters = on_devices(part.hyperparameters)
-    state = program.starting.state(params, hyperparameters)
+    if part.moments is None:
+        state = program.starting.state(params, hyperparameters)
+    else:
+        state = TrainState(params, on_devices(part.moments))
     watch, best, validated = None, None, None
     if task.stopping is not None:
         loss, held_out = validation_loss(task.recipe, mesh), task.stopping.validation
@@ -57,7 +61,7 @@ def train_part(task: Task, part: Part) -> Outcome:
             state,
             arguments,
             hyperparameters,
-            drawn=part.begin is None,
+            start=_kind_of_start(part),
             subset=subset,
             validated=validated,
         )
@@ -65,7 +69,8 @@ def train_part(task: Task, part: Part) -> Outcome:
     def epoch(state: PyTree, number: int) -> tuple[PyTree, dict[str, Array]]:
         keys, X, points = arguments
         steps = np.int32(len(X) // task.recipe.batch_size)
-        return program.epoch(state, shuffled(keys, number, len(X)), X, points, np.int32(0), steps)
+        drawn = shuffled(keys, task.before + number, len(X))
+        return program.epoch(state, drawn, X, points, np.int32(0), steps)
 
     def measured(params: PyTree, rows: Array) -> PyTree:
         return program.measure(params, arguments.keys, arguments.points, rows)
@@ -116,6 +121,7 @@ def train_part(task: Task, part: Part) -> Outcome:
         guard=difference,
         stopped=None if best is None else on_hosts(best.stopped),
         best=None if best is None else on_hosts(best.epoch),
+        moments=on_hosts(state.optimizer) if task.keep_optimizer else None,
     )
 
 
@@ -143,3 +149,9 @@ def _resumed(
 
 def _without_moments(leaf: np.ndarray) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape[:-1], leaf.dtype)
+
+
+def _kind_of_start(part: Part) -> str:
+    if part.moments is not None:
+        return "continued"
+    return "drawn" if part.begin is None else "given"

@@ -31,7 +31,7 @@ from aesparse.training.validation import (
 __all__ = ["Result", "TrainedModel"]
 
 _EPOCHS = ("diverged_epoch", "stopped_epoch", "best_epoch")
-_OF_MODELS = ("params", "losses", "history", "final", *_EPOCHS)
+_OF_MODELS = ("params", "losses", "history", "final", "optimizer_state", *_EPOCHS)
 _CLOSE = 1e-6  # relative; a float32 coordinate matches the number it was rounded from
 
 
@@ -67,6 +67,8 @@ class Result:
     key_data: np.ndarray  # uint32 of the training's key
     stopped_epoch: np.ndarray | None = None  # [*axes]; −1: trained to the end. None: no stopping
     best_epoch: np.ndarray | None = None  # [*axes]: the epoch of the parameters, if models stop
+    optimizer_state: PyTree | None = None  # [*axes, ...]; None if it was not asked for
+    epochs: int = 0  # in all, those before a start from an `optimizer_state` included
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}: {size}" for name, size in self.sizes.items())

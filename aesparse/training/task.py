@@ -24,6 +24,7 @@ class Part(NamedTuple):
     points: Points  # [C]
     hyperparameters: dict[str, Float[np.ndarray, " C"]]
     begin: PyTree | None  # parameters to start from, [C, ...]
+    moments: PyTree | None  # the optimizer's state to go on from, [C, ...]
     checkpoints: Checkpoints | None
 
 
@@ -39,6 +40,8 @@ class Task(NamedTuple):
     record_at: Sequence[int]  # epochs
     record_rows: int
     begin: PyTree | None  # parameters to start from, of all models [C, ...]
+    moments: PyTree | None  # the optimizer's state to go on from, likewise
+    before: int  # epochs that the models had before, which their random numbers go on from
     at_once: int  # models of one program
     devices: tuple[jax.Device, ...] | None
     precision: str
@@ -48,6 +51,7 @@ class Task(NamedTuple):
     checkpoints: Checkpoints | None
     check_compiled: bool
     keep_params: bool
+    keep_optimizer: bool
 
     @property
     def subset(self) -> Float[Array, "H n"]:
@@ -85,7 +89,7 @@ class Task(NamedTuple):
             jax.vmap(lambda seed: jax.random.fold_in(self.key, seed))(different.astype(np.uint32)),
             Points(position.astype(np.int32), {name: column(name) for name in names}),
             {name: column(name) for name in self.tunable},
-            jax.tree.map(lambda leaf: leaf[rows], self.begin),
+            *jax.tree.map(lambda leaf: leaf[rows], (self.begin, self.moments)),
             saved,
         )
 
@@ -101,3 +105,4 @@ class Outcome(NamedTuple):
     guard: float
     stopped: np.ndarray | None = None  # [C]: the epoch after which a model stopped; −1: not so
     best: np.ndarray | None = None  # [C]: the epoch of its parameters, where models may stop
+    moments: PyTree | None = None  # [C, ...]: the optimizer's state at the end, if it is kept
