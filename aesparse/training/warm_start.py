@@ -11,40 +11,45 @@ from aesparse.options import checked_numbers
 from aesparse.training.result import Result
 from aesparse.training.step import Recipe, TrainState
 
-__all__ = ["Begin", "checked_start"]
+__all__ = ["WarmStart", "checked_start"]
 
 
-class Begin(NamedTuple):
-    """What all models `[C, ...]` begin with, on the host; None for what is made from the seeds."""
+class WarmStart(NamedTuple):
+    """What models begin with, `[*axes, ...]`; None for what is made from the seeds."""
 
     params: PyTree | None = None
     moments: PyTree | None = None  # the optimizer's state
-    epochs: int = 0  # that they had before
+    epochs: int = 0  # that they had before, which their random numbers go on from
 
 
 def checked_start(
-    start: PyTree | Result | None, shapes: TrainState, grid: tuple[int, ...], recipe: Recipe
-) -> Begin:
-    """Parameters `[*axes, ...]` to start from, or a result that was trained before.
+    start: PyTree | Result | WarmStart | None,
+    shapes: TrainState,
+    grid: tuple[int, ...],
+    recipe: Recipe,
+) -> WarmStart:
+    """What all models `[C, ...]` begin with: parameters, or what a training ended with.
 
-    Of a result that has an optimizer's state all goes on; else parameters stay as they are where
-    they lie on the constraint up to rounding, and are projected where they do not. `InputError`
-    unless they have the structure and shapes of the grid's, are finite, and can be projected.
+    With an optimizer's state all goes on as it was; else parameters stay as they are where they
+    lie on the constraint up to rounding, and are projected where they do not. `InputError` unless
+    they have the structure and shapes of the grid's, are finite, and can be projected.
     """
     if start is None:
-        return Begin()
-    if not isinstance(start, Result):
-        return Begin(_projected(_flat(start, shapes.params, grid), recipe))
-    if start.params is None:
-        raise InputError(
-            "The result to start from holds no parameters; expected one that was trained with "
-            "keep_params=True."
-        )
+        return WarmStart()
+    if isinstance(start, Result):
+        start = WarmStart(start.params, start.optimizer_state, start.epochs)
+        if start.params is None:
+            raise InputError(
+                "The result to start from holds no parameters; expected one that was trained with "
+                "keep_params=True."
+            )
+    if not isinstance(start, WarmStart):
+        start = WarmStart(start)
     params = _flat(start.params, shapes.params, grid)
-    if start.optimizer_state is None:
-        return Begin(_projected(params, recipe))
-    moments = _flat(start.optimizer_state, shapes.optimizer, grid, "optimizer's state")
-    return Begin(params, moments, start.epochs)
+    if start.moments is None:
+        return WarmStart(_projected(params, recipe))
+    moments = _flat(start.moments, shapes.optimizer, grid, "optimizer's state")
+    return WarmStart(params, moments, start.epochs)
 
 
 def _flat(start: PyTree, shapes: PyTree, grid: tuple[int, ...], what: str = "parameters") -> PyTree:
