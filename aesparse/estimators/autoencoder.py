@@ -3,8 +3,6 @@
 Shapes: N samples, n inputs, m components.
 """
 
-from collections.abc import Callable, Mapping
-
 import jax
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -14,27 +12,23 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from aesparse.data import Affine
 from aesparse.estimators.checks import (
-    checked_held_out,
     checked_scaler,
     require_finite,
     warn_if_unfinished,
+    with_held_out,
 )
 from aesparse.estimators.options import Options
-from aesparse.losses.base import Objective
-from aesparse.models.activations import Activation
-from aesparse.models.constraints import Constraint
 from aesparse.models.one_layer import OneLayer, Params
-from aesparse.options import check_flags
+from aesparse.options import check_counts, check_flags
 from aesparse.training.fit import fit
-from aesparse.training.optimizers import Optimizer
 from aesparse.training.result import Result
-from aesparse.training.stopping import EarlyStopping
 from aesparse.training.trained_model import TrainedModel
 from aesparse.training.warm_start import WarmStart
 
 __all__ = ["SparseAutoencoder"]
 
 _LARGEST_SEED = 2**31 - 1
+_FLAGS = ("tied", "early_stopping", "standardize", "verbose")
 
 
 class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -89,24 +83,24 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def __init__(
         self,
-        n_components: int | None = None,
+        n_components=None,
         *,
-        objective: Objective | str | Callable = "sae",
-        activation: Activation | Callable | str = "relu",
-        strength: float | int | Mapping[str, float] = 0.1,
-        constraint: Constraint | str | None = "unit",
-        tied: bool = True,
-        optimizer: Optimizer | str = "adam",
-        learning_rate: float | int = 0.001,
-        batch_size: int = 128,
-        max_epochs: int = 200,
-        early_stopping: bool = True,
-        validation_fraction: float | int = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float | int = 1e-3,
-        standardize: bool = True,
+        objective="sae",
+        activation="relu",
+        strength=0.1,
+        constraint="unit",
+        tied=True,
+        optimizer="adam",
+        learning_rate=0.001,
+        batch_size=128,
+        max_epochs=200,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-3,
+        standardize=True,
         random_state=None,
-        verbose: bool = False,
+        verbose=False,
     ) -> None:
         self.n_components = n_components
         self.objective = objective
@@ -131,11 +125,16 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         del y
         X = self._checked(X, first=True, ensure_min_samples=2)
         self._begin(X)
+        check_counts({"max_epochs": self.max_epochs})
         stopping, rows = None, self._scaler(X)
         if self.early_stopping:
-            held_out = checked_held_out(self.validation_fraction, len(X), self._seed)
-            stopping = EarlyStopping(rows[held_out], self.n_iter_no_change, self.tol)
-            rows = rows[~held_out]
+            rows, stopping = with_held_out(
+                rows,
+                self._seed,
+                fraction=self.validation_fraction,
+                n_iter_no_change=self.n_iter_no_change,
+                tol=self.tol,
+            )
         result = self._train(rows, epochs=self.max_epochs, stopping=stopping)
         warn_if_unfinished(result, stopping, self.max_epochs)
         self.history_ = result.losses
@@ -199,8 +198,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _begin(self, X: np.ndarray) -> None:
         """What is fixed before the first epoch."""
-        flags = {name: getattr(self, name) for name in ("early_stopping", "standardize", "verbose")}
+        flags = {name: getattr(self, name) for name in _FLAGS}
         check_flags(flags, {})
+        counts = {"n_components": self.n_components, "batch_size": self.batch_size}
+        check_counts({name: count for name, count in counts.items() if count is not None})
         self._seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
         scaler = checked_scaler(X, standardize=self.standardize)
         self.mean_, self.scale_ = scaler.mean, 1 / scaler.matrix
@@ -237,7 +238,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.components_ = params.weight if params.decoder is None else params.decoder.T
         self.n_components_ = len(self.components_)
         self.activation_fraction_ = float(result.final.activation_fraction)
-        self.n_iter_, self._optimizer_state = result.epochs, result.optimizer_state
+        self.n_iter_ += result.losses["loss"].shape[-1]
+        self._optimizer_state = result.optimizer_state
 
     def _params(self) -> Params:
         decoder = None if self.tied else self.components_.T

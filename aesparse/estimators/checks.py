@@ -9,17 +9,17 @@ from sklearn.preprocessing import StandardScaler
 
 from aesparse.data import Affine
 from aesparse.errors import InputError
-from aesparse.options import shortened
+from aesparse.options import check_counts, shortened
 from aesparse.training.result import Result
 from aesparse.training.stopping import EarlyStopping
 
-__all__ = ["checked_held_out", "checked_scaler", "require_finite", "warn_if_unfinished"]
+__all__ = ["checked_scaler", "require_finite", "warn_if_unfinished", "with_held_out"]
 
 _FAR = 1.0  # squared length of the mean over the variance, from which data is far off centre
 
 
 def checked_scaler(X: np.ndarray, *, standardize: bool) -> Affine:
-    """z = (x − mean)/deviation of the data `[N, n]`, or z = x with a warning where it is off centre.
+    """z = (x − mean)/deviation of the data `[N, n]`, or z = x with a warning if it is off centre.
 
     Inputs without variance are only centred.
     """
@@ -37,18 +37,22 @@ def checked_scaler(X: np.ndarray, *, standardize: bool) -> Affine:
     return Affine(np.zeros(X.shape[1]), np.ones(X.shape[1]))
 
 
-def checked_held_out(fraction: object, samples: int, seed: int) -> np.ndarray:
-    """Which of the samples `[N]` are held out: that fraction, at least one, drawn at random."""
-    real = isinstance(fraction, numbers.Real) and not isinstance(fraction, bool)
-    if not (real and 0 < fraction < 1):
-        raise InputError(
-            f"validation_fraction is {shortened(fraction)}; expected a number between 0 and 1, or "
-            "early_stopping=False to hold none out."
-        )
-    count = min(max(1, round(fraction * samples)), samples - 1)
-    held_out = np.zeros(samples, bool)
-    held_out[np.random.default_rng(seed).permutation(samples)[:count]] = True
-    return held_out
+def with_held_out(
+    rows: np.ndarray, seed: int, *, fraction: object, n_iter_no_change: object, tol: object
+) -> tuple[np.ndarray, EarlyStopping]:
+    """The rows `[N, n]` less a fraction, drawn at random, on which the training may stop."""
+    check_counts({"n_iter_no_change": n_iter_no_change})
+    for name, number, low in (("validation_fraction", fraction, "above 0"), ("tol", tol, "from 0")):
+        real = isinstance(number, numbers.Real) and not isinstance(number, bool)
+        if not (real and 0 <= number < 1) or (number == 0 and name != "tol"):
+            raise InputError(
+                f"{name} is {shortened(number)}; expected a number {low} and below 1, or "
+                "early_stopping=False to train for all epochs."
+            )
+    count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
+    held_out = np.zeros(len(rows), bool)
+    held_out[np.random.default_rng(seed).permutation(len(rows))[:count]] = True
+    return rows[~held_out], EarlyStopping(rows[held_out], n_iter_no_change, tol)
 
 
 def require_finite(result: Result, learning_rate: object) -> None:

@@ -1,7 +1,7 @@
 """What an estimator's options are to `fit`."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from aesparse.errors import InputError, unknown_name
@@ -23,10 +23,10 @@ class Options(NamedTuple):
     @classmethod
     def of(
         cls,
-        objective: Objective | Callable | str,
-        strength: float | Mapping[str, float],
-        optimizer: Optimizer | str,
-        learning_rate: float,
+        objective: object,
+        strength: object,
+        optimizer: object,
+        learning_rate: object,
     ) -> "Options":
         """Checked but for the range of the numbers, which `fit` looks at; `InputError`."""
         named = tuple(strength) if isinstance(strength, Mapping) else ("strength",)

@@ -37,7 +37,8 @@ def checked_start(
     if start is None:
         return WarmStart()
     if isinstance(start, Result):
-        start = WarmStart(start.params, start.optimizer_state, start.epochs)
+        on = start.optimizer_state is not None
+        start = WarmStart(start.params, start.optimizer_state, start.epochs if on else 0)
         if start.params is None:
             raise InputError(
                 "The result to start from holds no parameters; expected one that was trained with "
@@ -47,7 +48,7 @@ def checked_start(
         start = WarmStart(start)
     params = _flat(start.params, shapes.params, grid)
     if start.moments is None:
-        return WarmStart(_projected(params, recipe))
+        return WarmStart(_projected(params, recipe), None, start.epochs)
     moments = _flat(start.moments, shapes.optimizer, grid, "optimizer's state")
     return WarmStart(params, moments, start.epochs)
 
