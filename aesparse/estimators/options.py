@@ -17,7 +17,7 @@ class Options(NamedTuple):
     """An objective with the values of its coefficients, an optimizer with its learning rate."""
 
     objective: Objective
-    sweep: dict[str, float]
+    sweep: dict[str, object]  # coefficients and learning rate, as they were given
     optimizer: Optimizer
 
     @classmethod
@@ -38,7 +38,7 @@ class Options(NamedTuple):
         )
 
 
-def _coefficients(objective: Objective, strength: object) -> dict[str, float]:
+def _coefficients(objective: Objective, strength: object) -> dict[str, object]:
     names = objective.coefficients
     if isinstance(strength, Mapping):
         return dict(strength)
@@ -69,6 +69,6 @@ def _adam() -> Optimizer:
 _OPTIMIZERS = {"adam": _adam, "sgd": sgd}
 
 
-def _rate(optimizer: object, learning_rate: object) -> dict[str, float]:
+def _rate(optimizer: object, learning_rate: object) -> dict[str, object]:
     """A transformation of the user's own has its rate already."""
     return {"learning_rate": learning_rate} if isinstance(optimizer, str) else {}
