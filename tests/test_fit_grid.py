@@ -15,7 +15,7 @@ from aesparse.errors import InputError
 from aesparse.losses.objectives import composed
 from aesparse.losses.reconstruction import cross_entropy
 from aesparse.models.one_layer import OneLayer
-from aesparse.training.fit import diverged_epoch
+from aesparse.training.assembling import diverged_epoch
 from aesparse.training.program import grid_program
 
 ROOT = Path(__file__).parents[1]

@@ -244,6 +244,13 @@ FIT = {
         "function": ("fit(progress=print)", "progress"),
     },
     "on_epoch": {"number": ("fit(on_epoch=3)", "on_epoch")},
+    "stopping": {
+        "number": ("fit(stopping=3)", "EarlyStopping"),
+        "text as held-out data": ('fit(stopping=EarlyStopping("half"))', "data"),
+        "text patience": ('EarlyStopping(X, patience="ten")', "ten"),
+        "text tolerance": ('EarlyStopping(X, tolerance="small")', "small"),
+        "NaN tolerance": ("EarlyStopping(X, tolerance=np.nan)", "nan"),
+    },
     "checkpoints": {
         "folder": ('fit(checkpoints="folder")', "folder"),
         "number as folder": ('ae.Checkpoints(3, "training")', "folder"),

@@ -18,6 +18,7 @@ from aesparse.errors import InputError
 from aesparse.losses import objectives
 from aesparse.losses.reconstruction import ErrorFunction, cross_entropy  # noqa: F401
 from aesparse.training.cost import estimate
+from aesparse.training.stopping import EarlyStopping  # noqa: F401
 
 key, X = jax.random.key(0), np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
 model, sweep = ae.OneLayer(3), {"strength": [0.1, 0.2]}

@@ -11,9 +11,19 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
-__all__ = ["INIT", "Draws", "batches_of", "compiled_batches", "draw_batch", "shuffled", "stream"]
+__all__ = [
+    "INIT",
+    "VALIDATION",
+    "Draws",
+    "batches_of",
+    "compiled_batches",
+    "draw_batch",
+    "shuffled",
+    "stream",
+]
 
-INIT, _EPOCHS = range(2)  # the random streams of a seed; measurements have the third
+# The random streams of a seed; measurements have the third.
+INIT, _EPOCHS, _, VALIDATION = range(4)
 
 
 class Draws(NamedTuple):

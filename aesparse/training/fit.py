@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import ArrayLike, PRNGKeyArray, PyTree
 
 from aesparse.errors import InputError
@@ -17,6 +16,7 @@ from aesparse.losses.objectives import as_objective
 from aesparse.models.base import Model
 from aesparse.models.constraints import Constraint, as_constraint
 from aesparse.options import check_flags, checked_key
+from aesparse.training.assembling import assembled
 from aesparse.training.checkpoints import Checkpoints, check_checkpoints
 from aesparse.training.full_batch import check_full_batch, minimize_part
 from aesparse.training.growth import warn_of_growth
@@ -28,9 +28,10 @@ from aesparse.training.optimizers import Lbfgs, Optimizer, as_optimizer
 from aesparse.training.progress import Progress
 from aesparse.training.recording import checked_epochs
 from aesparse.training.result import Result
-from aesparse.training.step import Recipe
+from aesparse.training.step import Recipe, TrainState
+from aesparse.training.stopping import EarlyStopping, checked_stopping
 from aesparse.training.sweep import parse_sweep
-from aesparse.training.task import Outcome, Task
+from aesparse.training.task import Task
 from aesparse.training.validation import (
     check_bounds,
     check_devices,
@@ -40,10 +41,10 @@ from aesparse.training.validation import (
     check_sizes,
     check_untransformed,
     checked_data,
-    checked_start,
     parameter_shapes,
     warn_of_precision,
 )
+from aesparse.training.warm_start import checked_start
 
 __all__ = ["fit"]
 
@@ -63,8 +64,10 @@ def fit(
     history_epochs: Sequence[int] | None = None,
     history_samples: int = 5000,
     start: PyTree | Result | None = None,
+    stopping: EarlyStopping | None = None,
     models_per_program: int | None = None,
     keep_params: bool = True,
+    keep_optimizer: bool = False,
     matmul_precision: str = "highest",
     devices: Sequence[jax.Device] | None = None,
     progress: bool = False,
@@ -100,10 +103,15 @@ def fit(
             every epoch.
         history_samples: on how many of the first samples; at the end they are made on all.
         start: parameters `[*axes, ...]` to start from, or the `Result` of such a grid; put on the
-            constraint, with a fresh state of the optimizer.
+            constraint, with a fresh state of the optimizer. A result that has an
+            `optimizer_state` goes on, to the same bits as in one training of all epochs.
+        stopping: `EarlyStopping(validation, …)`, after which epoch a model ends; its losses and
+            history are NaN from there on. By default all are trained for all epochs.
         models_per_program: at most so many models at once, part after part, for grids that would
             not fit into memory.
         keep_params: False drops the parameters in the end, for results larger than memory.
+        keep_optimizer: True keeps the optimizer's state, for a later call to go on from; not with
+            `stopping`.
         matmul_precision: JAX's name for the precision of matrix products.
         devices: those that the models are split over, by default all, on all hosts.
         progress: True shows a bar, on a terminal or in a notebook, with the time left and the
@@ -134,7 +142,8 @@ def fit(
     """
     values = list(sweep.values()) if isinstance(sweep, Mapping) else sweep
     check_untransformed(key, X, values, start.params if isinstance(start, Result) else start)
-    flags = {"keep_params": keep_params, "progress": progress, "check_compiled": check_compiled}
+    flags = {"keep_params": keep_params, "keep_optimizer": keep_optimizer}
+    flags |= {"progress": progress, "check_compiled": check_compiled}
     check_flags(flags, {"on_epoch": on_epoch})
     check_precision(matmul_precision)
     check_devices(devices)
@@ -166,15 +175,13 @@ def fit(
     if full_batch:
         check_full_batch(recipe, shapes, X, largest)
     check_bounds(objective, X)
-    if isinstance(start, Result):
-        if start.params is None:
-            raise InputError(
-                "The result to start from holds no parameters; expected one that was trained with "
-                "keep_params=True."
-            )
-        start = start.params
-    if start is not None:
-        start = checked_start(start, shapes, swept.shape, recipe)
+    stopping = checked_stopping(stopping, X, objective, full_batch=full_batch)
+    if keep_optimizer and (full_batch or stopping is not None):
+        raise InputError(
+            "keep_optimizer=True is given with L-BFGS or stopping, after which there is no state "
+            "to go on from; expected keep_optimizer=False."
+        )
+    begin = checked_start(start, TrainState(shapes, moments), swept.shape, recipe)
     record_at = checked_epochs(history_epochs, int(epochs))
     check_history(swept.size, int(epochs), len(record_at), record)
     warn_of_precision(given, X)
@@ -187,8 +194,11 @@ def fit(
         epochs=int(epochs),
         record_at=record_at,
         record_rows=int(history_samples),
-        begin=start,
+        begin=begin.params,
+        moments=begin.moments,
+        before=begin.epochs,
         at_once=int(at_once),
+        stopping=stopping,
         devices=None if devices is None else tuple(devices),
         precision=matmul_precision,
         on_epoch=on_epoch,
@@ -201,11 +211,12 @@ def fit(
         checkpoints=checkpoints,
         check_compiled=bool(check_compiled),
         keep_params=bool(keep_params),
+        keep_optimizer=bool(keep_optimizer),
     )
     with contextlib.closing(task.progress), jax.default_matmul_precision(matmul_precision):
         warn_of_growth(recipe, shapes, X, largest)
         train = minimize_part if full_batch else train_part
-        return _assembled(task, [train(task, part) for part in task.parts()])
+        return assembled(task, [train(task, part) for part in task.parts()])
 
 
 def _other_names(sweep: object, tunable: Mapping[str, float]) -> tuple[str, ...]:
@@ -214,42 +225,3 @@ def _other_names(sweep: object, tunable: Mapping[str, float]) -> tuple[str, ...]
         return ()
     names = [name for key in sweep for name in (key if isinstance(key, tuple) else (key,))]
     return tuple(name for name in names if isinstance(name, str) and name not in {*tunable, "seed"})
-
-
-def _assembled(task: Task, outcomes: list[Outcome]) -> Result:
-    """One result of all parts, with the sweep's axes in front."""
-    sweep = task.sweep
-
-    def joined(*leaves: np.ndarray) -> np.ndarray:
-        flat = leaves[0] if len(leaves) == 1 else np.concatenate(leaves)
-        return flat[: sweep.size].reshape((*sweep.shape, *flat.shape[1:]))
-
-    whole = jax.tree.map(
-        joined, *(outcome._replace(guard=np.zeros(len(outcome.finite))) for outcome in outcomes)
-    )
-    return Result(
-        axes=sweep.axes,
-        fixed=sweep.fixed,
-        model=task.recipe.model,
-        objective=task.recipe.objective,
-        params=whole.params,
-        losses=whole.losses,
-        history=whole.history,
-        history_epochs=np.array(task.record_at),
-        final=whole.final,
-        diverged_epoch=diverged_epoch(whole.losses["loss"], whole.finite),
-        guard=float(max(outcome.guard for outcome in outcomes)),
-        key_data=np.asarray(jax.random.key_data(task.key)),
-    )
-
-
-def diverged_epoch(loss: np.ndarray, finite: np.ndarray) -> np.ndarray:
-    """The first epoch whose mean loss is not finite, of models that end so; −1 for others.
-
-    A model whose parameters alone end not `finite [...]` diverged in the last of the epochs of
-    `loss [..., E]`.
-    """
-    bad = ~np.isfinite(loss)
-    ended = bad[..., -1] | ~finite
-    first = np.where(bad.any(axis=-1), bad.argmax(axis=-1) + 1, loss.shape[-1])
-    return np.where(ended, first, -1).astype(np.int32)

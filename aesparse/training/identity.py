@@ -15,6 +15,7 @@ from aesparse.metrics import Trained
 from aesparse.options import GENERATOR
 from aesparse.training.optimizers import Lbfgs
 from aesparse.training.step import Recipe, TrainState, make_step
+from aesparse.training.stopping import EarlyStopping
 from aesparse.training.task import Part, Task
 
 __all__ = ["training_settings"]
@@ -30,7 +31,10 @@ def training_settings(task: Task, part: Part) -> dict:
     and measurement (model, objective, optimizer, constraint), with their constants.
     """
     recipe, X, points = task.recipe, task.X, part.points
-    start, data = jax.tree.leaves(part.begin), jax.ShapeDtypeStruct(X.shape, X.dtype)
+    start, data = (
+        jax.tree.leaves((part.begin, part.moments)),
+        jax.ShapeDtypeStruct(X.shape, X.dtype),
+    )
     trace = _trace(recipe, data, len(task.subset))
     return {
         "X": f"{X.dtype} {X.shape}, SHA-256 {_checksum(X)}",
@@ -41,13 +45,21 @@ def training_settings(task: Task, part: Part) -> dict:
         "seed": points.seed.tolist(),
         **{name: values.tolist() for name, values in points.coefficients.items()},
         **{name: values.tolist() for name, values in part.hyperparameters.items()},
-        "start": f"SHA-256 {_checksum(*start)}" if start else "from the seeds",
+        "stopping": _stopping(task.stopping),
+        "start": f"SHA-256 {_checksum(*start)}, epoch {task.before}" if start else "from the seeds",
         "batch_size": int(recipe.batch_size),
         "history_epochs": "all" if task.records_all else list(task.record_at),
         "history_samples": int(task.record_rows),
         "matmul_precision": task.precision,
         "jax": jax.__version__,
     }
+
+
+def _stopping(stopping: EarlyStopping | None) -> str:
+    if stopping is None:
+        return "none"
+    held_out = "" if stopping.validation is None else _checksum(stopping.validation)
+    return f"{stopping.patience} epochs, {stopping.tolerance}, SHA-256 {held_out or 'none'}"
 
 
 def _checksum(*arrays) -> str:

@@ -13,6 +13,8 @@ from aesparse.training.identity import training_settings
 from aesparse.training.program import grid_program
 from aesparse.training.recording import Recorder
 from aesparse.training.sharding import SHARED, model_mesh, place, transfers
+from aesparse.training.step import TrainState
+from aesparse.training.stopping import Watch, validation_loss
 from aesparse.training.task import Outcome, Part, Task
 from aesparse.training.verification import Arguments, verify
 
@@ -39,17 +41,36 @@ def train_part(task: Task, part: Part) -> Outcome:
     else:
         params = on_devices(part.begin)
     hyperparameters = on_devices(part.hyperparameters)
-    state = program.starting.state(params, hyperparameters)
+    if part.moments is None:
+        state = program.starting.state(params, hyperparameters)
+    else:
+        state = TrainState(params, on_devices(part.moments))
+    watch, best, validated = None, None, None
+    if task.stopping is not None:
+        loss, held_out = validation_loss(task.recipe, mesh), task.stopping.validation
+        if held_out is not None:
+            held_out = place(held_out, mesh, SHARED)
+            validated = loss, held_out
+        watch = Watch(task.stopping, loss, arguments._replace(X=held_out), mesh)
+        best = watch.before(params)
     difference = math.nan
     if task.check_compiled:
         task.progress.stage("compiling and checking")
-        drawn = part.begin is None
-        difference = verify(program, state, arguments, hyperparameters, drawn=drawn, subset=subset)
+        difference = verify(
+            program,
+            state,
+            arguments,
+            hyperparameters,
+            start=_kind_of_start(part),
+            subset=subset,
+            validated=validated,
+        )
 
     def epoch(state: PyTree, number: int) -> tuple[PyTree, dict[str, Array]]:
         keys, X, points = arguments
         steps = np.int32(len(X) // task.recipe.batch_size)
-        return program.epoch(state, shuffled(keys, number, len(X)), X, points, np.int32(0), steps)
+        drawn = shuffled(keys, task.before + number, len(X))
+        return program.epoch(state, drawn, X, points, np.int32(0), steps)
 
     def measured(params: PyTree, rows: Array) -> PyTree:
         return program.measure(params, arguments.keys, arguments.points, rows)
@@ -69,44 +90,52 @@ def train_part(task: Task, part: Part) -> Outcome:
         records.moments.add(latest)
     settings = training_settings(task, part) if part.checkpoints is not None else None
     if part.checkpoints is not None:
-        resumed = _resumed(task, part, state, records, settings, on_hosts)
+        resumed = _resumed(task, part, (state, best), records, settings, on_hosts)
         if resumed is not None:
-            begin, state = resumed[0] + 1, on_devices(resumed[1])
+            begin, (state, best) = resumed[0] + 1, on_devices(resumed[1])
             task.progress.resumed(resumed[0])
     for number in range(begin, task.epochs + 1):
         state, losses = epoch(state, number)
         task.progress.reached(number, losses["loss"])
         records.losses.add(losses)
+        if watch is not None:
+            best = watch.after(best, number, state.params, losses)
         if number in task.record_at:
             latest = measured(state.params, subset)
             records.moments.add(latest)
         if part.checkpoints is not None and part.checkpoints.due and number < task.epochs:
-            tree = (on_hosts(state), *(record.arrays() for record in records))
+            tree = (on_hosts((state, best)), *(record.arrays() for record in records))
             part.checkpoints.save(number, tree, settings=settings)
         if task.on_epoch is not None:
             task.on_epoch(number, on_hosts(latest))
+        if best is not None and (on_hosts(best.stopped) >= 0).all():
+            break
     task.progress.part_done()
+    params = state.params if best is None else best.params
     return Outcome(
-        params=on_hosts(state.params) if task.keep_params else None,
+        params=on_hosts(params) if task.keep_params else None,
         losses=records.losses.arrays(),
         history=records.moments.arrays(),
-        final=on_hosts(measured(state.params, arguments.X)),
+        final=on_hosts(measured(params, arguments.X)),
         finite=on_hosts(program.finite(state.params)),
         guard=difference,
+        stopped=None if best is None else on_hosts(best.stopped),
+        best=None if best is None else on_hosts(best.epoch),
+        moments=on_hosts(state.optimizer) if task.keep_optimizer else None,
     )
 
 
 def _resumed(
     task: Task,
     part: Part,
-    state: PyTree,
+    trained: PyTree,
     records: _Records,
     settings: dict,
     on_hosts: Callable,
 ) -> tuple[int, PyTree] | None:
-    """The last epoch of an interrupted training and its state; the records go on from there."""
+    """The last epoch of an interrupted training and what it had `trained`; the records go on."""
     like = (
-        jax.eval_shape(on_hosts, state),
+        jax.eval_shape(on_hosts, trained),
         *(jax.tree.map(_without_moments, record.arrays()) for record in records),
     )
     resumed = part.checkpoints.latest(like, before=task.epochs, settings=settings)
@@ -120,3 +149,9 @@ def _resumed(
 
 def _without_moments(leaf: np.ndarray) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape[:-1], leaf.dtype)
+
+
+def _kind_of_start(part: Part) -> str:
+    if part.moments is not None:
+        return "continued"
+    return "drawn" if part.begin is None else "given"

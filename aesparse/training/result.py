@@ -30,6 +30,8 @@ from aesparse.training.validation import (
 
 __all__ = ["Result", "TrainedModel"]
 
+_EPOCHS = ("diverged_epoch", "stopped_epoch", "best_epoch")
+_OF_MODELS = ("params", "losses", "history", "final", "optimizer_state", *_EPOCHS)
 _CLOSE = 1e-6  # relative; a float32 coordinate matches the number it was rounded from
 
 
@@ -52,6 +54,11 @@ class Result:
         diverged_epoch: `[*axes]`; −1 for models that are finite to the end.
         guard: the largest relative difference that the compile check saw; NaN if it was left out.
         key_data: of the training's random key.
+        stopped_epoch: `[*axes]`, the epoch after which a model stopped; −1 for those trained to the
+            end; None without early stopping.
+        best_epoch: `[*axes]`, the epoch of a model's parameters where models may stop, else None.
+        optimizer_state: `[*axes, ...]` at the end; None without `keep_optimizer=True`.
+        epochs: in all, those of a result that this training went on from included.
 
     >>> from aesparse import OneLayer, fit
     >>> X = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
@@ -83,6 +90,10 @@ class Result:
     diverged_epoch: np.ndarray
     guard: float
     key_data: np.ndarray
+    stopped_epoch: np.ndarray | None = None
+    best_epoch: np.ndarray | None = None
+    optimizer_state: PyTree | None = None
+    epochs: int = 0
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}: {size}" for name, size in self.sizes.items())
@@ -128,7 +139,7 @@ class Result:
         left = tuple(a for a, at in zip(self.axes, index, strict=True) if isinstance(at, slice))
         part = {
             name: jax.tree.map(lambda leaf: np.asarray(leaf)[tuple(index)], getattr(self, name))
-            for name in ("params", "losses", "history", "final", "diverged_epoch")
+            for name in _OF_MODELS
         }
         if left:
             return dataclasses.replace(self, axes=left, fixed=fixed, **part)
@@ -197,10 +208,11 @@ class Result:
         """An `xarray.Dataset` whose dimensions are the axes, called by their first names.
 
         Variables: `loss_<name>` along "epoch" (1 to E), `history_<name>` along "moment" (at
-        `history_epochs`), the final measurements by their names, `param_<name>`, and
-        `diverged_epoch`. Nested names are joined by "_"; dimensions of a variable's own are called
-        `<variable>_0` and so on. Further names of an axis are coordinates along it. Attributes:
-        the fixed values and `guard`. `InputError` if a measurement has the name of a coordinate.
+        `history_epochs`), the final measurements by their names, `param_<name>`, `diverged_epoch`,
+        and where models may stop `stopped_epoch` and `best_epoch`. Nested names are joined by "_";
+        dimensions of a variable's own are called `<variable>_0` and so on. Further names of an axis
+        are coordinates along it. Attributes: the fixed values and `guard`. `InputError` if a
+        measurement has the name of a coordinate.
         """
         import xarray as xr
 
@@ -238,7 +250,9 @@ class Result:
                 nested = jax.tree_util.keystr(path, simple=True, separator="_")
                 name = "_".join(filter(None, (prefix, nested))) or "final"
                 yield name, np.asarray(leaf), last
-        yield "diverged_epoch", np.asarray(self.diverged_epoch), ()
+        for name in _EPOCHS:
+            if getattr(self, name) is not None:
+                yield name, np.asarray(getattr(self, name)), ()
 
 
 def _matches(name: str, values: np.ndarray, value: object) -> np.ndarray:

@@ -11,6 +11,7 @@ from aesparse.training.checkpoints import Checkpoints
 from aesparse.training.progress import Progress
 from aesparse.training.sharding import Points
 from aesparse.training.step import Recipe
+from aesparse.training.stopping import EarlyStopping
 from aesparse.training.sweep import Sweep
 
 __all__ = ["Outcome", "Part", "Task"]
@@ -23,6 +24,7 @@ class Part(NamedTuple):
     points: Points  # [C]
     hyperparameters: dict[str, Float[np.ndarray, " C"]]
     begin: PyTree | None  # parameters to start from, [C, ...]
+    moments: PyTree | None  # the optimizer's state to go on from, [C, ...]
     checkpoints: Checkpoints | None
 
 
@@ -38,14 +40,18 @@ class Task(NamedTuple):
     record_at: Sequence[int]  # epochs
     record_rows: int
     begin: PyTree | None  # parameters to start from, of all models [C, ...]
+    moments: PyTree | None  # the optimizer's state to go on from, likewise
+    before: int  # epochs that the models had before, which their random numbers go on from
     at_once: int  # models of one program
     devices: tuple[jax.Device, ...] | None
     precision: str
+    stopping: EarlyStopping | None
     on_epoch: Callable | None
     progress: Progress
     checkpoints: Checkpoints | None
     check_compiled: bool
     keep_params: bool
+    keep_optimizer: bool
 
     @property
     def subset(self) -> Float[Array, "H n"]:
@@ -83,13 +89,13 @@ class Task(NamedTuple):
             jax.vmap(lambda seed: jax.random.fold_in(self.key, seed))(different.astype(np.uint32)),
             Points(position.astype(np.int32), {name: column(name) for name in names}),
             {name: column(name) for name in self.tunable},
-            jax.tree.map(lambda leaf: leaf[rows], self.begin),
+            *jax.tree.map(lambda leaf: leaf[rows], (self.begin, self.moments)),
             saved,
         )
 
 
 class Outcome(NamedTuple):
-    """What came of the models of a part, on the host."""
+    """What came of the models of a part, on the host; E epochs until the last model stopped."""
 
     params: PyTree | None  # [C, ...]
     losses: dict[str, np.ndarray]  # [C, E]
@@ -97,3 +103,6 @@ class Outcome(NamedTuple):
     final: PyTree  # [C, ...]
     finite: np.ndarray  # [C]: the parameters at the end
     guard: float
+    stopped: np.ndarray | None = None  # [C]: the epoch after which a model stopped; −1: not so
+    best: np.ndarray | None = None  # [C]: the epoch of its parameters, where models may stop
+    moments: PyTree | None = None  # [C, ...]: the optimizer's state at the end, if it is kept

@@ -15,7 +15,7 @@ from aesparse.losses.base import Objective
 from aesparse.metrics import Trained
 from aesparse.models.base import Model, check_model
 from aesparse.models.one_layer import OneLayer
-from aesparse.options import GENERATOR, check_counts, checked_numbers, shortened
+from aesparse.options import GENERATOR, check_counts, shortened
 from aesparse.training import guard
 from aesparse.training.memory import tree_bytes
 from aesparse.training.optimizers import Lbfgs
@@ -32,7 +32,6 @@ __all__ = [
     "check_untransformed",
     "checked_data",
     "checked_pair",
-    "checked_start",
     "parameter_shapes",
     "warn_of_precision",
 ]
@@ -253,36 +252,3 @@ def check_levels(objective: Objective, sweep: Sweep) -> None:
                 f"{name} is {shortened(values.tolist())}; expected numbers in [{low:g}, {high:g}), "
                 "such as the probability that an input is zeroed."
             )
-
-
-def checked_start(start: PyTree, shapes: PyTree, grid: tuple[int, ...], recipe: Recipe) -> PyTree:
-    """Parameters to start from, `[*axes, ...]`, as one array of models `[C, ...]` on the host.
-
-    As they are where they lie on the constraint up to rounding, else projected. `InputError`
-    unless they have the structure and shapes of the grid's, are finite, and can be projected.
-    """
-    given, expected = jax.tree.structure(start), jax.tree.structure(shapes)
-    wanted = [(*grid, *leaf.shape) for leaf in jax.tree.leaves(shapes)]
-    came = [np.shape(leaf) for leaf in jax.tree.leaves(start)]
-    if given != expected or came != wanted:
-        raise InputError(
-            f"The parameters to start from have shapes {came}; expected {wanted} in the structure "
-            "of the model's: the axes of the sweep, then those of one model."
-        )
-
-    def flat(leaf, shape) -> np.ndarray:
-        array = checked_numbers(leaf, "start holds").astype(shape.dtype)
-        return array.reshape(-1, *shape.shape)
-
-    params = jax.tree.map(flat, start, shapes)
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
-        raise InputError("The parameters to start from hold NaN or inf; expected finite numbers.")
-    with jax.default_matmul_precision("highest"):
-        projected = jax.device_get(jax.vmap(recipe.constraint.project)(params))
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(projected)):
-        raise InputError(
-            "The parameters to start from hold a row (or decoder column) of zeros, which has no "
-            "direction to be scaled to length 1; give it one, or use the constraint 'free'."
-        )
-    near = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-5, atol=1e-6), params, projected)
-    return params if all(jax.tree.leaves(near)) else projected

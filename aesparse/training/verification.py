@@ -42,26 +42,31 @@ def verify(
     arguments: Arguments,
     hyperparameters: Mapping[str, Array],
     *,
-    drawn: bool = False,
+    start: str = "given",
     subset: Float[Array, "H n"] | None = None,
+    validated: tuple[Part, Float[Array, "V n"]] | None = None,
 ) -> float:
     """Checks a step from `state` and two steps from a disturbed one, once per program and shapes.
 
-    Likewise `state` itself, with parameters `drawn` by the program or given, and, with a `subset`
-    of the data, what the program measures on it. Returns the largest relative difference of a step.
-    Raises `guard.NumericsError` where the program disagrees, on two different batches if rounding
-    may have switched a unit on one.
+    Likewise `state` itself, with parameters "drawn" by the program or "given", unless it is
+    "continued" from an earlier training; with a `subset` of the data, what the program measures on
+    it; and the loss that is `validated` on other data. Returns the largest relative difference of
+    a step. Raises `guard.NumericsError` where the program disagrees, on two different batches if
+    rounding may have switched a unit on one.
     """
-    leaves = jax.tree.leaves((state, arguments, subset))
+    leaves = jax.tree.leaves((state, arguments, subset, validated and validated[1]))
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
-    signature = (shapes, drawn, jax.config.jax_default_matmul_precision)
+    signature = (shapes, jax.config.jax_default_matmul_precision)
+    if start != "continued":
+        _check_start(program, state, arguments, hyperparameters, drawn=start == "drawn")
     if signature not in program.checked:
-        _check_start(program, state, arguments, hyperparameters, drawn=drawn)
         early, moved = _judged(program, state, arguments, 0, 1)
         later, _ = _judged(program, _disturbed(moved), arguments, _later(program, arguments), 2)
         if subset is not None:
             for part in program.measure.parts:
                 _check_measurement(part, state.params, arguments, subset)
+        if validated is not None:
+            _check_measurement(validated[0], state.params, arguments, validated[1])
         program.checked[signature] = max(early, later)
     return program.checked[signature]
 

@@ -1,0 +1,250 @@
+"""A sparse auto-encoder as one of scikit-learn's estimators.
+
+Shapes: N samples, n inputs, m components.
+"""
+
+import jax
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from aesparse.data import Affine
+from aesparse.estimators.checks import (
+    checked_scaler,
+    require_finite,
+    warn_if_unfinished,
+    with_held_out,
+)
+from aesparse.estimators.options import Options
+from aesparse.models.one_layer import OneLayer, Params
+from aesparse.options import check_counts, check_flags
+from aesparse.training.fit import fit
+from aesparse.training.result import Result
+from aesparse.training.trained_model import TrainedModel
+from aesparse.training.warm_start import WarmStart
+
+__all__ = ["SparseAutoencoder"]
+
+_LARGEST_SEED = 2**31 - 1
+_FLAGS = ("tied", "early_stopping", "standardize", "verbose")
+
+
+class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A one-layer auto-encoder h = s(W z + b), y = D h whose regularizer makes codes sparse.
+
+    z is the standardized x, the loss the objective's: ‖z − y‖² summed over inputs and averaged
+    over samples, plus `strength` × penalty. `transform` gives the codes h, `inverse_transform` the
+    reconstructions in the units of x.
+
+    Args:
+        n_components: m, the number of hidden units; by default n, that of the inputs.
+        objective: a name ("sae", "dae", "cae", …), an `Objective`, or a function as `fit` takes it.
+        activation: s: a name, an `Activation`, or a function.
+        strength: the objective's coefficient, λ of a penalty or the level of a corruption; a
+            mapping where an objective has several.
+        constraint: a name or `Constraint`; by default rows of W have length 1. None: no constraint.
+        tied: whether D = Wᵀ.
+        optimizer: "adam", "sgd" (with momentum 0.9), or an optax transformation.
+        learning_rate: of "adam" and "sgd", and of what `optax.inject_hyperparams` made.
+        batch_size: samples of an update, at most all of them.
+        max_epochs: passes over the data at most.
+        early_stopping: whether to hold out a share of the samples and stop when the loss on them
+            falls no longer; the parameters are then those of the best epoch.
+        validation_fraction: that share, drawn at random, at least one sample.
+        n_iter_no_change: epochs without a lower loss after which to stop.
+        tol: relative fall that counts as lower.
+        standardize: whether z is x less its mean over its standard deviation, per input. Inputs
+            without variance are only centred. With False z is x.
+        random_state: of start, order, noise and held-out samples.
+        verbose: True shows a progress bar.
+
+    Attributes:
+        components_: `[m, n]`, the rows of Dᵀ, in units of z.
+        encoder_: W `[m, n]`, `intercept_`: b `[m]`.
+        mean_, scale_: `[n]`, z = (x − mean_)/scale_.
+        n_components_, n_features_in_, feature_names_in_: as usual.
+        n_iter_: epochs trained.
+        history_: losses by name, means over every epoch, `[n_iter_]` each.
+        activation_fraction_: share of pairs (sample, unit) that are active on the training data.
+
+    float32 and float64 stay what they are. Sparse matrices are refused. A model that diverges
+    raises an `InputError`.
+
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> model = SparseAutoencoder(32, strength=1.0, max_epochs=5, random_state=0).fit(X)
+    >>> model.transform(X).shape, model.components_.shape
+    ((1797, 32), (32, 64))
+    >>> 0 < model.activation_fraction_ < 0.5 < model.score(X) < 1
+    True
+    """
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        objective="sae",
+        activation="relu",
+        strength=0.1,
+        constraint="unit",
+        tied=True,
+        optimizer="adam",
+        learning_rate=0.001,
+        batch_size=128,
+        max_epochs=200,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-3,
+        standardize=True,
+        random_state=None,
+        verbose=False,
+    ) -> None:
+        self.n_components = n_components
+        self.objective = objective
+        self.activation = activation
+        self.strength = strength
+        self.constraint = constraint
+        self.tied = tied
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.standardize = standardize
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None) -> "SparseAutoencoder":
+        """Trains the model on `X` `[N, n]`, N >= 2; `y` is ignored."""
+        del y
+        X = self._checked(X, first=True, ensure_min_samples=2)
+        self._begin(X)
+        check_counts({"max_epochs": self.max_epochs})
+        stopping, rows = None, self._scaler(X)
+        if self.early_stopping:
+            rows, stopping = with_held_out(
+                rows,
+                self._seed,
+                fraction=self.validation_fraction,
+                n_iter_no_change=self.n_iter_no_change,
+                tol=self.tol,
+            )
+        result = self._train(rows, epochs=self.max_epochs, stopping=stopping)
+        warn_if_unfinished(result, stopping, self.max_epochs)
+        self.history_ = result.losses
+        return self
+
+    def partial_fit(self, X, y=None) -> "SparseAutoencoder":
+        """Trains for one epoch of `X` `[N, n]`, from where the last call ended.
+
+        The first call decides on start and standardization. After `fit` the optimizer starts
+        afresh. `early_stopping` and `max_epochs` play no part.
+        """
+        del y
+        first = not hasattr(self, "components_")
+        X = self._checked(X, first=first)
+        if first:
+            self._begin(X)
+        begin = None if first else WarmStart(self._params(), self._optimizer_state, self.n_iter_)
+        result = self._train(self._scaler(X), epochs=1, start=begin, keep_optimizer=True)
+        past = {} if first else self.history_
+        self.history_ = {
+            name: np.append(past.get(name, []), losses) for name, losses in result.losses.items()
+        }
+        return self
+
+    def transform(self, X) -> np.ndarray:
+        """The codes `[N, m]` of rows `X` `[N, n]`."""
+        check_is_fitted(self)
+        X = self._checked(X)
+        with jax.enable_x64(X.dtype == np.float64):
+            return self._model().encode(X).astype(X.dtype)
+
+    def inverse_transform(self, X) -> np.ndarray:
+        """The reconstructions `[N, n]` of codes `X` `[N, m]`, in the units of the data."""
+        check_is_fitted(self)
+        X = np.asarray(X)
+        with jax.enable_x64(X.dtype == np.float64):
+            return self._model().decode(X)
+
+    def score(self, X, y=None) -> float:
+        """The explained variance: 1 − Σ(x − y)²/Σ(x − mean)² over all entries of `X` `[N, n]`.
+
+        The mean is that of `X`, per input: a model no better than the mean of the data scores 0.
+        """
+        del y
+        check_is_fitted(self)
+        X = self._checked(X)
+        made = self.inverse_transform(self.transform(X))
+        return float(r2_score(X, made, multioutput="variance_weighted"))
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _checked(self, X, *, first: bool = False, **options) -> np.ndarray:
+        return validate_data(self, X, reset=first, dtype=[np.float64, np.float32], **options)
+
+    def _begin(self, X: np.ndarray) -> None:
+        """What is fixed before the first epoch."""
+        flags = {name: getattr(self, name) for name in _FLAGS}
+        check_flags(flags, {})
+        counts = {"n_components": self.n_components, "batch_size": self.batch_size}
+        check_counts({name: count for name, count in counts.items() if count is not None})
+        self._seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
+        scaler = checked_scaler(X, standardize=self.standardize)
+        self.mean_, self.scale_ = scaler.mean, 1 / scaler.matrix
+        self.n_iter_, self._optimizer_state = 0, None
+
+    @property
+    def _scaler(self) -> Affine:
+        return Affine(self.mean_, 1 / self.scale_)
+
+    def _train(self, rows: np.ndarray, **how) -> Result:
+        """Trains on standardized rows and keeps what came of it."""
+        m = rows.shape[1] if self.n_components is None else self.n_components
+        options = Options.of(self.objective, self.strength, self.optimizer, self.learning_rate)
+        with jax.enable_x64(rows.dtype == np.float64):
+            result = fit(
+                rows,
+                OneLayer(m, self.activation, tied=self.tied),
+                options.objective,
+                sweep={**options.sweep, "seed": self._seed},
+                optimizer=options.optimizer,
+                constraint=self.constraint,
+                batch_size=min(self.batch_size, len(rows)),
+                history_epochs=[0],
+                progress=self.verbose,
+                **how,
+            )
+        require_finite(result, self.learning_rate)
+        self._keep(result)
+        return result
+
+    def _keep(self, result: Result) -> None:
+        params = result.params
+        self.encoder_, self.intercept_ = params.weight, params.bias
+        self.components_ = params.weight if params.decoder is None else params.decoder.T
+        self.n_components_ = len(self.components_)
+        self.activation_fraction_ = float(result.final.activation_fraction)
+        self.n_iter_ += result.losses["loss"].shape[-1]
+        self._optimizer_state = result.optimizer_state
+
+    def _params(self) -> Params:
+        decoder = None if self.tied else self.components_.T
+        return Params(self.encoder_, self.intercept_, decoder=decoder)
+
+    def _model(self) -> TrainedModel:
+        model = OneLayer.of(self._params(), self.activation)
+        return TrainedModel(model, self._params(), {}, self._scaler)

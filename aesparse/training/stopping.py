@@ -1,0 +1,181 @@
+"""Early stopping: every model of a grid ends by itself, with the parameters of its best epoch.
+
+Shapes: C models, V samples held out, n inputs, B batch.
+"""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree
+
+from aesparse.errors import InputError
+from aesparse.losses.base import Objective
+from aesparse.metrics import Trained
+from aesparse.options import check_counts, checked_numbers, shortened
+from aesparse.training.draws import VALIDATION
+from aesparse.training.measuring import Part, measuring
+from aesparse.training.sharding import MODELS, SHARED, over_models
+from aesparse.training.step import Recipe
+from aesparse.training.validation import check_bounds, checked_data
+from aesparse.training.verification import Arguments
+
+__all__ = ["Best", "EarlyStopping", "Watch", "checked_stopping", "validation_loss"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EarlyStopping:
+    """When the models of `fit` stop: after `patience` epochs without a lower loss.
+
+    The loss is the whole objective on `validation` `[V, n]`, in batches of the training's size
+    whose last V mod B samples are left out, with the same noise at every epoch; without
+    `validation` it is the training loss of the epoch. A loss counts as lower if it is so by
+    `tolerance` times the size of the last one that did. A model ends with the parameters of its
+    lowest loss. `InputError` for a patience below 1 and a negative tolerance.
+
+    >>> import numpy as np
+    >>> from aesparse import OneLayer, fit
+    >>> X = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    >>> result = fit(X[:150], OneLayer(5), "ae", epochs=500, sweep={"seed": range(2)},
+    ...     stopping=EarlyStopping(X[150:], patience=3))
+    >>> bool((result.stopped_epoch < 500).all())
+    True
+    """
+
+    validation: ArrayLike | None = None
+    patience: int = 10
+    tolerance: float | int = 1e-3
+
+    def __post_init__(self) -> None:
+        check_counts({"patience": self.patience})
+        tolerance = checked_numbers(self.tolerance, "tolerance is")
+        if tolerance.ndim or not 0 <= tolerance < 1:
+            raise InputError(
+                f"tolerance is {shortened(self.tolerance)}; expected a number from 0 to below 1."
+            )
+
+
+class Best(NamedTuple):
+    """The best of every model so far."""
+
+    params: PyTree  # [C, ...] of the lowest loss
+    loss: Float[Array, " C"]
+    mark: Float[Array, " C"]  # the loss from which the next must fall by the tolerance
+    waited: Int[Array, " C"]  # epochs since then
+    epoch: Int[Array, " C"]  # of the lowest loss; 0 before training
+    stopped: Int[Array, " C"]  # the epoch after which the model stopped; −1: not yet
+
+
+@dataclasses.dataclass(frozen=True)
+class _ValidationLoss:
+    """The measurement: the mean of the objective over batches of `batch_size`."""
+
+    batch_size: int
+
+    def __call__(self, trained: Trained, x: Float[Array, "V n"]) -> Float[Array, ""]:
+        size = min(self.batch_size, len(x))
+        batches = x[: len(x) // size * size].reshape(-1, size, x.shape[1])
+        noise = jax.random.normal(
+            jax.random.fold_in(trained.key, VALIDATION), batches.shape, x.dtype
+        )
+
+        def loss(batch):
+            coefficients = trained.coefficients
+            return trained.objective(trained.model, trained.params, *batch, coefficients)[0]
+
+        return jnp.mean(jax.lax.map(loss, (batches, noise)))
+
+
+def validation_loss(recipe: Recipe, mesh: Mesh) -> Part:
+    """The loss on held-out samples of every model, as a measurement that the guard checks."""
+    measurement = _ValidationLoss(recipe.batch_size)
+    return measuring(recipe.model, recipe.objective, measurement, mesh).parts[0]
+
+
+@functools.lru_cache(maxsize=24)
+def _programs(mesh: Mesh) -> tuple:
+    """Compiled: the best before training, and after one more epoch."""
+
+    def before(params: PyTree) -> Best:
+        leaves = jax.tree.leaves(params)
+        none = jnp.zeros(len(leaves[0]), jnp.int32)
+        largest = jnp.full(none.shape, jnp.inf, jnp.result_type(*leaves))
+        return Best(params, largest, largest, none, none, none - 1)
+
+    def after(best: Best, params: PyTree, loss, number, patience, tolerance) -> Best:
+        running = best.stopped < 0
+        better = running & (loss < best.loss)
+        small = tolerance * jnp.abs(jnp.where(jnp.isfinite(best.mark), best.mark, 0))
+        lower = running & (loss < best.mark - small)
+        waited = jnp.where(lower, 0, best.waited + 1)
+
+        def chosen(new, old):
+            return jnp.where(better.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+
+        return Best(
+            jax.tree.map(chosen, params, best.params),
+            jnp.where(better, loss, best.loss),
+            jnp.where(lower, loss, best.mark),
+            waited,
+            jnp.where(better, number, best.epoch),
+            jnp.where(running & (waited >= patience), number, best.stopped),
+        )
+
+    return (
+        over_models(before, mesh, (MODELS,)),
+        over_models(after, mesh, (MODELS, MODELS, MODELS, SHARED, SHARED, SHARED)),
+    )
+
+
+class Watch:
+    """Follows the models of one program: their best so far, and whether all have stopped."""
+
+    def __init__(
+        self, stopping: EarlyStopping, loss: Part, arguments: Arguments, mesh: Mesh
+    ) -> None:
+        self._stopping, self._loss, self._arguments = stopping, loss, arguments
+        self._before, self._after = _programs(mesh)
+
+    def before(self, params: PyTree) -> Best:
+        """The best before training."""
+        return self._before(params)
+
+    def after(self, best: Best, number: int, params: PyTree, losses: dict[str, Array]) -> Best:
+        """The best after the epoch of that number, with the training's `losses` of it."""
+        keys, validation, points = self._arguments
+        loss = losses["loss"]
+        if self._stopping.validation is not None:
+            loss = self._loss.compiled(params, keys, self._loss.needs(points), validation)
+        limits = np.int32(self._stopping.patience), np.float32(self._stopping.tolerance)
+        return self._after(best, params, loss, np.int32(number), *limits)
+
+
+def checked_stopping(
+    stopping: object, X: Array, objective: Objective, *, full_batch: bool
+) -> EarlyStopping | None:
+    """The stopping with its held-out samples as the training's data `X` [N, n]; `InputError`."""
+    if stopping is None:
+        return None
+    if not isinstance(stopping, EarlyStopping):
+        raise InputError(
+            f"stopping is {shortened(stopping)}; expected EarlyStopping(validation, patience=10), "
+            "or None to train for all epochs."
+        )
+    if full_batch:
+        raise InputError(
+            "L-BFGS ends by its own tolerance; expected stopping=None, or another optimizer."
+        )
+    if stopping.validation is None:
+        return stopping
+    validation = checked_data(stopping.validation).astype(X.dtype)
+    if validation.shape[1] != X.shape[1]:
+        raise InputError(
+            f"The samples held out have {validation.shape[1]} inputs and the data {X.shape[1]}; "
+            "expected as many."
+        )
+    check_bounds(objective, validation)
+    return dataclasses.replace(stopping, validation=validation)

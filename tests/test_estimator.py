@@ -1,0 +1,262 @@
+"""The estimator against NumPy formulas, against `fit`, and among scikit-learn's tools."""
+
+import pickle
+import warnings
+
+import numpy as np
+import optax
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import aesparse as ae
+from aesparse.errors import InputError
+from aesparse.estimators import SparseAutoencoder
+
+RNG = np.random.default_rng(0)
+X = (RNG.normal(size=(120, 3)) @ RNG.normal(size=(3, 6)) + [5, 0, 0, 0, 0, -2]).astype(np.float32)
+LABELS = X[:, 1] > X[:, 2]
+FEW = {"max_epochs": 4, "batch_size": 20, "random_state": 0}
+
+
+def model(m=4, **options):
+    return SparseAutoencoder(m, **(FEW | {"early_stopping": False} | options))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return model(early_stopping=True, max_epochs=200, learning_rate=0.01).fit(X)
+
+
+@pytest.mark.long
+@parametrize_with_checks([SparseAutoencoder(max_epochs=2, batch_size=16, early_stopping=False)])
+def test_scikit_learns_checks(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check(estimator)
+
+
+def test_codes_and_reconstructions_are_those_of_the_formulas(fitted):
+    z = (X - X.mean(0, dtype=float)) / X.std(0, dtype=float)
+    h = np.maximum(z @ fitted.encoder_.T.astype(float) + fitted.intercept_, 0)
+    np.testing.assert_allclose(fitted.transform(X), h, atol=1e-5)
+    y = h @ fitted.components_ * X.std(0, dtype=float) + X.mean(0, dtype=float)
+    np.testing.assert_allclose(fitted.inverse_transform(h), y, atol=1e-4)
+    np.testing.assert_array_equal(fitted.components_, fitted.encoder_)  # tied
+    np.testing.assert_allclose(np.linalg.norm(fitted.components_, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(fitted.activation_fraction_, np.mean(h > 0), atol=0.02)
+
+
+def test_the_score_is_the_share_of_variance_that_is_explained(fitted):
+    made = fitted.inverse_transform(fitted.transform(X)).astype(float)
+    error, variance = ((X - made) ** 2).sum(), ((X - X.mean(0)) ** 2).sum()
+    assert fitted.score(X) == pytest.approx(1 - error / variance, rel=1e-4)
+    assert fitted.score(X) > 0.5
+    mean = clone(fitted).fit(X)
+    mean.encoder_ = 0 * mean.encoder_
+    mean.intercept_ = mean.intercept_ * 0
+    mean.components_ = 0 * mean.components_
+    assert mean.score(X) == pytest.approx(0, abs=1e-6)
+
+
+def test_an_untied_decoder_has_components_of_its_own():
+    apart = model(tied=False, constraint=None).fit(X)
+    z = (X - apart.mean_) / apart.scale_
+    h = np.maximum(z @ apart.encoder_.T + apart.intercept_, 0)
+    made = h @ apart.components_ * apart.scale_ + apart.mean_
+    np.testing.assert_allclose(apart.inverse_transform(apart.transform(X)), made, atol=1e-4)
+    assert not np.allclose(apart.components_, apart.encoder_)
+
+
+def test_it_trains_as_fit_does():
+    seed = int(np.random.RandomState(0).randint(2**31 - 1))
+    z = ((X - X.mean(0, dtype=float)) / X.std(0, dtype=float)).astype(np.float32)
+    expected = ae.fit(
+        z,
+        ae.OneLayer(4),
+        "sae",
+        sweep={"strength": 0.1, "learning_rate": 0.001, "seed": seed},
+        optimizer=optax.inject_hyperparams(optax.adam)(0.001),
+        constraint="unit",
+        epochs=4,
+        batch_size=20,
+    )
+    np.testing.assert_allclose(model().fit(X).components_, expected.params.weight, atol=1e-6)
+
+
+def test_partial_fit_goes_on_where_it_was():
+    step = model()
+    for count in (1, 2, 3, 4):
+        assert step.partial_fit(X).n_iter_ == count
+    whole = model().fit(X)
+    np.testing.assert_array_equal(step.components_, whole.components_)
+    np.testing.assert_array_equal(step.intercept_, whole.intercept_)
+    np.testing.assert_allclose(step.history_["loss"], whole.history_["loss"])
+
+
+def test_partial_fit_takes_pieces_of_any_length_and_keeps_the_first_scale():
+    step = model().partial_fit(X[:50])
+    first = step.mean_.copy()
+    step.partial_fit(X[50:57] + 1)
+    np.testing.assert_array_equal(step.mean_, first)
+    assert step.n_iter_ == 2
+    assert len(step.history_["loss"]) == 2
+
+
+def test_partial_fit_goes_on_after_fit_and_after_pickling(fitted):
+    more = pickle.loads(pickle.dumps(fitted)).partial_fit(X)
+    assert more.n_iter_ == fitted.n_iter_ + 1
+    assert not np.array_equal(more.components_, fitted.components_)
+    one = model().partial_fit(X)
+    again = pickle.loads(pickle.dumps(one)).partial_fit(X)
+    np.testing.assert_array_equal(again.components_, one.partial_fit(X).components_)
+
+
+def test_early_stopping_holds_samples_out_and_stops(fitted):
+    assert fitted.n_iter_ < 200
+    assert len(fitted.history_["loss"]) == fitted.n_iter_
+    assert np.isfinite(fitted.history_["loss"]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_precision_of_the_data_is_kept(dtype):
+    data = X.astype(dtype)
+    one = model().fit(data)
+    for array in (
+        one.components_,
+        one.transform(data),
+        one.inverse_transform(np.eye(4, dtype=dtype)),
+    ):
+        assert array.dtype == dtype
+
+
+def test_float64_is_computed_in_float64():
+    one = model(max_epochs=1).fit(X.astype(float))
+    h = np.maximum((X - one.mean_) / one.scale_ @ one.encoder_.T + one.intercept_, 0)
+    np.testing.assert_allclose(one.transform(X.astype(float)), h, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(one.encoder_, axis=1), 1, rtol=1e-12)
+
+
+def test_frames_come_in_and_go_out():
+    frame = pd.DataFrame(X, columns=list("abcdef"), index=range(5, 125))
+    one = model().set_output(transform="pandas").fit(frame)
+    codes = one.transform(frame)
+    assert list(codes.columns) == [f"sparseautoencoder{i}" for i in range(4)]
+    assert codes.index.equals(frame.index)
+    assert one.feature_names_in_.tolist() == list("abcdef")
+    with pytest.raises(ValueError, match="feature names"):
+        one.transform(frame.rename(columns={"a": "z"}))
+
+
+def test_pipelines_and_searches_over_any_parameter():
+    steps = make_pipeline(model(), LogisticRegression())
+    grid = {
+        "sparseautoencoder__strength": [0.0, 1.0],
+        "sparseautoencoder__objective": ["cae", "dae"],
+    }
+    search = GridSearchCV(steps, grid, cv=2).fit(X, LABELS)
+    assert search.best_score_ > 0.6
+    assert search.predict(X).shape == (120,)
+
+
+def test_searches_run_in_several_processes():
+    search = GridSearchCV(model(), {"strength": [0.0, 5.0]}, cv=2, n_jobs=2).fit(X)
+    assert search.best_params_["strength"] == 0.0  # reconstruction alone is scored
+
+
+def test_the_same_state_gives_the_same_model():
+    one, same, other = (model(random_state=s).fit(X) for s in (3, np.random.RandomState(3), 4))
+    np.testing.assert_array_equal(one.components_, same.components_)
+    assert not np.array_equal(one.components_, other.components_)
+
+
+def test_your_own_objective_optimizer_and_several_strengths():
+    both = ae.objectives.composed(terms={"beta": "sae", "decay": "weight-decay"})
+    options = {"objective": both, "strength": {"beta": 0.1, "decay": 0.01}}
+    one = model(optimizer=optax.sgd(0.001), activation="softplus", **options).fit(X)
+    assert {"loss", "reconstruction", "beta", "decay"} <= one.history_.keys()
+
+
+def test_inputs_without_variance_stay_what_they_are():
+    constant = np.column_stack([X, np.full(len(X), 7, np.float32)])
+    one = model().fit(constant)
+    assert np.isfinite(one.components_).all()
+    made = one.inverse_transform(one.transform(constant))
+    assert abs(made[:, -1].mean() - 7) < 3
+
+
+def test_unstandardized_data_far_off_centre_is_named():
+    with pytest.warns(UserWarning, match="off centre"):
+        model(standardize=False, max_epochs=1).fit(X)
+    centred = model(standardize=False, max_epochs=1).fit(X - X.mean(0))
+    np.testing.assert_array_equal(centred.mean_, 0)
+    np.testing.assert_array_equal(centred.scale_, 1)
+
+
+def test_divergence_is_an_error_or_leaves_the_best_epoch():
+    with pytest.raises(InputError, match="diverged"):
+        model(optimizer="sgd", learning_rate=100.0, constraint=None).fit(X)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        calm = model(
+            optimizer="sgd", learning_rate=100.0, constraint=None, early_stopping=True
+        ).fit(X)
+    assert np.isfinite(calm.components_).all()
+
+
+def test_a_loss_that_still_falls_is_named():
+    with pytest.warns(ConvergenceWarning, match="max_epochs"):
+        model(early_stopping=True, max_epochs=1).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"m": 0}, "n_components"),
+        ({"m": 2.5}, "n_components"),
+        ({"objective": "spase"}, "sae"),
+        ({"activation": "rellu"}, "relu"),
+        ({"strength": -1.0}, "strength"),
+        ({"strength": "much"}, "strength"),
+        ({"constraint": "units"}, "unit"),
+        ({"optimizer": "adamm"}, "adam"),
+        ({"optimizer": 3}, "optax"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"batch_size": 0}, "batch"),
+        ({"max_epochs": 0}, "max_epochs"),
+        ({"validation_fraction": 1.0, "early_stopping": True}, "validation_fraction"),
+        ({"n_iter_no_change": 0, "early_stopping": True}, "n_iter_no_change"),
+        ({"tol": -1.0, "early_stopping": True}, "tol"),
+        ({"tied": "yes"}, "tied"),
+        ({"objective": ae.objectives.composed(terms={"a": "cae", "b": "sae"})}, "a, b"),
+    ],
+)
+def test_options_out_of_range_are_refused_in_a_sentence(options, word):
+    with pytest.raises(InputError, match=word):
+        model(**options).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (csr_matrix(X), "[Ss]parse"),
+        (np.where(X > 5, np.nan, X), "NaN"),
+        (X[0], "1D"),
+        (X[:1], "1 sample"),
+        (np.full((5, 2), "much"), "float"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_is_refused(data, word):
+    with pytest.raises((ValueError, TypeError), match=word):
+        model().fit(data)
+
+
+def test_before_it_is_fitted_it_says_so():
+    for call in (model().transform, model().score, model().inverse_transform):
+        with pytest.raises(NotFittedError):
+            call(X)
