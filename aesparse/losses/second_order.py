@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.stats import norm
 from jaxtyping import Array, Float, PyTree
 
 from aesparse.errors import InputError
@@ -74,6 +73,7 @@ def second_order_with_kink(width: float = 0.25) -> Penalty:
     """
     if not width > 0:
         raise InputError(f"The width of the kink is {width}; expected a number > 0.")
+    from jax.scipy.stats import norm  # brings all distributions, which nothing else needs
 
     def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
         del eps

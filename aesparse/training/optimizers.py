@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, PyTree
 
 from aesparse.errors import InputError, running
@@ -113,8 +112,10 @@ class Lbfgs:
     memory_size: int = 10
 
     @property
-    def solver(self) -> optax.GradientTransformationExtraArgs:
+    def solver(self) -> Optimizer:
         """optax's, with a zoom line search."""
+        import optax  # see `aesparse.training.step`
+
         return optax.lbfgs(memory_size=self.memory_size)
 
     def init(self, params: PyTree) -> PyTree:
@@ -164,6 +165,7 @@ def hyperparameters(optimizer: Optimizer, params: PyTree) -> dict[str, float]:
     Those that follow a schedule are not among them. `InputError` where the optimizer cannot be
     started, or two of its parts have hyperparameters of one name.
 
+    >>> import optax
     >>> optimizer = optax.inject_hyperparams(optax.rmsprop)(0.01)
     >>> sorted(hyperparameters(optimizer, {"w": jnp.zeros(3)}))
     ['decay', 'eps', 'initial_scale', 'learning_rate']
