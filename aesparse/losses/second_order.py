@@ -73,9 +73,10 @@ def second_order_with_kink(width: float = 0.25) -> Penalty:
     """
     if not width > 0:
         raise InputError(f"The width of the kink is {width}; expected a number > 0.")
-    from jax.scipy.stats import norm  # brings all distributions, which nothing else needs
 
     def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
+        from jax.scipy.stats import norm  # brings all distributions, which nothing else needs
+
         del eps
         activation, dtype = forward.activation, forward.x.dtype
         near = jnp.asarray(jnp.finfo(dtype).eps, dtype)
