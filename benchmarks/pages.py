@@ -15,6 +15,7 @@ from aesparse.errors import InputError, first_line, running
 from aesparse.files import read_bytes, write_text
 from benchmarks import blocks
 from benchmarks.blocks import MOST_BYTES, ROOT
+from experiments.pages.block import replaced_block
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/performance.md": {
@@ -46,21 +47,12 @@ def filled(page: str, of_page: dict[str, Callable[[], str]]) -> str:
         raise InputError(
             f"{page} cannot be read ({first_line(error)}); expected a page in UTF-8. Restore it."
         ) from None
-    newline = "\r\n" if "\r\n" in text else "\n"
     for name, block in of_page.items():
-        begin, end = f"<!-- {name}: python -m benchmarks.pages -->", f"<!-- end of {name} -->"
-        if (text.count(begin), text.count(end)) != (1, 1) or text.index(begin) > text.index(end):
-            raise InputError(
-                f"{page} has {text.count(begin)} lines {begin} and {text.count(end)} lines {end}; "
-                "expected one of each, in this order. Put them where the block belongs."
-            )
         with running(
             f"The block '{name}' of {page} cannot be made", "the files that this version measures."
         ):
             content = block()
-        before, after = text.split(begin)[0], text.split(end)[1]
-        lines = f"{begin}\n\n{content}\n\n{end}".replace("\n", newline)
-        text = f"{before}{lines}{after}"
+        text = replaced_block(page, text, name, "python -m benchmarks.pages", content)
     return text
 
 

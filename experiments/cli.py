@@ -215,28 +215,27 @@ def _status(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
 
 
 @app.command("verdicts")
-def _verdicts(
-    seeds: StoredSeedsOption = None,
-    out: OutOption = FIGURES,
-    page: Annotated[
-        Path | None,
-        typer.Option(help="Also write all verdicts as this Markdown page, and the report."),
-    ] = None,
-) -> None:
+def _verdicts(seeds: StoredSeedsOption = None, out: OutOption = FIGURES) -> None:
     """Decide every claim from stored runs alone."""
-    from experiments import pages
-    from experiments.drawing import report
     from experiments.evidence import tables
-    from experiments.pipeline.seal import require_page
 
-    if page is not None:
-        require_page(page)
     damage = Damage()
-    verdicts = tables.collect_verdicts(out, seeds, damage)
-    print("\n".join(tables.lines(verdicts)))
-    if page is not None:
-        pages.write_results(page, verdicts, out)
-        print(f"Written: {page}, {report.write(out, verdicts, seeds, damage)}")
+    print("\n".join(tables.lines(tables.collect_verdicts(out, seeds, damage))))
+    damage.require_none()
+
+
+@app.command("pages")
+def _pages(
+    out: OutOption = FIGURES,
+    checkout: Annotated[
+        Path, typer.Option(help="The folder with README.md and docs/.", show_default="this one")
+    ] = Path(),
+) -> None:
+    """Write docs/results/ and README's answers, from what is stored."""
+    from experiments import pages
+
+    damage = Damage()
+    print(f"Written: {', '.join(map(str, pages.write(out, checkout, damage)))}")
     damage.require_none()
 
 
@@ -244,14 +243,11 @@ def _verdicts(
 def _theorems(
     out: OutOption = FIGURES,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    page: Annotated[
-        Path | None, typer.Option(help="Also write the table as this Markdown page.")
-    ] = None,
 ) -> None:
     """Verify T1 to T15 on random problems, attack them, and list the errata (under 3 minutes)."""
     from experiments.theorems.command import write_theorems
 
-    write_theorems(out, as_json=as_json, page=page)
+    write_theorems(out, as_json=as_json)
 
 
 @app.command("report")

@@ -1,4 +1,8 @@
-"""The statements of docs/results.md, and which decision of the oracle each of them is about."""
+"""What the generated pages say, read and derived once more without the code that writes them.
+
+The statements, and which decision of the oracle each of them is about; the figures of a paper's
+page; the answers that follow from the statements by the rule printed in docs/results/index.md.
+"""
 
 import re
 from pathlib import Path
@@ -24,6 +28,7 @@ DATASETS = {
     "CIFAR-10 at 16×16": ("cifar10-small",),
     "–": ("",),
 }
+SIGNED = {"holds ✓": "holds", "fails ✗": "fails", "inconclusive ?": "inconclusive"}
 ACTIVATIONS = ("relu", "sigmoid", "softplus", "tanh", "maxout")
 # Claims with one statement per data set and activation: no objective has to be named in it.
 SINGLE = ("A8", "A9", "A10", "A11", "A12", "G1", "G2", "L1", "L2", "L4")
@@ -73,8 +78,13 @@ def statements(page: Path) -> list[Statement]:
 
     Statements that are not run may be counted instead of named.
     """
+    return rows_of(page.read_text(encoding="utf-8").splitlines())
+
+
+def rows_of(lines: list[str]) -> list[Statement]:
+    """As `statements`, of the lines of a page."""
     found, columns, heading = [], [], ""
-    for line in page.read_text(encoding="utf-8").splitlines():
+    for line in lines:
         cells = [c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]]
         if line.startswith("#"):
             heading = line.strip("# ").lower()
@@ -85,6 +95,7 @@ def statements(page: Path) -> list[Statement]:
         elif columns:
             row = {"verdict": heading, "statement": "", "numbers": ""}
             row |= dict(zip(columns, cells, strict=True))
+            row["verdict"] = SIGNED.get(row["verdict"], row["verdict"])
             if row["scale"] in SCALES:
                 found.append(Statement(*(row[name] for name in Statement._fields)))
     return found

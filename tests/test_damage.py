@@ -193,9 +193,7 @@ def test_a_damaged_run_leaves_the_claims_of_the_others(out, monkeypatch, capsys,
         if row[:2] == ("reduced", "arpit-fig4") and row[2].dataset == "digits":
             assert tables.lines([row])[0] not in printed
     assert re.search("not run: 14 of 15", printed)
-    page = out / "docs" / "results.md"
-    assert str(run) in refusal(monkeypatch, capsys, "verdicts", "--out", out, "--page", page)
-    assert changed_page(page) is None
+    assert str(run) in refusal(monkeypatch, capsys, "report", "--out", out)
     assert changed_page(out / "index.html") is None
     with unchanged(out):
         make = ("arpit-fig4", "--scale", "reduced", "--out", out)
@@ -330,16 +328,6 @@ def test_what_a_page_must_not_replace_is_refused_before_any_work(tmp_path, capsy
     page.write_text(sealed_page("text").replace("text", "by hand"), encoding="utf-8")
     require_page(page)
     assert str(page) in capsys.readouterr().err
-
-
-def test_verdicts_and_theorems_check_the_page_first(out, tmp_path, monkeypatch, capsys):
-    from experiments.theorems import rows
-
-    for module, name in ((tables, "collect_verdicts"), (rows, "theorems")):
-        monkeypatch.setattr(module, name, lambda *_: pytest.fail("work before the check"))
-    for name in ("verdicts", "theorems"):
-        arguments = (name, "--out", out, "--page", tmp_path)
-        assert str(tmp_path) in refusal(monkeypatch, capsys, *arguments)
 
 
 def test_an_archive_of_anything_else_is_one_sentence(out, tmp_path):

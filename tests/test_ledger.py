@@ -10,9 +10,9 @@ import stored_runs
 import tiny
 from commands import command, has_numbers, numbers, refusal
 
-from experiments import pages
 from experiments.evidence import tables
 from experiments.evidence.replaced import first_record, replaced
+from experiments.pages import statements
 from experiments.pipeline import ledger, registry
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan, needed
@@ -232,9 +232,8 @@ def test_the_digest_counts_what_is_decided_by_what_it_rests_on_and_nothing_else(
 
 def test_the_page_lists_every_kind_of_verdict_apart(plant):
     plant(Figure(**vars(PLANTED) | {"claims": {v.claim: "so" for *_, v in ROWS}}))
-    page = pages.results_page(ROWS, Path("figures"), Path("docs"))
-    statements = page.split("\n## Statements\n")[1].split("\n## ")[0]
-    parts = dict(re.findall(r"### ([\w ]+)\n\n([^#]+)", statements))
+    page = statements.page(ROWS).split("\n## Sizes")[0]
+    parts = dict(re.findall(r"## ([\w ]+)\n\n([^#]+)", page))
     counts = {kind: len(table.strip().splitlines()) - 2 for kind, table in parts.items()}
     assert list(counts.values()) == [6, 1, 5, 1, 1]  # as in ROWS; two lines are the head
     assert "| A14 | reduced | MNIST | 2 |" in parts["Not run"]

@@ -16,7 +16,7 @@ WHY = "by the length of a step"  # of A18: measured, and no number is asked for
 
 @pytest.fixture(scope="module")
 def record():
-    return statements(ROOT / "docs/results.md")
+    return statements(ROOT / "docs/results/statements.md")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """README and docs are executed: their Python, their commands' names, their links and blocks."""
 
 import ast
-import html
 import itertools
 import json
 import os
@@ -21,18 +20,13 @@ from aesparse.cli.app import app
 from aesparse.errors import InputError
 from benchmarks import pages as measured_pages
 from experiments.cli import app as experiments_app
-from experiments.drawing import report
 from experiments.evidence import curves
-from experiments.evidence.tables import collect_verdicts, digest, overview
-from experiments.pages import results_page
 from experiments.pipeline import make, protocol, registry
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import SCALES
-from experiments.pipeline.record import figure_record, read_pictured, read_record
+from experiments.pipeline.record import figure_record, read_record
 from experiments.pipeline.registry import figure_names, gathered, get_figure
-from experiments.pipeline.seal import sealed_page
 from experiments.pipeline.store import RunStore
-from experiments.theorems.page import theorem_page
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -200,7 +194,17 @@ def test_every_command_and_option_exists():
                 named.add(command)
         for script in (word for word in words if word.startswith("benchmarks/")):
             assert (ROOT / script).exists(), (path, words)
-    assert named >= {"figure", "all", "status", "verdicts", "report", "audit", "plan", "theorems"}
+    assert named >= {
+        "figure",
+        "all",
+        "status",
+        "verdicts",
+        "pages",
+        "report",
+        "audit",
+        "plan",
+        "theorems",
+    }
 
 
 def anchors(text):
@@ -297,12 +301,6 @@ def test_a_damaged_measurement_is_named(monkeypatch, tmp_path):
             measured_pages.filled("page.md", {"memory": block})
 
 
-def test_the_page_of_theorems_is_the_stored_table():
-    rows = read_pictured(ROOT / "figures" / "theorems.json")["rows"]
-    assert PAGES[Path("docs/theorems.md")] == sealed_page(theorem_page(rows))
-    assert len(re.findall(r"(?m)^\| T\d+ \|", theorem_page(rows))) == len(rows) > 0
-
-
 def test_the_rates_follow_from_the_rule_and_what_it_measured():
     measured = json.loads((ROOT / "benchmarks" / "learning_rate.json").read_text(encoding="utf-8"))
     for name, errors in measured.items():
@@ -335,24 +333,6 @@ def test_the_json_of_every_picture_is_what_its_runs_say():
         runs = gathered(figure, plan, RunStore(ROOT / "figures", scale))
         written = read_record(path, name, plan)
         assert written == figure_record(figure, name, plan, runs), path
-
-
-def test_the_results_and_the_report_are_what_the_stored_runs_say(tmp_path):
-    verdicts = collect_verdicts(ROOT / "figures")
-    results = results_page(verdicts, ROOT / "figures", ROOT / "docs")
-    assert PAGES[Path("docs/results.md")] == sealed_page(results)
-    for path in (ROOT / "figures").glob("[!.]*/"):
-        (tmp_path / path.name).symlink_to(path)
-    page = report.write(tmp_path, verdicts).read_text(encoding="utf-8")
-    for cells in (*digest(verdicts)[0], *overview(verdicts)):
-        tag = "th" if cells[0] in ("statements", "claim") else "td"
-        row = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
-        assert f"<tr>{row}</tr>" in page
-    for scale, _, v in verdicts:
-        row = (scale, protocol.title(v.dataset), v.statement, v.numbers)
-        assert "".join(f"<td>{html.escape(cell)}</td>" for cell in row) in page, row
-        why = (f"<p><small>{html.escape(sentence)}</small></p>" for sentence in v.why)
-        assert "".join(why) in page, row
 
 
 def test_what_is_tracked_is_small():

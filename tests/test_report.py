@@ -68,21 +68,6 @@ def test_both_command_lines_offer_theorems(tmp_path, monkeypatch):
     assert shown[0].output == shown[1].output
 
 
-def test_command_theorems_writes_a_page_of_the_rows(tmp_path, monkeypatch):
-    row = rows.Row("T1", "|Σ| falls", "holds", "0.1", {"margin": 0.1})
-    monkeypatch.setattr(rows, "theorems", lambda: [row])
-    monkeypatch.setattr(pictures, "draw_theorems", Figure)
-    page = tmp_path / "docs" / "theorems.md"
-    shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path), "--page", str(page)])
-    assert shown.exit_code == 0, shown.output
-    assert "\n| T1 | \\|Σ\\| falls | holds | 0.1 |\n" in page.read_text(encoding="utf-8")
-    assert str(page) in shown.output
-    (tmp_path / "taken").write_text("", encoding="utf-8")
-    page = tmp_path / "taken" / "theorems.md"
-    shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path), "--page", str(page)])
-    assert "taken" in str(shown.exception)
-
-
 def test_command_theorems_refuses_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "taken").write_text("", encoding="utf-8")
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path / "taken")])

@@ -156,21 +156,6 @@ def test_verdicts_prints_every_verdict_and_explanation_in_order(out, monkeypatch
             rest = rest.split(part, 1)[1]
 
 
-def test_verdicts_are_written_as_a_page_whose_links_lead_to_the_pictures(
-    out, monkeypatch, capsys, tmp_path
-):
-    (tmp_path / "docs").mkdir()
-    assert command(monkeypatch, capsys, "arpit-fig3", "--scale", "reduced", "--out", out)[0] == 0
-    page = tmp_path / "docs" / "results.md"
-    assert command(monkeypatch, capsys, "verdicts", "--out", out, "--page", page)[0] == 0
-    text = page.read_text(encoding="utf-8")
-    assert re.search(r"(?m)^\| A3 \| reduced \|[^|]+\|[^|]+\| holds \|", text)
-    links = re.findall(r"\]\(([^)]+\.png)\)", text)
-    assert links == ["../figures/reduced/arpit-fig3.png"]  # the one that is drawn
-    assert (page.parent / links[0]).exists()
-    assert "A3" in (out / "index.html").read_text(encoding="utf-8")
-
-
 class Page(HTMLParser):
     """The links, anchors and pictures of a page."""
 

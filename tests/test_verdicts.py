@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +10,9 @@ import stored_runs
 import tiny
 from commands import command, has_numbers, numbers
 
-from experiments import pages
 from experiments.evidence import tables
 from experiments.evidence.explanations import explanations
+from experiments.pages import statements
 from experiments.pipeline.figure import Verdict
 from experiments.pipeline.registry import get_figure
 from experiments.pipeline.store import RunStore
@@ -255,7 +254,7 @@ def test_further_seeds_enter_the_verdicts_once_a_whole_figure_has_them(
 
 def test_a_bar_in_a_number_stays_inside_its_column():
     verdict = Verdict("L1", "", "one", "holds", "largest |x| 0.1")
-    page = pages.results_page([("quick", "lecture-kl", verdict)], Path("figures"), Path("docs"))
+    page = statements.page([("quick", "lecture-kl", verdict)])
     assert "| largest \\|x\\| 0.1 |\n" in page
 
 

@@ -1,9 +1,6 @@
 """The command `theorems`, which the experiments have too."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from aesparse.cli.options import JsonOption, OutOption, experiments_module
 
@@ -13,10 +10,7 @@ __all__ = ["theorems_command"]
 def theorems_command(
     out: OutOption = Path(),
     as_json: JsonOption = False,
-    page: Annotated[
-        Path | None, typer.Option(help="Also write the table as this Markdown page.")
-    ] = None,
 ) -> None:
     """Verify T1 to T15 on random problems, attack them, and list the errata (under 3 minutes)."""
     command = experiments_module("experiments.theorems.command")
-    command.write_theorems(out, as_json=as_json, page=page)
+    command.write_theorems(out, as_json=as_json)

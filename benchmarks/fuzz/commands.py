@@ -144,27 +144,27 @@ def _plan(rng: np.random.Generator, folder: Path) -> Attempt:
 
 def _stored(rng: np.random.Generator, folder: Path) -> Attempt:
     """Commands that only read results; those that take long are stopped by no seeds."""
-    command = str(rng.choice(["status", "import", "verdicts", "report"]))
+    command = str(rng.choice(["status", "import", "verdicts", "pages", "report"]))
     options = {"--out": str(_folder(rng, folder))}
-    if command != "import":
+    if command == "pages":
+        options["--checkout"] = str(folder)  # which has no README.md
+    elif command != "import":
         options["--seeds"] = "1"
-    if command == "verdicts":
-        options["--page"] = str(folder / "page.md")
     line = [command, *_line(rng, options)]
     if command == "import":
         archive = folder / "runs.zip"
         archive.write_bytes(damage(rng, b"PK\x05\x06" + bytes(18))[1])
         line.append(str(archive))
-    elif command != "status":
+    elif command not in ("status", "pages"):
         line += ["--seeds", "-1"]
     return _attempt("experiments", line)
 
 
 def _theorems(rng: np.random.Generator, folder: Path) -> Attempt:
-    """The theorems, of both command lines, with a page that stops them before any work."""
+    """The theorems, of both command lines, with a word that stops them before any work."""
     app = str(rng.choice(["aesparse", "experiments"]))
-    options = {"--out": str(_folder(rng, folder)), "--page": str(folder / "page.md")}
-    return _attempt(app, ["theorems", *_line(rng, options), "--page", str(folder)])
+    options = {"--out": str(_folder(rng, folder))}
+    return _attempt(app, ["theorems", *_line(rng, options), "a"])
 
 
 def _doctor(rng: np.random.Generator, folder: Path) -> Attempt:

@@ -42,6 +42,8 @@ class Figure:
     """
 
     about: str  # the module's docstring; its first line is the title
+    place: str = ""  # where the paper shows or says it: "Figure 4", "Section 2.2, …"; its heading
+    says: str = ""  # what the paper says of it, in our words, with section or equation
     claims: Mapping[str, str]  # what each claim says; in lower case: no claim of a paper
     runs: Callable[[Plan], list[Spec]]
     draw: Callable[[Mapping, Plan], object]  # (runs, plan) -> a matplotlib figure
@@ -70,6 +72,12 @@ class Figure:
             raise InputError(
                 f"The part 'about' of a figure is {self.about!r}; give its module a docstring."
             )
+        for part, text in (("place", self.place), ("says", self.says)):
+            if not isinstance(text, str):
+                raise InputError(
+                    f"The part '{part}' of a figure is {text!r}; expected a text, such as "
+                    "'Figure 4' for the place."
+                )
         if not isinstance(self.claims, Mapping):
             raise InputError(
                 f"The part 'claims' of a figure is {self.claims!r}; expected a mapping from each "

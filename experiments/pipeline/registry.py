@@ -17,6 +17,7 @@ from experiments.pipeline.store import RunStore
 
 __all__ = [
     "deciding_plans",
+    "family_of",
     "figure_modules",
     "figure_names",
     "gathered",
@@ -58,6 +59,11 @@ def figure_modules() -> dict[str, str]:
         for module in pkgutil.iter_modules([str(_FIGURES / family.name)])
         if module.name != "common"
     }
+
+
+def family_of(name: str) -> str:
+    """The folder of a figure's module, which is that of its paper."""
+    return figure_modules()[name].split(".")[-2:][0]
 
 
 def stored_plan(out: Path, figure: Figure, scale: str, seeds: int | None = None) -> Plan:

@@ -113,7 +113,8 @@ def require_page(path: Path) -> None:
         return
     except (OSError, ValueError) as error:
         raise InputError(
-            f"The page {path} cannot be written ({reason(error)}); give another file with --page."
+            f"The page {path} cannot be written ({reason(error)}); mend or remove it, or give "
+            "another folder with --checkout."
         ) from None
     if data and not sound:
         print(f"Warning: {path} was changed by hand; it is written anew.", file=sys.stderr)

@@ -102,6 +102,11 @@ def _added(runs: Mapping, dataset: str, activation: str) -> str:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Section 2.2, higher-order contraction",
+    says=(
+        "CAE+H has the same first-order penalty as CAE and should therefore behave similarly "
+        "with respect to sparsity."
+    ),
     claims=CLAIMS,
     runs=runs,
     draw=draw,

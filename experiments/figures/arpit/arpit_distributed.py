@@ -214,6 +214,12 @@ def caption(runs, plan: Plan) -> str:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Section 2.1.1, distributed codes",
+    says=(
+        "In a sparse distributed code few units are active on a sample, but every unit takes "
+        "part: sparsity that comes from dead units does not count, and the units that are "
+        "alive should be active on a small fraction of the samples (also section 3)."
+    ),
     claims=CLAIMS,
     runs=runs,
     draw=draw,

@@ -40,6 +40,11 @@ def caption(runs, plan: Plan) -> str:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Figure 1, over the epochs",
+    says=(
+        "The paper shows the fraction after 50 epochs only (section 3); how it comes about "
+        "during training is not shown."
+    ),
     claims=CLAIMS,
     runs=runs,
     draw=draw,

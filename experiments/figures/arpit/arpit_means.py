@@ -208,6 +208,13 @@ def _course(sweep: Sweep, name: str, title: str) -> str:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Section 2.1.1, mean pre-activations",
+    says=(
+        "An update changes E[a_j] by −η times the bias gradients of reconstruction and "
+        "penalty (eq. 5). With rows of fixed length a larger λ should therefore lower E[a_j] "
+        "where the penalty's bias gradient is positive, and not change it where that is zero; "
+        "with unconstrained rows λ acts through the rows' lengths, unpredictably."
+    ),
     claims=CLAIMS,
     runs=runs,
     draw=draw,

@@ -225,6 +225,11 @@ def caption(runs, plan: Plan) -> str:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Section 2.1.2, tanh and maxout",
+    says=(
+        "Maxout and tanh do not saturate at 0 for large negative pre-activations, so that a "
+        "fall of E[a_j] does not make their codes sparse; they are outside of the theory."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

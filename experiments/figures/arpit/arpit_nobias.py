@@ -88,6 +88,11 @@ def _lowest(runs, curve: Curve) -> str:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Section 2.1.1, no encoding bias",
+    says=(
+        "Without the encoding bias E[a_j] stays zero on data of mean zero, which limits how "
+        "sparse a unit can become; the bias has to be trained."
+    ),
     claims=CLAIMS,
     runs=runs,
     draw=draw,

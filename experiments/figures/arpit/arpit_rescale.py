@@ -201,6 +201,12 @@ def _end(runs: Mapping, objective: str) -> str:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Figure 1, rows only rescaled",
+    says=(
+        "The rows are constrained to length one (section 3.1); how the constraint is combined "
+        "with the momentum is not said. This is the other reading of Figure 1: rows are "
+        "rescaled after every update, and the stored momentum is left as it is."
+    ),
     claims=CLAIMS,
     runs=runs,
     draw=draw,

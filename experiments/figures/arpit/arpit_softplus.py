@@ -51,6 +51,11 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Figure 4, softplus",
+    says=(
+        "Softplus has trends similar to sigmoid's; its plots are left out for lack of space "
+        "(footnote 4)."
+    ),
     claims=CLAIMS,
     runs=runs,
     draw=draw,

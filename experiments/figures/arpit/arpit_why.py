@@ -89,6 +89,12 @@ def explain(runs, verdict: Verdict) -> list[str]:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Section 3.1.1, why DAE is sparse with ReLU",
+    says=(
+        "ReLU has no bias gradient from Corollary 2's form, and yet DAE becomes sparser with "
+        "σ². The paper's hypothesis: the first-order term of the expansion, which does not "
+        "vanish with finitely many corrupted samples, gives the bias gradient."
+    ),
     claims=CLAIMS,
     runs=runs,
     draw=draw,

@@ -183,6 +183,11 @@ def caption(runs: Mapping, plan: Plan) -> str:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Section 2.1.1, rows that grow",
+    says=(
+        "A bounded row length is desired for convergence. Figures 2 and 5 show SAE with "
+        "unconstrained rows; nothing is said of the lengths that they reach."
+    ),
     claims=CLAIMS,
     runs=runs,
     draw=draw,

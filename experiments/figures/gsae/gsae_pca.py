@@ -223,6 +223,11 @@ def explain(runs: Mapping, verdict: Verdict) -> list[str]:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Section 3, equivalence with PCA",
+    says=(
+        "An auto-encoder without regularization and sparsity penalty learns features closely "
+        "related to the principal components."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

@@ -275,6 +275,11 @@ def distance(runs: Mapping, dataset: str, unit: str, name: str) -> Verdict:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Section 5, other sparsity penalties",
+    says=(
+        "Announced, not shown: ℓ1 and ℓ2 sparsity penalties on the nonlinear model, ℓ1 on the "
+        "linear one, and units with a Taylor approximation of the sigmoid."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

@@ -231,6 +231,12 @@ def _draw_linear(axis, run) -> None:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Part 1, copying",
+    says=(
+        "An over-complete auto-encoder can simply copy the input to the code and the code to "
+        "the output. Denoising and contraction prevent it: copying a corrupted input no "
+        "longer minimizes the objective."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

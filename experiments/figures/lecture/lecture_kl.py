@@ -262,6 +262,12 @@ def _draw_kl(axis, run) -> None:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Part 3, sparsity by KL",
+    says=(
+        "The sparsity penalty is smallest where a unit's mean activation equals the target ρ; "
+        "its gradient is derived by the chain rule. From part 2: among inputs of unit length, "
+        "a unit is excited most by its own normalized row of weights."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

@@ -219,6 +219,12 @@ def draw(runs, plan: Plan):
 
 FIGURE = Figure(
     about=__doc__,
+    place="Part 1, over-fitting",
+    says=(
+        "Poor generalization happens with under-complete auto-encoders and is worse with "
+        "over-complete ones. Remedies: an L2 penalty on all parameters, tying the decoder to "
+        "the encoder, and, in later parts, sparse and contractive penalties."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

@@ -190,6 +190,12 @@ def _draw_plane(axis, study: Study, run) -> None:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Part 4, contraction",
+    says=(
+        "The contractive penalty works against the reconstruction, so that the code stays "
+        "sensitive only to important variations of the data: along the direction u₁ in which "
+        "the data varies, not along u₂ across it."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

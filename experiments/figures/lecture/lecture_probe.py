@@ -279,6 +279,12 @@ def _draw_validation(axis, row: int, strengths: tuple[float, ...], run) -> None:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Part 2, classification",
+    says=(
+        "Digits are to be recognized: first from raw pixels, then by a classifier on top of "
+        "the codes that an auto-encoder learned from the data. The slides show the two "
+        "approaches; no error is left in the text."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

@@ -4,6 +4,7 @@ import numpy as np
 
 from experiments.evidence.claims import settle
 from experiments.evidence.criteria import Criterion, over_seeds
+from experiments.figures.satae.common.prepare import mixtures
 from experiments.pipeline.figure import Figure, Verdict
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.spec import Study
@@ -110,7 +111,7 @@ def section_3_2(study: Study) -> dict[str, np.ndarray]:
     hidden, unit = int(study.option("hidden")), shrink(study.option("width"))
     model = OneLayer(hidden, unit, tied=False, decoder_bias=True)
     objectives = saturating(), composed(error=half_squared_error(), terms={"l1": l1})
-    X = _mixtures(int(study.option("samples")), int(study.option("inputs")))
+    X = mixtures(int(study.option("samples")), int(study.option("inputs")))
     trained = [_train(study, X, model, objective) for objective in objectives]
     apart, effect = _largest(trained[0], trained[1], 1), _largest(trained[0], trained[0], 0)
     strength = jax.numpy.asarray(study.option("strengths")[1])
@@ -125,15 +126,6 @@ def section_3_2(study: Study) -> dict[str, np.ndarray]:
 
     first, second = map(gradients, objectives)
     return {"gradients": _largest(first, second, 1), "trajectories": apart, "effect": effect}
-
-
-def _mixtures(samples: int, inputs: int):
-    """Sparse mixtures of fixed random directions: data on which sparse codes differ."""
-    import jax.numpy as jnp
-
-    draws = np.random.default_rng(0)
-    sources = draws.laplace(size=(samples, inputs)) * (draws.random((samples, inputs)) < 0.3)
-    return jnp.asarray(sources @ draws.normal(size=(inputs, inputs)) / 2)
 
 
 def _train(study: Study, X, model, objective):
@@ -289,6 +281,14 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Figure 1",
+    says=(
+        "Three activations with flat regions (shrink, rectified linear, saturated linear) and "
+        "their complements f_c, the distance to the nearest flat region (eq. 1). For shrink "
+        "units the penalty is an ℓ1 penalty on the code, so that the model is a sparse "
+        "auto-encoder (section 3.2). CAE's penalty also pushes units into flat regions, but "
+        "needs a differentiable activation (section 5.2)."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

@@ -260,6 +260,13 @@ def _growths(run) -> str:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Figure 3",
+    says=(
+        "With two saturated-linear units and no penalty the encoding vectors are orthogonal, "
+        "in a random orientation, and outside of the units' linear regions the energy grows "
+        "quadratically. With the penalty the vectors align with the data, grow longer, and "
+        "saturate at the ends of the curve (section 3.1)."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

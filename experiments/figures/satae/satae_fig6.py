@@ -136,6 +136,12 @@ def verdicts(runs, dataset: str) -> list[Verdict]:
 
 FIGURE = Figure(
     about=__doc__,
+    place="Figure 6",
+    says=(
+        "For activations without a flat region f_c is defined by averages of |f'| to either "
+        "side (eq. 3). Where |f'| has its minima at the extrema of a non-monotone f, f_c is "
+        "said only to reach a plateau (section 5.1)."
+    ),
     claims=CLAIMS,
     runs=runs,
     compute=compute,

@@ -5,7 +5,7 @@ import numpy as np
 from aesparse.errors import unknown_name
 from experiments.figures.satae.common.panels import Panel
 
-__all__ = ["PREPARATIONS", "inputs_of", "prepare"]
+__all__ = ["PREPARATIONS", "inputs_of", "mixtures", "prepare"]
 
 
 def _raw(pixels: np.ndarray) -> np.ndarray:
@@ -44,3 +44,12 @@ def inputs_of(panel: Panel, train: np.ndarray) -> np.ndarray:
     """A panel's inputs from pixels `[N, n]`: prepared, for saturated-linear units over T."""
     prepared = prepare(train, panel.preparation)
     return prepared / np.float32(panel.width) if panel.tied else prepared
+
+
+def mixtures(samples: int, inputs: int):
+    """Sparse mixtures of fixed random directions `[N, n]`: data on which sparse codes differ."""
+    import jax.numpy as jnp
+
+    draws = np.random.default_rng(0)
+    sources = draws.laplace(size=(samples, inputs)) * (draws.random((samples, inputs)) < 0.3)
+    return jnp.asarray(sources @ draws.normal(size=(inputs, inputs)) / 2)
