@@ -213,7 +213,7 @@ def _data(name: str, data_dir: Path | None) -> _Said:
 
 def _read_by_tfds(folder: Path) -> _Said:
     if importlib.util.find_spec("tensorflow_datasets") is None:
-        return WARNING, f"prepared in {folder}", "pip install '.[tfds]', which reads it."
+        return WARNING, f"prepared in {folder}", "pip install '.[datasets]', which reads it."
     return OK, f"prepared in {folder}"
 
 
