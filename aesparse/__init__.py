@@ -78,12 +78,14 @@ __all__ = sorted(_SOURCES)
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> object:
-    if name not in _SOURCES:
-        raise AttributeError(f"module 'aesparse' has no attribute '{name}'")
-    if _SOURCES[name] == __name__:
-        return importlib.import_module(f"{__name__}.{name}")
-    return getattr(importlib.import_module(_SOURCES[name]), name)
+if not TYPE_CHECKING:  # to which any name would exist
+
+    def __getattr__(name: str) -> object:
+        if name not in _SOURCES:
+            raise AttributeError(f"module 'aesparse' has no attribute '{name}'")
+        if _SOURCES[name] == __name__:
+            return importlib.import_module(f"{__name__}.{name}")
+        return getattr(importlib.import_module(_SOURCES[name]), name)
 
 
 def __dir__() -> list[str]:
