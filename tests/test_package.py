@@ -5,11 +5,15 @@ import importlib
 import inspect
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import jax
 import pytest
 
 import aesparse
+from aesparse.errors import InputError
+from aesparse.process import OLDEST_JAX, prepare
 
 PACKAGE = Path(aesparse.__file__).parent
 MODULES = sorted(
@@ -80,3 +84,16 @@ def test_the_packages_names_exist_once():
         for name in names:
             assert getattr(package, name) is not None
     assert {"fit", "OneLayer", "FlaxModel", "Result", "TrainedModel"} <= set(aesparse.__all__)
+
+
+def test_a_jax_that_is_too_old_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(jax, "__version__", "0.9.2")
+    monkeypatch.setattr(jax, "__version_info__", (0, 9, 2))
+    with pytest.raises(InputError, match=r"0\.9\.2.*0\.10"):
+        prepare()
+
+
+def test_the_oldest_jax_is_that_of_the_requirements():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    oldest = ".".join(map(str, OLDEST_JAX))
+    assert {f"jax>={oldest}", f"jaxlib>={oldest}"} <= {*project["project"]["dependencies"]}
