@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aesparse import losses as losses
     from aesparse import metrics as metrics
     from aesparse import models as models
+    from aesparse import theory as theory
     from aesparse import training as training
     from aesparse.errors import InputError as InputError
     from aesparse.losses import corruption as corruption
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 # The same for Python: the public names by what they are imported from.
 _NAMES = {
-    "aesparse": ("data", "errors", "filters", "losses", "metrics", "models", "training"),
+    "aesparse": ("data", "errors", "filters", "losses", "metrics", "models", "theory", "training"),
     "aesparse.errors": ("InputError",),
     "aesparse.losses": ("corruption", "objectives", "penalties"),
     "aesparse.losses.base": ("Objective",),

@@ -1,4 +1,14 @@
-"""The error types of the package, and the sentence for an unknown name."""
+"""The error types of the package, and the sentences of errors.
+
+>>> import aesparse as ae
+>>> try:
+...     ae.OneLayer(0)
+... except InputError as error:
+...     print(error)
+hidden is 0; expected an integer of at least 1.
+>>> issubclass(InputError, ValueError), issubclass(NumericsError, RuntimeError)
+(True, True)
+"""
 
 import contextlib
 import difflib
@@ -24,7 +34,13 @@ class NumericsError(RuntimeError):
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
-    """The error for a `name` that is not among the `known` ones, near matches first."""
+    """The error for a `name` that is not among the `known` ones, near matches first.
+
+    `kind` says what the name is of.
+
+    >>> print(unknown_name("penalty", "caee", ["cae", "sae"]))
+    Unknown penalty 'caee': known are cae, sae; did you mean cae or sae?
+    """
     known, shown = sorted(known), repr(str(name))
     shown = shown if len(shown) <= 100 else f"{shown[:100]}…"
     near = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.5)
@@ -33,13 +49,19 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
 
 
 def first_line(error: BaseException) -> str:
-    """A user's error in one line: its type and the beginning of what it says."""
+    """A user's `error` in one line: its type and the beginning of what it says.
+
+    >>> first_line(ValueError("no such place"))
+    'ValueError: no such place'
+    """
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
 
 
 def reason(error: BaseException) -> str:
-    """Why a file cannot be read, in one line; with the error's type only where that says more.
+    """Why a file cannot be read, from its `error`, in one line.
+
+    With the type of the error only where that says more.
 
     >>> reason(ValueError("its checksum does not match")), reason(KeyError("spec"))
     ('its checksum does not match', "KeyError: 'spec'")

@@ -9,6 +9,7 @@ from aesparse.errors import InputError, first_line
 from aesparse.files import read_bytes
 from aesparse.losses import penalties
 from aesparse.tables import markdown
+from aesparse.training import guard
 from benchmarks.assumptions import ABOVE
 from benchmarks.fuzz.targets import outcome_table
 from experiments.pipeline.protocol import DATA, MOMENTUM, STRENGTHS
@@ -103,6 +104,16 @@ def reproducibility() -> str:
     return markdown(("trained as", "bits", "largest ‖Δparams‖/‖params‖ of a model"), rows)
 
 
+def guard_limits() -> str:
+    """What the compile check accepts, by the precision of the products and the dtype."""
+    rows = [("float64", f"{guard.LIMITS['float64']:.0e}")]
+    rows += [
+        (f'float32, matmul_precision="{name}"', f"{largest:.0e}")
+        for name, largest in guard.PRODUCT_LIMITS.items()
+    ]
+    return markdown(("numbers", "largest relative difference"), rows)
+
+
 def memory() -> str:
     """Planned and measured bytes of grids, and history costs by number of epochs."""
     stored = read("memory")
@@ -130,8 +141,8 @@ def accelerator() -> str:
     if not paths:
         return "No accelerator has been measured yet."
     rows = [
-        (read(p.stem)["device"], f"[numbers](../benchmarks/{p.name})",
-         f"[picture](../benchmarks/{p.stem}.png)")
+        (read(p.stem)["device"], f"[numbers](../../benchmarks/{p.name})",
+         f"[picture](../../benchmarks/{p.stem}.png)")
         for p in paths
     ]  # fmt: skip
     return markdown(("device", "numbers", "picture"), rows)

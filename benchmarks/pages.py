@@ -13,12 +13,12 @@ from collections.abc import Callable
 from aesparse.command import run
 from aesparse.errors import InputError, first_line, running
 from aesparse.files import read_bytes, write_text
-from benchmarks import blocks
+from benchmarks import blocks, commands
 from benchmarks.blocks import MOST_BYTES, ROOT
 from experiments.pages.block import replaced_block
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "docs/performance.md": {
+    "docs/how-we-know/performance.md": {
         "step, variants": blocks.step_variants,
         "step, sizes": blocks.step_sizes,
         "memory": blocks.memory,
@@ -30,9 +30,14 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "tangent": blocks.tangent,
         "assumptions": blocks.assumptions,
     },
-    "docs/guide.md": {"reproducibility": blocks.reproducibility},
-    "docs/audit.md": {"audit pairs": blocks.audit_pairs},
-    "docs/robustness.md": {"fuzz": blocks.fuzzed, "endurance": blocks.endured},
+    "docs/how-we-know/guard.md": {"limits": blocks.guard_limits},
+    "docs/how-we-know/reproducibility.md": {"reproducibility": blocks.reproducibility},
+    "docs/how-we-know/forecast.md": {"audit pairs": blocks.audit_pairs},
+    "docs/reference/command-line.md": {
+        "aesparse": commands.of_the_library,
+        "experiments": commands.of_the_experiments,
+    },
+    "docs/how-we-know/robustness.md": {"fuzz": blocks.fuzzed, "endurance": blocks.endured},
 }
 
 

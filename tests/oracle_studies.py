@@ -81,11 +81,12 @@ CODES = ("ae", "dae", "cae", "sae", "satae")
 
 
 def wilson(wrong: np.ndarray, z: float = 1.959963984540054) -> Estimate:
-    """Error rate with Wilson's 95% interval."""
-    n, p = len(wrong), float(np.mean(wrong != 0))
+    """Error rate, mean over seeds `[seeds, samples]`, with Wilson's 95% interval of one of them."""
+    n, rate = wrong.shape[1], float(np.mean(wrong != 0))
+    p = round(n * rate) / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Estimate(p, middle - half, middle + half)
+    return Estimate(rate, middle - half, middle + half)
 
 
 def probe(runs: Runs) -> Iterator[Row]:
@@ -95,10 +96,10 @@ def probe(runs: Runs) -> Iterator[Row]:
     if not all(found.values()):
         yield row(runs, "L4", "mnist-labelled", "codes beat pixels", NO_RUNS)
         return
-    errors = {code: wilson(values[0]["wrong"]) for code, values in found.items()}
+    errors = {c: wilson(np.array([v["wrong"] for v in values])) for c, values in found.items()}
     gaps = [Estimate(0, errors["raw"].low - errors[c].high, errors["raw"].high - errors[c].low)
             for c in CODES]  # fmt: skip
-    best = min(CODES, key=lambda c: found[c][0]["validation"].min())
+    best = min(CODES, key=lambda c: np.mean([v["validation"].min() for v in found[c]]))
     verdict = together(errors[best].at_most(0.03), *(g.at_least(0) for g in gaps))
     number = errors[best]
     decision = Decision(verdict, number.value, (number.low, number.high), (0,))

@@ -52,23 +52,25 @@ def failures(test):
 
 
 EXAMPLES = [test for name in modules() for test in examples(name)]
+LONG = {  # 10 seconds or more
+    "aesparse.theory.audit.audit",
+    "aesparse.theory.falsifier.falsify",
+    "aesparse.training.cost.estimate",
+}
+MARKED = [
+    pytest.param(
+        test,
+        id=test.name.removeprefix("aesparse."),
+        marks=[pytest.mark.long] if test.name in LONG else [],
+    )
+    for test in EXAMPLES
+]
 
 
-@pytest.mark.parametrize("test", EXAMPLES, ids=lambda test: test.name.removeprefix("aesparse."))
+@pytest.mark.parametrize("test", MARKED)
 def test_the_example_gives_what_it_says(test):
     if disagreement := failures(test):
         pytest.fail(disagreement)
-
-
-def test_what_is_trained_with_has_an_example():
-    """Functions and classes that `aesparse` offers under its own name, but records of them."""
-    shown = {test.name for test in EXAMPLES}
-    records = {"Forward", "Params", "InputError", "SparseCoding"}
-    elsewhere = {"audit", "falsify"}  # take long; docs/audit.md shows them
-    for name in set(aesparse.__all__) - records - elsewhere:
-        value = getattr(aesparse, name)
-        if callable(value):
-            assert f"{value.__module__}.{value.__qualname__}" in shown, name
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ def test_statistics_against_scipy():
     assert stats.spearman(x, y) == pytest.approx(spearmanr(x, y).statistic)
     wrong = np.arange(1000) < 37
     exact = binomtest(37, 1000).proportion_ci(method="wilson")
-    assert wilson(wrong)[1:] == pytest.approx((exact.low, exact.high))
+    assert wilson(wrong[None])[1:] == pytest.approx((exact.low, exact.high))
 
 
 def test_the_interval_of_a_mean_of_three_seeds_runs_from_smallest_to_largest():

@@ -38,9 +38,14 @@ MNIST_TRAIN = 50_000  # the rest of the 60,000 training digits is held out
 
 
 class Dataset(NamedTuple):
-    """Training and held-out samples as rows, with the shape (height, width, channels) of one.
+    """Training and held-out samples as rows.
 
-    `labels` are those of both parts, where the data has any and they were asked for.
+    Attributes:
+        name: of the data set, or of the file.
+        train: `[N, n]`, float32 (of a file: as `check_matrix` returns it).
+        heldout: `[M, n]`; of a file there are none, M = 0.
+        shape: (height, width, channels) of one sample; (n,) of a file's.
+        labels: of both parts, `[N]` and `[M]`, for "mnist-labelled"; None for all else.
     """
 
     name: str
@@ -126,6 +131,7 @@ def _cifar10_images(data_dir: Folder | None, samples: int | None) -> Dataset:
     return _dataset("cifar10-images", images[:split], images[split:], samples)
 
 
+#: What `load` knows by name.
 DATASETS: dict[str, Callable[[Folder | None, int | None], Dataset]] = {
     "digits": _digits,
     "photos": _photos,
@@ -145,30 +151,36 @@ def load(
 ) -> Dataset:
     """A data set by name, or a user's matrix by the path of its file.
 
-    **Names.** `digits` and `photos` come with scikit-learn, `natural` (12×12 grey crops of the
-    same photographs), too. `mnist` (60,000 digits, 50,000 of them for training), `mnist-binary`
-    (its pixels 0 or 1), `mnist-labelled` (60,000 and the 10,000 test digits, with labels),
-    `cifar10` (8×8×3 crops, as `photos`), `natural-cifar10` (12×12 crops of the same images, grey:
-    the mean of the colours), `cifar10-images` (whole images, 32×32×3) and `cifar10-small`
-    (16×16×3, each pixel the mean of 2×2) are read from `data_dir`, without one through
-    tensorflow-datasets. `data_dir` holds the files as downloaded
-    (MNIST's IDX files, gzipped or not, or Keras' mnist.npz; CIFAR-10's binary batches), or is a
-    folder of tensorflow-datasets, or a zip file made by `benchmarks/accelerator.py --pack`.
-    Their checksums are compared with the published data's.
+    **Names.** `digits` and `photos` come with scikit-learn, `natural` (12×12 grey crops of the same
+    photographs), too. `mnist` (60,000 digits, 50,000 of them for training), `mnist-binary` (its
+    pixels 0 or 1), `mnist-labelled` (60,000 and the 10,000 test digits, with labels), `cifar10`
+    (8×8×3 crops, as `photos`), `natural-cifar10` (12×12 crops of the same images, grey: the mean of
+    the colours), `cifar10-images` (whole images, 32×32×3) and `cifar10-small` (16×16×3, each pixel
+    the mean of 2×2). Pixels are in [0, 1]. The published files' checksums are compared.
 
     **Paths.** Taken are `.npy` and `.npz` (its array `X`, or its only one) by NumPy, `.csv` and
     `.tsv` by `numpy.loadtxt` (all columns are inputs; a first line that is not all numbers is a
-    header), `.parquet` by pandas if pyarrow is installed. The matrix is checked by
-    `check_matrix`, which says what dtypes are taken. Files of other kinds (MATLAB, HDF5,
-    spreadsheets, pictures, …) are refused with the line that converts them; a pickle, such as
-    CIFAR-10's Python version, is never opened.
+    header), `.parquet` by pandas if pyarrow is installed. The matrix is checked by `check_matrix`,
+    which says what dtypes are taken. Files of other kinds (MATLAB, HDF5, spreadsheets, pictures, …)
+    are refused with the line that converts them; a pickle, such as CIFAR-10's Python version, is
+    never opened.
 
-    `samples` is how many training rows: the first ones, or, of crops, that many drawn. Raises
-    `InputError` for unknown names and for files that are absent, damaged, not what their names
-    say, or larger than the memory; nothing is read beyond the size that is known.
+    Args:
+        name: one of `DATASETS`, or a path.
+        data_dir: where the files of MNIST and CIFAR-10 are: as downloaded (MNIST's IDX files,
+            gzipped or not, or Keras' mnist.npz; CIFAR-10's binary batches), a folder of
+            tensorflow-datasets, or a zip file made by `benchmarks/accelerator.py --pack`. By
+            default they are read through tensorflow-datasets.
+        samples: how many training rows: the first ones, or, of crops, that many drawn. By default
+            all; 10,000 crops of photographs and 50,000 of CIFAR-10.
 
-    >>> load("digits").train.shape
-    (1438, 64)
+    Raises:
+        InputError: for unknown names, more samples than there are, and files that are absent,
+            damaged, not what their names say, or larger than the memory.
+
+    >>> digits = load("digits")
+    >>> digits.train.shape, digits.heldout.shape, digits.shape
+    ((1438, 64), (359, 64), (8, 8, 1))
     """
     if samples is not None:
         check_counts({"samples": samples})

@@ -27,7 +27,19 @@ _ROUNDINGS = 4  # a column whose entries differ by at most so many is constant
 
 
 class Affine(NamedTuple):
-    """x ↦ (x − mean) @ matrix, or (x − mean) · scale where `matrix` is a vector."""
+    """A map of rows, x ↦ (x − mean) @ matrix, or (x − mean) · scale where the matrix is a vector.
+
+    Called with floating-point rows `[N, n]` it returns `[N, k]` in their precision; `InputError`
+    for others than its own.
+
+    Attributes:
+        mean: `[n]`.
+        matrix: `[n, k]`, or `[n]` for a scale of each input.
+
+    >>> scaler = Affine(mean=np.array([1.0, 2.0]), matrix=np.array([0.5, 2.0]))
+    >>> scaler(np.array([[3.0, 3.0]])).tolist()
+    [[1.0, 2.0]]
+    """
 
     mean: Float[np.ndarray, " n"]
     matrix: Float[np.ndarray, "n k"] | Float[np.ndarray, " n"]
@@ -46,10 +58,11 @@ class Affine(NamedTuple):
 
 
 def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
-    """(x − mean)/(std + ε) per input over the training set `X` (Arpit section 3, footnote 2).
+    """(x − mean)/(std + ε) per input over training data `X [N, n]` (Arpit section 3, footnote 2).
 
-    `X` may hold integers; the rows that the result is applied to are floating point.
-    `InputError` for defective data, ε < 0, and columns that are constant up to rounding at ε = 0.
+    ε is `epsilon`, 0 by default; std is that over N. X may hold integers; the rows that the result
+    is applied to are floating point. `InputError` for defective data, ε < 0, and columns that are
+    constant up to rounding at ε = 0.
 
     >>> X = np.array([[0.0, 2.0], [4.0, 6.0]])
     >>> standardize(X)(X).tolist()
@@ -74,7 +87,10 @@ def standardize(X: Float[np.ndarray, "N n"], epsilon: float = 0.0) -> Affine:
 
 
 def whiten(X: Float[np.ndarray, "N n"], rank: int | None = None) -> Affine:
-    """PCA whitening to `rank` components (all that the data has by default): E[xxᵀ] = I.
+    """PCA whitening of `X [N, n]`: (x − mean) V diag(v)^(−1/2), after which E[zzᵀ] = I.
+
+    To the `rank` directions of largest variance v, by default all that the data has. `InputError`
+    for defective data, and a rank that it does not have.
 
     >>> X = np.random.default_rng(0).normal(size=(100, 3)) + 1
     >>> Z = whiten(X, rank=2)(X)
@@ -127,7 +143,7 @@ def zca(X: Float[np.ndarray, "N n"], epsilon: float | int = 0.1) -> Affine:
 
 
 def remove_patch_mean(X: Float[np.ndarray, "N n"]) -> Float[np.ndarray, "N n"]:
-    """Each row minus its own mean over all inputs, in the precision of the data.
+    """Each row of `X [N, n]` minus its own mean over all inputs, in the precision of the data.
 
     What a patch looks like is left, not how bright it is. `InputError` for defective data.
 
@@ -141,11 +157,11 @@ def remove_patch_mean(X: Float[np.ndarray, "N n"]) -> Float[np.ndarray, "N n"]:
 def contrast_normalize(
     X: Float[np.ndarray, "N n"], epsilon: float | int = 0.01
 ) -> Float[np.ndarray, "N n"]:
-    """Each row minus its mean, over its own standard deviation + ε, in the data's precision.
+    """Each row of `X [N, n]` minus its mean, over its own standard deviation + ε.
 
-    `epsilon` > 0 has the unit of the data. The default is 1% of the range of pixels in [0, 1];
-    it leaves patches dark that have less contrast. Constant rows become 0. `InputError` for
-    defective data and ε <= 0.
+    `epsilon` > 0 has the unit of the data. The default, 0.01, is 1% of the range of pixels in [0,
+    1]; it leaves patches dark that have less contrast. Constant rows become 0. The precision is
+    that of the data. `InputError` for defective data and ε <= 0.
 
     >>> contrast_normalize(np.array([[1.0, 3.0], [5.0, 5.0]]), epsilon=1.0).tolist()
     [[-0.5, 0.5], [0.0, 0.0]]
@@ -160,10 +176,14 @@ def contrast_normalize(
 def random_crops(
     images: UInt8[np.ndarray, "K H W C"], count: int, size: int, seed: int
 ) -> UInt8[np.ndarray, "count size size C"]:
-    """`count` random size×size crops, image and position drawn uniformly with `seed`.
+    """`count` random crops of `images [K, H, W, C]`; `[count, size, size, C]`.
 
-    >>> random_crops(np.zeros((2, 9, 9, 3), np.uint8), count=5, size=4, seed=0).shape
-    (5, 4, 4, 3)
+    Image and position are drawn uniformly, with replacement, by NumPy's generator of that `seed`.
+    `InputError` for crops larger than the images.
+
+    >>> images = np.arange(2 * 3 * 3).reshape(2, 3, 3, 1).astype(np.uint8)
+    >>> random_crops(images, count=1, size=2, seed=0)[0, :, :, 0].tolist()
+    [[13, 14], [16, 17]]
     """
     k, height, width, _ = images.shape
     if size > min(height, width):

@@ -1,4 +1,7 @@
-"""How well a Gabor function describes a filter."""
+"""How well a Gabor function describes a filter.
+
+Filters are `rows [K, n]` of grey images of one `shape` (height, width, 1).
+"""
 
 from typing import NamedTuple, SupportsIndex
 
@@ -23,20 +26,31 @@ _SCALE = (1.0, 1.0, 1.0, 1.0, 0.1, 0.5)  # of the parameters, for the trust regi
 class GaborFit(NamedTuple):
     """The best Gabor function of every filter, A exp(−u²/2σ_u² − v²/2σ_v²) cos(2πfu + φ).
 
-    u and v are the distances from the centre along and across the direction θ of the frequency:
-    u = (x − x₀) cos θ + (y − y₀) sin θ and v = (y − y₀) cos θ − (x − x₀) sin θ, with x counted
-    along a row of pixels and y downwards, both from 0.
+    u and v are the distances from the centre along and across the direction θ of the frequency: u =
+    (x − x₀) cos θ + (y − y₀) sin θ and v = (y − y₀) cos θ − (x − x₀) sin θ, with x counted along a
+    row of pixels and y downwards, both from 0. All are `[K]`.
+
+    Attributes:
+        r_squared: 1 − SSE/SST, SST about the filter's mean.
+        amplitude: A >= 0, in the filter's units.
+        x: x₀, pixels.
+        y: y₀, pixels.
+        along: σ_u, pixels.
+        across: σ_v, pixels.
+        frequency: f, cycles per pixel, 0 to 1/2.
+        orientation: θ, radians, 0 to π: vertical stripes have 0.
+        phase: φ, radians, −π to π.
     """
 
-    r_squared: Float[np.ndarray, " K"]  # 1 − SSE/SST, SST about the filter's mean
-    amplitude: Float[np.ndarray, " K"]  # A >= 0, in the filter's units
-    x: Float[np.ndarray, " K"]  # x₀, pixels
+    r_squared: Float[np.ndarray, " K"]
+    amplitude: Float[np.ndarray, " K"]
+    x: Float[np.ndarray, " K"]
     y: Float[np.ndarray, " K"]
-    along: Float[np.ndarray, " K"]  # σ_u, pixels
-    across: Float[np.ndarray, " K"]  # σ_v
-    frequency: Float[np.ndarray, " K"]  # f, cycles per pixel, 0 to 1/2
-    orientation: Float[np.ndarray, " K"]  # θ, radians, 0 to π: vertical stripes have 0
-    phase: Float[np.ndarray, " K"]  # φ, radians, −π to π
+    along: Float[np.ndarray, " K"]
+    across: Float[np.ndarray, " K"]
+    frequency: Float[np.ndarray, " K"]
+    orientation: Float[np.ndarray, " K"]
+    phase: Float[np.ndarray, " K"]
 
 
 def gabor_fit(rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]) -> GaborFit:

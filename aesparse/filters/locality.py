@@ -1,6 +1,7 @@
 """How local filters are: over how many pixels their energy spreads, and how alike these are.
 
-Energy is the sum of squares. Filters that are zero or not finite have NaN.
+Energy is the sum of squares. Filters are `rows [K, n]` of images of one `shape` (height, width,
+channels). Those that are zero or not finite have NaN.
 """
 
 import math
@@ -21,7 +22,8 @@ __all__ = ["neighbour_correlation", "participation_ratio", "peak_share", "window
 def participation_ratio(rows: Float[Array, "... n"]) -> Float[Array, "..."]:
     """(Σ w²)² / (n Σ w⁴), the share of inputs a filter spreads over: 1/n (one) to 1 (all).
 
-    In JAX, also inside compiled programs. NaN for a filter of zeros.
+    `rows [..., n]` are the filters. In JAX, also inside compiled programs. NaN for a filter of
+    zeros.
 
     >>> participation_ratio(jnp.array([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])).tolist()
     [0.25, 1.0]

@@ -1,7 +1,8 @@
 """What frequencies filters have, and in which directions.
 
 P(k) is the power spectrum of a filter without its mean, on the frequencies of its own size and
-added over channels. Filters that are zero, uniform or not finite have NaN.
+added over channels. Filters are `rows [K, n]` of images of one `shape` (height, width, channels).
+Those that are zero, uniform or not finite have NaN.
 """
 
 from typing import SupportsIndex

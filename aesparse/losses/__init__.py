@@ -2,4 +2,23 @@
 
 from aesparse.lazily import modules
 
-__getattr__, __dir__, __all__ = modules(__name__, __path__)
+__all__ = [
+    "base",
+    "composing",
+    "contractive",
+    "corruption",
+    "denoising",
+    "generalized_sparse",
+    "marginalized",
+    "objectives",
+    "penalties",
+    "probed",
+    "reconstruction",
+    "saturation",
+    "scales",
+    "second_order",
+    "sparse_coding",
+    "sparsity",
+]
+
+__getattr__, __dir__ = modules(__name__, __all__)

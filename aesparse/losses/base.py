@@ -1,10 +1,19 @@
 """The contracts of penalties and objectives.
 
-A penalty is a function `penalty(forward, eps) -> scalar`, averaged over the batch; an objective
-`objective(model, params, x, eps, coefficients) -> (loss, parts)`. `forward` is the model's pass
-over the clean batch (`models.forward.Forward`), `eps [B, n]` the step's unit normal noise, drawn
-by the trainer and scaled inside, or None for a penalty where there is none. Shapes: n inputs,
-B batch; params of one model.
+A penalty is a function `penalty(forward, eps) -> scalar`, summed over units and averaged over the
+batch; an objective `objective(model, params, x, eps, coefficients) -> (loss, parts)`. `forward` is
+the model's pass over the clean batch (`models.forward.Forward`), `eps [B, n]` the step's unit
+normal noise, drawn by the trainer and scaled inside, or None for a penalty where there is none.
+Shapes: n inputs, B batch; params of one model.
+
+>>> from aesparse.models.forward import forward
+>>> from aesparse.models.one_layer import OneLayer, Params
+>>> def mean_square(seen, eps):  # E Σ_j h_j²
+...     return jnp.mean(jnp.sum(seen.code**2, axis=1))
+>>> check_function(mean_square, "penalty", "penalty(forward, eps)")
+>>> seen = forward(OneLayer(2), Params(jnp.eye(2), jnp.zeros(2)), jnp.array([[1.0, -1.0]]))
+>>> float(scalar(mean_square(seen, None)))
+1.0
 """
 
 import dataclasses
@@ -37,19 +46,29 @@ Parts = Mapping[str, Array]
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """A loss of one model on a batch, and what it is made of.
+    """A loss of one model on a batch, and what it is made of. Objectives of equal fields are equal.
 
-    `fn(model, params, x, eps, coefficients) -> (loss, parts)`: the loss is a scalar, averaged over
-    the batch; `parts` maps names to scalars. `coefficients` names the numbers that it takes,
-    `levels` lists (name, low, high) for those that must lie in [low, high). `error` is the error
-    function whose mean the reconstruction error is. Objectives of equal fields are equal.
+    Args:
+        fn: `fn(model, params, x, eps, coefficients) -> (loss, parts)`: the loss is a scalar,
+            averaged over the batch; the parts map names to scalars.
+        coefficients: names of the numbers that it takes; `("strength",)` by default.
+        levels: (name, low, high) of those coefficients that must lie in [low, high).
+        error: the error function whose mean the reconstruction error is; by default the squared
+            one.
+
+    Raises:
+        InputError: for fields of other kinds, and when called with other coefficients.
 
     >>> def fn(model, params, x, eps, coefficients):
     ...     y = model.decode(params, model.encode(params, x))
     ...     error = jnp.mean(jnp.sum(jnp.abs(x - y), axis=1))
     ...     return coefficients["scale"] * error, {"reconstruction": error}
-    >>> Objective(fn, ("scale",)).coefficients
-    ('scale',)
+    >>> objective = Objective(fn, ("scale",))
+    >>> from aesparse.models.one_layer import OneLayer, Params
+    >>> params, x = Params(jnp.eye(2), jnp.zeros(2)), jnp.array([[1.0, -3.0]])
+    >>> loss, parts = objective(OneLayer(2), params, x, x, {"scale": 2.0})
+    >>> float(loss), float(parts["reconstruction"])
+    (6.0, 3.0)
     """
 
     fn: Callable[..., tuple[Array, Parts]]
@@ -92,7 +111,10 @@ class Objective:
 
 
 def check_function(value: object, kind: str, form: str) -> None:
-    """`InputError` unless it is a function that can be hashed; `kind` and `form` describe it."""
+    """`InputError` unless `value` is a function that can be hashed.
+
+    Its `kind` and its `form` are what the sentence says of it.
+    """
     fitting = callable(value) and not isinstance(value, type)
     try:
         hash(value)
@@ -106,11 +128,16 @@ def check_function(value: object, kind: str, form: str) -> None:
 
 
 def per_example(f: Callable[..., Float[Array, ""]]) -> Penalty:
-    """Lifts `f(model, params, x)` for one example `x [n]` to the mean over a batch.
+    """Lifts `f(model, params, x)` for one example `x [n]` to a penalty, the mean over a batch.
 
+    >>> from aesparse.models.forward import forward
+    >>> from aesparse.models.one_layer import OneLayer, Params
     >>> @per_example
     ... def largest(model, params, x):
     ...     return jnp.max(model.encode(params, x))
+    >>> x = jnp.array([[1.0, 2.0], [4.0, 3.0]])
+    >>> float(largest(forward(OneLayer(2), Params(jnp.eye(2), jnp.zeros(2)), x), None))
+    3.0
     """
 
     @functools.wraps(f)
@@ -123,7 +150,7 @@ def per_example(f: Callable[..., Float[Array, ""]]) -> Penalty:
 
 
 def scalar(value: ArrayLike) -> Array:
-    """What a penalty returned, as it is; `InputError` unless it is one number."""
+    """The `value` that a penalty returned, as it is; `InputError` unless it is one number."""
     if jnp.shape(value) != ():
         raise InputError(
             f"The penalty returned shape {jnp.shape(value)}; expected one number. Sum over units "

@@ -19,7 +19,12 @@ __all__ = ["CORRUPTIONS", "LEVELS", "as_corruption", "gaussian", "masking"]
 def gaussian(
     x: Float[Array, "*B n"], eps: Float[Array, "*B n"], variance: ArrayLike
 ) -> Float[Array, "*B n"]:
-    """x + σ ε, additive Gaussian noise of variance σ² (Arpit section 3).
+    """x + σ ε, additive Gaussian noise (Arpit section 3).
+
+    Args:
+        x: inputs `[..., n]`.
+        eps: unit normal noise of the same shape.
+        variance: σ² >= 0, the level.
 
     >>> gaussian(jnp.array([1.0, 2.0]), jnp.array([0.5, -1.0]), jnp.array(4.0)).tolist()
     [2.0, 0.0]
@@ -30,10 +35,15 @@ def gaussian(
 def masking(
     x: Float[Array, "*B n"], eps: Float[Array, "*B n"], probability: ArrayLike
 ) -> Float[Array, "*B n"]:
-    """Zeroes each input with the given probability q in [0, 1) (Lecture, masking noise).
+    """Zeroes each input with a given probability (Lecture, masking noise).
 
-    An input is dropped where ε falls below the normal quantile of q. On standardized data a
-    zero is the mean, not black.
+    An input is dropped where ε falls below the normal quantile of the probability; none is scaled
+    up. On standardized data a zero is the mean, not black.
+
+    Args:
+        x: inputs `[..., n]`.
+        eps: unit normal noise of the same shape.
+        probability: in [0, 1), the level.
 
     >>> masking(jnp.array([1.0, 2.0]), jnp.array([0.5, -1.0]), jnp.array(0.5)).tolist()
     [1.0, 0.0]
@@ -41,16 +51,20 @@ def masking(
     return jnp.where(eps > ndtri(probability), x, 0.0)
 
 
-# Valid range [low, high) of the level, by corruption; others take any level >= 0. Checked by the
-# trainer, because under jit the level is abstract.
+#: Valid range [low, high) of the level, by corruption; others take any level >= 0. Checked by the
+#: trainer, because under jit the level is abstract.
 LEVELS: Mapping[Callable, tuple[float, float]] = {masking: (0.0, 1.0)}
+#: The built-in corruptions by name.
 CORRUPTIONS: Mapping[str, Callable] = {"gaussian": gaussian, "masking": masking}
 
 
 def as_corruption(value: object) -> Callable:
-    """The corruption of that name, or a user's function `corrupt(x, eps, level)` as it is.
+    """`value` as a corruption: a built-in by its name, or a function as it is.
 
-    `InputError` for anything else.
+    The function is `corrupt(x, eps, level)`. `InputError` for anything else.
+
+    >>> as_corruption("masking") is masking
+    True
     """
     if isinstance(value, str):
         if value not in CORRUPTIONS:

@@ -2,6 +2,16 @@
 
 The strength is the level of the corruption: Gaussian noise's variance σ², or the probability that
 masking zeroes an input. Shapes: n inputs, B batch.
+
+>>> params, x = Params(jnp.array([[1.0]]), jnp.zeros(1)), jnp.array([[1.0]])  # y = x̃ = x + σε
+>>> eps, level = jnp.array([[0.5]]), {"strength": 0.04}
+>>> for objective in (denoising(), antithetic_denoising(), first_order_denoising()):
+...     print(round(float(objective(OneLayer(1), params, x, eps, level)[0]), 6))
+0.01
+0.01
+0.0
+>>> levels_of(corruption.masking, "level")
+(('level', 0.0, 1.0),)
 """
 
 import dataclasses
@@ -21,15 +31,25 @@ __all__ = ["antithetic_denoising", "denoising", "first_order_denoising", "levels
 
 
 def levels_of(corrupt: Callable | None, name: str) -> tuple[tuple[str, float, float], ...]:
-    """The range of a corruption's level as an objective's `levels`, the coefficient so called."""
+    """The range of the level of `corrupt` as an objective's `levels`.
+
+    The coefficient is called `name`. Empty for a corruption whose level may be any number >= 0.
+    """
     return ((name, *corruption.LEVELS[corrupt]),) if corrupt in corruption.LEVELS else ()
 
 
 def denoising(corrupt: Callable | str = "gaussian") -> Objective:
     """DAE: reconstructs the clean input from a corrupted one (Arpit eq. 6); any model.
 
-    `corrupt(x, eps, level)` is a user's function or a name: "gaussian" (the strength is the
-    variance) or "masking" (the probability).
+    E ‖x − f_d(f_e(x̃))‖², summed over inputs, averaged over samples. The coefficient "strength" is
+    the level of the corruption.
+
+    Args:
+        corrupt: "gaussian" (the default: the level is the variance σ²), "masking" (the
+            probability), or a function `corrupt(x, eps, level)`.
+
+    Raises:
+        InputError: for another name, and for anything but a function.
 
     >>> denoising("masking").levels
     (('strength', 0.0, 1.0),)
@@ -68,9 +88,10 @@ def antithetic_denoising() -> Objective:
 def first_order_denoising() -> Objective:
     """eDAE: E[ℓ + (x̃ − x)ᵀ∇ℓ], DAE's Taylor series cut after the first order (Arpit 3.1.1).
 
-    ∇ is taken with respect to the encoder's input at the clean x while the target stays
-    fixed: one Jacobian-vector product; any model, with five matrix products for one layer. Linear
-    in the noise, hence unbounded below for one fixed noise and unconstrained rows.
+    The noise is Gaussian; the strength is its variance. ∇ is taken with respect to the encoder's
+    input at the clean x while the target stays fixed: one Jacobian-vector product; any model, with
+    five matrix products for one layer. Linear in the noise, hence unbounded below for one fixed
+    noise and unconstrained rows.
     """
 
     def fn(model, params, x, eps, coefficients):

@@ -32,7 +32,7 @@ __all__ = [
 
 SparsityFunction = Callable[[Float[Array, ""]], Float[Array, ""]]
 
-# φ(ρ̂) for a target ρ; GSAE section 2 (KL), section 4 (ℓ2), section 5 (ℓ1).
+#: φ(ρ̂) by name, for a target ρ; GSAE section 2 (KL), section 4 (ℓ2), section 5 (ℓ1).
 SPARSITY: dict[str, Callable[[float, Float[Array, ""]], Float[Array, ""]]] = {
     "kl": kl_divergence,
     "l1": lambda rho, t: jnp.abs(t - rho),
@@ -43,14 +43,26 @@ _NEAR = 5.0  # whether it attains 0 or 1, in ± this: farther out smooth ones ro
 
 
 def half_weight_norm(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """ψ = ½(‖W¹‖² + ‖W²‖²), without biases: its gradient is W (GSAE appendix A)."""
+    """ψ = ½(‖W¹‖² + ‖W²‖²), without biases, as a penalty: its gradient is W (GSAE appendix A).
+
+    `forward` and `eps` are those of every penalty. One layer; tied weights count once.
+
+    >>> from aesparse.models.forward import forward
+    >>> from aesparse.models.one_layer import OneLayer
+    >>> params = Params(jnp.eye(2), jnp.zeros(2), decoder=2 * jnp.eye(2))
+    >>> float(half_weight_norm(forward(OneLayer(2, tied=False), params, jnp.ones((1, 2))), None))
+    5.0
+    """
     return weight_decay(forward, eps) / 2
 
 
 def sparsity_function(name: str, rho: float | int) -> SparsityFunction:
-    """φ(ρ̂) = KL(ρ ‖ ρ̂), |ρ̂ − ρ| or (ρ̂ − ρ)² by the names of `SPARSITY`, smallest at ρ.
+    """φ(ρ̂) = KL(ρ ‖ ρ̂), |ρ̂ − ρ| or (ρ̂ − ρ)² by the `name` in `SPARSITY`, smallest at ρ = `rho`.
 
     `InputError` for an unknown name, and for KL unless 0 < ρ < 1.
+
+    >>> [round(float(sparsity_function(name, 0.1)(jnp.array(0.5))), 4) for name in SPARSITY]
+    [0.3681, 0.4, 0.16]
     """
     if name not in SPARSITY:
         raise unknown_name("sparsity function", name, SPARSITY)
@@ -69,7 +81,11 @@ def _sparsity_function(name: str, rho: float) -> SparsityFunction:
 
 @functools.lru_cache(maxsize=64)
 def value_range(activation: Activation, reach: float = _REACH) -> tuple[float, float]:
-    """The smallest and largest value of an activation on pre-activations in ±`reach`."""
+    """The smallest and largest value of an `activation` for |a| <= `reach`, 1000 by default.
+
+    >>> value_range(as_activation("tanh"))
+    (-1.0, 1.0)
+    """
     with jax.ensure_compile_time_eval():  # also while a program is traced
         positive = jnp.geomspace(1e-3, reach, 200)
         values = activation(jnp.concatenate([-positive, jnp.zeros(1), positive]))
@@ -83,16 +99,25 @@ def generalized_sparse(
     rho: float | int | None = None,
     extend: bool = False,
 ) -> Objective:
-    """GSAE's J with ℓ = ½‖x − f(z)‖² and ψ = `half_weight_norm`; one layer.
+    """GSAE's J = E ½‖x − f(z)‖² + λ ψ + β Σ_j φ(ρ̂_j), ψ = `half_weight_norm` (appendix A).
 
-    Coefficients: "weights", λ, and "sparsity", β. `output` is the output function f; the
-    document's J is that of a model with the same f as its activation, an untied decoder and a
-    decoder bias. `phi` is a name of `SPARSITY` with target `rho` (0.05 by default), or a user's
-    function of one mean, which has no target. ρ̂_j is the mean over whatever rows the objective is
-    given: all of them in full-batch training, the minibatch's otherwise, where for convex φ the
-    penalty is larger by Jensen. KL is defined for means in (0, 1) alone: it is refused, when it is
-    first called, for a model whose activation leaves (0, 1), unless `extend=True` continues it by
-    its tangents (`kl_sparsity`). `InputError` for `extend` or `rho` where they say nothing.
+    One layer. Coefficients: "weights", λ, and "sparsity", β. The document's J is that of a model
+    with the same f as its activation, an untied decoder and a decoder bias. ρ̂_j is the mean over
+    whatever rows the objective is given: all of them in full-batch training, the minibatch's
+    otherwise, where for convex φ the penalty is larger by Jensen.
+
+    Args:
+        output: f on the output, as in `as_activation`; "sigmoid" by default.
+        phi: φ, a name of `SPARSITY` ("kl" by default), or a function of one mean, which has no
+            target.
+        rho: the target ρ of a named φ, 0.05 by default.
+        extend: True continues KL by its tangents (`kl_sparsity`). KL is defined for means in (0, 1)
+            alone: by default it is refused, when first called, for an activation that leaves (0,
+            1).
+
+    Raises:
+        InputError: for unknown names, KL targets outside (0, 1), and `extend` or `rho` where they
+            say nothing.
 
     >>> generalized_sparse("sigmoid", "l1", rho=0.1).coefficients
     ('weights', 'sparsity')
@@ -150,9 +175,27 @@ def modified_backpropagation(
     """∇J of `generalized_sparse` by GSAE's own algorithm, the appendix's modified δ⁽²⁾.
 
     δ⁽²⁾_i = (Σ_j W²_ji δ⁽³⁾_j + β φ'(ρ̂_i)) f'(z⁽²⁾_i), where j runs over the n outputs; the
-    document prints p, the number of hidden units: `outputs=m` is that reading. `params` are
-    untied, with a decoder bias; `coefficients` are those of `generalized_sparse`. Nothing trains
-    with it: it states the document's claim (G1), which `jax.grad` confirms.
+    document prints p, the number of hidden units. Nothing trains with it: it states the document's
+    claim (G1), which `jax.grad` confirms.
+
+    Args:
+        params: of an untied model with a decoder bias.
+        X: data `[N, n]`.
+        activation: f, of code and output.
+        phi: φ, a function of one mean.
+        coefficients: "weights" and "sparsity", as for `generalized_sparse`.
+        outputs: up to which output j runs, by default n; m is the printed reading.
+
+    >>> from aesparse.models.one_layer import OneLayer
+    >>> model, X = OneLayer(2, "sigmoid", tied=False, decoder_bias=True), jnp.eye(3)
+    >>> params, values = model.init(jax.random.key(0), 3), {"weights": 0.1, "sparsity": 0.2}
+    >>> phi = sparsity_function("l2", 0.1)
+    >>> by_hand = modified_backpropagation(params, X, activation=model.activation, phi=phi,
+    ...     coefficients=values)
+    >>> loss = generalized_sparse("sigmoid", "l2", rho=0.1)
+    >>> by_jax = jax.grad(lambda p: loss(model, p, X, X, values)[0])(params)
+    >>> bool(jnp.allclose(by_hand.weight, by_jax.weight, atol=1e-6))
+    True
     """
     decay, beta = coefficients["weights"], coefficients["sparsity"]
     z2, code = preactivation(params, X), encode(params, X, activation)

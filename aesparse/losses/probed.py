@@ -21,11 +21,16 @@ __all__ = ["contractive_estimate", "contractive_probed"]
 def contractive_estimate(
     encode: Callable, params: PyTree, x: Float[Array, "B n"], probes: Float[Array, "K B n"]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """E‖∂h/∂x‖_F² = E_v ‖(∂h/∂x) v‖² by K probes a sample (Hutchinson), and its standard error.
+    """E‖∂h/∂x‖_F² = E_v ‖(∂h/∂x) v‖² by random probes v (Hutchinson), and its standard error.
 
-    `encode(params, x)` returns a code of any shape `[B, ...]`. The probes' entries have mean 0 and
-    variance 1 and are independent: random signs, which have the smaller error, or normal. The
-    error is that of the estimate for this very batch; NaN for K = 1.
+    Args:
+        encode: `encode(params, x)` returns a code of any shape `[B, ...]`.
+        params: its parameters.
+        x: the batch `[B, n]`.
+        probes: K a sample, `[K, B, n]`, whose entries have mean 0 and variance 1 and are
+            independent: random signs, which have the smaller error, or normal.
+
+    The error is that of the estimate for this very batch; NaN for K = 1.
 
     >>> signs = jnp.where(jax.random.normal(jax.random.key(0), (1, 2, 3)) > 0, 1.0, -1.0)
     >>> scales = jnp.diag(jnp.array([1.0, 2.0, 3.0]))  # ‖∂h/∂x‖² = 1 + 4 + 9
@@ -44,8 +49,15 @@ def contractive_estimate(
 def contractive_probed(probes: int = 1) -> Penalty:
     """`contractive_estimate` as a penalty, for large n: unbiased, `probes` products a sample.
 
-    The probes are the signs of the step's noise; a sample's further ones are its neighbours'.
-    `InputError` unless there are 1 to B probes, and where there is no noise.
+    The probes, 1 by default, are the signs of the step's noise; a sample's further ones are its
+    neighbours'. `InputError` unless there are 1 to B probes, and where there is no noise.
+
+    >>> from aesparse.models.forward import forward
+    >>> from aesparse.models.one_layer import OneLayer, Params
+    >>> params = Params(jnp.diag(jnp.array([1.0, 2.0])), jnp.ones(2))
+    >>> seen = forward(OneLayer(2), params, jnp.ones((1, 2)))
+    >>> float(contractive_probed()(seen, jnp.array([[0.3, -0.1]])))  # 1² + 2²
+    5.0
     """
     check_counts({"probes": probes})
 

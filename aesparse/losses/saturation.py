@@ -48,13 +48,13 @@ def _on_host(f: _Elementwise, z: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=16)
 def flat_parts(activation: Activation) -> tuple[tuple[float, float], ...]:
-    """The saturation region S = {z : f'(z) = 0} (SATAE eq. 1) as intervals in ascending order.
+    """The saturation region S = {z : f'(z) = 0} of an `activation` f (SATAE eq. 1), as intervals.
 
-    The slope by autodiff is exactly 0 on them; their ends are found by bisection to float64
-    rounding, and are ±inf where f is flat up to the end of the search `WINDOW`. Left out
-    are parts shorter than `SHORTEST`, hence isolated extrema ("regions of negligible extent",
-    SATAE section 5.1), and parts into which the slope only fades below rounding (tanh at 20).
-    Empty where f has none.
+    In ascending order. The slope by autodiff is exactly 0 on them; their ends are found by
+    bisection to float64 rounding, and are ±inf where f is flat up to the end of the search
+    `WINDOW`. Left out are parts shorter than `SHORTEST`, hence isolated extrema ("regions of
+    negligible extent", SATAE section 5.1), and parts into which the slope only fades below rounding
+    (tanh at 20). Empty where f has none.
 
     >>> from aesparse.models.activations import shrink
     >>> [(round(low, 6), round(high, 6)) for low, high in flat_parts(shrink(0.5))]
@@ -91,13 +91,13 @@ def _bisect(holds: Callable, inner: np.ndarray, outer: np.ndarray) -> np.ndarray
 
 @functools.lru_cache(maxsize=16)
 def complement(activation: Activation) -> _Elementwise:
-    """f_c(z) = inf over z' in S of |z − z'| (SATAE eq. 1), with S from `flat_parts`.
+    """f_c(z) = inf over z' in S of |z − z'| (SATAE eq. 1), S being `flat_parts(activation)`.
 
-    0 on the flat parts of f and of slope ±1 beside them; the slope is 0 halfway between two flat
-    parts, which are equally near. For shrink(λ) max(|z| − λ, 0), for ReLU max(z, 0), for
-    saturated linear max(1 − |z|, 0). (SATAE section 3.2 prints |z| for shrink outside [−λ, λ];
-    its eq. 1 and its equality with |shrink(z)| give |z| − λ.) Raises `InputError` for an
-    activation without a flat part, and for one that is flat everywhere.
+    0 on the flat parts of f, with slope ±1 outside them; the slope is 0 halfway between two flat
+    parts, which are equally near. For shrink(λ) max(|z| − λ, 0), for ReLU max(z, 0), for saturated
+    linear max(1 − |z|, 0). (SATAE section 3.2 prints |z| for shrink outside [−λ, λ]; its eq. 1 and
+    its equality with |shrink(z)| give |z| − λ.) Raises `InputError` for an activation without a
+    flat part, and for one that is flat everywhere.
 
     >>> from aesparse.models.activations import shrink
     >>> complement(shrink(0.5))(jnp.array([-2.0, 0.0, 1.0])).tolist()
@@ -123,9 +123,16 @@ def complement(activation: Activation) -> _Elementwise:
 
 
 def saturation(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """E Σ_j f_c(a_j) of one layer with f_c of eq. 1: summed over units, averaged over samples.
+    """E Σ_j f_c(a_j) of one layer with f_c of eq. 1, as a penalty.
 
-    SATAE eq. 2 has its sum over samples instead. Raises `InputError` as `complement` does.
+    Summed over units, averaged over samples. SATAE eq. 2 has its sum over samples instead.
+    `forward` and `eps` are those of every penalty. Raises `InputError` as `complement` does.
+
+    >>> from aesparse.models.forward import forward
+    >>> from aesparse.models.one_layer import OneLayer, Params
+    >>> x = jnp.array([[1.0, -2.0], [3.0, 1.0]])
+    >>> float(saturation(forward(OneLayer(2), Params(jnp.eye(2), jnp.zeros(2)), x), None))
+    2.5
     """
     del eps
     distance = complement(forward.activation)
@@ -135,10 +142,19 @@ def saturation(forward: Forward, eps: Noise) -> Float[Array, ""]:
 def saturation_of_layers(
     preactivations: Callable[[PyTree, Array], PyTree], complement: _Elementwise
 ) -> Penalty:
-    """E Σ_j f_c(a_j) over the units of all layers given (SATAE eq. 2), for any model.
+    """E Σ_j f_c(a_j) over the units of all layers given (SATAE eq. 2), as a penalty of any model.
 
-    `preactivations(params, x)` returns arrays `[B, m_l]`, one a layer: the user's own function,
-    or `models.flax.captured`. `complement` is f_c, elementwise.
+    Args:
+        preactivations: `preactivations(params, x)` returns arrays `[B, m_l]`, one a layer: a
+            function of your own, or `models.flax.captured`.
+        complement: f_c, elementwise, such as `complement(activation)`.
+
+    >>> from aesparse.models.forward import forward
+    >>> from aesparse.models.one_layer import OneLayer, Params
+    >>> penalty = saturation_of_layers(lambda params, x: [x @ params.weight.T], jnp.abs)
+    >>> x = jnp.array([[1.0, -2.0], [3.0, 1.0]])
+    >>> float(penalty(forward(OneLayer(2), Params(jnp.eye(2), jnp.zeros(2)), x), None))
+    3.5
     """
 
     def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
@@ -153,14 +169,21 @@ def saturation_of_layers(
 def multiscale_complement(activation: Activation, *, scale: float | int = 1.0) -> _Elementwise:
     """f_c(z) = min(M⁺f(z), M⁻f(z)) (SATAE eq. 3), for any continuous f, with or without flat parts.
 
-    M⁺f(z) = ∫ w(l) (1/l) ∫_z^{z+l} |f'(u)| du dl averages the variation of f to the right of z
-    over all lengths l, M⁻f the one to its left. With w(l) = exp(−l/s)/s, s = `scale`, exchanging
-    the integrals leaves M⁺f(z) = ∫_0^∞ |f'(z + t)| k(t) dt with the decreasing kernel
-    k(t) = ∫_t^∞ w(l)/l dl = E₁(t/s)/s of integral 1: f_c is a mean of |f'| on the flatter side.
+    M⁺f(z) = ∫ w(l) (1/l) ∫_z^{z+l} |f'(u)| du dl averages the variation of f to the right of z over
+    all lengths l, M⁻f the one to its left. With w(l) = exp(−l/s)/s, exchanging the integrals leaves
+    M⁺f(z) = ∫_0^∞ |f'(z + t)| k(t) dt with the decreasing kernel k(t) = ∫_t^∞ w(l)/l dl = E₁(t/s)/s
+    of integral 1: f_c is a mean of |f'| on the flatter side.
 
-    The convolution is taken once on a grid of at least 128 cells per unit and per s, with the
-    kernel integrated exactly on each cell and the variation of f on it; between grid points M⁺
-    and M⁻ are linear, beyond ±20 constant. Raises `InputError` unless 0.001 <= `scale` <= 1000.
+    The convolution is taken once on a grid of at least 128 points per unit and per s, with the
+    kernel integrated exactly between them and the variation of f on it; between grid points M⁺ and
+    M⁻ are linear, beyond ±20 constant.
+
+    Args:
+        activation: f.
+        scale: s, from 0.001 to 1000; 1 by default.
+
+    Raises:
+        InputError: for another scale.
 
     >>> from aesparse.models.activations import get_activation
     >>> f_c = multiscale_complement(get_activation("tanh"))

@@ -1,7 +1,21 @@
 """DAE-2: the second-order term of the denoising loss in the noise (Arpit eqs. 7, 28, 33).
 
-Structured for one layer, and by a Hessian for any model; averaged over the batch. Shapes: n inputs,
-m hidden units, B batch; params of one model.
+Structured for one layer, and by a Hessian for any `model`; averaged over the batch. `forward` and
+`eps` are those of every penalty (`losses.base`), nothing is random here; `params` of one model and
+one sample `x [n]` belong to the generic form. Shapes: n inputs, m hidden units, B batch.
+
+>>> from aesparse.models.forward import forward
+>>> from aesparse.models.one_layer import OneLayer, Params
+>>> params = Params(jnp.array([[1.0, 0.0], [0.0, 2.0]]), jnp.zeros(2))
+>>> clean = forward(OneLayer(2, "sigmoid"), params, jnp.array([[0.0, 0.0], [0.0, 1.0]]))
+>>> along, bend = second_order_terms(clean)
+>>> round(float(along), 4), round(float(bend), 4), round(float(residual_share(clean, None)), 4)
+(0.6507, -0.2436, 0.3744)
+>>> round(float(second_order(clean, None)), 4), round(float(second_order_generic(clean, None)), 4)
+(0.4071, 0.4071)
+>>> seen = forward(OneLayer(1), Params(jnp.eye(1), jnp.zeros(1)), jnp.array([[-0.1]]))  # ReLU
+>>> float(second_order(seen, None)), round(float(second_order_with_kink(0.25)(seen, None)), 4)
+(0.0, 0.1473)
 """
 
 import functools
@@ -31,7 +45,8 @@ def second_order_terms(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The two parts of `second_order`: its terms with slopes alone, its term with the residual.
 
-    `curvature` takes the place of s'', by default the activation's own; one layer.
+    `curvature`, a function of pre-activations `[B, m]`, takes the place of s''; None (the default)
+    is the activation's own. One layer; `InputError` for another model.
     """
     curvature = curvature or forward.activation.curvature
     s, params, a = forward.activation, forward.params, forward.preactivation
@@ -46,11 +61,11 @@ def second_order_terms(
 
 
 def second_order(forward: Forward, eps: Noise) -> Float[Array, ""]:
-    """½ E tr ∇²ℓ for one layer: DAE's second-order term (Arpit eqs. 7, 33).
+    """½ E tr ∇²ℓ for one layer: DAE's second-order term (Arpit eqs. 7, 33); its coefficient is σ².
 
-    E[Σ_jk s'_j s'_k (W_j·W_k)(D_j·D_k) − Σ_j s''_j ‖W_j‖² (D_j·r)], ∇² with respect to the
-    encoder's input while the target x of the squared error stays fixed. The second term
-    carries the coefficient 1, as in eq. 33; eq. 30 on the way there lacks a factor 2.
+    E[Σ_jk s'_j s'_k (W_j·W_k)(D_j·D_k) − Σ_j s''_j ‖W_j‖² (D_j·r)], r = x − y, ∇² with respect to
+    the encoder's input while the target x of the squared error stays fixed. The second term carries
+    the coefficient 1, as in eq. 33; eq. 30 on the way there lacks a factor 2.
     """
     del eps
     return sum(second_order_terms(forward))
@@ -67,9 +82,10 @@ def residual_share(forward: Forward, eps: Noise) -> Float[Array, ""]:
 def second_order_with_kink(width: float = 0.25) -> Penalty:
     """`second_order` with the mass that s'' has at a kink in 0, which autodiff does not see.
 
-    A jump of the slope by Δ at 0 adds Δ·δ(a) to s'': for ReLU the loss term
-    −Σ_j p_{a_j}(0) ‖W_j‖² E[D_j·r | a_j = 0]. The Dirac mass is a normal density of standard
-    deviation `width`, so that a minibatch holds units near their kink; Δ is measured.
+    A jump of the slope by Δ at 0 adds Δ·δ(a) to s'': for ReLU the loss term −Σ_j p_{a_j}(0) ‖W_j‖²
+    E[D_j·r given a_j = 0]. The Dirac mass is a normal density of standard deviation `width` (0.25
+    by default), so that a minibatch holds units near their kink; Δ is measured. `InputError` unless
+    the width is > 0.
     """
     if not width > 0:
         raise InputError(f"The width of the kink is {width}; expected a number > 0.")

@@ -29,7 +29,11 @@ __all__ = [
 class SparseCoding(NamedTuple):
     """A dictionary, the codes that are best for it, and eq. 2 on the way there.
 
-    `loss[0]` is that of the start with its best codes, `loss[t]` that after t iterations.
+    Attributes:
+        dictionary: atoms as rows, `[m, n]`.
+        codes: `[N, m]`.
+        loss: `[iterations + 1]`, mean over samples; `loss[0]` is that of the start with its best
+            codes, `loss[t]` that after t iterations.
     """
 
     dictionary: Float[Array, "m n"]
@@ -64,14 +68,23 @@ def sparse_codes(
     steps: int = 1000,
     tolerance: float = 1e-5,
 ) -> Float[Array, "N m"]:
-    """The codes that minimize eq. 2 for a given dictionary, by FISTA.
+    """The codes `[N, m]` that minimize eq. 2 for a given dictionary, by FISTA.
 
     Gradient steps of length 1/L, L twice the largest eigenvalue of W Wᵀ, each followed by soft
     thresholding; the momentum of a sample restarts where it points uphill (O'Donoghue and Candès,
-    2015). It ends when no code violates the conditions of a minimum by more than `tolerance`
-    times the largest gradient at codes of 0, or after `steps` steps. `nonnegative`: among codes
-    >= 0. Arguments and errors as for `sparse_coding_loss`. No derivative of the result by reverse
-    mode.
+    2015). No derivative of the result by reverse mode.
+
+    Args:
+        X: data `[N, n]`.
+        dictionary: atoms as rows, `[m, n]`.
+        strength: λ >= 0, one number.
+        nonnegative: whether codes are >= 0; by default they have either sign.
+        steps: at most so many; 1000 by default.
+        tolerance: it ends when no code violates the conditions of a minimum by more than this, 1e-5
+            by default, times the largest gradient at codes of 0.
+
+    Raises:
+        InputError: for arguments that do not fit each other.
 
     With orthonormal atoms the codes are soft thresholded products:
 
@@ -88,8 +101,9 @@ def dictionary_step(X: ArrayLike, dictionary: ArrayLike, codes: ArrayLike) -> Fl
     """One sweep over the atoms, each moved to its best place in the unit ball for given codes.
 
     Block coordinate descent (Mairal et al. 2010, algorithm 2): for each atom alone the error is a
-    multiple of the squared distance to a point, so the projection of that point is its minimum.
-    An atom without a code other than 0 stays. Arguments and errors as for `sparse_coding_loss`.
+    multiple of the squared distance to a point, so the projection of that point is its minimum. An
+    atom without a code other than 0 stays. Arguments, `X`, `dictionary` and `codes`, and errors are
+    as for `sparse_coding_loss`.
 
     >>> X, atom, code = jnp.array([[0.0, 4.0]]), jnp.array([[1.0, 0.0]]), jnp.array([[2.0]])
     >>> dictionary_step(X, atom, code).tolist()
@@ -118,14 +132,22 @@ def sparse_coding(
     steps: int = 1000,
     tolerance: float = 1e-5,
 ) -> SparseCoding:
-    """Eq. 2 by alternating minimization from the dictionary `atoms` `[m, n]`.
+    """Eq. 2 by alternating minimization over dictionary and codes.
 
     Each iteration is a `dictionary_step`, then `sparse_codes` from the last codes, and no step
     raises the loss by more than rounding. The atoms stay in the unit ball, where they are first
-    projected: without a bound, longer atoms and smaller codes would make the ℓ1 term vanish.
-    The loss is not convex in both, so the result depends on the start; see `random_atoms`.
-    Data is taken as it comes: subtract its mean before, for there is no bias. Options and errors
-    as for `sparse_codes`.
+    projected: without a bound, longer atoms and smaller codes would make the ℓ1 term vanish. The
+    loss is not convex in both, so the result depends on the start; see `random_atoms`.
+
+    Args:
+        X: data `[N, n]`, taken as it comes: subtract its mean before, for there is no bias.
+        atoms: the dictionary to start from, `[m, n]`.
+        strength: λ >= 0, one number.
+        iterations: 50 by default.
+        nonnegative: as the `steps` and the `tolerance`, those of `sparse_codes`.
+
+    Raises:
+        InputError: for arguments that do not fit each other, and counts below 1.
 
     >>> X = jax.random.normal(jax.random.key(0), (100, 5))
     >>> result = sparse_coding(X, random_atoms(jax.random.key(1), X, count=8), 0.5, iterations=20)
@@ -150,9 +172,10 @@ def sparse_coding(
 
 
 def random_atoms(key: PRNGKeyArray, X: ArrayLike, *, count: int) -> Float[Array, "m n"]:
-    """A dictionary to start from: `count` different random samples of X, scaled to length 1.
+    """A dictionary to start from: `count` different samples of `X [N, n]`, scaled to length 1.
 
-    Samples of length 0 are the last to be taken. `InputError` for more atoms than samples.
+    They are drawn with the random `key`; samples of length 0 are the last to be taken. `InputError`
+    for more atoms than samples.
 
     >>> X = jnp.array([[3.0, 4.0], [0.0, 0.0]])
     >>> random_atoms(jax.random.key(0), X, count=1).tolist()

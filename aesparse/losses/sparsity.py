@@ -1,6 +1,19 @@
 """Penalties on the mean activations ρ_j = E[h_j] of a batch: Corollary 1's family, log and KL.
 
-They hold for any model; ρ has the shape of one code. Shapes: n inputs, m hidden units, B batch.
+They are summed over units and hold for any model; ρ has the shape of one code. The mean is that of
+the batch given: in training that of the minibatch. Shapes: n inputs, m hidden units, B batch.
+
+>>> from aesparse.models.forward import forward
+>>> from aesparse.models.one_layer import OneLayer, Params
+>>> params, x = Params(jnp.eye(2), jnp.zeros(2)), jnp.array([[0.2, 0.5], [0.4, -2.0]])
+>>> mean_activations(OneLayer(2), params, x).tolist()
+[0.3, 0.25]
+>>> clean = forward(OneLayer(2), params, x)
+>>> penalties = (log_sparsity(), kl_sparsity(0.05), tangent_share(high=0.27))
+>>> [round(float(penalty(clean, None)), 4) for penalty in penalties]
+[0.6444, 0.3446, 0.5]
+>>> kl_floor(0.05)  # below this mean KL continues as its tangent
+0.0005
 """
 
 import functools
@@ -32,13 +45,15 @@ POLE = 0.99  # −log(1 − ρ_j) and the KL penalty continue as their tangent a
 
 
 def mean_activations(model: Model, params: PyTree, x: Float[Array, "B n"]) -> Float[Array, " ..."]:
-    """ρ_j = E[h_j] over the batch given; during training that is the minibatch mean."""
+    """ρ_j = E[h_j] of `model` with `params` over the batch `x [B, n]`; the shape of one code."""
     return jnp.mean(model.encode(params, x), axis=0)
 
 
 @functools.lru_cache(maxsize=64)
 def mean_activation(f: Callable[[Float[Array, ""]], Float[Array, ""]]) -> Penalty:
-    """The mean-activation family Σ_j f(E[h_j]) for an increasing f (Arpit Corollary 1).
+    """The mean-activation family Σ_j f(E[h_j]) (Arpit Corollary 1), as a penalty.
+
+    `f` is a function of one mean; the corollary needs it to increase.
 
     >>> from aesparse.models.forward import forward
     >>> from aesparse.models.one_layer import OneLayer, Params
@@ -70,8 +85,9 @@ def _tangent_outside(
 def log_sparsity(pole: float = POLE) -> Penalty:
     """−Σ_j log(1 − ρ_j), eq. 12 at ρ = 0 (Arpit eq. 13), and its tangent for ρ_j > `pole`.
 
-    Means of ReLU or softplus units exceed 1: past the pole the formula is NaN while its
-    gradient stays finite with the wrong sign. The tangent keeps pushing such a unit down.
+    Means of ReLU or softplus units exceed 1: past the pole the formula is NaN while its gradient
+    stays finite with the wrong sign. The tangent, from 0.99 on by default, lowers such a unit's
+    mean. `InputError` unless 0 < pole < 1.
     """
     if not 0 < pole < 1:
         raise InputError(f"The tangent begins at {pole}; expected a number in (0, 1).")
@@ -80,10 +96,11 @@ def log_sparsity(pole: float = POLE) -> Penalty:
 
 @functools.cache
 def kl_sparsity(rho: float) -> Penalty:
-    """Σ_j KL(ρ ‖ ρ_j) (Arpit eq. 12; GSAE; Lecture) for a target 0 <= ρ < 0.99.
+    """Σ_j KL(ρ ‖ ρ_j) (Arpit eq. 12; GSAE; Lecture) for a target ρ = `rho`, 0 <= ρ < 0.99.
 
-    Continued by its tangents for ρ_j > 0.99 and, when ρ > 0, for ρ_j < ρ/100: a dead ReLU
-    unit (ρ_j = 0) or a negative mean then stays finite. Increasing only above ρ.
+    Continued by its tangents for ρ_j > 0.99 and, when ρ > 0, for ρ_j < ρ/100: a dead ReLU unit (ρ_j
+    = 0) or a negative mean then stays finite. Increasing only above ρ. ρ = 0 is `log_sparsity()`.
+    `InputError` for another target.
     """
     if not 0 <= rho < POLE:
         raise InputError(f"The KL target is {rho}; expected 0 <= rho < {POLE}.")
@@ -95,7 +112,9 @@ def kl_sparsity(rho: float) -> Penalty:
 
 
 def kl_divergence(rho: float | Float[Array, ""], t: Float[Array, "..."]) -> Float[Array, "..."]:
-    """KL(ρ ‖ t) between two coins, for t in (0, 1) (Arpit eq. 12), elementwise in t.
+    """KL(ρ ‖ t) between two coins (Arpit eq. 12), elementwise; the target ρ is `rho`.
+
+    `t` holds numbers in (0, 1).
 
     >>> round(float(kl_divergence(0.05, jnp.array(0.5))), 4)
     0.4946
@@ -105,13 +124,16 @@ def kl_divergence(rho: float | Float[Array, ""], t: Float[Array, "..."]) -> Floa
 
 
 def kl_floor(rho: float) -> float:
-    """The mean below which the KL penalty with target `rho` continues as its tangent."""
+    """The mean below which KL with target `rho` continues as its tangent: ρ/100; −∞ for ρ = 0."""
     return rho / 100 if rho > 0 else -math.inf
 
 
 @functools.cache
 def tangent_share(low: float = -math.inf, high: float = POLE) -> Penalty:
-    """The share of units whose batch mean lies outside [low, high], on a tangent."""
+    """The share of units whose batch mean lies outside [`low`, `high`], for a report.
+
+    By default `low` is −∞ and `high` 0.99, the range of `log_sparsity` itself.
+    """
 
     def share(forward: Forward, eps: Noise) -> Float[Array, ""]:
         del eps

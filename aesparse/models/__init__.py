@@ -2,4 +2,16 @@
 
 from aesparse.lazily import modules
 
-__getattr__, __dir__, __all__ = modules(__name__, __path__)
+__all__ = [
+    "activations",
+    "base",
+    "constraints",
+    "flax",
+    "forward",
+    "maxout",
+    "one_layer",
+    "saved",
+    "starts",
+]
+
+__getattr__, __dir__ = modules(__name__, __all__)

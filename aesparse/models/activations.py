@@ -29,14 +29,23 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Activation:
-    """A scalar function `fn` and the `threshold` δ_min: a unit is active where h > δ_min.
+    """A scalar function and the threshold above which a unit counts as active.
 
-    Calling it applies `fn` elementwise to an array of any shape, so a user's own function
-    may be written for one number.
+    Calling it applies `fn` elementwise to an array of any shape, so a function of your own may be
+    written for one number; `slope` and `curvature` are its derivatives by JAX.
+
+    Args:
+        fn: a function R -> R that JAX can trace and differentiate.
+        threshold: δ_min (Arpit eq. 14): a unit is active where h > δ_min. 0 by default.
+
+    Raises:
+        InputError: when called, if `fn` returns anything but one number for one number.
 
     >>> square = Activation(lambda a: a**2, threshold=0.1)
-    >>> square(jnp.array([-1.0, 2.0])).tolist(), square.slope(jnp.array([-1.0, 2.0])).tolist()
-    ([1.0, 4.0], [-2.0, 4.0])
+    >>> a = jnp.array([-1.0, 2.0])
+    >>> square(a).tolist(), square.slope(a).tolist(), square.curvature(a).tolist()
+    ([1.0, 4.0], [-2.0, 4.0], [2.0, 2.0])
+    >>> square.check()  # an `InputError` if it were not finite and elementwise
     """
 
     fn: Callable[[Float[Array, ""]], Float[Array, ""]]
@@ -97,7 +106,10 @@ class Activation:
 
 
 def shrink(width: float | int) -> Activation:
-    """sign(a)·max(|a| − λ, 0) with λ = `width` > 0 (SATAE section 3.2): flat on [−λ, λ].
+    """The soft threshold sign(a)·max(|a| − λ, 0) with λ = `width` (SATAE section 3.2).
+
+    Flat on [−λ, λ], slope 0 at ±λ; the built-in "shrink" has λ = 0.5. Equal widths give equal
+    activations. `InputError` unless the width is a finite number > 0.
 
     >>> shrink(0.5)(jnp.array([-2.0, 0.25, 2.0])).tolist()
     [-1.5, 0.0, 1.5]
@@ -116,10 +128,11 @@ class _SoftThreshold:
 
 
 def saturated_linear(width: float | int = 1.0) -> Activation:
-    """max(−T, min(a, T)) with T = `width` > 0 (SATAE section 3.2): flat outside [−T, T].
+    """max(−T, min(a, T)) with T = `width` (SATAE section 3.2): flat outside [−T, T].
 
-    SATAE does not state T; that of the built-in "saturated-linear" is 1. The slope at ±T is 0,
-    that of the flat parts. Equal widths give equal activations. `InputError` for a width <= 0.
+    SATAE does not state T; it is 1 by default, as in the built-in "saturated-linear". The slope at
+    ±T is 0, that of the flat parts. Equal widths give equal activations. `InputError` unless the
+    width is a finite number > 0.
 
     >>> saturated_linear(3.0)(jnp.array([-5.0, 2.0, 4.0])).tolist()
     [-3.0, 2.0, 3.0]
@@ -141,8 +154,9 @@ def _taylor_sigmoid(a: Float[Array, ""]) -> Float[Array, ""]:
     return 0.5 + a / 4 - a**3 / 48
 
 
-# δ_min as in Arpit section 3: 0 for ReLU, 0.1 for sigmoid and softplus. The paper names none for
-# the others: 0.1 for those shaped like a sigmoid or tending to 0, 0 for all that change sign.
+#: The built-in activations by name.
+#: δ_min as in Arpit section 3: 0 for ReLU, 0.1 for sigmoid and softplus. The paper names none for
+#: the others: 0.1 for those shaped like a sigmoid or tending to 0, 0 for all that change sign.
 ACTIVATIONS = {
     "relu": Activation(jax.nn.relu, 0.0),
     "softplus": Activation(jax.nn.softplus, 0.1),
@@ -170,12 +184,12 @@ def get_activation(name: str) -> Activation:
 
 
 def as_activation(value: object) -> Activation:
-    """An `Activation` as it is, a built-in's name, or a plain function R -> R (threshold 0).
+    """`value` as an `Activation`: as it is, a built-in by its name, or a plain function R -> R.
 
-    `InputError` for anything else.
+    A plain function has the threshold 0. `InputError` for anything else.
 
-    >>> as_activation("sigmoid").threshold
-    0.1
+    >>> as_activation("sigmoid").threshold, as_activation(jnp.sin).threshold
+    (0.1, 0.0)
     """
     if isinstance(value, Activation):
         return value

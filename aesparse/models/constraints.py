@@ -26,10 +26,14 @@ _MAX_NORM = "max-norm"  # with "-2" behind it, of radius 2
 class Constraint(NamedTuple):
     """What an optimizer step does to keep parameters on a set.
 
-    `tangent(params, direction)` is linear in the direction and maps it onto the directions allowed
-    at `params`; `project(params)` maps parameters back after every `every`-th update of an epoch.
-    `step(params, direction, rate)`, where there is one, is both in fewer passes over the weights:
-    the tangent direction, and the parameters after −rate times it, projected. It serves `sgd`.
+    Args:
+        tangent: `tangent(params, direction)` maps a gradient, linearly, onto the directions that
+            are allowed at `params`; the optimizer's first moments too.
+        project: `project(params)` maps parameters back after an update.
+        every: after each how many updates of an epoch they are; 1 by default.
+        step: `step(params, direction, rate)` makes both in fewer passes over the weights: the
+            tangent direction, and the parameters after −rate times it, projected. Optional; it
+            serves `sgd` alone.
 
     >>> nonnegative = Constraint(
     ...     tangent=lambda params, direction: direction,
@@ -144,12 +148,13 @@ class _Ball:
         return params._replace(weight=w * scale[..., None])
 
 
-# "unit" keeps the radial part of the gradient out of the momentum; "unit-rescale" does not,
-# which changes the effective step wherever a penalty's gradient is radial (ReLU with CAE or
-# mDAE). Arpit only says that lengths are fixed, so both readings are offered. "unit-frozen-bias"
-# is "unit" with the encoding bias left where it starts (Arpit section 2.1.1). "unit-columns" is
-# for an untied decoder, whose columns return to the unit sphere at every 10th update of an epoch
-# (SATAE section 4).
+#: The built-in constraints by name.
+#: "unit" keeps the radial part of the gradient out of the momentum; "unit-rescale" does not,
+#: which changes the effective step wherever a penalty's gradient is radial (ReLU with CAE or
+#: mDAE). Arpit only says that lengths are fixed, so both readings are offered. "unit-frozen-bias"
+#: is "unit" with the encoding bias left where it starts (Arpit section 2.1.1). "unit-columns" is
+#: for an untied decoder, whose columns return to the unit sphere at every 10th update of an epoch
+#: (SATAE section 4).
 CONSTRAINTS = {
     "free": Constraint(_any_direction, _anywhere),
     "unit": Constraint(_tangent_to_rows, _unit_rows, step=_unit_rows_step),
@@ -161,9 +166,10 @@ CONSTRAINTS = {
 
 
 def as_constraint(value: object) -> Constraint:
-    """A constraint from its name, from None ("free"), or as it is; `InputError` otherwise.
+    """`value` as a `Constraint`: as it is, a built-in by its name, or none ("free") for None.
 
-    A name may also be that of a `max_norm` with its radius.
+    A name may also be that of a `max_norm` with its radius. `InputError` for anything else, and
+    unless `every` is an integer of at least 1.
 
     >>> as_constraint("unit-columns").every
     10

@@ -16,15 +16,23 @@ __all__ = ["FlaxModel", "captured"]
 
 @dataclasses.dataclass(frozen=True)
 class FlaxModel:
-    """An encoder and a decoder, each a `flax.linen` module.
+    """A model made of two `flax.linen` modules.
 
-    params are `{"encoder": …, "decoder": …}`, each what the module's own `init` returns.
+    Args:
+        encoder: the module that maps inputs `[..., n]` to codes.
+        decoder: the module that maps codes back to `[..., n]`.
+
+    Raises:
+        InputError: for anything but instances of modules.
+
+    Its parameters are `{"encoder": …, "decoder": …}`, each what the module's own `init` returns.
 
     >>> import flax.linen as nn
     >>> model = FlaxModel(nn.Sequential([nn.Dense(3), nn.sigmoid]), nn.Dense(5))
     >>> params = model.init(jax.random.key(0), 5)
-    >>> model.encode(params, jnp.ones((2, 5))).shape
-    (2, 3)
+    >>> h = model.encode(params, jnp.ones((2, 5)))
+    >>> h.shape, model.decode(params, h).shape
+    ((2, 3), (2, 5))
     """
 
     encoder: Any
@@ -44,26 +52,32 @@ class FlaxModel:
         return hash((type(self.encoder), type(self.decoder)))
 
     def init(self, key: PRNGKeyArray, n: int) -> PyTree:
-        """Parameters of both modules for data of n inputs."""
+        """Parameters of both modules, drawn with the random `key`, for data of `n` inputs."""
         key_e, key_d = jax.random.split(key)
         x = jnp.zeros((1, n))
         code, variables = self.encoder.init_with_output(key_e, x)
         return {"encoder": variables, "decoder": self.decoder.init(key_d, code)}
 
     def encode(self, params: PyTree, x: Float[Array, "... n"]) -> Float[Array, "..."]:
-        """What the encoder returns for x."""
+        """What the encoder returns for `x [..., n]`, with the parameters `params["encoder"]`."""
         return self.encoder.apply(params["encoder"], x)
 
     def decode(self, params: PyTree, h: Float[Array, "..."]) -> Float[Array, "..."]:
-        """What the decoder returns for the code h."""
+        """What the decoder returns for the code `h`, with the parameters `params["decoder"]`."""
         return self.decoder.apply(params["decoder"], h)
 
 
 def captured(encoder: Any, layers: Sequence[str]) -> Callable[[PyTree, Array], tuple[Array, ...]]:
-    """`(params, x) -> (a_1, a_2, …)`: what submodules of the encoder return.
+    """A function `(params, x) -> (a_1, a_2, …)`: what submodules of the encoder return.
 
-    For dense layers these are pre-activations. `layers` are flax's names ("Dense_0", or
-    "block/Dense_0" inside another module); `InputError` for a name that the encoder lacks.
+    For dense layers these are pre-activations, as `saturation_of_layers` takes them.
+
+    Args:
+        encoder: the encoder of a `FlaxModel`.
+        layers: flax's names of submodules ("Dense_0", or "block/Dense_0" inside another module).
+
+    Raises:
+        InputError: when called, for a name that the encoder lacks.
 
     >>> import flax.linen as nn
     >>> encoder = nn.Sequential([nn.Dense(4), nn.relu, nn.Dense(3)])

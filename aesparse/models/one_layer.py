@@ -1,7 +1,17 @@
 """The one-layer auto-encoder: its parameters, pure functions of them, and the model `OneLayer`.
 
-h = s(W x + b_e), y = D h (+ b_d) with D = Wᵀ when tied (Arpit section 2). Shapes: n inputs,
-m hidden units. Functions take one example `[n]` or any leading axes `[..., n]`.
+h = s(W x + b_e), y = D h (+ b_d) with D = Wᵀ when tied (Arpit section 2). Shapes: n inputs, m
+hidden units. Functions take `params`, the `Params` of one model, inputs `x [..., n]` and codes `h
+[..., m]` of one example or with any leading axes; `activation` is an `Activation`.
+
+>>> params = Params(weight=jnp.array([[1.0, 2.0], [0.0, -1.0]]), bias=jnp.array([0.5, 0.0]))
+>>> x, relu = jnp.array([1.0, 1.0]), as_activation("relu")
+>>> preactivation(params, x).tolist(), encode(params, x, relu).tolist()
+([3.5, -1.0], [3.5, 0.0])
+>>> decoder_matrix(params).tolist()
+[[1.0, 0.0], [2.0, -1.0]]
+>>> decode(params, jnp.array([3.5, 0.0])).tolist(), reconstruct(params, x, relu).tolist()
+([3.5, 7.0], [3.5, 7.0])
 """
 
 import dataclasses
@@ -34,16 +44,26 @@ __all__ = [
 
 
 class Params(NamedTuple):
-    """Parameters of one auto-encoder; `None` for what the model does not have."""
+    """Parameters of one auto-encoder, or of a grid of them with leading axes.
+
+    Attributes:
+        weight: W `[m, n]`, of the encoder; its rows W_j are the filters.
+        bias: b_e `[m]`, of the encoder.
+        decoder_bias: b_d `[n]`, or None (the default) for a model without.
+        decoder: D `[n, m]`, or None (the default) for a tied model, D = Wᵀ.
+    """
 
     weight: Float[Array, "m n"]
     bias: Float[Array, " m"]
     decoder_bias: Float[Array, " n"] | None = None
-    decoder: Float[Array, "n m"] | None = None  # None: tied, D = Wᵀ
+    decoder: Float[Array, "n m"] | None = None
 
 
 def check_params(params: object, what: str) -> None:
-    """`InputError` unless it is a `Params`; `what` begins the sentence."""
+    """`InputError` unless `params` is a `Params`; `what` begins the sentence.
+
+    >>> check_params(Params(jnp.eye(2), jnp.zeros(2)), "The parameters are")
+    """
     if not isinstance(params, Params):
         raise InputError(
             f"{what} a {type(params).__name__}; expected Params, such as a result's `params`."
@@ -59,7 +79,24 @@ def init_params(
     decoder_bias: bool = False,
     dtype: jnp.dtype = jnp.float32,
 ) -> Params:
-    """Glorot-normalized weights (Glorot & Bengio 2010) and zero biases, Arpit section 3."""
+    """Glorot-normalized weights (Glorot & Bengio 2010) and zero biases (Arpit section 3).
+
+    Weights of encoder and decoder are uniform on ±√(6/(n + m)).
+
+    Args:
+        key: a key of JAX's random numbers.
+        n: the number of inputs.
+        m: the number of hidden units.
+        tied: whether the decoder is Wᵀ (the default) or a matrix of its own.
+        decoder_bias: whether there is a b_d; by default not.
+        dtype: of all parameters, by default float32.
+
+    >>> params = init_params(jax.random.key(0), 5, 3, tied=False)
+    >>> params.weight.shape, params.decoder.shape, params.bias.tolist()
+    ((3, 5), (5, 3), [0.0, 0.0, 0.0])
+    >>> bool((abs(params.weight) <= (6 / 8) ** 0.5).all())
+    True
+    """
     glorot = jax.nn.initializers.glorot_uniform()
     key_w, key_d = jax.random.split(key)
     return Params(
@@ -108,9 +145,12 @@ _LANES = 16
 
 
 def row_sums(a: Float[Array, "... m n"]) -> Float[Array, "... m"]:
-    """Sums over the last axis, in an order for which compilers on a CPU use vector units.
+    """Sums of `a [..., m, n]` over its last axis, in an order that is fast on a CPU.
 
     A plain row reduction is slower there, and makes the training loop copy the whole grid.
+
+    >>> row_sums(jnp.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [3.0, 7.0]
     """
     lanes = math.gcd(a.shape[-1], _LANES)
     parts = a.reshape(*a.shape[:-1], a.shape[-1] // lanes, lanes)
@@ -119,16 +159,29 @@ def row_sums(a: Float[Array, "... m n"]) -> Float[Array, "... m"]:
 
 @dataclasses.dataclass(frozen=True)
 class OneLayer:
-    """h = s(W x + b_e), y = D h (+ b_d): a model of `hidden` units.
+    """The one-layer auto-encoder h = s(W x + b_e), y = D h (+ b_d) (Arpit section 2), as a model.
 
-    `activation` is an `Activation`, the name of a built-in one, or a plain function R -> R, whose
-    threshold is then 0. `tied`: D = Wᵀ. `decoder_bias`: whether there is a b_d. `InputError` for
-    arguments of other kinds.
+    Args:
+        hidden: m, the number of hidden units.
+        activation: s, an `Activation`, the name of a built-in one, or a plain function R -> R,
+            whose threshold is then 0. By default "relu".
+        tied: whether D = Wᵀ (the default) or D is a matrix of its own.
+        decoder_bias: whether there is a b_d; by default not.
 
-    >>> model = OneLayer(3, "sigmoid")
-    >>> params = model.init(jax.random.key(0), 5)
-    >>> model.encode(params, jnp.ones((2, 5))).shape
-    (2, 3)
+    Raises:
+        InputError: for arguments of other kinds, and fewer than one hidden unit.
+
+    >>> model = OneLayer(2, "sigmoid")
+    >>> model.init(jax.random.key(0), 5).weight.shape  # n = 5 inputs
+    (2, 5)
+    >>> params = Params(weight=jnp.eye(2), bias=jnp.zeros(2))
+    >>> model.preactivation(params, jnp.array([0.0, 1.0])).tolist()
+    [0.0, 1.0]
+    >>> h = model.encode(params, jnp.array([0.0, 1.0]))
+    >>> h.round(3).tolist(), model.decode(params, h).round(3).tolist()
+    ([0.5, 0.731], [0.5, 0.731])
+    >>> OneLayer.of(params, "tanh") == OneLayer(2, "tanh")
+    True
     """
 
     hidden: int
@@ -148,7 +201,10 @@ class OneLayer:
 
     @classmethod
     def of(cls, params: Params, activation: Activation | Callable | str) -> "OneLayer":
-        """The model that parameters belong to, those of one model or with leading axes."""
+        """The model that `params` belong to, those of one model or with leading axes.
+
+        `activation` is as in `OneLayer`. `InputError` unless the parameters are `Params`.
+        """
         check_params(params, "The parameters of a one-layer model are")
         return cls(
             params.bias.shape[-1],
@@ -158,20 +214,20 @@ class OneLayer:
         )
 
     def init(self, key: PRNGKeyArray, n: int) -> Params:
-        """`init_params` for n inputs, in JAX's default precision."""
+        """`init_params` with the random `key` for `n` inputs, in JAX's default precision."""
         dtype = jnp.zeros(()).dtype
         return init_params(
             key, n, self.hidden, tied=self.tied, decoder_bias=self.decoder_bias, dtype=dtype
         )
 
     def preactivation(self, params: Params, x: Float[Array, "... n"]) -> Float[Array, "... m"]:
-        """a = W x + b_e."""
+        """a = W x + b_e of inputs `x [..., n]` (Arpit eq. 3); `[..., m]`."""
         return preactivation(params, x)
 
     def encode(self, params: Params, x: Float[Array, "... n"]) -> Float[Array, "... m"]:
-        """The code h = s(W x + b_e)."""
+        """The code h = s(W x + b_e) of inputs `x [..., n]`; `[..., m]`."""
         return encode(params, x, self.activation)
 
     def decode(self, params: Params, h: Float[Array, "... m"]) -> Float[Array, "... n"]:
-        """The linear reconstruction y = D h (+ b_d)."""
+        """The linear reconstruction y = D h (+ b_d) from codes `h [..., m]`; `[..., n]`."""
         return decode(params, h)

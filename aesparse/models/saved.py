@@ -38,14 +38,27 @@ def save(
     params: PyTree,
     *,
     scaler: Affine | None = None,
-    coordinates: Mapping[str, float] | None = None,
+    coordinates: Mapping[str, float | int] | None = None,
 ) -> None:
     """Writes a one-layer model with a built-in activation to an `.npz` file, all or nothing.
 
-    `scaler` is the transformation of its data (`data.standardize`, `data.whiten`), `coordinates`
-    its place in the grid it was trained in. A path with another ending gets `.npz` added.
-    `InputError` for a model with a user's function or of another kind, parameters that are not
-    those of one such model, and where the file cannot be written.
+    Args:
+        path: of the file; `.npz` is added to one with another ending.
+        model: a `OneLayer`.
+        params: those of this one model.
+        scaler: the transformation of its data (`data.standardize`, `data.whiten`, `data.zca`).
+        coordinates: one number by name: its place in the grid that it was trained in.
+
+    Raises:
+        InputError: for a model with a function of your own or of another kind, parameters that are
+            not those of one such model, and where the file cannot be written.
+
+    >>> import tempfile
+    >>> path = f"{tempfile.mkdtemp()}/model.npz"
+    >>> save(path, OneLayer(2), Params(np.eye(2), np.zeros(2)), coordinates={"strength": 0.1})
+    >>> model, params, scaler, coordinates = load(path)
+    >>> model.activation, params.weight.tolist(), scaler, coordinates
+    (Activation('relu'), [[1.0, 0.0], [0.0, 1.0]], None, {'strength': 0.1})
     """
     if not isinstance(model, OneLayer):
         raise InputError(
@@ -78,11 +91,11 @@ def save(
 
 def load(
     path: str | os.PathLike[str],
-) -> tuple[OneLayer, Params, Affine | None, dict[str, float]]:
-    """(model, params, scaler, coordinates) as `save` wrote them to that path.
+) -> tuple[OneLayer, Params, Affine | None, dict[str, float | int]]:
+    """The (model, params, scaler, coordinates) that `save` wrote to `path`.
 
-    The parameters are NumPy arrays, bit by bit as they were. `InputError` if it holds anything
-    else, or is damaged.
+    The parameters are NumPy arrays, bit by bit as they were. `InputError` if the file holds
+    anything else, or is damaged.
     """
     path = _npz(path)
     try:
@@ -161,7 +174,7 @@ def _npz(path: str | os.PathLike[str]) -> Path:
     return path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")
 
 
-def _numbers(coordinates: Mapping[str, float]) -> dict[str, float]:
+def _numbers(coordinates: Mapping[str, float | int]) -> dict[str, float | int]:
     """The coordinates as JSON takes them."""
     values = {name: np.asarray(value) for name, value in coordinates.items()}
     for name, value in values.items():

@@ -34,15 +34,23 @@ def bumps(
 ) -> Params:
     """An identity-like start: each unit sees one Gaussian bump of unit length, biases are 0.
 
-    `shape` is (height, width, channels) of one image of n = height·width·channels inputs, channels
-    last. A bump lies in one channel and has the standard deviation `sigma` in pixels. Units take
-    the channels in turn. Of each channel they have distinct centres, the first drawn with `key`
-    and each further one as far as can be from those before it (images taken as periodic for that;
-    the bumps themselves end at the border). The decoder is the encoder transposed. SATAE section 4
+    A bump lies in one channel. Units take the channels in turn. Of each channel they have distinct
+    centres, the first drawn with `key` and each further one as far as can be from those before it
+    (images taken as periodic for that; the bumps themselves end at the border). SATAE section 4
     speaks of filters that are the identity at the start, but not of how models start.
 
-    `key` may be traced, and lifted by `jax.vmap`. `InputError` for more units than there are
-    pixels and channels, sigma <= 0, and a shape that is not three sizes.
+    Args:
+        key: a key of JAX's random numbers; it may be traced, and lifted by `jax.vmap`.
+        shape: (height, width, channels) of one image of n = height·width·channels inputs.
+        hidden: m, the number of units.
+        sigma: the standard deviation of a bump in pixels; 1 by default.
+        tied: whether the model is tied (the default) or has the transposed encoder as decoder.
+        decoder_bias: whether there is a b_d, of 0; by default there is.
+        dtype: of all parameters, by default float32.
+
+    Raises:
+        InputError: for more units than pixels and channels, sigma <= 0, and a shape that is not
+            three sizes.
 
     >>> params = bumps(jax.random.key(0), (4, 4, 1), 3, sigma=0.1)
     >>> params.weight.sum(axis=1).tolist(), params.weight.max(axis=1).tolist()
@@ -79,7 +87,7 @@ def copied_encoder(params: Params) -> Params:
 
     Of an untied model the decoder stays and the encoder is replaced; of a tied one the matrix
     stays, and its two copies are trained apart. Leading axes of all parameters are kept, and
-    `params` may be traced.
+    `params` may be traced. `InputError` unless they are `Params`.
 
     >>> from aesparse.models.one_layer import init_params
     >>> params = copied_encoder(init_params(jax.random.key(0), 5, 3, tied=False))

@@ -3,24 +3,45 @@
 Evaluate them in float64: `with jax.enable_x64(True): …`, inputs made inside.
 """
 
-from aesparse.theory import conjectures, expansion, properties, statements
+from aesparse.theory import (
+    conjectures,
+    convexity,
+    expansion,
+    falsifier,
+    maxout,
+    properties,
+    residuals,
+    sparsity,
+    statements,
+)
 from aesparse.theory.audit import audit
-from aesparse.theory.conclusion import Audit
+from aesparse.theory.audited import Audit
 from aesparse.theory.errata import errata
 from aesparse.theory.falsifier import Falsification, Problem, falsify
+from aesparse.theory.families import Family
+from aesparse.theory.forecast import Forecast
 from aesparse.theory.records import Claim, hypotheses_hold
+from aesparse.theory.response import Response
 
 __all__ = [
     "Audit",
     "Claim",
     "Falsification",
+    "Family",
+    "Forecast",
     "Problem",
+    "Response",
     "audit",
     "conjectures",
+    "convexity",
     "errata",
     "expansion",
+    "falsifier",
     "falsify",
     "hypotheses_hold",
+    "maxout",
     "properties",
+    "residuals",
+    "sparsity",
     "statements",
 ]

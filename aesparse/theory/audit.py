@@ -14,28 +14,31 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from aesparse.data import check_matrix
 from aesparse.errors import InputError, running
 from aesparse.losses.base import scalar
 from aesparse.losses.growth import growth
 from aesparse.losses.penalties import Penalty, as_penalty
 from aesparse.losses.reconstruction import reconstruction_error
-from aesparse.memory import host_memory
 from aesparse.metrics import bias_gradient_bound
 from aesparse.models.activations import Activation, as_activation
 from aesparse.models.constraints import as_constraint
 from aesparse.models.forward import one_layer_forward
-from aesparse.models.one_layer import OneLayer, Params, check_params, init_params, preactivation
+from aesparse.models.one_layer import OneLayer, Params, init_params, preactivation
 from aesparse.theory import properties
-from aesparse.theory.conclusion import Audit, conclude
+from aesparse.theory.audit_inputs import (
+    check_audit_memory,
+    check_numbers,
+    checked_model,
+    checked_rows,
+)
+from aesparse.theory.audited import Audit
+from aesparse.theory.conclusion import conclude
 from aesparse.theory.families import identify, probes
 from aesparse.theory.forecast import forecast
 from aesparse.theory.properties import Violation
-from aesparse.theory.response import bytes_per_unit, responses
+from aesparse.theory.response import responses
 
 __all__ = ["audit"]
-
-_SAMPLES = 2000
 
 
 def audit(
@@ -55,34 +58,51 @@ def audit(
 
     Two answers, which are told apart: what the paper's theorems prove of this penalty, and a
     forecast of the activation fraction at the end of a training with SGD and momentum 0.9.
-
-    `activation` and `penalty` are functions or names of built-in ones; an activation without
-    its δ_min counts as active above 0. `params` is the model to look at (tied or not, on the
-    `constraint`), by default a fresh one of `hidden` units. At most 2,000 rows of X are used.
-    `largest_strength` is the largest λ that you would train with, `updates` for how long (by
-    default 50 epochs of X), `learning_rate` at which rate, `batch_size` with which batches.
-
     "sparsifies" is said where both agree: a corollary of Arpit covers the pair, no unit is pushed
-    up at any of several bias levels, at `largest_strength` the penalty's bias gradient is at least
-    1 % of the reconstruction's (medians over units) and E[a_j] decreases for more than half of the
-    units; and the fraction is forecast to fall by more than 0.05.
+    up at any of several bias levels, at the largest strength the penalty's bias gradient is at
+    least 1 % of the reconstruction's (medians over units) and E[a_j] decreases for at least half of
+    the units; and the fraction is forecast to fall by more than 0.05. Everything is in float64, but
+    the forecast.
 
-    Raises `InputError` for an activation that is not elementwise, a penalty that is no finite
-    scalar, parameters that do not fit, numbers out of range, and defective data.
+    Args:
+        activation: an `Activation`, a name, or a function R -> R, which counts as active above 0.
+        penalty: a name, or a function `penalty(forward, eps)`; it is given no noise, eps = None.
+        X: data `[N, n]`, of which at most 2,000 rows are used.
+        params: the model to look at, tied or not, on the constraint; by default a fresh one.
+        hidden: units of the fresh one; 64 by default.
+        constraint: the name of the constraint of the training; "unit" by default.
+        batch_size: of the training; 50 by default.
+        largest_strength: the largest λ that you would train with; 1 by default.
+        updates: how long you would train; by default 50 epochs of X, at least 50 updates.
+        learning_rate: at which rate; 0.001 by default.
+
+    Raises:
+        InputError: for an activation that is not elementwise, a penalty that is no finite scalar,
+            parameters that do not fit, numbers out of range, and defective data.
+
+    >>> from aesparse.data import standardize
+    >>> X = np.random.default_rng(0).normal(size=(100, 4))
+    >>> result = audit("softplus", "cae", standardize(X)(X), hidden=3, updates=50)
+    >>> result.family.corollary, result.forecast.says, round(result.forecast.change, 2) + 0.0
+    (2, 'does not move', 0.0)
+    >>> bool((result.strength_now <= result.strength_of_theorem1).all())
+    True
+    >>> result.dead, round(result.predicted_dead, 3), round(result.forecast.change_of_mean, 2)
+    (0.0, 0.0, -0.08)
     """
     s, penalty = as_activation(activation), _floating(as_penalty(penalty))
-    samples, X = _checked_data(X)
-    _check_numbers(hidden, batch_size, largest_strength, updates, learning_rate)
+    samples, X = checked_rows(X)
+    check_numbers(hidden, batch_size, largest_strength, updates, learning_rate)
     updates = max(50 * (samples // batch_size), 50) if updates is None else updates
     rows = as_constraint(constraint)
-    _check_memory(len(X), X.shape[1], hidden if params is None else 1)
+    check_audit_memory(len(X), X.shape[1], hidden if params is None else 1)
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # optax relies on it
         s.check()
         X = jnp.asarray(X)
         if params is None:
             params = _fresh(n=X.shape[1], m=hidden, constraint=rows)
         else:
-            params = _checked_params(params, X, constraint)
+            params = checked_model(params, X, constraint)
         at = probes(params, X)
         values, gradients = _checked_gradients(penalty, at, X, s)
         tangents = [rows.tangent(p, g) for p, g in zip(at, gradients, strict=True)]
@@ -110,73 +130,9 @@ def audit(
         return conclude(audited, values, gradients, tangents)
 
 
-def _checked_data(X: Array | np.ndarray) -> tuple[int, np.ndarray]:
-    """How many rows there are, and those that are used."""
-    every = np.asarray(check_matrix(X), np.float64)
-    X = every[:: -(-len(every) // _SAMPLES)]
-    if not np.ptp(X, axis=0).any():
-        raise InputError(
-            f"The data is the same in all {len(X)} rows; expected samples that differ."
-        )
-    return len(every), X
-
-
-def _check_numbers(hidden, batch_size, largest_strength, updates, learning_rate) -> None:
-    counts = {"hidden": hidden, "batch_size": batch_size}
-    counts |= {} if updates is None else {"updates": updates}
-    for name, value in counts.items():
-        if not hasattr(value, "__index__") or value < 1:
-            raise InputError(f"{name} is {value}; expected an integer of at least 1.")
-    for name, value in {
-        "largest_strength": largest_strength,
-        "learning_rate": learning_rate,
-    }.items():
-        if not (np.isfinite(value) and value > 0):
-            raise InputError(f"{name} is {value}; expected a finite number above 0.")
-
-
-def _check_memory(samples: int, inputs: int, hidden: int) -> None:
-    """`InputError` if a model of so many hidden units cannot be looked at, whatever else is."""
-    each, total = bytes_per_unit(samples, inputs), host_memory()
-    if hidden * each > total:
-        raise InputError(
-            f"hidden is {hidden}, for which an audit of {inputs} inputs needs at least "
-            f"{hidden * each / 2**30:.3g} GiB and this machine has {total / 2**30:.3g}; expected "
-            f"at most {total // each}."
-        )
-
-
 @functools.partial(jax.jit, static_argnames=("n", "m", "constraint"))
 def _fresh(*, n: int, m: int, constraint) -> Params:
     return constraint.project(init_params(jax.random.key(0), n, m, dtype=np.dtype(float)))
-
-
-def _checked_params(params: Params, X: Float[Array, "N n"], constraint: str) -> Params:
-    check_params(params, "params are")
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, X.dtype), params)
-    n, m = X.shape[1], params.weight.shape[0]
-    fitting = Params((m, n), (m,), decoder_bias=(n,), decoder=(n, m))
-    for name, leaf, shape in zip(Params._fields, params, fitting, strict=True):
-        if leaf is not None and leaf.shape != shape:
-            raise InputError(
-                f"params have '{name}' of shape {leaf.shape}; expected {shape}: one model on data "
-                f"of {n} inputs. Select one model of a grid."
-            )
-    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params)):
-        raise InputError("params hold NaN or inf; expected finite numbers.")
-    projected = as_constraint(constraint).project(params)
-    near = jax.tree.map(lambda a, b: bool(jnp.allclose(a, b, atol=1e-4)), projected, params)
-    if not all(jax.tree.leaves(near)):
-        rows = jnp.linalg.norm(params.weight, axis=-1)
-        lengths = f"Rows of params have lengths from {jnp.min(rows):.3g} to {jnp.max(rows):.3g}"
-        if params.decoder is not None:
-            columns = jnp.linalg.norm(params.decoder, axis=0)
-            lengths += f", decoder columns from {jnp.min(columns):.3g} to {jnp.max(columns):.3g}"
-        raise InputError(
-            f"{lengths}, off the constraint '{constraint}'; give constraint='free' or put them on "
-            "it."
-        )
-    return params
 
 
 @functools.lru_cache(maxsize=64)

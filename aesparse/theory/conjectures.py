@@ -1,8 +1,6 @@
 """What the falsifier is set on: the papers' statements, and readings of them that are false.
 
-Each conjecture is a statement at a `Problem` with the projection onto its hypotheses, and
-whether it is true. The false ones leave out a hypothesis that the papers do not name, or
-promise more than holds.
+The false ones leave out a hypothesis that the papers do not name, or promise more than holds.
 """
 
 import dataclasses
@@ -33,13 +31,26 @@ _SMALL = 0.1  # |h| up to this counts as switched off where δ_min must be posit
 
 @dataclasses.dataclass(frozen=True)
 class Conjecture:
-    """A statement to attack: `id` as in the claims (T1 …), and whether it is in fact `true`."""
+    """A statement to attack by `falsify`, and whether it is in fact true.
+
+    Attributes:
+        id: as in the claims: T1, T2, …
+        title: in words.
+        statement: a function from a `Problem` to a `Claim`.
+        true: whether it is true; by default it is.
+        identity: whether its margin is minus a relative error; by default not.
+        project: maps a problem onto the hypotheses; by default `centred`.
+
+    >>> false = [conjecture for conjecture in CONJECTURES if not conjecture.true]
+    >>> len(false), false[0].id, false[0].title, false[0].project is centred
+    (9, 'T4', 'Corollary 2 with sigmoid (not convex)', True)
+    """
 
     id: str
     title: str
     statement: Callable[[Problem], Claim]
     true: bool = True
-    identity: bool = False  # its margin is minus a relative error
+    identity: bool = False
     project: Callable[[Problem], Problem] = centred
 
 

@@ -1,6 +1,19 @@
 """Convexity of sparse coding (T14) and the signs of the terms of Theorem 3 (T15).
 
-Shapes: n inputs, m hidden units or atoms, N samples.
+`params` are those of one model, `X [N, n]` is data, `s` the activation. Shapes: n inputs, m hidden
+units or atoms, N samples.
+
+>>> from aesparse.models.activations import get_activation
+>>> params, X = Params(jnp.array([[1.0]]), jnp.array([0.5])), jnp.array([[1.0], [-1.0]])
+>>> float(slope_terms(params, X, get_activation("tanh")).margin[0]) > 0
+True
+>>> [float(residual_term(params, X, get_activation("softplus"), sign=sign).margin[0]) > 0
+...     for sign in (1, -1)]
+[True, False]
+>>> atom, code = jnp.array([[1.0]]), jnp.array([1.0])  # (D, h) and (−D, −h) both reconstruct 1
+>>> convex = midpoint_convexity((atom, code), (-atom, -code), jnp.array([[1.0]]), jnp.array(0.0))
+>>> float(convex.left[0]), float(convex.right[0])
+(1.0, 0.0)
 """
 
 import jax.numpy as jnp
@@ -27,6 +40,12 @@ def midpoint_convexity(
     A continuous function with this property is convex. All samples have one code: eq. 2 is a sum
     over samples, each with a code of its own, so it is convex in the codes, or in the dictionary,
     if it is so for one code; and a failure in both together with one code is a failure.
+
+    Args:
+        first: a dictionary `[m, n]` and the code `[m]` of all samples.
+        second: another.
+        X: data `[N, n]`.
+        strength: λ of eq. 2.
     """
 
     def value(point: Point) -> Float[Array, ""]:
@@ -41,10 +60,10 @@ def midpoint_convexity(
 
 
 def residual_term(params: Params, X: Float[Array, "N n"], s: Activation, *, sign: int) -> Claim:
-    """T15: Theorem 3's term with the residual, −E[Σ_j s''_j ‖W_j‖² (W_j·r)], has this sign.
+    """T15: Theorem 3's term with the residual, −E[Σ_j s''_j ‖W_j‖² (W_j·r)], has this `sign`.
 
-    For s non-decreasing and convex, where all that multiplies W_j·r is >= 0: false for +1 and
-    for −1.
+    For s non-decreasing and convex, where all that multiplies W_j·r is >= 0: false for +1 and for
+    −1.
     """
     forward = one_layer_forward(params, X, s)
     value = penalties.second_order_terms(forward)[1][None]

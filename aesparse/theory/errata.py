@@ -26,7 +26,14 @@ __all__ = ["ERRATA", "Erratum", "errata"]
 
 
 class Erratum(NamedTuple):
-    """What a paper prints and what is right, with both numbers."""
+    """What a paper prints and what is right, with both numbers.
+
+    Attributes:
+        source: the paper.
+        text: what it prints, and what is right.
+        printed: the number that follows from what is printed.
+        actual: the number by autodiff or a numerical search.
+    """
 
     source: str
     text: str
@@ -207,5 +214,11 @@ ERRATA: tuple[Callable[[], Erratum], ...] = (
 
 
 def errata() -> list[Erratum]:
-    """All errata, evaluated now; run it in float64."""
+    """All errata of `ERRATA`, evaluated now; run it in float64.
+
+    >>> with jax.enable_x64(True):
+    ...     first = ERRATA[0]()  # errata()[0]
+    >>> first.source, round(first.printed, 4), round(first.actual, 4)  # a sign
+    ('Arpit', -0.1746, 0.1746)
+    """
     return [erratum() for erratum in ERRATA]

@@ -1,7 +1,25 @@
 """Theorem 3, DAE's expansion in the noise, measured without sampling noise (T6, T9).
 
-The expectation over Gaussian corruption is a tensor Gauss-Hermite quadrature, exact to
-rounding for smooth activations in one or two input dimensions. Shapes: n inputs, N samples.
+The expectation over Gaussian corruption is a tensor Gauss-Hermite quadrature, exact to rounding for
+smooth activations in one or two input dimensions. `params` are those of one model, `X [N, n]` is
+data, `s` the activation, `sigma` or `sigmas [K]` standard deviations of the noise. Shapes: n
+inputs, N samples. Use float64.
+
+>>> from aesparse.models.activations import get_activation
+>>> softplus = get_activation("softplus")
+>>> with jax.enable_x64(True):
+...     params, X = Params(jnp.array([[1.0]]), jnp.array([0.5])), jnp.array([[1.0], [-1.0]])
+...     noisy = dae_loss(params, X, softplus, jnp.array(0.1))
+...     sigmas = jnp.array([0.1, 0.05])
+...     order = fitted_order(sigmas, expansion_residual(params, X, softplus, sigmas))
+...     claims = theorem3(params, X, softplus), kl_limit(jnp.array([0.3]), jnp.array(1e-3))
+...     kink = relu_kink_residual(jnp.ones(1), jnp.array([0.5]), sigmas, samples=2001)
+>>> round(float(noisy), 4), round(float(order), 2)  # the remainder is of order σ⁴
+(1.3388, 4.0)
+>>> [float(claim.margin[0]) > 0 for claim in claims]
+[True, True]
+>>> [[round(value, 4) for value in values.tolist()] for values in kink]  # of order σ², as predicted
+[[0.0017, 0.0004], [0.0018, 0.0004]]
 """
 
 import jax
@@ -44,7 +62,10 @@ def _gauss_hermite(n: int) -> tuple[Float[Array, "K n"], Float[Array, " K"]]:
 def dae_loss(
     params: Params, X: Float[Array, "N n"], s: Activation, sigma: Float[Array, ""]
 ) -> Float[Array, ""]:
-    """J_DAE (Arpit eq. 6) with the expectation over the noise by quadrature; n <= 2."""
+    """J_DAE (Arpit eq. 6) with the expectation over the noise by quadrature; n <= 2.
+
+    `InputError` for more inputs.
+    """
     (nodes, weights), model = _gauss_hermite(X.shape[1]), OneLayer.of(params, s)
 
     def at(node: Float[Array, " n"]) -> Float[Array, ""]:
@@ -70,7 +91,7 @@ def theorem3(
     """T6 at one small σ: the remainder of the expansion is small against σ² (Theorem 3).
 
     `left` is |J_DAE − J_AE − σ² penalty| / (σ² (1 + |penalty|)), of order σ² where s' is
-    continuous; `right` is 100 σ². n <= 2.
+    continuous; `right` is 100 σ². n <= 2. `sigma` is 2⁻⁷ by default.
     """
     penalty = penalties.second_order(one_layer_forward(params, X, s), None)
     remainder = expansion_residual(params, X, s, jnp.array([sigma])) / sigma**2
@@ -84,8 +105,9 @@ def theorem3(
 def kl_limit(means: Float[Array, " m"], rho: Float[Array, ""]) -> Claim:
     """T9: Σ KL(ρ ‖ ρ_j) differs from −Σ log(1 − ρ_j) by O(ρ log ρ), pointwise for ρ_j in (0, 1).
 
-    `left` is the difference per unit of the formulas that `penalties` ships, `right`
-    ρ (2 + |log ρ| + |log ρ_j| + |log(1 − ρ_j)|), which tends to 0 with ρ.
+    `left` is the difference per unit of the formulas that `penalties` ships at the `means` ρ_j
+    `[m]` and the target `rho`, `right` ρ (2 + |log ρ| + |log ρ_j| + |log(1 − ρ_j)|), which tends to
+    0 with ρ.
     """
     identity, x = Activation(lambda a: a), jnp.zeros((1, 1))
 
@@ -101,7 +123,7 @@ def kl_limit(means: Float[Array, " m"], rho: Float[Array, ""]) -> Claim:
 
 
 def fitted_order(sigmas: Float[Array, " K"], residuals: Float[Array, " K"]) -> Float[Array, ""]:
-    """The exponent p of |residual| ~ σ^p by least squares in logarithms."""
+    """The exponent p of |residual| ~ σ^p for `residuals [K]`, by least squares in logarithms."""
     x = jnp.log(sigmas) - jnp.mean(jnp.log(sigmas))
     return x @ jnp.log(jnp.abs(residuals)) / (x @ x)
 
@@ -113,11 +135,16 @@ def relu_kink_residual(
     *,
     samples: int = 1_600_001,
 ) -> tuple[Float[Array, " K"], Float[Array, " K"]]:
-    """The residual for ReLU on x ~ N(0, 1), n = 1, and the term that autodiff cannot see.
+    """The residual for ReLU on x ~ N(0, 1), n = 1, and the term that autodiff cannot see, `[K]`.
 
-    Returns the residual of the autodiff expansion over σ, which is of order σ² because
-    s'' = 0 misses the Dirac mass at 0, and the prediction
-    −σ² Σ_j p_{a_j}(0) ‖W_j‖² E[W_j·r | a_j = 0] that restores Theorem 3.
+    The residual of the autodiff expansion over σ is of order σ² because s'' = 0 misses the Dirac
+    mass at 0; the prediction −σ² Σ_j p_{a_j}(0) ‖W_j‖² E[W_j·r given a_j = 0] restores Theorem 3.
+
+    Args:
+        weight: W `[m]`, of a tied model of one input.
+        bias: b `[m]`.
+        sigmas: standard deviations of the noise, `[K]`.
+        samples: points x of the integral over the normal density; 1,600,001 by default.
     """
     x = jnp.linspace(-9.0, 9.0, samples)
     density = jnp.exp(-0.5 * x**2) / jnp.sqrt(2 * jnp.pi) * (x[1] - x[0])

@@ -17,6 +17,16 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from aesparse.errors import InputError, first_line
 from aesparse.models.one_layer import Params
+from aesparse.theory.problems import (
+    SIZES,
+    Problem,
+    Size,
+    centred,
+    describe,
+    draw,
+    draw_many,
+    whitened,
+)
 from aesparse.theory.records import TOLERANCE, Claim, hypotheses_hold
 
 __all__ = [
@@ -40,47 +50,41 @@ _RATE = 0.05
 _WEIGHT, _BIAS, _DATA = 3.0, 6.0, 3.0  # the box that is searched; log λ in ±9
 
 
-class Problem(NamedTuple):
-    """What a statement is evaluated at; `after` are the parameters one step later."""
-
-    params: Params
-    X: Float[Array, "N n"]
-    log_strength: Float[Array, ""]
-    after: Params
-
-    @property
-    def strength(self) -> Float[Array, ""]:
-        """λ > 0."""
-        return jnp.exp(self.log_strength)
-
-
-class Size(NamedTuple):
-    """The size of a problem: n, m, N."""
-
-    inputs: int
-    hidden: int
-    samples: int
-
-
-# Smallest first: the first size with a violation gives the simplest counter-example.
-SIZES = (Size(1, 1, 2), Size(1, 2, 2), Size(2, 3, 8))
-
 Statement = Callable[[Problem], Claim]
 Projection = Callable[[Problem], Problem]
 
 
 class Counts(NamedTuple):
-    """At how many evaluations the hypotheses held, and what the margin was there."""
+    """At how many evaluations the hypotheses held, and what the margin was there.
 
-    within: int  # the hypotheses held
-    tested: int  # ... and at least one unit's margin was below infinity: something was claimed
-    undefined: int  # ... and at least one unit's margin was NaN
+    Attributes:
+        within: the hypotheses held.
+        tested: so they did, and at least one unit's margin was below infinity: something was
+            claimed.
+        undefined: so they did, and at least one unit's margin was NaN.
+    """
+
+    within: int
+    tested: int
+    undefined: int
 
 
 class Falsification(NamedTuple):
     """The smallest margin within the hypotheses, the problem it belongs to, and the effort.
 
-    The margin is infinite if nothing was tested; `outcome` tells that from "not violated".
+    Attributes:
+        margin: the smallest; infinite if nothing was tested.
+        problem: where it was found.
+        evaluations: of the statement in the search, in all.
+        counts: what they tested.
+
+    >>> from aesparse.theory.problems import draw
+    >>> problem, counts = draw(jax.random.key(0), SIZES[0]), Counts(100, 100, 0)
+    >>> found = Falsification(-0.1, problem, 100, counts)
+    >>> found.violated, found.outcome
+    (True, 'violated')
+    >>> Falsification(np.inf, problem, 100, Counts(100, 0, 0)).outcome
+    'nothing was tested: the margin is infinite, nothing is claimed, where the hypotheses hold'
     """
 
     margin: float
@@ -95,7 +99,7 @@ class Falsification(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """ "violated", "not violated" or, with the cause, "nothing was tested: ..."."""
+        """Either "violated", "not violated" or, with the cause, "nothing was tested: …"."""
         if self.violated:
             return "violated"
         if self.counts.tested:
@@ -107,42 +111,6 @@ class Falsification(NamedTuple):
         else:
             cause = "the margin is infinite, nothing is claimed, where the hypotheses hold"
         return f"nothing was tested: {cause}"
-
-
-def centred(problem: Problem) -> Problem:
-    """E[x] = 0, exactly also for rounded numbers: the last sample balances the others."""
-    X = problem.X
-    return problem._replace(X=X.at[-1].set(-jnp.sum(X[:-1], axis=0)))
-
-
-def whitened(problem: Problem) -> Problem:
-    """E[x] = 0 and E[xxᵀ] = I."""
-    X = centred(problem).X
-    factor = jnp.linalg.cholesky(X.T @ X / len(X))
-    white = jax.scipy.linalg.solve_triangular(factor, X.T, lower=True).T
-    return problem._replace(X=white)
-
-
-def draw(key: PRNGKeyArray, size: Size) -> Problem:
-    """A random problem in the box, biases wider than weights so that units saturate too."""
-    keys = jax.random.split(key, 6)
-
-    def params(key_w: PRNGKeyArray, key_b: PRNGKeyArray) -> Params:
-        weight = jax.random.normal(key_w, (size.hidden, size.inputs))
-        return Params(weight, 2 * jax.random.normal(key_b, (size.hidden,)))
-
-    return Problem(
-        params(keys[0], keys[1]),
-        jax.random.normal(keys[2], (size.samples, size.inputs)),
-        3 * jax.random.normal(keys[3]),
-        params(keys[4], keys[5]),
-    )
-
-
-@functools.partial(jax.jit, static_argnames=("size", "count"))
-def draw_many(key: PRNGKeyArray, size: Size, count: int) -> Problem:
-    """Random problems along a leading axis, by one program for all statements about them."""
-    return jax.vmap(lambda key: draw(key, size))(jax.random.split(key, count))
 
 
 def _boxed(problem: Problem) -> Problem:
@@ -158,7 +126,21 @@ def _boxed(problem: Problem) -> Problem:
 
 
 def smallest_margin(statement: Statement, problem: Problem) -> Float[Array, ""]:
-    """The margin of the worst unit, infinite where a hypothesis fails or nothing is claimed."""
+    """The margin of the worst unit of `statement(problem)`.
+
+    Infinite where a hypothesis fails or nothing is claimed.
+
+    >>> from aesparse.theory.properties import zero_mean
+    >>> def positive(problem):  # "W > 0", on centred data
+    ...     side = problem.params.weight[:, 0]
+    ...     return Claim({"E[x] = 0": zero_mean(problem.X)}, side, 0 * side, side)
+    >>> one = Params(-jnp.ones((1, 1)), jnp.zeros(1))
+    >>> problem = Problem(one, jnp.array([[1.0], [-1.0]]), jnp.array(0.0), one)
+    >>> float(smallest_margin(positive, problem))
+    -1.0
+    >>> float(smallest_margin(positive, problem._replace(X=jnp.ones((2, 1)))))
+    inf
+    """
     return _margin_and_counts(statement, problem)[0]
 
 
@@ -182,11 +164,31 @@ def falsify(
 ) -> Falsification:
     """Searches for a `Problem` within the hypotheses at which `statement` has a negative margin.
 
-    `statement(problem)` returns a `Claim` and is a function that JAX can trace; `project` maps a
-    problem onto the hypotheses. The sizes are searched in turn, `starts × (steps + 1)`
-    evaluations each, in float64, until one is violated; the counter-example is then reduced.
-    See `outcome`: a margin that is NaN or infinite, or hypotheses that never hold, test nothing.
-    Raises `InputError` for a statement that fails or returns something else.
+    Random starts, then gradient descent on the smallest margin, in float64. The sizes are searched
+    in turn, `starts × (steps + 1)` evaluations each, until one is violated; the counter-example is
+    then reduced to few and round numbers. See `Falsification.outcome`: a margin that is NaN or
+    infinite, or hypotheses that never hold, test nothing.
+
+    Args:
+        statement: `statement(problem)` returns a `Claim`, and JAX can trace it.
+        project: maps a problem onto the hypotheses; by default `centred`.
+        sizes: of problems, by default `SIZES`, from 1 input, 1 unit and 2 samples on.
+        starts: random starts of each size; 32 by default.
+        steps: of descent from each; 50 by default.
+        key: of JAX's random numbers, by default `jax.random.key(0)`.
+
+    Raises:
+        InputError: for a statement that fails or returns something else, and fewer than 1 start, 0
+            steps and 1 size.
+
+    >>> from aesparse.models.activations import get_activation
+    >>> from aesparse.theory.statements import corollary2
+    >>> def without_convexity(problem):
+    ...     claim = corollary2(problem.params, problem.X, get_activation("sigmoid"))
+    ...     return claim._replace(hypotheses={})
+    >>> found = falsify(without_convexity, starts=4, steps=10)
+    >>> found.outcome, found.margin < 0, found.counts.tested
+    ('violated', True, 44)
     """
     if starts < 1 or steps < 0 or not sizes:
         raise InputError(
@@ -275,20 +277,3 @@ def _reduced(statement: Statement, project: Projection, violation: Falsification
                 leaf[index] = entry
     problem = project(jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in leaves]))
     return violation._replace(margin=float(smallest_margin(statement, problem)), problem=problem)
-
-
-def describe(problem: Problem) -> str:
-    """The numbers of a problem in one line; λ = 1 and a later step of zeros are left out."""
-    named = {"x": problem.X, "W": problem.params.weight, "b": problem.params.bias}
-    if any(bool(jnp.any(leaf != 0)) for leaf in problem.after[:2]):
-        named |= {"W after": problem.after.weight, "b after": problem.after.bias}
-    shown = [f"{name} = {_numbers(value)}" for name, value in named.items()]
-    strength = [f"λ = {float(problem.strength):.4g}"] if problem.log_strength != 0 else []
-    return "; ".join([*shown, *strength])
-
-
-def _numbers(value: Float[Array, "..."]) -> str:
-    if value.ndim == 0:
-        return f"{float(value) + 0.0:.4g}"  # no −0
-    inside = ", ".join(_numbers(row) for row in value)
-    return inside if value.shape == (1,) else f"({inside})"

@@ -29,7 +29,15 @@ _SHIFTS = (-2.0, -1.0, 0.0, 1.0)  # of E[a_j], in standard deviations of a_j
 
 
 class Family(NamedTuple):
-    """The form of a penalty and the corollary that speaks of it (0: none)."""
+    """The form of a penalty and the corollary that speaks of it.
+
+    Attributes:
+        name: the form.
+        corollary: 1 or 2; 0 for none.
+
+    >>> Family("E Σ s'^2 ‖W_j‖^2", corollary=2).corollary
+    2
+    """
 
     name: str
     corollary: int

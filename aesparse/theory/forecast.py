@@ -34,15 +34,27 @@ _RISEN = 1.1  # an error without penalty that ends this far above its least: the
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Forecast:
-    """What the fraction is expected to do from strength 0 to the largest, and by how much."""
+    """What the fraction is expected to do from strength 0 to the largest, and by how much.
 
-    says: str  # FALLS, RISES, STAYS or ABSTAINS
+    Attributes:
+        says: "falls", "rises", "does not move" (by more than 0.05), or "abstains".
+        reason: why, or why not.
+        strengths: λ `[L]`, 0 first.
+        fraction: the activation fraction that is expected at the training's end, `[L]`.
+        mean: E[a_j] there, mean over units, `[L]`.
+        spread: the standard deviation of a_j at strength 0, mean over units.
+        updates: of the training that is forecast.
+        learning_rate: its rate.
+        path: the simulated training that it comes from.
+    """
+
+    says: str
     reason: str
     strengths: Float[np.ndarray, " L"]
-    fraction: Float[np.ndarray, " L"]  # expected at the training's end
-    mean: Float[np.ndarray, " L"]  # E[a_j], mean over units
-    spread: float  # standard deviation of a_j at strength 0, mean over units
-    updates: int  # of the training that is forecast
+    fraction: Float[np.ndarray, " L"]
+    mean: Float[np.ndarray, " L"]
+    spread: float
+    updates: int
     learning_rate: float
     path: Path
 

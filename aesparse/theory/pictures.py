@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aesparse.theory.conclusion import Audit
+from aesparse.theory.audited import Audit
 from aesparse.theory.response import STRENGTHS
 
 __all__ = ["COLOURS", "LINES", "draw_audit", "four_panels"]

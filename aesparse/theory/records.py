@@ -14,9 +14,15 @@ TOLERANCE = 1e-9  # residuals and negative margins up to this are rounding, in f
 class Claim(NamedTuple):
     """A statement on one problem: residuals of its hypotheses, both sides, and the margin.
 
-    Each hypothesis comes with its residual, at most 0 (up to rounding) where it holds. The
-    margin is oriented so that the statement is true where it is >= 0 (up to rounding); all
-    three arrays have one entry per hidden unit, or one in all where it is about sums over units.
+    All arrays have one entry per hidden unit, or one in all where the statement is about sums over
+    units.
+
+    Attributes:
+        hypotheses: the residual of each by its name, at most 0 (up to rounding) where it holds.
+        left: the left side.
+        right: the right side.
+        margin: oriented so that the statement is true where it is >= 0 (up to rounding); NaN or
+            infinite where it claims nothing.
     """
 
     hypotheses: Mapping[str, Float[Array, ""]]
@@ -26,7 +32,7 @@ class Claim(NamedTuple):
 
 
 def hypotheses_hold(claim: Claim, tolerance: float = TOLERANCE) -> Bool[Array, ""]:
-    """Whether every hypothesis holds within the tolerance.
+    """Whether every hypothesis of a `claim` holds within the `tolerance`, 1e-9 by default.
 
     >>> side = jnp.zeros(1)
     >>> bool(hypotheses_hold(Claim({"E[x] = 0": jnp.array(0.2)}, side, side, side)))

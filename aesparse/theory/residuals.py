@@ -18,19 +18,34 @@ class ResidualLaw(NamedTuple):
     """How far r = x − y is from i.i.d. Gaussian entries of mean 0; all would then be near 0.
 
     Inputs that are reconstructed without any error are left out.
+
+    Attributes:
+        mean: largest |E[r_i]| over the root mean square of r.
+        spread: standard deviation of Var[r_i] over inputs, over its mean.
+        excess_kurtosis: median over inputs.
+        correlation: root mean square of corr(r_i, r_k), i ≠ k.
+        length: variance of ‖r‖² over its value for Gaussian entries, minus 1.
     """
 
-    mean: Float[Array, ""]  # largest |E[r_i]| over the root mean square of r
-    spread: Float[Array, ""]  # standard deviation of Var[r_i] over inputs, over its mean
-    excess_kurtosis: Float[Array, ""]  # median over inputs
-    correlation: Float[Array, ""]  # root mean square of corr(r_i, r_k), i ≠ k
-    length: Float[Array, ""]  # variance of ‖r‖² over its value for Gaussian entries, minus 1
+    mean: Float[Array, ""]
+    spread: Float[Array, ""]
+    excess_kurtosis: Float[Array, ""]
+    correlation: Float[Array, ""]
+    length: Float[Array, ""]
 
 
 def residual_law(params: Params, X: Float[Array, "N n"], s: Activation) -> ResidualLaw:
-    """Measures the residual's law on `X`; needs at least two inputs with a non-zero residual.
+    """Measures the residual's law on `X [N, n]`, with two or more inputs of non-zero residual.
 
-    `correlation` is NaN for one such input, all is NaN for none.
+    `params` are those of one model, `s` is its activation. `correlation` is NaN for one such input,
+    all is NaN for none.
+
+    >>> from aesparse.models.activations import get_activation
+    >>> params = Params(jnp.zeros((1, 2)), jnp.zeros(1))  # reconstructs 0, so that r = x
+    >>> X = jnp.array([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
+    >>> law = residual_law(params, X, get_activation("relu"))
+    >>> float(law.mean), float(law.excess_kurtosis), float(law.correlation)  # coins: E z⁴ − 3 = −2
+    (0.0, -2.0, 0.0)
     """
     r = X - reconstruct(params, X, s)
     r = r[:, jnp.std(r, axis=0) > 0]

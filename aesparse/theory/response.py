@@ -34,15 +34,25 @@ _SATURATED = 0.05  # relative distance to the step for λ → ∞
 
 
 class Response(NamedTuple):
-    """The step of one optimizer over `STRENGTHS`, at a unit rate."""
+    """The step of one optimizer over `STRENGTHS`, at a unit rate.
 
-    change: Float[np.ndarray, "L m"]  # of E[a_j]
-    smallest: Float[np.ndarray, " m"]  # from this strength on E[a_j] falls; inf if never
-    saturation: float  # the strength beyond which the step no longer changes, or inf
+    Attributes:
+        change: of E[a_j], `[L, m]`.
+        smallest: the strength from which on E[a_j] falls, `[m]`; inf if it never does.
+        saturation: the strength beyond which the step no longer changes, or inf.
+
+    >>> response = Response(np.array([[-1.0, 1.0], [-2.0, -1.0]]), np.array([0.001, 1.0]), np.inf)
+    >>> response.falling.tolist()
+    [0.5, 1.0]
+    """
+
+    change: Float[np.ndarray, "L m"]
+    smallest: Float[np.ndarray, " m"]
+    saturation: float
 
     @property
     def falling(self) -> Float[np.ndarray, " L"]:
-        """The share of units whose E[a_j] falls."""
+        """The share of units whose E[a_j] falls, at each strength; `[L]`."""
         return (self.change < 0).mean(axis=1)
 
 

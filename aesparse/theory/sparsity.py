@@ -1,6 +1,20 @@
 """Theorem 2 and the sparsity conclusion: from E[a_j] to the share of inactive samples.
 
-Shapes: n inputs, m hidden units, N samples.
+Arguments of all: `params` of one model, data `X [N, n]`, the activation `s` with its δ_min. Shapes:
+n inputs, m hidden units, N samples.
+
+>>> import jax
+>>> from aesparse.models.activations import get_activation
+>>> with jax.enable_x64(True):
+...     params, X = Params(jnp.array([[1.0]]), jnp.array([-3.0])), jnp.array([[1.0], [-1.0]])
+...     bounds = theorem2_bounds(params, X, get_activation("relu"))  # E[a] = −3, Var[a] = 1
+...     lower = params._replace(bias=jnp.array([-4.0]))
+...     step = theorem2_step(params, lower, X, get_activation("relu"))
+...     off = deactivation(lower, X, get_activation("sigmoid"), size=0.1)
+>>> {name: round(float(bound[0]), 4) for name, bound in bounds.items()}
+{'chebyshev': 0.8889, 'cantelli': 0.9, 'gaussian': 0.9987, 'measured': 1.0}
+>>> step.left.tolist(), float(step.margin[0]) >= 0, off.left.tolist()
+([0.9375], True, [1.0])
 """
 
 import jax.numpy as jnp
@@ -38,7 +52,9 @@ def theorem2_bounds(
 
 
 def deactivation(params: Params, X: Float[Array, "N n"], s: Activation, size: float) -> Claim:
-    """The sparsity conclusion: a unit pushed below a_min is *small*, |h_j| <= `size` >= δ_min.
+    """The sparsity conclusion: a unit with E[a_j] < a_min is *small*, |h_j| <= `size`.
+
+    The size is at least δ_min.
 
     `left` is the frequency of |h_j| <= size, `right` Chebyshev's bound at a_min = s⁻¹(size)
     (Theorem 2 with Arpit 2.1.2); it needs negative saturation at 0, which tanh has not.
@@ -54,10 +70,11 @@ def deactivation(params: Params, X: Float[Array, "N n"], s: Activation, size: fl
 
 
 def theorem2_step(before: Params, after: Params, X: Float[Array, "N n"], s: Activation) -> Claim:
-    """T5: rows of fixed length and a falling E[a_j] < a_min make the Chebyshev bound rise.
+    """T5: fixed row lengths and a falling E[a_j] < a_min make Chebyshev's bound rise (Theorem 2).
 
-    `left` and `right` are the bounds after and before; the margin is the smaller of their
-    difference and of the measured frequency minus the bound after.
+    `before` and `after` are the parameters of two moments. `left` and `right` are the bounds after
+    and before; the margin is the smaller of their difference and of the measured frequency minus
+    the bound after.
     """
     old, new = theorem2_bounds(before, X, s), theorem2_bounds(after, X, s)
     lengths = [jnp.linalg.norm(p.weight, axis=-1) for p in (before, after)]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aesparse.theory.conclusion import Audit
+from aesparse.theory.audited import Audit
 from aesparse.theory.forecast import Forecast
 
 __all__ = ["audit_record"]

@@ -2,4 +2,6 @@
 
 from aesparse.lazily import modules
 
-__getattr__, __dir__, __all__ = modules(__name__, __path__)
+__all__ = ["checkpoints", "cost", "fit", "optimizers", "result"]
+
+__getattr__, __dir__ = modules(__name__, __all__)

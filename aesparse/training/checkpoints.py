@@ -27,29 +27,52 @@ _LONGEST_LIST = 8  # of what a message shows in full
 
 
 class CheckpointError(InputError):
-    """Checkpoints that a training cannot go on from: all damaged, or of another training."""
+    """Checkpoints that a training cannot go on from: all damaged, or of another training.
+
+    >>> issubclass(CheckpointError, InputError)
+    True
+    """
 
 
 class Resumed(NamedTuple):
-    """What a checkpoint held: the last finished epoch and its arrays."""
+    """What a checkpoint held.
+
+    Attributes:
+        epoch: the last finished one.
+        tree: its arrays.
+    """
 
     epoch: int
     tree: PyTree
 
 
 class Checkpoints:
-    """The checkpoints of the training called `identity`, in a folder of its own.
+    """The checkpoints of one training, in a folder of its own, for `fit(…, checkpoints=…)`.
 
-    `identity` is any text that equal trainings share and others do not; a save is due when the
-    last one lies `every_seconds` back. `on_damage(sentence)` is called for each damaged one.
-    `about` is kept with every checkpoint; after `latest`, `history` lists the interrupted
-    attempts that led to it: their last epoch, what they said about themselves, their seconds.
-    `on_resume(history)` is called before a training goes on from one. `InputError` for arguments
-    of the wrong kind.
+    Args:
+        folder: where they are; made when the first is due.
+        identity: any text that equal trainings share and others do not.
+        every_seconds: a save is due when the last one lies so far back; 60 by default.
+        on_damage: `on_damage(sentence)` is called for each damaged one; by default it warns.
+        on_resume: `on_resume(history)` is called before a training goes on from one; by default
+            nothing.
+        about: texts by name that are kept with every checkpoint, and listed in `history`.
+
+    Raises:
+        InputError: for arguments of the wrong kind.
 
     >>> import tempfile
-    >>> Checkpoints(tempfile.mkdtemp(), "digits, dae", every_seconds=600).due
+    >>> folder = tempfile.mkdtemp()
+    >>> first = Checkpoints(folder, "digits, dae", every_seconds=600)
+    >>> first.due
     False
+    >>> first.save(3, {"weight": np.ones(2)})
+    >>> again = Checkpoints(folder, "digits, dae")
+    >>> resumed = again.latest({"weight": np.zeros(2)})
+    >>> resumed.epoch, resumed.tree["weight"].tolist(), again.history[0]["epoch"]
+    (3, [1.0, 1.0], 3)
+    >>> again.part(0).folder.name
+    'part-0'
     """
 
     def __init__(
@@ -78,7 +101,7 @@ class Checkpoints:
         self._on_damage, self._on_resume = on_damage, on_resume
 
     def part(self, number: int) -> "Checkpoints":
-        """Checkpoints of the number-th of several consecutive trainings."""
+        """Checkpoints of the `number`-th of several consecutive trainings."""
         of_part = Checkpoints(
             self.folder / f"part-{number}",
             self.identity,
@@ -92,7 +115,10 @@ class Checkpoints:
 
     @property
     def history(self) -> list[dict]:
-        """The interrupted attempts that what was resumed goes back to, those of parts included."""
+        """The interrupted attempts that what was resumed goes back to, those of parts included.
+
+        Each has its last "epoch", the texts `about` itself, and its "seconds".
+        """
         return [*self._attempts, *(attempt for part in self._parts for attempt in part.history)]
 
     @property
@@ -235,7 +261,10 @@ def _short(value: object) -> object:
 
 
 def check_checkpoints(checkpoints: object) -> None:
-    """`InputError` unless it is None, or `Checkpoints` on the only host."""
+    """`InputError` unless `checkpoints` is None, or `Checkpoints` on the only host.
+
+    >>> check_checkpoints(None)
+    """
     if checkpoints is None:
         return
     if not isinstance(checkpoints, Checkpoints):

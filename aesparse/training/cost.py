@@ -20,11 +20,12 @@ from aesparse.losses.objectives import as_objective
 from aesparse.models.base import Model
 from aesparse.models.constraints import Constraint, as_constraint
 from aesparse.options import check_positive, checked_key
-from aesparse.tables import duration
 from aesparse.training.draws import shuffled
+from aesparse.training.estimates import Estimate, plan_rows
+from aesparse.training.hyperparameters import hyperparameters
 from aesparse.training.measuring import as_measurement
 from aesparse.training.memory import device_memory, tree_bytes
-from aesparse.training.optimizers import Optimizer, as_optimizer, hyperparameters
+from aesparse.training.optimizers import Optimizer, as_optimizer
 from aesparse.training.program import Program, grid_program
 from aesparse.training.sharding import Points, model_mesh
 from aesparse.training.step import Recipe
@@ -35,28 +36,6 @@ __all__ = ["Estimate", "estimate", "plan_rows"]
 
 _CPU_BYTES = 2**25  # that tracing and dispatch add in a CPU process; see benchmarks/memory.py
 _PROBE_MODELS, _PROBE_SECONDS = 4, 2.0
-
-
-class Estimate(NamedTuple):
-    """The cost of a grid; bytes and seconds are per device, devices working side by side."""
-
-    models: int
-    devices: int
-    models_per_device: int  # at once
-    rounds: int  # one after the other, where not all models fit
-    updates: int  # of every model
-    operations: float  # floating-point, of one update of one model
-    state: int  # bytes of parameters and optimizer state of the models at once
-    working: int  # bytes of all else at the peak: data, copies, temporaries of the largest program
-    available: int  # bytes of one device
-    rate: float  # operations a second of one device
-    measured: bool  # whether the rate was measured here
-
-    @property
-    def seconds(self) -> float:
-        """Expected training time, without compilation and measurements."""
-        work = self.operations * self.updates * self.models_per_device * self.rounds
-        return work / self.rate
 
 
 def estimate(
@@ -78,16 +57,38 @@ def estimate(
     memory: float | int | None = None,
     matmul_precision: str = "highest",
 ) -> Estimate:
-    """Plans `models` models of `seeds` seeds over `devices` (default: those here), in float32.
+    """The memory, operations and time of `fit` with the same arguments, before anything is trained.
 
-    The memory is the peak of a whole training with `fit`: start, check, epochs, measurements. On a
+    In float32. The memory is the peak of a whole training: start, check, epochs, measurements. On a
     CPU the process itself (Python, JAX, compiled programs: 0.3 to 0.5 GiB) and the caller's own
     copy of the data come on top.
 
-    `rate` is what a device sustains in training, in operations a second; without one it is
-    measured here. `memory` is what a device has, in bytes; by default what this one has.
-    `matmul_precision` is that of the training. Raises `InputError` for sizes below 1, a batch
-    larger than the data, and for a single model that does not fit.
+    Args:
+        model: as for `fit`.
+        objective: as for `fit`.
+        inputs: n.
+        samples: N.
+        models: of the whole grid.
+        batch_size: 50 by default.
+        epochs: 50 by default.
+        constraint: as for `fit`.
+        optimizer: as for `fit`.
+        measure: as for `fit`, one measurement.
+        seeds: different ones among the models; 1 by default.
+        history_samples: as for `fit`; 5,000 by default.
+        devices: how many, by default those here.
+        rate: what a device sustains in training, in operations a second; by default measured here.
+        memory: what a device has, in bytes; by default what this one has.
+        matmul_precision: that of the training.
+
+    Raises:
+        InputError: for sizes below 1, a batch larger than the data, and for a single model that
+            does not fit.
+
+    >>> from aesparse import OneLayer
+    >>> plan = estimate(OneLayer(5), "cae", inputs=8, samples=200, models=6, epochs=2, rate=1e9)
+    >>> plan.updates, plan.rounds, plan.state  # 2 · 200/50; 6 · 2 · (5 · 8 + 5) numbers and 6 · 2
+    (8, 1, 2208)
     """
     sizes = {
         "inputs": inputs, "samples": samples, "models": models, "batch_size": batch_size,
@@ -243,26 +244,3 @@ def _fitting(peak: Callable[[int], int], models: int, available: int) -> tuple[i
         models = int(0.95 * models)
         needed = peak(models)
     return models, needed
-
-
-def plan_rows(plan: Estimate) -> list[tuple[str, str]]:
-    """A plan as (name, value)."""
-    layout = f"{plan.devices} × {plan.models_per_device} models at once"
-    if plan.rounds > 1:
-        each = plan.devices * plan.models_per_device
-        layout += f", {plan.rounds} rounds (models_per_program={each})"
-    source = "measured here" if plan.measured else "as given"
-    total = plan.operations * plan.updates * plan.models
-    held = (plan.state + plan.working) / 2**30
-    return [
-        ("models", f"{plan.models:,}, {plan.updates:,} updates each"),
-        ("layout (devices × models)", layout),
-        (
-            "memory of a device",
-            f"{held:.2f} GiB of {plan.available / 2**30:.1f}: {plan.state / 2**30:.2f} parameters "
-            f"and momentum, {plan.working / 2**30:.2f} data, gradients and temporaries",
-        ),
-        ("operations", f"{plan.operations / 1e6:.0f} MFLOP an update, {total:.2e} FLOP in all"),
-        ("rate of a device", f"{plan.rate / 1e9:.0f} GFLOP/s, {source}"),
-        ("expected training time", duration(plan.seconds)),
-    ]

@@ -20,10 +20,11 @@ from aesparse.options import check_flags, checked_key
 from aesparse.training.checkpoints import Checkpoints, check_checkpoints
 from aesparse.training.full_batch import check_full_batch, minimize_part
 from aesparse.training.growth import warn_of_growth
+from aesparse.training.hyperparameters import hyperparameters
 from aesparse.training.loop import train_part
 from aesparse.training.measuring import as_measurement
 from aesparse.training.memory import check_history, check_memory
-from aesparse.training.optimizers import Lbfgs, Optimizer, as_optimizer, hyperparameters
+from aesparse.training.optimizers import Lbfgs, Optimizer, as_optimizer
 from aesparse.training.progress import Progress
 from aesparse.training.recording import checked_epochs
 from aesparse.training.result import Result
@@ -115,11 +116,11 @@ def fit(
 
     A model that diverges has a `diverged_epoch` and does not touch its neighbours. On one machine,
     with equal devices and parts, a repeated call gives the same bits; models trained apart, on
-    other devices or in other parts agree to rounding (docs/guide.md has the measured bound).
+    other devices or in other parts agree to rounding (see docs/how-we-know/reproducibility.md).
 
     Raises:
         InputError: for bad input, before anything is compiled.
-        guard.NumericsError: if a compiled program disagrees with its operations one by one.
+        errors.NumericsError: if a compiled program disagrees with its operations one by one.
 
     >>> import numpy as np
     >>> from aesparse import OneLayer
@@ -128,6 +129,8 @@ def fit(
     ...     sweep={"strength": [0, 0.1], "seed": range(3)})
     >>> result.sizes
     {'strength': 2, 'seed': 3}
+    >>> result.losses["loss"].mean(axis=(0, 1)).round(1).tolist()  # of both epochs
+    [6.3, 6.1]
     """
     values = list(sweep.values()) if isinstance(sweep, Mapping) else sweep
     check_untransformed(key, X, values, start.params if isinstance(start, Result) else start)

@@ -37,32 +37,52 @@ _CLOSE = 1e-6  # relative; a float32 coordinate matches the number it was rounde
 class Result:
     """A trained grid: one model for every point of the product of `axes`.
 
+    Arrays are NumPy's, with the grid's axes in front, in the order of the sweep.
+
+    Attributes:
+        axes: names and values of each axis.
+        fixed: the values of names without an axis: coefficients, optimizer's, seed.
+        model: the model.
+        objective: the objective.
+        params: the parameters, `[*axes, ...]`; None with `keep_params=False`.
+        losses: the loss and its parts by name, `[*axes, E]`, means over each epoch.
+        history: the measurements, `[*axes, ..., H]`, at `history_epochs`.
+        history_epochs: `[H]`; 0 is before training.
+        final: the measurements on all of the data after the last epoch, `[*axes, ...]`.
+        diverged_epoch: `[*axes]`; −1 for models that are finite to the end.
+        guard: the largest relative difference that the compile check saw; NaN if it was left out.
+        key_data: of the training's random key.
+
     >>> from aesparse import OneLayer, fit
     >>> X = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
     >>> result = fit(X, OneLayer(5), "cae", epochs=2,
     ...     sweep={"strength": [0, 0.1], "seed": range(3)})
     >>> result.losses["loss"].shape, result.params.weight.shape
     ((2, 3, 2), (2, 3, 5, 8))
-    >>> result.select(strength=0.1).sizes
-    {'seed': 3}
+    >>> result.coordinates["strength"].tolist(), result.diverged_epoch.tolist()
+    ([0.0, 0.1], [[-1, -1, -1], [-1, -1, -1]])
+    >>> result.select(strength=0.1).sizes, result.shape
+    ({'seed': 3}, (2, 3))
     >>> result.select(strength=0.1, seed=2).encode(X).shape
     (200, 5)
+    >>> result.measure(X[:50]).reconstruction.shape
+    (2, 3)
     >>> dict(result.to_xarray().activation_fraction.sizes)
     {'strength': 2, 'seed': 3}
     """
 
     axes: tuple[Axis, ...]
-    fixed: Mapping[str, float | int]  # names without an axis: coefficients, optimizer's, seed
+    fixed: Mapping[str, float | int]
     model: Model
     objective: Objective
-    params: PyTree | None  # [*axes, ...]; None if they were not asked for
-    losses: Mapping[str, np.ndarray]  # [*axes, E], means over each epoch
-    history: PyTree  # [*axes, ..., H], measured at `history_epochs`
-    history_epochs: np.ndarray  # [H]; 0 is before training
-    final: PyTree  # [*axes, ...], measured on all of the data after the last epoch
-    diverged_epoch: np.ndarray  # [*axes] int32; −1: finite to the end
-    guard: float  # largest relative difference the compile check saw; NaN if it was left out
-    key_data: np.ndarray  # uint32 of the training's key
+    params: PyTree | None
+    losses: Mapping[str, np.ndarray]
+    history: PyTree
+    history_epochs: np.ndarray
+    final: PyTree
+    diverged_epoch: np.ndarray
+    guard: float
+    key_data: np.ndarray
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}: {size}" for name, size in self.sizes.items())
@@ -84,7 +104,7 @@ class Result:
         return {n: v for axis in self.axes for n, v in zip(axis.names, axis.values, strict=True)}
 
     def select(self, /, **coordinates: object) -> "Result | TrainedModel":
-        """The part of the grid with the given values: a smaller Result, or one `TrainedModel`.
+        """The part of the grid with given `coordinates`: a smaller Result, or one `TrainedModel`.
 
         One number for each name, up to 1e-6 relative, seeds exactly. Any name of an axis along
         which several vary together selects from it. Fixed names may be given with their value.
@@ -123,10 +143,11 @@ class Result:
     def measure(
         self, X: ArrayLike, measurement: Callable | None = None, *, precision: str = "highest"
     ) -> PyTree:
-        """A measurement of every model on other data `[N, n]`; leaves `[*axes, ...]`.
+        """A measurement of every model on other data `X [N, n]`; leaves `[*axes, ...]`.
 
-        By default the model's own statistics; `precision` is that of matrix products.
-        `InputError` for defective data, another number of inputs, and without parameters.
+        By default the `measurement` is the model's own statistics, as in `fit`; `precision` is that
+        of matrix products, "highest" by default. `InputError` for defective data, another number of
+        inputs, and without parameters.
         """
         if self.params is None:
             raise InputError(

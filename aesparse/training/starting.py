@@ -17,7 +17,8 @@ from jaxtyping import Array
 from aesparse.models.base import Model
 from aesparse.models.constraints import Constraint
 from aesparse.training.draws import INIT, stream
-from aesparse.training.optimizers import Optimizer, with_hyperparameters
+from aesparse.training.hyperparameters import with_hyperparameters
+from aesparse.training.optimizers import Optimizer
 from aesparse.training.sharding import MODELS, SHARED, over_models
 from aesparse.training.step import TrainState
 

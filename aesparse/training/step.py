@@ -10,7 +10,8 @@ from jaxtyping import Array, Float, Int, PyTree
 from aesparse.losses.base import Objective
 from aesparse.models.base import Model
 from aesparse.models.constraints import Constraint
-from aesparse.training.optimizers import Optimizer, Sgd, momentum_after, on_first_moments
+from aesparse.training.hyperparameters import on_first_moments
+from aesparse.training.optimizers import Optimizer, Sgd, momentum_after
 
 __all__ = ["Recipe", "TrainState", "make_step"]
 

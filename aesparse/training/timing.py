@@ -8,7 +8,7 @@ import numpy as np
 
 from aesparse.options import checked_key
 from aesparse.training.draws import shuffled
-from aesparse.training.optimizers import hyperparameters
+from aesparse.training.hyperparameters import hyperparameters
 from aesparse.training.program import grid_program
 from aesparse.training.sharding import MODELS, SHARED, Points, model_mesh, place
 from aesparse.training.step import Recipe

@@ -28,16 +28,30 @@ __all__ = ["TrainedModel"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainedModel:
-    """One trained model: parameters, coordinates in its grid, and optionally a data scaler.
+    """One trained model.
 
-    `objective` and `key`, the random key of the model's seed, are for measurements; a model read
-    from a file has neither.
+    Args:
+        model: the model.
+        params: its parameters.
+        coordinates: the values of all swept and fixed names, its place in the grid.
+        scaler: the transformation of its data, by which its inputs are scaled and reconstructions
+            scaled back; None (the default) for data as it was trained on.
+        objective: that of the training, for measurements; None of a model read from a file.
+        key: the random key of its seed, for measurements; None of a model read from a file.
 
     >>> import tempfile
     >>> from aesparse import OneLayer, Params
+    >>> from aesparse.metrics import code_statistics
     >>> model = TrainedModel(OneLayer(2), Params(np.eye(2), np.zeros(2)), {"strength": 0.1})
-    >>> model.encode(np.array([[1.0, -1.0]])).tolist()
-    [[1.0, 0.0]]
+    >>> model.encode(np.array([[1.0, -1.0]])).tolist(), model.decode(np.array([1.0, 0.0])).tolist()
+    ([[1.0, 0.0]], [1.0, 0.0])
+    >>> scaled = model.with_scaler(Affine(np.array([2.0, 2.0]), np.array([0.5, 0.5])))
+    >>> scaled.reconstruct(np.array([4.0, 0.0])).tolist()  # (1, −1) scaled, (1, 0) reconstructed
+    [4.0, 2.0]
+    >>> from aesparse.losses.objectives import get_objective
+    >>> codes = model.measure(np.eye(2), code_statistics, objective=get_objective("ae"))
+    >>> float(codes.activation_fraction)
+    0.5
     >>> path = f"{tempfile.mkdtemp()}/model.npz"
     >>> model.save(path)
     >>> TrainedModel.load(path).coordinates
@@ -46,7 +60,7 @@ class TrainedModel:
 
     model: Model
     params: PyTree
-    coordinates: Mapping[str, float | int]  # of every swept and fixed name
+    coordinates: Mapping[str, float | int]
     scaler: Affine | None = None
     objective: Objective | None = None
     key: PRNGKeyArray | None = None
@@ -74,9 +88,10 @@ class TrainedModel:
         return _on_rows(self._encoded, x, "x")
 
     def decode(self, h: ArrayLike) -> np.ndarray:
-        """The reconstructions `[N, n]` of codes `h [N, m]`, in the units of unscaled data.
+        """The reconstructions `[N, n]` of codes `h [N, m]`, in the inputs' units.
 
-        An output function that belongs to the error, as in the cross-entropy, is not applied.
+        It is `[n]` for one code `[m]`. `InputError` for codes the model does not take, and for
+        numbers that are not finite.
         """
         return _on_rows(self._decoded, h, "h")
 
@@ -94,8 +109,8 @@ class TrainedModel:
         """`measurement(trained, x)` on rows `x [N, n]`, scaled first; a pytree of NumPy arrays.
 
         `objective` is that of the training unless given, as it must be for a model read from a
-        file; the random key of such a model is jax.random.key(0). `InputError` without an
-        objective or a value of its coefficients, and where the measurement fails.
+        file; the random key of such a model is jax.random.key(0). `InputError` without an objective
+        or a value of its coefficients, and where the measurement fails.
         """
         objective = self.objective if objective is None else objective
         if objective is None:
@@ -118,16 +133,17 @@ class TrainedModel:
         return _evaluated("measurement", measurement, trained, rows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes model, parameters, scaler and coordinates to a file, all or nothing.
+        """Writes model, parameters, scaler and coordinates to the file `path`, all or nothing.
 
-        `InputError` for a model that holds a function of the user's own.
+        `.npz` is added to another ending. `InputError` for a model that holds a function of the
+        user's own.
         """
         coordinates = dict(self.coordinates)
         saved.save(path, self.model, self.params, scaler=self.scaler, coordinates=coordinates)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "TrainedModel":
-        """Reads what `save` wrote; `InputError` for anything else."""
+        """Reads what `save` wrote to `path`; `InputError` for anything else."""
         model, params, scaler, coordinates = saved.load(path)
         return cls(model, params, coordinates or {}, scaler)
 

@@ -53,6 +53,18 @@ class Answer(NamedTuple):
     where: str  # the sizes in words, the largest first
     rests_on: tuple[str, ...]  # the runs
 
+    @property
+    def said(self) -> str:
+        """Outcome and sizes."""
+        return f"{self.outcome} {self.where}".rstrip()
+
+    @property
+    def counted(self) -> str:
+        """`6 of 8 hold, besides 2 by construction`."""
+        holding = [f"{self.holding} of {self.counting} hold"] if self.counting else []
+        constructed = [f"{self.constructed} by construction"] if self.constructed else []
+        return ", besides ".join([*holding, *constructed])
+
 
 def answer(name: str, verdicts: Iterable[tuple[str, str, Verdict]]) -> Answer | None:
     """The answer of a figure by `RULE`, from the verdicts (scale, figure, verdict) of all.

@@ -37,7 +37,7 @@ def page(verdicts: _Rows) -> str:
             short_answers(verdicts, ""),
             ABBREVIATIONS,
             "## Figure by figure",
-            _figures(verdicts),
+            *_figures(verdicts),
             "## How an answer follows",
             RULE,
             "## Claim by claim",
@@ -61,20 +61,20 @@ def short_answers(verdicts: _Rows, folder: str) -> str:
     )
 
 
-def _figures(verdicts: _Rows) -> str:
-    """Every figure of every paper with its answer."""
-    rows = []
+def _figures(verdicts: _Rows) -> list[str]:
+    """A table per paper: every figure that decides a claim, with its answer."""
+    head = ("figure", "answer", "statements", "rest on", "not run", "claims")
+    parts = []
     for paper in papers():
+        rows = []
         for name in figures_of(paper):
             if one := answer(name, verdicts):
                 place = f"[{one.place}]({paper.page}.md#{anchor(one.place)})"
-                counted = f"{one.holding} of {one.counting}" if one.counting else "–"
-                cells = (one.outcome, one.where, counted, str(one.constructed or "–"))
-                cells = *cells, ", ".join(one.rests_on), ", ".join(one.missing)
+                kinds = ", ".join(one.rests_on), ", ".join(one.missing)
                 claims = ", ".join(get_figure(name).claims)
-                rows.append((paper.name, place, *cells, claims))
-    head = ("paper", "figure", "answer", "where", "hold", "by construction", "rest on")
-    return markdown((*head, "not run", "claims"), rows)
+                rows.append((place, one.said, one.counted, *kinds, claims))
+        parts += [f"### {paper.name}", markdown(head, rows)]
+    return parts
 
 
 def _linked(row: tuple[str, ...], verdicts: _Rows) -> tuple[str, ...]:

@@ -42,11 +42,9 @@ def _figure(name: str, rows: _Rows, out: Path, folder: Path, damage: Damage) -> 
     parts = [f"## {figure.place}", f"**The paper.** {' '.join(figure.says.split())}"]
     parts += _picture(name, out, folder, damage)
     if one := answer(name, rows):
-        counted = [f"{one.holding} of {one.counting} statements hold"] if one.counting else []
-        counted += [f"{one.constructed} by construction"] if one.constructed else []
-        counted += [f"not run: {', '.join(one.missing)}"] if one.missing else []
-        counted = f" ({'; '.join(counted)})" if counted else ""
-        parts.append(f"**Answer: {f'{one.outcome} {one.where}'.rstrip()}**{counted}.")
+        missing = [f"not run: {', '.join(one.missing)}"] if one.missing else []
+        counted = "; ".join([one.counted, *missing] if one.counted else missing)
+        parts.append(f"**Answer: {one.said}**{f' ({counted})' if counted else ''}.")
         parts.append("\n".join(f"* **{c}**: {says}." for c, says in figure.claims.items()))
     else:
         parts.append("No claim of the paper is decided here.")
@@ -68,12 +66,13 @@ def _picture(name: str, out: Path, folder: Path, damage: Damage) -> list[str]:
         return [f"Not drawn yet: `{Plan.checked(command, None, None).command(name)}`."]
     best = max(drawn, key=lambda one: _shows(one[1]))
     plan, record, path = best
+    runs = f"{len(record['runs'])} run{'s' * (len(record['runs']) > 1)}"
     hours = duration(sum(run["wall_seconds"] for run in record["runs"].values()))
     others = ", ".join(f"[{_named(p)}]({link(png, folder)})" for p, _, png in drawn if png != path)
     return [
         f"![{figure.title.rstrip('.')}]({link(path, folder)})",
         f"**Picture** (scale {_named(plan)}). {record['caption']}",
-        f"Command: `{record['command']}`, {len(record['runs'])} runs, {hours} of training."
+        f"Command: `{record['command']}`, {runs}, {hours} of training."
         + (f" Also drawn: {others}." if others else ""),
     ]
 

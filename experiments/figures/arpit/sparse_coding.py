@@ -270,8 +270,9 @@ FIGURE = Figure(
     place="Section 2.1.1, sparse coding",
     says=(
         "Sparse coding chooses a code for every sample freely (eq. 2), where an auto-encoder "
-        "computes it from the sample. Section 2.2 adds that SAE's penalty (eq. 13) nearly is "
-        "the sum of the mean activations, so that its objective resembles eq. 2."
+        "computes it from the sample. Section 2.2 adds that SAE's penalty (eq. 13) nearly is, "
+        "for small ones, the sum of the mean activations, so that its objective resembles eq. "
+        "2."
     ),
     claims=CLAIMS,
     runs=runs,

@@ -283,7 +283,7 @@ FIGURE = Figure(
     says=(
         "Digits are to be recognized: first from raw pixels, then by a classifier on top of "
         "the codes that an auto-encoder learned from the data. The slides show the two "
-        "approaches; no error is left in the text."
+        "approaches; their text states no error."
     ),
     claims=CLAIMS,
     runs=runs,

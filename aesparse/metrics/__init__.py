@@ -1,0 +1,52 @@
+"""Measurements: functions `measurement(trained, x) -> pytree of arrays` of one trained model.
+
+Made on the device over any number of samples, by `fit(…, measure=…)` or afterwards.
+"""
+
+from aesparse.metrics.statistics import (
+    DEAD_LIMIT,
+    MEASURE_SAMPLES,
+    SMALL_CODE,
+    CodeSizes,
+    CodeStatistics,
+    Metrics,
+    Trained,
+    UnitStatistics,
+    activation_statistics,
+    code_sizes,
+    code_statistics,
+    collapsed,
+    diverged,
+    summarize,
+    unit_statistics,
+)
+from aesparse.metrics.theorem1 import (
+    THEOREM1_SAMPLES,
+    Theorem1Ratio,
+    bias_gradient_bound,
+    pushed_down,
+    theorem1_ratio,
+)
+
+__all__ = [
+    "DEAD_LIMIT",
+    "MEASURE_SAMPLES",
+    "SMALL_CODE",
+    "THEOREM1_SAMPLES",
+    "CodeSizes",
+    "CodeStatistics",
+    "Metrics",
+    "Theorem1Ratio",
+    "Trained",
+    "UnitStatistics",
+    "activation_statistics",
+    "bias_gradient_bound",
+    "code_sizes",
+    "code_statistics",
+    "collapsed",
+    "diverged",
+    "pushed_down",
+    "summarize",
+    "theorem1_ratio",
+    "unit_statistics",
+]
