@@ -30,6 +30,7 @@ __all__ = [
 class Optimizer(Protocol):
     """What a training needs of an optax transformation.
 
+    >>> import optax
     >>> adam, params = optax.adam(0.1), jnp.zeros(2)
     >>> isinstance(adam, Optimizer), isinstance("adam", Optimizer)
     (True, False)
