@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import psutil
-
 try:
     import resource
 except ImportError:  # Windows
@@ -16,6 +14,8 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 def host_memory() -> int:
     """Bytes this process may use: the machine's, or less where a limit is set."""
+    import psutil  # slower to import than to ask
+
     limits = [psutil.virtual_memory().total]
     if resource is not None:
         soft, _ = resource.getrlimit(resource.RLIMIT_AS)

@@ -15,7 +15,9 @@ from types import ModuleType
 from aesparse.errors import InputError, first_line
 from aesparse.files import require_writable
 
-__all__ = ["devices_named", "prepare"]
+__all__ = ["OLDEST_JAX", "devices_named", "prepare"]
+
+OLDEST_JAX = (0, 10)  # release series, as pyproject.toml has it
 
 
 def prepare() -> None:
@@ -24,7 +26,8 @@ def prepare() -> None:
     Programs compiled once are read from the user's cache folder (and checked by the numerics
     guard like any other), if it can be written. A CPU becomes one device per core: models trained
     side by side, each by one core, are faster than models trained in turn by all cores (see
-    `benchmarks/step.py`). `InputError` if JAX cannot be imported.
+    `benchmarks/step.py`). `InputError` if JAX cannot be imported
+    or is too old.
     """
     jax = _imported_jax()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that a home cannot be written
@@ -47,6 +50,11 @@ def _imported_jax() -> ModuleType:
             f"JAX cannot be imported ({first_line(error)}); install jax and jaxlib of one version "
             "(pip install jax). `python -m aesparse doctor` says what is there."
         ) from None
+    if jax.__version_info__ < OLDEST_JAX:
+        raise InputError(
+            f"JAX is {jax.__version__}; expected {'.'.join(map(str, OLDEST_JAX))} or newer. "
+            "Update both parts of it (pip install -U jax jaxlib)."
+        )
     return jax
 
 

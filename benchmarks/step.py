@@ -5,7 +5,7 @@
 Measured in turn, in one process, compilation apart: the float32 matrix-product rate and the
 copy bandwidth; our grid step for six objectives, two sizes and several numbers of models; a
 plain JAX loop over models; PyTorch's eager loop, torch.compile and torch.func.vmap (`pip install
-'.[bench]'`). Counted are the five products of an update (two forward, three backward) of every
+'.[benchmarks]'`). Counted are the five products of an update (two forward, three backward) of every
 model. ReLU, unit rows with momentum in their tangent space, batch 50, float32. Run it on an idle
 machine; it writes numbers (.json) and a picture (.png, .svg).
 """

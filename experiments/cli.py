@@ -245,7 +245,7 @@ def _theorems(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Verify T1 to T15 on random problems, attack them, and list the errata (under 3 minutes)."""
-    from experiments.theorems.command import write_theorems
+    from aesparse.cli.theorems import write_theorems
 
     write_theorems(out, as_json=as_json)
 

@@ -20,22 +20,16 @@ from commands import command, has_numbers, refusal
 
 from aesparse.errors import InputError
 from aesparse.files import UNFINISHED, replacing
+from aesparse.seal import file_checksum, sealed, write_drawn
 from aesparse.training.checkpoints import Checkpoints
 from experiments.evidence import tables
 from experiments.pipeline.archive import merge
 from experiments.pipeline.locks import holder, locked
 from experiments.pipeline.make import make
 from experiments.pipeline.provenance import provenance
-from experiments.pipeline.record import figure_record, read_record, record_path, write_drawn
+from experiments.pipeline.record import figure_record, read_record, record_path
 from experiments.pipeline.registry import get_figure
-from experiments.pipeline.seal import (
-    changed_page,
-    file_checksum,
-    require_page,
-    sealed,
-    sealed_page,
-    write_page,
-)
+from experiments.pipeline.seal import changed_page, require_page, sealed_page, write_page
 from experiments.pipeline.store import RunStore
 
 fcntl = pytest.importorskip("fcntl")

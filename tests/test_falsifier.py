@@ -10,6 +10,8 @@ from aesparse.errors import InputError
 from aesparse.losses import penalties
 from aesparse.models.activations import get_activation
 from aesparse.models.one_layer import Params
+from aesparse.theorems import attacks
+from aesparse.theorems.attacks import EFFORT, attacked, margins
 from aesparse.theory import falsify, hypotheses_hold, properties, sparsity, statements
 from aesparse.theory.conjectures import CONJECTURES, Conjecture
 from aesparse.theory.falsifier import (
@@ -23,8 +25,6 @@ from aesparse.theory.falsifier import (
     whitened,
 )
 from aesparse.theory.records import Claim
-from experiments.theorems import attacks
-from experiments.theorems.attacks import EFFORT, attacked, margins
 
 pytestmark = pytest.mark.usefixtures("x64")
 TRUE = [c for c in CONJECTURES if c.true]

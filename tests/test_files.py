@@ -13,10 +13,10 @@ from aesparse.errors import InputError
 from aesparse.files import UNFINISHED, read_bytes, replacing, require_writable, write_text
 from aesparse.models import saved
 from aesparse.models.one_layer import OneLayer
+from aesparse.seal import write_drawn
 from aesparse.training.checkpoints import Checkpoints
 from experiments.pipeline.archive import Archive, merge
 from experiments.pipeline.plan import Plan
-from experiments.pipeline.record import write_drawn
 from experiments.pipeline.seal import write_page
 
 

@@ -627,7 +627,7 @@ def test_a_prepared_folder_gives_the_same_digits(data_dir):
 
 def test_without_tensorflow_datasets_the_message_names_both_ways(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(InputError, match=r"--data-dir.*tfds"):
+    with pytest.raises(InputError, match=r"--data-dir.*\.\[datasets\]"):
         data.load("mnist")
 
 

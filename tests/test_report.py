@@ -1,7 +1,6 @@
 """The table of T1 to T13, its command and pictures, and the stored copies."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,12 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from aesparse.cli.app import app
-from aesparse.errors import InputError
+from aesparse.theorems import attacks, pictures, rows
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.errata import decay_factor
 from aesparse.theory.falsifier import SIZES
 from experiments.cli import app as other
 from experiments.pipeline.record import read_pictured
-from experiments.theorems import attacks, pictures, rows
 
 FIGURES = Path(__file__).parents[1] / "figures"
 VERDICTS = {"holds", "false", "measured", "erratum"}
@@ -51,13 +49,6 @@ def test_command_theorems_prints_json_alone_when_asked(tmp_path, monkeypatch):
     shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path), "--json"])
     assert json.loads(shown.output) == [row._asdict()]
     assert read_pictured(tmp_path / "theorems.json")["rows"] == json.loads(shown.output)
-
-
-def test_theorems_without_the_experiments_says_where_they_are(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "experiments.theorems.command", None)
-    shown = CliRunner().invoke(app, ["theorems", "--out", str(tmp_path)])
-    assert isinstance(shown.exception, InputError)
-    assert "repository" in str(shown.exception)
 
 
 def test_both_command_lines_offer_theorems(tmp_path, monkeypatch):

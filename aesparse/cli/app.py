@@ -1,7 +1,10 @@
 """The command line `python -m aesparse`, of which every command has a module here."""
 
+from typing import Annotated
+
 import typer
 
+from aesparse import __version__
 from aesparse.cli.audit import audit_command
 from aesparse.cli.doctor import doctor_command
 from aesparse.cli.invoking import SETTINGS, invoke
@@ -14,6 +17,25 @@ app = typer.Typer(
     help="Predict whether codes become sparse, plan a grid, check theorems and the installation.",
     **SETTINGS,
 )
+
+
+def _show_version(wanted: bool) -> bool:
+    if wanted:
+        print(f"aesparse {__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    del version  # shown by its callback
+
+
 for _name, _command in {
     "audit": audit_command,
     "plan": plan_command,
@@ -25,4 +47,4 @@ for _name, _command in {
 
 def main() -> int:
     """Runs the command line of the process and returns its exit status."""
-    return invoke(app, "aesparse", "aesparse", unprepared=("doctor",))
+    return invoke(app, "aesparse", "aesparse", unprepared=("doctor", "--version"))

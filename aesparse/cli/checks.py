@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aesparse.errors import InputError, first_line
-from aesparse.process import prepare
+from aesparse.process import OLDEST_JAX, prepare
 
 __all__ = ["OK", "PROBLEM", "WARNING", "Finding", "findings"]
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 _OLDEST_PYTHON = (3, 11)
-_TESTED_JAX = ((0, 10), (0, 12))  # first and last release series
+_TESTED_JAX = (OLDEST_JAX, (0, 12))  # first and last release series
 _FEW_BYTES = 2**30  # of disk or memory; a run needs less, a grid more
 
 
@@ -213,7 +213,7 @@ def _data(name: str, data_dir: Path | None) -> _Said:
 
 def _read_by_tfds(folder: Path) -> _Said:
     if importlib.util.find_spec("tensorflow_datasets") is None:
-        return WARNING, f"prepared in {folder}", "pip install '.[tfds]', which reads it."
+        return WARNING, f"prepared in {folder}", "pip install '.[datasets]', which reads it."
     return OK, f"prepared in {folder}"
 
 

@@ -7,8 +7,6 @@ from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
-from scipy.ndimage import maximum_filter
-from scipy.optimize import least_squares
 
 from aesparse.errors import InputError
 from aesparse.filters.images import filter_images
@@ -88,6 +86,8 @@ def gabor_fit(rows: Real[ArrayLike, "K n"], shape: tuple[SupportsIndex, ...]) ->
 
 def _best(image: Float[np.ndarray, "h w"]) -> tuple[float, ...]:
     """The numbers of a `GaborFit` for one filter."""
+    from scipy.optimize import least_squares  # half a second; only fits wait for it
+
     spread = np.sum((image - image.mean()) ** 2)
     if not spread > 0:
         return (np.nan,) * len(GaborFit._fields)
@@ -169,6 +169,8 @@ class _Problem(NamedTuple):
 
 def _starts(image: Float[np.ndarray, "h w"]) -> list[tuple[float, ...]]:
     """Where the search begins: the energy's centroid and spread, the spectrum's highest peaks."""
+    from scipy.ndimage import maximum_filter  # see `_best`
+
     y, x = np.indices(image.shape)
     energy = image**2 / np.sum(image**2)
     x0, y0 = np.sum(energy * x), np.sum(energy * y)

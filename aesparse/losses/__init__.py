@@ -1,5 +1,7 @@
 """Losses as pure functions: reconstruction, corruption, penalties, objectives."""
 
+from aesparse.lazily import modules
+
 __all__ = [
     "base",
     "composing",
@@ -18,3 +20,5 @@ __all__ = [
     "sparse_coding",
     "sparsity",
 ]
+
+__getattr__, __dir__ = modules(__name__, __all__)

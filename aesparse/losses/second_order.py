@@ -23,7 +23,6 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.stats import norm
 from jaxtyping import Array, Float, PyTree
 
 from aesparse.errors import InputError
@@ -92,6 +91,8 @@ def second_order_with_kink(width: float = 0.25) -> Penalty:
         raise InputError(f"The width of the kink is {width}; expected a number > 0.")
 
     def penalty(forward: Forward, eps: Noise) -> Float[Array, ""]:
+        from jax.scipy.stats import norm  # brings all distributions, which nothing else needs
+
         del eps
         activation, dtype = forward.activation, forward.x.dtype
         near = jnp.asarray(jnp.finfo(dtype).eps, dtype)

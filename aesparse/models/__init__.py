@@ -1,5 +1,7 @@
 """Models: activations, the one-layer auto-encoder, pairs of flax modules."""
 
+from aesparse.lazily import modules
+
 __all__ = [
     "activations",
     "base",
@@ -11,3 +13,5 @@ __all__ = [
     "saved",
     "starts",
 ]
+
+__getattr__, __dir__ = modules(__name__, __all__)

@@ -1,3 +1,7 @@
 """Training: one compiled program for a whole grid of models, checked, resumable, sharded."""
 
+from aesparse.lazily import modules
+
 __all__ = ["checkpoints", "cost", "fit", "optimizers", "result"]
+
+__getattr__, __dir__ = modules(__name__, __all__)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PyTree
 
@@ -43,7 +42,7 @@ _SEGMENT = 50  # iterations between two looks at what is left to do
 
 class _State(NamedTuple):
     params: PyTree
-    solver: optax.OptState
+    solver: PyTree
     value: Float[Array, ""]
     gradient: PyTree
     iterations: Int[Array, ""]
@@ -175,6 +174,8 @@ def _start(recipe: Recipe, loss: Callable, params: PyTree) -> _State:
 
 def _step(recipe: Recipe, loss: Callable, state: _State) -> _State:
     """One iteration; a step that fails to lower the loss is not taken, and ends the search."""
+    import optax  # see `aesparse.training.step`
+
     updates, solver = recipe.optimizer.update(
         state.gradient,
         state.solver,

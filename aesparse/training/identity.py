@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr
 from jaxtyping import PyTree
 
 from aesparse.metrics import Trained
@@ -112,6 +111,8 @@ def _trace(recipe: Recipe, data: jax.ShapeDtypeStruct, rows: int) -> tuple:
 
 def _constants(trace) -> Iterator:
     """Those of a trace and of the functions that are called in it, compiled ones too."""
+    from jax.extend.core import ClosedJaxpr, Jaxpr  # imports Pallas, for checkpoints alone
+
     yield from trace.consts
     for equation in trace.jaxpr.eqns:
         for value in equation.params.values():

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, PyTree
 
 from aesparse.errors import InputError
@@ -31,6 +30,7 @@ __all__ = [
 class Optimizer(Protocol):
     """What a training needs of an optax transformation.
 
+    >>> import optax
     >>> adam, params = optax.adam(0.1), jnp.zeros(2)
     >>> isinstance(adam, Optimizer), isinstance("adam", Optimizer)
     (True, False)
@@ -145,8 +145,10 @@ class Lbfgs:
     memory_size: int = 10
 
     @property
-    def solver(self) -> optax.GradientTransformationExtraArgs:
+    def solver(self) -> Optimizer:
         """optax's, with a zoom line search."""
+        import optax  # see `aesparse.training.step`
+
         return optax.lbfgs(memory_size=self.memory_size)
 
     def init(self, params: PyTree) -> PyTree:

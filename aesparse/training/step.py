@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Int, PyTree
 
 from aesparse.losses.base import Objective
@@ -65,6 +64,8 @@ def make_step(recipe: Recipe) -> Callable:
 
 def _moved(recipe: Recipe, state: TrainState, gradient: PyTree, i: Array) -> TrainState:
     """The state one step of the optimizer along the constraint further."""
+    import optax  # 0.1 s, for whoever trains
+
     optimizer, constraint = recipe.optimizer, recipe.constraint
     params, moments = state
     if isinstance(optimizer, Sgd) and constraint.step is not None:

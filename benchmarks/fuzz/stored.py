@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from aesparse.seal import sealed, write_drawn
 from aesparse.training.checkpoints import Checkpoints
 from benchmarks.fuzz.files import PAGE
 from benchmarks.fuzz.kit import Attempt, damage
@@ -19,8 +20,8 @@ from experiments.pipeline import status
 from experiments.pipeline.archive import Archive, merge
 from experiments.pipeline.damage import Damage
 from experiments.pipeline.plan import Plan
-from experiments.pipeline.record import read_record, record_path, write_drawn
-from experiments.pipeline.seal import sealed, sealed_page
+from experiments.pipeline.record import read_record, record_path
+from experiments.pipeline.seal import sealed_page
 from experiments.pipeline.spec import GridSpec
 from experiments.pipeline.store import RunStore
 from experiments.pipeline.stored import content_checksum, decode, encode

@@ -7,10 +7,10 @@ from aesparse.files import read_bytes, write_text
 from experiments.evidence.tables import collect_verdicts
 from experiments.pages import index, paper, papers, statements, superseded
 from experiments.pages.block import replaced_block
+from experiments.pages.theorems import theorem_page
 from experiments.pipeline.damage import Damage
 from experiments.pipeline.record import read_pictured
 from experiments.pipeline.seal import require_page, write_page
-from experiments.theorems.page import theorem_page
 
 __all__ = ["COMMAND", "FOLDER", "generated", "write"]
 

@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aesparse.errors import InputError, reason
-from aesparse.files import replacing
-from aesparse.pictures import save
+from aesparse.seal import PICTURES, file_checksum, read_sealed, write_drawn
 from experiments.pipeline.figure import Figure
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.protocol import title
 from experiments.pipeline.provenance import parentage
-from experiments.pipeline.seal import file_checksum, read_sealed, sealed
 from experiments.pipeline.stored import PROVENANCE
 from experiments.pipeline.verdicts import decided, judged
 
@@ -21,10 +19,8 @@ __all__ = [
     "read_pictured",
     "read_record",
     "record_path",
-    "write_drawn",
 ]
 
-_PICTURES = ("png", "svg")
 _TEXTS = ("figure", "command", "title", "caption")
 
 
@@ -61,21 +57,6 @@ def _stored(runs: Mapping) -> dict:
     return {spec: run for spec, run in runs.items() if run is not None}
 
 
-def write_drawn(path: Path, drawn, content: dict) -> list[Path]:
-    """Writes a matplotlib figure as `path` with .png and .svg, and what it shows as `path`.
-
-    All or nothing; the record holds its own checksum and those of the pictures. Returns the files.
-    """
-    paths = [path.with_name(f"{path.stem}.{kind}") for kind in _PICTURES]
-    # Exits run in reverse order: the record, which marks a figure as complete, takes its place
-    # last.
-    with replacing(path) as record, replacing(paths[1]) as svg, replacing(paths[0]) as png:
-        save(drawn, png, svg)
-        pictures = {kind: file_checksum(p) for kind, p in zip(_PICTURES, (png, svg), strict=True)}
-        record.write_bytes(sealed(content | {"pictures": pictures}).encode())
-    return [*paths, path]
-
-
 def read_pictured(path: Path) -> dict:
     """A record as `write_drawn` left it, and its pictures' checksums in the field `pictures`.
 
@@ -84,7 +65,7 @@ def read_pictured(path: Path) -> dict:
     damaged = path
     try:
         record = read_sealed(path)
-        for kind in _PICTURES:
+        for kind in PICTURES:
             damaged = path
             stored = record["pictures"][kind]
             damaged = path.with_name(f"{path.stem}.{kind}")

@@ -1,11 +1,9 @@
-"""Checksums of what a command writes for people: records of numbers, and pages.
+"""Checksums of generated pages, as `aesparse.seal` has those of records.
 
-A sealed record is a JSON object whose field `sha256` is the SHA-256 of the others; a sealed page
-ends in a line `<!-- sha256: … -->` with the SHA-256 of the lines before it.
+A sealed page ends in a line `<!-- sha256: … -->` with the SHA-256 of the lines before it.
 """
 
 import hashlib
-import json
 import os
 import re
 import sys
@@ -16,47 +14,13 @@ from aesparse.files import read_bytes, require_writable, write_text
 
 __all__ = [
     "changed_page",
-    "file_checksum",
-    "read_sealed",
     "require_page",
-    "sealed",
     "sealed_page",
     "write_page",
 ]
 
-_MOST_BYTES = 2**25  # of a page or a picture
-_MOST_BYTES_OF_RECORD = 2**22  # whose JSON takes 30 times the room in memory
+_MOST_BYTES = 2**25  # of a page
 _LAST_LINE = re.compile(r"<!-- sha256: ([0-9a-f]{64}) -->\n?\Z")
-
-
-def sealed(content: dict) -> str:
-    """A record's text: readable JSON with its checksum as the last field."""
-    record = content | {"sha256": _checksum(content)}
-    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-
-
-def read_sealed(path: Path) -> dict:
-    """A record without its checksum; raises a `ValueError` or an `OSError` if it is damaged."""
-    try:
-        record = json.loads(read_bytes(path, _MOST_BYTES_OF_RECORD))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if not isinstance(record, dict):
-        raise ValueError(f"it holds a {type(record).__name__}, expected an object")
-    if "sha256" not in record:
-        raise ValueError("it has no checksum, as those of an earlier version")
-    if record.pop("sha256") != _checksum(record):
-        raise ValueError("its checksum does not match")
-    return record
-
-
-def _checksum(content: dict) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def file_checksum(path: Path) -> str:
-    """The SHA-256 of a file, such as a picture; raises a `ValueError` or an `OSError`."""
-    return hashlib.sha256(read_bytes(path, _MOST_BYTES)).hexdigest()
 
 
 def sealed_page(text: str) -> str:

@@ -62,10 +62,10 @@ def read_prepared(
     if importlib.util.find_spec("tensorflow_datasets") is None:
         raise InputError(
             f"'{name}' needs its files or tensorflow-datasets, which is not installed: give "
-            "their folder (data_dir=, --data-dir), or install the extra: pip install '.[tfds]'."
+            "their folder (data_dir=, --data-dir), or install the extra: pip install '.[datasets]'."
         )
     where = f"'{name}'" if folder is None else folder / name
-    with reading(where, "install what tensorflow-datasets needs: pip install '.[tfds]'."):
+    with reading(where, "install what tensorflow-datasets needs: pip install '.[datasets]'."):
         import tensorflow_datasets as tfds
     with reading(where, _AGAIN):
         builder = tfds.builder(name, data_dir=folder)

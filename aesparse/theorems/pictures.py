@@ -5,11 +5,11 @@ import numpy as np
 
 from aesparse.models.activations import get_activation
 from aesparse.models.one_layer import preactivation
+from aesparse.theorems import attacks, rows
 from aesparse.theory import properties, sparsity, statements
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.falsifier import Size, centred, draw_many
 from aesparse.theory.pictures import COLOURS, LINES, four_panels
-from experiments.theorems import attacks, rows
 
 __all__ = ["draw_theorems"]
 

@@ -15,12 +15,12 @@ from aesparse.data import load, whiten
 from aesparse.losses import penalties
 from aesparse.models.activations import ACTIVATIONS, get_activation
 from aesparse.models.one_layer import Params, init_params
+from aesparse.theorems.attacks import PROBLEMS, SIZE, Row, attacked
 from aesparse.theory import expansion, maxout, properties, sparsity, statements
 from aesparse.theory.conjectures import CONJECTURES
 from aesparse.theory.errata import errata
 from aesparse.theory.falsifier import Size, centred, draw_many
 from aesparse.theory.records import TOLERANCE, hypotheses_hold
-from experiments.theorems.attacks import PROBLEMS, SIZE, Row, attacked
 
 __all__ = ["SIGMAS", "expansion_curves", "theorems"]
 
