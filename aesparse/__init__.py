@@ -10,6 +10,7 @@ TYPE_CHECKING = False  # as type checkers know it; the module `typing` takes lon
 if TYPE_CHECKING:
     from aesparse import data as data
     from aesparse import errors as errors
+    from aesparse import estimators as estimators
     from aesparse import filters as filters
     from aesparse import losses as losses
     from aesparse import metrics as metrics
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from aesparse import theory as theory
     from aesparse import training as training
     from aesparse.errors import InputError as InputError
+    from aesparse.estimators import SparseAutoencoder as SparseAutoencoder
     from aesparse.losses import corruption as corruption
     from aesparse.losses import objectives as objectives
     from aesparse.losses import penalties as penalties
@@ -45,11 +47,23 @@ if TYPE_CHECKING:
     from aesparse.training.optimizers import sgd as sgd
     from aesparse.training.result import Result as Result
     from aesparse.training.result import TrainedModel as TrainedModel
+    from aesparse.training.stopping import EarlyStopping as EarlyStopping
 
 # The same for Python: the public names by what they are imported from.
 _NAMES = {
-    "aesparse": ("data", "errors", "filters", "losses", "metrics", "models", "theory", "training"),
+    "aesparse": (
+        "data",
+        "errors",
+        "estimators",
+        "filters",
+        "losses",
+        "metrics",
+        "models",
+        "theory",
+        "training",
+    ),
     "aesparse.errors": ("InputError",),
+    "aesparse.estimators": ("SparseAutoencoder",),
     "aesparse.losses": ("corruption", "objectives", "penalties"),
     "aesparse.losses.base": ("Objective",),
     "aesparse.losses.objectives": ("get_objective",),
@@ -72,6 +86,7 @@ _NAMES = {
     "aesparse.training.fit": ("fit",),
     "aesparse.training.optimizers": ("lbfgs", "sgd"),
     "aesparse.training.result": ("Result", "TrainedModel"),
+    "aesparse.training.stopping": ("EarlyStopping",),
 }
 _SOURCES = {name: source for source, names in _NAMES.items() for name in names}
 

@@ -29,6 +29,15 @@ def test_the_readme_can_be_read_at_one_sitting():
     assert len(README.encode()) <= 10_000
 
 
+def test_the_readme_answers_first():
+    """Whether Figure 4 reproduces, and how to audit mish, stand in its first 60 lines."""
+    first = README.splitlines()[:60]
+    (arpit,) = (line for line in first if "results/arpit.md" in line)
+    assert re.search(r"Figures?\b[^;.]*\b4\b[^;.]*\b(reproduce|open|not run)", arpit)
+    assert any("ae.audit(mish" in line for line in first)
+    assert any("aesparse audit" in line and "mish" in line for line in first)
+
+
 def entries(page: Path) -> list[Path]:
     """The pages in the tables of contents of a page."""
     trees = blocks("{toctree}", page.read_text(encoding="utf-8"))

@@ -31,6 +31,7 @@ LIBRARY = [
     ["training"],
     ["theory"],
     ["theorems"],
+    ["estimators"],
     ["", "cli", "__main__"],  # "": the package itself, which has the public names
 ]
 # Theory is about models and losses, not about how they are trained; only that a penalty is a mean

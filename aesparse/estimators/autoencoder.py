@@ -74,11 +74,16 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     >>> from sklearn.datasets import load_digits
     >>> X = load_digits().data
-    >>> model = SparseAutoencoder(32, strength=1.0, max_epochs=5, random_state=0).fit(X)
+    >>> model = SparseAutoencoder(32, strength=1.0, max_epochs=20, early_stopping=False,
+    ...     random_state=0).fit(X)
     >>> model.transform(X).shape, model.components_.shape
     ((1797, 32), (32, 64))
     >>> 0 < model.activation_fraction_ < 0.5 < model.score(X) < 1
     True
+    >>> model.inverse_transform(model.transform(X[:2])).shape
+    (2, 64)
+    >>> model.partial_fit(X[:500]).n_iter_
+    21
     """
 
     def __init__(
@@ -93,7 +98,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         optimizer="adam",
         learning_rate=0.001,
         batch_size=128,
-        max_epochs=200,
+        max_epochs=500,
         early_stopping=True,
         validation_fraction=0.1,
         n_iter_no_change=10,
@@ -121,7 +126,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.verbose = verbose
 
     def fit(self, X, y=None) -> "SparseAutoencoder":
-        """Trains the model on `X` `[N, n]`, N >= 2; `y` is ignored."""
+        """Trains the model on `X` `[N, n]`, N >= 2; `y` is ignored. Returns itself."""
         del y
         X = self._checked(X, first=True, ensure_min_samples=2)
         self._begin(X)
@@ -141,7 +146,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return self
 
     def partial_fit(self, X, y=None) -> "SparseAutoencoder":
-        """Trains for one epoch of `X` `[N, n]`, from where the last call ended.
+        """Trains for one epoch of `X` `[N, n]`, from where the last call ended; `y` is ignored.
 
         The first call decides on start and standardization. After `fit` the optimizer starts
         afresh. `early_stopping` and `max_epochs` play no part.
@@ -174,9 +179,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             return self._model().decode(X)
 
     def score(self, X, y=None) -> float:
-        """The explained variance: 1 − Σ(x − y)²/Σ(x − mean)² over all entries of `X` `[N, n]`.
+        """The explained variance: 1 − Σ(x − x̂)²/Σ(x − mean)² over all entries of `X` `[N, n]`.
 
-        The mean is that of `X`, per input: a model no better than the mean of the data scores 0.
+        x̂ are the reconstructions. The mean is that of `X`, per input: a model no better than the
+        mean of the data scores 0. `y` is ignored.
         """
         del y
         check_is_fitted(self)
