@@ -227,6 +227,9 @@ FIT = {
         "text": ('fit(keep_params="no")', "keep_params"),
         "number": ("fit(keep_params=1)", "keep_params"),
     },
+    "keep_optimizer": {
+        "text": ('fit(keep_optimizer="no")', "keep_optimizer"),
+    },
     "matmul_precision": {
         "misspelt": ('fit(matmul_precision="hihgest")', "hihgest"),
         "number": ("fit(matmul_precision=3)", "3"),
