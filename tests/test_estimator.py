@@ -165,6 +165,7 @@ def test_pipelines_and_searches_over_any_parameter():
     assert search.predict(X).shape == (120,)
 
 
+@pytest.mark.long
 def test_searches_run_in_several_processes():
     search = GridSearchCV(model(), {"strength": [0.0, 5.0]}, cv=2, n_jobs=2).fit(X)
     assert search.best_params_["strength"] == 0.0  # reconstruction alone is scored

@@ -14,6 +14,7 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not in
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 WebDriverWait = pytest.importorskip("selenium.webdriver.support.ui").WebDriverWait
 
+pytestmark = pytest.mark.long
 WIDTHS = (400, 768, 1440)  # a phone, a tablet or a laptop at 200%, a screen
 THEMES = ("light", "dark")
 CONTRAST = 4.5  # WCAG 2.2, level AA, of text
@@ -126,7 +127,6 @@ def test_pages_fit_phones_and_screens_in_light_and_dark(window, out, width, them
     require_fits(window, out, width, theme)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_pages_of_the_stored_runs_fit(window, stored, width, theme):

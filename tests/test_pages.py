@@ -41,6 +41,7 @@ def parts():
     return [(page, one) for page in PAPERS for one in figures(RESULTS / f"{page}.md")]
 
 
+@pytest.mark.long
 def test_every_generated_page_and_the_answers_are_what_the_record_says():
     damage = Damage()
     made, answers = pages.generated(ROOT / "figures", ROOT, damage)
