@@ -70,11 +70,25 @@ def derived(rows: list[Statement]) -> tuple[str, str, int, int, int]:
         outcome = "does not reproduce" if "fails" in verdicts else "open"
     words = []
     for size in SIZES:
-        numbers = [row.numbers for row in counting if row.scale == size]
-        if numbers:
-            words.append(WORDS[size] + " (one seed)" * ("one seed" in " ".join(numbers)))
+        of_size = [row for row in counting if row.scale == size]
+        if of_size:
+            notes = ["one seed"] * ("one seed" in " ".join(row.numbers for row in of_size))
+            notes += basis([row.rests_on for row in of_size])
+            words.append(WORDS[size] + (f" ({', '.join(notes)})" if notes else ""))
     constructed = len(at_the_largest(rows, ("by construction",)))
     return outcome, " and ".join(words).strip(), verdicts.count("holds"), len(verdicts), constructed
+
+
+def basis(rests_on: list[str]) -> list[str]:
+    """Which runs decide: those seen before a criterion outweigh all others."""
+    kinds = [kind for kind in rests_on if kind not in ("", "by construction")]
+    seen = [kind for kind in kinds if "seen before" in kind]
+    if seen:
+        whole = seen == kinds and "partly" not in " ".join(seen)
+        return ["runs seen before" if whole else "runs partly seen before"]
+    if any(kind.startswith("unseen") for kind in kinds):
+        return ["unseen runs"]
+    return ["criterion fixed first"] if kinds else []
 
 
 def at_the_largest(rows: list[Statement], kinds: tuple[str, ...]) -> list[Statement]:
@@ -94,7 +108,9 @@ def told(line: str) -> tuple[dict[str, tuple[str, str]], dict[str, int]]:
     phrases = "|".join(sorted(PHRASES, key=len, reverse=True))
     said = {}
     for clause in numbered.strip().rstrip(".").split("; "):
-        names, phrase, where = re.fullmatch(rf"(.+?) ({phrases})(?: (at .+))?", clause).groups("")
+        names, phrase, where = re.fullmatch(rf"(.+?) ({phrases})(?: (at .+|\(.+))?", clause).groups(
+            ""
+        )
         for place in _places(names):
             said[place] = (PHRASES[phrase], where)
     counts = {}

@@ -47,6 +47,7 @@ class Statement(NamedTuple):
     statement: str
     verdict: str
     numbers: str
+    rests_on: str = ""
 
     def prints(self, number: float, interval: tuple[float, float]) -> bool:
         """Whether the row prints the number, with the interval if it has one, as rounded there.
@@ -94,10 +95,10 @@ def rows_of(lines: list[str]) -> list[Statement]:
             columns = []
         elif columns:
             row = {"verdict": heading, "statement": "", "numbers": ""}
-            row |= dict(zip(columns, cells, strict=True))
+            row |= {name.replace(" ", "_"): c for name, c in zip(columns, cells, strict=True)}
             row["verdict"] = SIGNED.get(row["verdict"], row["verdict"])
             if row["scale"] in SCALES:
-                found.append(Statement(*(row[name] for name in Statement._fields)))
+                found.append(Statement(*(row.get(name, "") for name in Statement._fields)))
     return found
 
 

@@ -93,6 +93,14 @@ def test_the_commit_of_a_reading_first_has_its_words(versions):
         assert flat(words) not in flat(before), words
 
 
+def test_the_ledger_dates_a_criterion_by_its_commit():
+    dates = {c: date for _, date, claims in CLAIMS for c in re.split("; |, (?=[A-Z])", claims)}
+    stands = {claim: s for claim, s in standing().items() if s.status in ("revised", "new")}
+    told = {claim: dates[claim] for claim in stands if claim in dates}
+    assert told == {claim: str(stands[claim].since) for claim in told}
+    assert len(told) > 25
+
+
 def test_first_thresholds_were_committed_before_their_runs_but_where_it_is_said(versions):
     after = {
         claims

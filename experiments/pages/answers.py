@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from experiments.pages.papers import Paper, figures_of
 from experiments.pipeline.figure import Verdict
-from experiments.pipeline.ledger import CONSTRUCTED, DECIDED
+from experiments.pipeline.ledger import CONSTRUCTED, DECIDED, FIXED, SEEN
 from experiments.pipeline.protocol import SCALES, title
 from experiments.pipeline.registry import get_figure
 
@@ -21,8 +21,10 @@ RULE = """* Of each claim on each data set, the statements at the **largest size
   is no evidence; it is the answer where a figure has nothing else.
 * A figure is decided by its own command. Other readings of it and other settings have answers of
   their own.
-* **One seed** is said where a statement that counts rests on one; it has no interval. Where **no
-  size** is named, the figure exists at one size alone: a closed form, or a toy problem."""
+* **One seed** is said where a statement that counts rests on one; it has no interval. The runs on
+  which the statements rest are *unseen*, made after the criterion; *seen before* it, in part or all
+  of them, which is no test of a criterion that was revised; or the *criterion was fixed first*.
+  Where **no size** is named, the figure exists at one size: a closed form, or a toy problem."""
 
 _VERBS = {
     "reproduces": ("reproduces", "reproduce"),
@@ -50,8 +52,9 @@ class Answer(NamedTuple):
     counting: int
     constructed: int  # statements besides, which hold by construction
     missing: tuple[str, ...]  # claims on data sets of which nothing is decided at any size
-    where: str  # the sizes in words, the largest first
-    rests_on: tuple[str, ...]  # the runs
+    where: str  # the sizes in words, the largest first, with the runs
+    rests_on: tuple[str, ...]  # the runs, in the ledger's words
+    open_: tuple[int, int]  # statements that count and fail, and that are inconclusive
 
     @property
     def said(self) -> str:
@@ -60,8 +63,12 @@ class Answer(NamedTuple):
 
     @property
     def counted(self) -> str:
-        """`6 of 8 hold, besides 2 by construction`."""
+        """`6 of 8 hold, 1 fails, 1 is inconclusive, besides 2 by construction`."""
         holding = [f"{self.holding} of {self.counting} hold"] if self.counting else []
+        fail, unclear = self.open_
+        holding += [f"{fail} fail{'s' * (fail == 1)}"] if fail else []
+        holding += [f"{unclear} {'are' if unclear > 1 else 'is'} inconclusive"] if unclear else []
+        holding = [", ".join(holding)] if holding else []
         constructed = [f"{self.constructed} by construction"] if self.constructed else []
         return ", besides ".join([*holding, *constructed])
 
@@ -94,6 +101,7 @@ def answer(name: str, verdicts: Iterable[tuple[str, str, Verdict]]) -> Answer | 
         _missing(rows),
         _where(counting),
         tuple(sorted({v.rests_on for _, v in counting} - {""})),
+        (said.count("fails"), said.count("inconclusive")),
     )
 
 
@@ -107,13 +115,26 @@ def _missing(rows: list[tuple[str, Verdict]]) -> tuple[str, ...]:
 
 
 def _where(counting: list[tuple[str, Verdict]]) -> str:
-    """`at the paper's sizes (one seed) and at reduced sizes`."""
+    """`at the paper's sizes (one seed, runs seen before) and at reduced sizes (unseen runs)`."""
     sizes = []
     for size, words in _SIZES.items():
-        numbers = [v.numbers for scale, v in counting if scale == size]
-        if numbers:
-            sizes.append(words + " (one seed)" * any("one seed" in n for n in numbers))
+        of_size = [v for scale, v in counting if scale == size]
+        if of_size:
+            notes = ["one seed"] * any("one seed" in v.numbers for v in of_size)
+            notes = ", ".join([*notes, *_basis({v.rests_on for v in of_size})])
+            sizes.append(f"{words} ({notes})" if notes else words)
     return " and ".join(sizes).strip()
+
+
+def _basis(rests_on: set[str]) -> list[str]:
+    """Of what kind the runs are, in a few words; nothing of what holds by construction."""
+    rests_on = rests_on - {"", CONSTRUCTED}
+    seen = {SEEN, f"partly {SEEN}"} & rests_on
+    if seen:
+        return [f"runs {SEEN if rests_on == {SEEN} else f'partly {SEEN}'}"]
+    if rests_on - {FIXED}:
+        return ["unseen runs"]
+    return ["criterion fixed first"] if rests_on else []
 
 
 def _largest(rows: list[tuple[str, Verdict]]) -> list[tuple[str, Verdict]]:
@@ -137,7 +158,13 @@ def line(paper: Paper, verdicts: Sequence[tuple[str, str, Verdict]]) -> str:
         return f"{_sentence(answers)}."
     others = [a for a in answers if a not in numbered]
     counts = {outcome: [a.outcome for a in others].count(outcome) for outcome in _VERBS}
-    rest = [f"{n} {_VERBS[kind][n > 1]}" for kind, n in counts.items() if n]
+    failed = [a.place for a in others if a.outcome == "does not reproduce"]
+    rest = [
+        f"{n} {_VERBS[kind][n > 1]}"
+        + f" ({', '.join(map(_within, failed))})" * (kind == "does not reproduce")
+        for kind, n in counts.items()
+        if n
+    ]
     further = f" Further experiments: {_listed(rest)}." if others else ""
     return f"{_sentence(numbered)}.{further}"
 
@@ -151,6 +178,12 @@ def _sentence(answers: list[Answer]) -> str:
         f"{_names(places)} {_VERBS[outcome][len(places) > 1]} {where}".rstrip()
         for (outcome, where), places in groups.items()
     )
+
+
+def _within(place: str) -> str:
+    """`section 3.1.1: why DAE is sparse`, in the middle of a sentence."""
+    where, _, what = place.partition(", ")
+    return f"{where[0].lower()}{where[1:]}: {what}"
 
 
 def _names(places: list[str]) -> str:
