@@ -283,7 +283,7 @@ def test_every_replaced_criterion_is_shown_with_its_first_verdicts_and_why():
         of_claim = [v for _, _, v in first if v.claim == claim]
         assert len(shown) == len(of_claim) > 0
         assert all(any(v.numbers in told for told in shown) for v in of_claim)
-        assert one.since == "2026-11-30"
+        assert one.since == "2026-11-29"
         assert one.change
     assert "momentum" in found["A1, rescaled"].change
     assert "noise" in found["L3"].change
