@@ -17,7 +17,17 @@ nox.options.error_on_missing_interpreters = False
 # Models, training, results and files: what another version of a dependency would break.
 TESTS = [
     f"tests/test_{name}.py"
-    for name in ("package", "result", "export", "saved", "sweep", "momentum", "lbfgs", "filters")
+    for name in (
+        "package",
+        "result",
+        "export",
+        "saved",
+        "sweep",
+        "momentum",
+        "lbfgs",
+        "filters",
+        "estimator",
+    )
 ]
 _SHOWN = "jax jaxlib optax flax orbax-checkpoint numpy scipy xarray pandas scikit-learn matplotlib"
 

@@ -73,3 +73,42 @@ def test_what_cannot_go_on_is_refused():
         train(2, stopping=EarlyStopping())
     with pytest.raises(InputError, match="keep_optimizer"):
         fit(X, OneLayer(4), "ae", optimizer=lbfgs(), keep_optimizer=True)
+
+
+def test_the_rates_that_the_result_names_are_those_of_the_training():
+    first = train(2)
+    rates = {"strength": [0.1, 0.3], "learning_rate": [0.004, 0.02]}
+    faster, same = train(1, start=first, sweep=rates), train(1, start=first)
+    np.testing.assert_allclose(
+        faster.optimizer_state.hyperparams["learning_rate"], np.tile([0.004, 0.02], (2, 1))
+    )
+    moved = [np.abs(r.params.weight - first.params.weight).mean() for r in (faster, same)]
+    assert moved[0] > 1.5 * moved[1]
+
+
+def test_a_training_goes_on_along_another_constraint():
+    free = train(2, constraint=None)
+    unit = train(1, start=free, constraint="unit", history_epochs=[0], measure=lengths)
+    np.testing.assert_allclose(unit.history, 1, rtol=1e-5)
+
+
+def lengths(trained, x):
+    return (trained.params.weight**2).sum(axis=1) ** 0.5
+
+
+def test_a_model_that_diverged_does_not_hold_up_the_others():
+    rates = {"strength": 0.1, "learning_rate": [0.002, 1e6]}
+    first = train(2, constraint=None, sweep=rates)
+    assert (first.diverged_epoch > 0).tolist() == [False, True]
+    second = train(1, constraint=None, sweep=rates, start=first)
+    assert (second.diverged_epoch > 0).tolist() == [False, True]
+    whole = train(3, constraint=None, sweep=rates)
+    np.testing.assert_array_equal(second.params.weight[0], whole.params.weight[0])
+
+
+def test_flags_in_an_optimizers_state_go_on_as_they_are():
+    careful = optax.apply_if_finite(optax.sgd(0.01), 5)
+    sweep = {"strength": [0.1, 0.3]}
+    first, whole = (train(e, optimizer=careful, sweep=sweep) for e in (1, 2))
+    second = train(1, optimizer=careful, sweep=sweep, start=first)
+    np.testing.assert_array_equal(second.params.weight, whole.params.weight)

@@ -3,6 +3,7 @@
 import pickle
 import warnings
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
@@ -35,7 +36,7 @@ def fitted():
 
 
 @pytest.mark.long
-@parametrize_with_checks([SparseAutoencoder(max_epochs=2, batch_size=16, early_stopping=False)])
+@parametrize_with_checks([SparseAutoencoder(max_epochs=20)])
 def test_scikit_learns_checks(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -188,8 +189,7 @@ def test_inputs_without_variance_stay_what_they_are():
     constant = np.column_stack([X, np.full(len(X), 7, np.float32)])
     one = model().fit(constant)
     assert np.isfinite(one.components_).all()
-    made = one.inverse_transform(one.transform(constant))
-    assert abs(made[:, -1].mean() - 7) < 3
+    assert (one.mean_[-1], one.scale_[-1]) == (7, 1)
 
 
 def test_unstandardized_data_far_off_centre_is_named():
@@ -200,14 +200,22 @@ def test_unstandardized_data_far_off_centre_is_named():
     np.testing.assert_array_equal(centred.scale_, 1)
 
 
+def breaks_down(model, params, x, eps, coefficients):
+    """The reconstruction error, which is no number any more once it is small."""
+    error = jnp.mean(jnp.sum((x - model.decode(params, model.encode(params, x))) ** 2, axis=1))
+    return jnp.where(error < 3.5, jnp.nan, error), {}
+
+
 def test_divergence_is_an_error_or_leaves_the_best_epoch():
     with pytest.raises(InputError, match="diverged"):
         model(optimizer="sgd", learning_rate=100.0, constraint=None).fit(X)
+    with pytest.raises(InputError, match="diverged"):
+        model(objective=breaks_down, strength={}, learning_rate=0.01, max_epochs=60).fit(X)
+    options = {"learning_rate": 0.01, "max_epochs": 60, "early_stopping": True}
     with pytest.warns(ConvergenceWarning, match="diverged"):
-        calm = model(
-            optimizer="sgd", learning_rate=100.0, constraint=None, early_stopping=True
-        ).fit(X)
+        calm = model(objective=breaks_down, strength={}, **options).fit(X)
     assert np.isfinite(calm.components_).all()
+    assert calm.score(X) > 0
 
 
 def test_a_loss_that_still_falls_is_named():
@@ -235,6 +243,11 @@ def test_a_loss_that_still_falls_is_named():
         ({"tol": -1.0, "early_stopping": True}, "tol"),
         ({"tied": "yes"}, "tied"),
         ({"objective": ae.objectives.composed(terms={"a": "cae", "b": "sae"})}, "a, b"),
+        ({"strength": [0.1, 1.0]}, "strength"),
+        ({"strength": {"strength": 0.1, "seed": 3}}, "strength"),
+        ({"strength": np.nan}, "strength"),
+        ({"learning_rate": [0.1, 0.01]}, "learning_rate"),
+        ({"optimizer": ae.lbfgs()}, "L-BFGS"),
     ],
 )
 def test_options_out_of_range_are_refused_in_a_sentence(options, word):
@@ -261,3 +274,68 @@ def test_before_it_is_fitted_it_says_so():
     for call in (model().transform, model().score, model().inverse_transform):
         with pytest.raises(NotFittedError):
             call(X)
+
+
+def test_early_stopping_trains_on_the_other_samples_alone():
+    """As `fit` does on what an independent draw of a tenth leaves."""
+    seed = int(np.random.RandomState(0).randint(2**31 - 1))
+    z = ((X - X.mean(0, dtype=float)) / X.std(0, dtype=float)).astype(np.float32)
+    held_out = np.random.default_rng(seed).permutation(120)[:12]
+    expected = ae.fit(
+        np.delete(z, held_out, axis=0),
+        ae.OneLayer(4),
+        "sae",
+        sweep={"strength": 0.1, "learning_rate": 0.001, "seed": seed},
+        optimizer=optax.inject_hyperparams(optax.adam)(0.001),
+        constraint="unit",
+        epochs=4,
+        batch_size=20,
+        stopping=ae.EarlyStopping(z[np.sort(held_out)], patience=4, tolerance=0),
+    )
+    with pytest.warns(ConvergenceWarning):
+        one = model(early_stopping=True, n_iter_no_change=4, tol=0).fit(X)
+    np.testing.assert_allclose(one.components_, expected.params.weight, atol=1e-6)
+
+
+def test_a_training_that_fails_leaves_the_model_as_it_was(fitted):
+    new = model(optimizer="sgd", learning_rate=1e6, constraint=None)
+    with pytest.raises(InputError, match="diverged"):
+        new.fit(X)
+    with pytest.raises(NotFittedError):
+        new.transform(X)
+    old = pickle.loads(pickle.dumps(fitted)).set_params(**new.get_params())
+    with pytest.raises(InputError, match="diverged"):
+        old.fit(X * 3 + 7)
+    np.testing.assert_array_equal(old.transform(X), fitted.transform(X))
+
+
+def test_a_fitted_model_is_what_it_was_trained_as(fitted):
+    codes = fitted.transform(X)
+    changed = pickle.loads(pickle.dumps(fitted)).set_params(activation="sigmoid", tied=False)
+    np.testing.assert_array_equal(changed.transform(X), codes)
+
+
+def test_the_score_counts_inputs_without_variance_too(fitted):
+    flat = X.copy()
+    flat[:, 2] = 1000
+    made = fitted.inverse_transform(fitted.transform(flat)).astype(float)
+    expected = 1 - ((flat - made) ** 2).sum() / ((flat - flat.mean(0)) ** 2).sum()
+    assert fitted.score(flat) == pytest.approx(expected, rel=1e-4)
+    assert expected < 0
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    named = model().fit(frame)
+    assert named.score(frame) == pytest.approx(model().fit(X).score(X))
+
+
+@pytest.mark.parametrize(
+    ("codes", "word"),
+    [
+        (np.zeros((3, 5)), "4"),
+        (np.zeros(4), "1D"),
+        (csr_matrix((3, 4)), "[Ss]parse"),
+        (None, "2D"),
+    ],
+)
+def test_codes_that_are_none_are_refused(fitted, codes, word):
+    with pytest.raises((ValueError, TypeError), match=word):
+        fitted.inverse_transform(codes)

@@ -142,6 +142,27 @@ def test_an_interrupted_training_stops_where_it_would_have(tmp_path, stopped):
     np.testing.assert_array_equal(resumed.losses["loss"], stopped.losses["loss"])
 
 
+def test_a_training_that_was_saved_at_its_end_is_not_trained_further(tmp_path, stopped):
+    first, again = (
+        run(
+            EarlyStopping(HELD_OUT, PATIENCE, TOLERANCE),
+            checkpoints=Checkpoints(tmp_path, "one", every_seconds=0),
+        )
+        for _ in range(2)
+    )
+    for result in (first, again):
+        np.testing.assert_array_equal(result.losses["loss"], stopped.losses["loss"])
+        np.testing.assert_array_equal(result.history_epochs, stopped.history_epochs)
+
+
+def test_a_patience_without_end_is_one(whole):
+    result = run(EarlyStopping(HELD_OUT, patience=10**10))
+    assert (result.stopped_epoch == -1).all()
+    losses = held_out_losses(whole)[:, :1]
+    best = np.take_along_axis(losses, result.best_epoch[:, :1, :, None] - 1, axis=-1)[..., 0]
+    np.testing.assert_allclose(best, losses.min(axis=-1), rtol=1e-5)
+
+
 def test_the_noise_of_held_out_samples_is_the_same_at_every_epoch():
     """With a rate of almost zero the loss of a denoising model stays what it was."""
     result = fit(

@@ -6,29 +6,23 @@ Shapes: N samples, n inputs, m components.
 import jax
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.metrics import r2_score
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from aesparse.data import Affine
-from aesparse.estimators.checks import (
-    checked_scaler,
-    require_finite,
-    warn_if_unfinished,
-    with_held_out,
-)
+from aesparse.errors import InputError
 from aesparse.estimators.options import Options
+from aesparse.estimators.rows import Start, fitted_scaler, split
+from aesparse.estimators.trained import require_trained, warn_if_unfinished
 from aesparse.models.one_layer import OneLayer, Params
-from aesparse.options import check_counts, check_flags
 from aesparse.training.fit import fit
 from aesparse.training.result import Result
+from aesparse.training.stopping import EarlyStopping
 from aesparse.training.trained_model import TrainedModel
 from aesparse.training.warm_start import WarmStart
 
 __all__ = ["SparseAutoencoder"]
 
 _LARGEST_SEED = 2**31 - 1
-_FLAGS = ("tied", "early_stopping", "standardize", "verbose")
 
 
 class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -47,16 +41,17 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         constraint: a name or `Constraint`; by default rows of W have length 1. None: no constraint.
         tied: whether D = Wᵀ.
         optimizer: "adam", "sgd" (with momentum 0.9), or an optax transformation.
-        learning_rate: of "adam" and "sgd", and of what `optax.inject_hyperparams` made.
-        batch_size: samples of an update, at most all of them.
+        learning_rate: of "adam" and "sgd"; an optax transformation has its own.
+        batch_size: samples of an update, at most all of them; the last N mod batch_size samples of
+            an epoch's order are left out.
         max_epochs: passes over the data at most.
         early_stopping: whether to hold out a share of the samples and stop when the loss on them
             falls no longer; the parameters are then those of the best epoch.
         validation_fraction: that share, drawn at random, at least one sample.
         n_iter_no_change: epochs without a lower loss after which to stop.
         tol: relative fall that counts as lower.
-        standardize: whether z is x less its mean over its standard deviation, per input. Inputs
-            without variance are only centred. With False z is x.
+        standardize: whether z is x less its mean over its standard deviation, per input, those of
+            all samples of `fit`. Inputs without variance are only centred. With False z is x.
         random_state: of start, order, noise and held-out samples.
         verbose: True shows a progress bar.
 
@@ -67,10 +62,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         n_components_, n_features_in_, feature_names_in_: as usual.
         n_iter_: epochs trained.
         history_: losses by name, means over every epoch, `[n_iter_]` each.
-        activation_fraction_: share of pairs (sample, unit) that are active on the training data.
+        activation_fraction_: share of pairs (sample, unit) that are active, over the samples that
+            were trained on; after `partial_fit` those of the last call.
 
     float32 and float64 stay what they are. Sparse matrices are refused. A model that diverges
-    raises an `InputError`.
+    raises an `InputError`, unless early stopping has the parameters of a better epoch, which a
+    `ConvergenceWarning` says. It can be pickled if its options can; those of optax cannot.
 
     >>> from sklearn.datasets import load_digits
     >>> X = load_digits().data
@@ -129,66 +126,67 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Trains the model on `X` `[N, n]`, N >= 2; `y` is ignored. Returns itself."""
         del y
         X = self._checked(X, first=True, ensure_min_samples=2)
-        self._begin(X)
-        check_counts({"max_epochs": self.max_epochs})
-        stopping, rows = None, self._scaler(X)
+        options, start = Options.of(self), self._fresh(X)
+        stopping, rows = None, start.scaler(X)
         if self.early_stopping:
-            rows, stopping = with_held_out(
-                rows,
-                self._seed,
-                fraction=self.validation_fraction,
-                n_iter_no_change=self.n_iter_no_change,
-                tol=self.tol,
-            )
-        result = self._train(rows, epochs=self.max_epochs, stopping=stopping)
-        warn_if_unfinished(result, stopping, self.max_epochs)
-        self.history_ = result.losses
+            rows, held_out = split(rows, self.validation_fraction, start.seed)
+            stopping = EarlyStopping(held_out, self.n_iter_no_change, self.tol)
+        result = self._train(rows, options, start, epochs=self.max_epochs, stopping=stopping)
+        warn_if_unfinished(result, self.max_epochs)
         return self
 
     def partial_fit(self, X, y=None) -> "SparseAutoencoder":
         """Trains for one epoch of `X` `[N, n]`, from where the last call ended; `y` is ignored.
 
-        The first call decides on start and standardization. After `fit` the optimizer starts
-        afresh. `early_stopping` and `max_epochs` play no part.
+        The first call, of at least two samples, decides on start and standardization. After `fit`
+        the optimizer starts afresh. Of every call the last N mod `batch_size` samples of a random
+        order are left out. `early_stopping` and `max_epochs` play no part.
         """
         del y
         first = not hasattr(self, "components_")
-        X = self._checked(X, first=first)
-        if first:
-            self._begin(X)
-        begin = None if first else WarmStart(self._params(), self._optimizer_state, self.n_iter_)
-        result = self._train(self._scaler(X), epochs=1, start=begin, keep_optimizer=True)
-        past = {} if first else self.history_
-        self.history_ = {
-            name: np.append(past.get(name, []), losses) for name, losses in result.losses.items()
-        }
+        X = self._checked(X, first=first, ensure_min_samples=2 if first else 1)
+        options, start = Options.of(self), self._fresh(X) if first else self._start
+        begin = None
+        if not first:
+            begin = WarmStart(self._params(), self._optimizer_state, self.n_iter_)
+        rows = start.scaler(X)
+        self._train(rows, options, start, epochs=1, start=begin, keep_optimizer=True)
         return self
 
     def transform(self, X) -> np.ndarray:
         """The codes `[N, m]` of rows `X` `[N, n]`."""
-        check_is_fitted(self)
-        X = self._checked(X)
-        with jax.enable_x64(X.dtype == np.float64):
-            return self._model().encode(X).astype(X.dtype)
+        check_is_fitted(self, "components_")
+        return self._encoded(self._checked(X))
 
     def inverse_transform(self, X) -> np.ndarray:
-        """The reconstructions `[N, n]` of codes `X` `[N, m]`, in the units of the data."""
-        check_is_fitted(self)
-        X = np.asarray(X)
-        with jax.enable_x64(X.dtype == np.float64):
-            return self._model().decode(X)
+        """The reconstructions `[N, n]` of codes `X` `[N, m]`, in the units of the data.
+
+        `ValueError` for codes of another number of components.
+        """
+        check_is_fitted(self, "components_")
+        X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if X.shape[1] != self.n_components_:
+            raise InputError(
+                f"X has {X.shape[1]} components and the model {self.n_components_}; expected "
+                "codes as transform gives them."
+            )
+        return self._decoded(X)
 
     def score(self, X, y=None) -> float:
         """The explained variance: 1 − Σ(x − x̂)²/Σ(x − mean)² over all entries of `X` `[N, n]`.
 
         x̂ are the reconstructions. The mean is that of `X`, per input: a model no better than the
-        mean of the data scores 0. `y` is ignored.
+        mean of the data scores 0. Without variance in `X` it is 1 for no error, else −inf. `y` is
+        ignored.
         """
         del y
-        check_is_fitted(self)
+        check_is_fitted(self, "components_")
         X = self._checked(X)
-        made = self.inverse_transform(self.transform(X))
-        return float(r2_score(X, made, multioutput="variance_weighted"))
+        error = np.sum((X - self._decoded(self._encoded(X)).astype(np.float64)) ** 2)
+        variance = np.sum((X - X.mean(axis=0, dtype=np.float64)) ** 2)
+        if variance == 0:
+            return 1.0 if error == 0 else -np.inf
+        return float(1 - error / variance)
 
     @property
     def _n_features_out(self) -> int:
@@ -202,55 +200,57 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _checked(self, X, *, first: bool = False, **options) -> np.ndarray:
         return validate_data(self, X, reset=first, dtype=[np.float64, np.float32], **options)
 
-    def _begin(self, X: np.ndarray) -> None:
-        """What is fixed before the first epoch."""
-        flags = {name: getattr(self, name) for name in _FLAGS}
-        check_flags(flags, {})
-        counts = {"n_components": self.n_components, "batch_size": self.batch_size}
-        check_counts({name: count for name, count in counts.items() if count is not None})
-        self._seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
-        scaler = checked_scaler(X, standardize=self.standardize)
-        self.mean_, self.scale_ = scaler.mean, 1 / scaler.matrix
-        self.n_iter_, self._optimizer_state = 0, None
+    def _fresh(self, X: np.ndarray) -> Start:
+        seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
+        return Start(seed, fitted_scaler(X, standardize=self.standardize), {}, 0)
 
-    @property
-    def _scaler(self) -> Affine:
-        return Affine(self.mean_, 1 / self.scale_)
-
-    def _train(self, rows: np.ndarray, **how) -> Result:
-        """Trains on standardized rows and keeps what came of it."""
-        m = rows.shape[1] if self.n_components is None else self.n_components
-        options = Options.of(self.objective, self.strength, self.optimizer, self.learning_rate)
+    def _train(self, rows: np.ndarray, options: Options, begun: Start, **how) -> Result:
+        """Trains on standardized rows; what came of it is kept if it is finite."""
         with jax.enable_x64(rows.dtype == np.float64):
             result = fit(
                 rows,
-                OneLayer(m, self.activation, tied=self.tied),
+                options.model(rows.shape[1]),
                 options.objective,
-                sweep={**options.sweep, "seed": self._seed},
+                sweep={**options.sweep, "seed": begun.seed},
                 optimizer=options.optimizer,
                 constraint=self.constraint,
                 batch_size=min(self.batch_size, len(rows)),
                 history_epochs=[0],
-                progress=self.verbose,
+                progress=bool(self.verbose),
                 **how,
             )
-        require_finite(result, self.learning_rate)
-        self._keep(result)
+        require_trained(result)
+        self._keep(result, begun)
         return result
 
-    def _keep(self, result: Result) -> None:
+    def _keep(self, result: Result, begun: Start) -> None:
         params = result.params
+        self._activation, self._tied = self.activation, params.decoder is None
         self.encoder_, self.intercept_ = params.weight, params.bias
         self.components_ = params.weight if params.decoder is None else params.decoder.T
         self.n_components_ = len(self.components_)
+        self.mean_, self.scale_ = begun.scaler.mean, 1 / begun.scaler.matrix
         self.activation_fraction_ = float(result.final.activation_fraction)
-        self.n_iter_ += result.losses["loss"].shape[-1]
+        self.history_ = {
+            name: np.append(begun.history.get(name, []), losses)
+            for name, losses in result.losses.items()
+        }
+        self.n_iter_ = begun.epochs + result.losses["loss"].shape[-1]
+        self._start = begun._replace(history=self.history_, epochs=self.n_iter_)
         self._optimizer_state = result.optimizer_state
 
     def _params(self) -> Params:
-        decoder = None if self.tied else self.components_.T
+        decoder = None if self._tied else self.components_.T
         return Params(self.encoder_, self.intercept_, decoder=decoder)
 
     def _model(self) -> TrainedModel:
-        model = OneLayer.of(self._params(), self.activation)
-        return TrainedModel(model, self._params(), {}, self._scaler)
+        model = OneLayer.of(self._params(), self._activation)
+        return TrainedModel(model, self._params(), {}, self._start.scaler)
+
+    def _encoded(self, X: np.ndarray) -> np.ndarray:
+        with jax.enable_x64(X.dtype == np.float64):
+            return self._model().encode(X).astype(X.dtype)
+
+    def _decoded(self, codes: np.ndarray) -> np.ndarray:
+        with jax.enable_x64(codes.dtype == np.float64):
+            return self._model().decode(codes).astype(codes.dtype)

@@ -164,7 +164,8 @@ def fit(
     at_once = min(models_per_program or swept.size, swept.size)
     moments = jax.eval_shape(optimizer.init, shapes)
     count = len(jax.devices() if devices is None else devices)
-    check_memory(swept.size, shapes, moments, at_once=at_once, count=count)
+    held = moments if stopping is None else (moments, shapes)  # the best parameters so far
+    check_memory(swept.size, shapes, held, at_once=at_once, count=count)
     recipe = Recipe(
         model, objective, optimizer, constraint, as_measurement(measure, model), int(batch_size)
     )

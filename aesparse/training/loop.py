@@ -6,15 +6,17 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, PyTree
 
 from aesparse.training.draws import shuffled
+from aesparse.training.hyperparameters import with_hyperparameters
 from aesparse.training.identity import training_settings
-from aesparse.training.program import grid_program
+from aesparse.training.program import Program, grid_program
 from aesparse.training.recording import Recorder
 from aesparse.training.sharding import SHARED, model_mesh, place, transfers
 from aesparse.training.step import TrainState
-from aesparse.training.stopping import Watch, validation_loss
+from aesparse.training.stopping import Best, Watch, validation_loss
 from aesparse.training.task import Outcome, Part, Task
 from aesparse.training.verification import Arguments, verify
 
@@ -26,25 +28,28 @@ class _Records(NamedTuple):
     losses: Recorder
 
 
-def train_part(task: Task, part: Part) -> Outcome:
-    """Trains the models of a part by minibatches; the whole of `fit` behind its checks."""
+class _Begun(NamedTuple):
+    """A part that is placed on its devices and checked; nothing is trained yet."""
+
+    program: Program
+    mesh: Mesh
+    arguments: Arguments
+    subset: Array  # of the history
+    state: TrainState
+    watch: Watch | None
+    best: Best | None
+    guard: float
+
+
+def _begun(task: Task, part: Part, on_devices: Callable) -> _Begun:
     task.progress.stage("compiling")
     mesh = model_mesh(task.devices, models=len(part.points.seed))
     program = grid_program(task.recipe, mesh)
-    on_hosts, on_devices = transfers(len(part.points.seed), mesh)
     arguments = Arguments(
         *(place(v, mesh, SHARED) for v in (part.keys, task.X)), on_devices(part.points)
     )
-    subset = arguments.X[: task.record_rows]
-    if part.begin is None:
-        params = program.starting.init(arguments.keys, arguments.X, arguments.points.seed)
-    else:
-        params = on_devices(part.begin)
     hyperparameters = on_devices(part.hyperparameters)
-    if part.moments is None:
-        state = program.starting.state(params, hyperparameters)
-    else:
-        state = TrainState(params, on_devices(part.moments))
+    state = _state(part, program, arguments, hyperparameters, on_devices)
     watch, best, validated = None, None, None
     if task.stopping is not None:
         loss, held_out = validation_loss(task.recipe, mesh), task.stopping.validation
@@ -52,19 +57,43 @@ def train_part(task: Task, part: Part) -> Outcome:
             held_out = place(held_out, mesh, SHARED)
             validated = loss, held_out
         watch = Watch(task.stopping, loss, arguments._replace(X=held_out), mesh)
-        best = watch.before(params)
-    difference = math.nan
+        best = watch.before(state.params)
+    difference, subset = math.nan, arguments.X[: task.record_rows]
     if task.check_compiled:
         task.progress.stage("compiling and checking")
+        start = "drawn" if part.begin is None else "given" if part.moments is None else "continued"
         difference = verify(
             program,
             state,
             arguments,
             hyperparameters,
-            start=_kind_of_start(part),
+            start=start,
             subset=subset,
             validated=validated,
         )
+    return _Begun(program, mesh, arguments, subset, state, watch, best, difference)
+
+
+def _state(
+    part: Part, program: Program, arguments: Arguments, hyperparameters: dict, on_devices: Callable
+) -> TrainState:
+    """Of the seeds, of parameters that are given, or of a training that goes on."""
+    if part.begin is None:
+        params = program.starting.init(arguments.keys, arguments.X, arguments.points.seed)
+    else:
+        params = on_devices(part.begin)
+    if part.moments is None:
+        return program.starting.state(params, hyperparameters)
+    return TrainState(params, with_hyperparameters(on_devices(part.moments), hyperparameters))
+
+
+def train_part(task: Task, part: Part) -> Outcome:
+    """Trains the models of a part by minibatches; the whole of `fit` behind its checks."""
+    count = len(part.points.seed)
+    on_hosts, on_devices = transfers(count, model_mesh(task.devices, models=count))
+    program, mesh, arguments, subset, state, watch, best, difference = _begun(
+        task, part, on_devices
+    )
 
     def epoch(state: PyTree, number: int) -> tuple[PyTree, dict[str, Array]]:
         keys, X, points = arguments
@@ -81,7 +110,7 @@ def train_part(task: Task, part: Part) -> Outcome:
     )
     records = _Records(
         *(
-            Recorder(moments, mesh, on_hosts, shapes, models=len(part.points.seed))
+            Recorder(moments, mesh, on_hosts, shapes, models=count)
             for moments, shapes in zip((len(task.record_at), task.epochs), like, strict=True)
         )
     )
@@ -95,6 +124,8 @@ def train_part(task: Task, part: Part) -> Outcome:
             begin, (state, best) = resumed[0] + 1, on_devices(resumed[1])
             task.progress.resumed(resumed[0])
     for number in range(begin, task.epochs + 1):
+        if best is not None and (on_hosts(best.stopped) >= 0).all():
+            break
         state, losses = epoch(state, number)
         task.progress.reached(number, losses["loss"])
         records.losses.add(losses)
@@ -108,8 +139,6 @@ def train_part(task: Task, part: Part) -> Outcome:
             part.checkpoints.save(number, tree, settings=settings)
         if task.on_epoch is not None:
             task.on_epoch(number, on_hosts(latest))
-        if best is not None and (on_hosts(best.stopped) >= 0).all():
-            break
     task.progress.part_done()
     params = state.params if best is None else best.params
     return Outcome(
@@ -149,9 +178,3 @@ def _resumed(
 
 def _without_moments(leaf: np.ndarray) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape[:-1], leaf.dtype)
-
-
-def _kind_of_start(part: Part) -> str:
-    if part.moments is not None:
-        return "continued"
-    return "drawn" if part.begin is None else "given"

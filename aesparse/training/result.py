@@ -50,7 +50,8 @@ class Result:
         losses: the loss and its parts by name, `[*axes, E]`, means over each epoch.
         history: the measurements, `[*axes, ..., H]`, at `history_epochs`.
         history_epochs: `[H]`; 0 is before training.
-        final: the measurements on all of the data after the last epoch, `[*axes, ...]`.
+        final: the measurements of `params` on all of the data, `[*axes, ...]`: after the last
+            epoch, or the best one where models may stop.
         diverged_epoch: `[*axes]`; −1 for models that are finite to the end.
         guard: the largest relative difference that the compile check saw; NaN if it was left out.
         key_data: of the training's random key.

@@ -33,9 +33,10 @@ class EarlyStopping:
 
     The loss is the whole objective on `validation` `[V, n]`, in batches of the training's size
     whose last V mod B samples are left out, with the same noise at every epoch; without
-    `validation` it is the training loss of the epoch. A loss counts as lower if it is so by
-    `tolerance` times the size of the last one that did. A model ends with the parameters of its
-    lowest loss. `InputError` for a patience below 1 and a negative tolerance.
+    `validation` it is the training loss of the epoch. An epoch improves if its loss is below
+    reference − tolerance · |reference|, where the reference is the loss of the last epoch that
+    improved. A model ends with the parameters of its lowest loss. `InputError` for a patience below
+    1, and for a tolerance outside [0, 1).
 
     >>> import numpy as np
     >>> from aesparse import OneLayer, fit
@@ -64,8 +65,8 @@ class Best(NamedTuple):
 
     params: PyTree  # [C, ...] of the lowest loss
     loss: Float[Array, " C"]
-    mark: Float[Array, " C"]  # the loss from which the next must fall by the tolerance
-    waited: Int[Array, " C"]  # epochs since then
+    reference: Float[Array, " C"]  # the loss of the last epoch that improved
+    waited: Int[Array, " C"]  # epochs since that one
     epoch: Int[Array, " C"]  # of the lowest loss; 0 before training
     stopped: Int[Array, " C"]  # the epoch after which the model stopped; −1: not yet
 
@@ -79,15 +80,15 @@ class _ValidationLoss:
     def __call__(self, trained: Trained, x: Float[Array, "V n"]) -> Float[Array, ""]:
         size = min(self.batch_size, len(x))
         batches = x[: len(x) // size * size].reshape(-1, size, x.shape[1])
-        noise = jax.random.normal(
-            jax.random.fold_in(trained.key, VALIDATION), batches.shape, x.dtype
-        )
+        key = jax.random.fold_in(trained.key, VALIDATION)
 
-        def loss(batch):
+        def loss(numbered):
+            i, batch = numbered
+            noise = jax.random.normal(jax.random.fold_in(key, i), batch.shape, x.dtype)
             coefficients = trained.coefficients
-            return trained.objective(trained.model, trained.params, *batch, coefficients)[0]
+            return trained.objective(trained.model, trained.params, batch, noise, coefficients)[0]
 
-        return jnp.mean(jax.lax.map(loss, (batches, noise)))
+        return jnp.mean(jax.lax.map(loss, (jnp.arange(len(batches)), batches)))
 
 
 def validation_loss(recipe: Recipe, mesh: Mesh) -> Part:
@@ -104,13 +105,14 @@ def _programs(mesh: Mesh) -> tuple:
         leaves = jax.tree.leaves(params)
         none = jnp.zeros(len(leaves[0]), jnp.int32)
         largest = jnp.full(none.shape, jnp.inf, jnp.result_type(*leaves))
-        return Best(params, largest, largest, none, none, none - 1)
+        # Copies, since the training writes over what it is given.
+        return jax.tree.map(jnp.copy, Best(params, largest, largest, none, none, none - 1))
 
     def after(best: Best, params: PyTree, loss, number, patience, tolerance) -> Best:
         running = best.stopped < 0
         better = running & (loss < best.loss)
-        small = tolerance * jnp.abs(jnp.where(jnp.isfinite(best.mark), best.mark, 0))
-        lower = running & (loss < best.mark - small)
+        small = tolerance * jnp.abs(jnp.where(jnp.isfinite(best.reference), best.reference, 0))
+        lower = running & (loss < best.reference - small)
         waited = jnp.where(lower, 0, best.waited + 1)
 
         def chosen(new, old):
@@ -119,7 +121,7 @@ def _programs(mesh: Mesh) -> tuple:
         return Best(
             jax.tree.map(chosen, params, best.params),
             jnp.where(better, loss, best.loss),
-            jnp.where(lower, loss, best.mark),
+            jnp.where(lower, loss, best.reference),
             waited,
             jnp.where(better, number, best.epoch),
             jnp.where(running & (waited >= patience), number, best.stopped),
@@ -127,12 +129,12 @@ def _programs(mesh: Mesh) -> tuple:
 
     return (
         over_models(before, mesh, (MODELS,)),
-        over_models(after, mesh, (MODELS, MODELS, MODELS, SHARED, SHARED, SHARED)),
+        over_models(after, mesh, (MODELS, MODELS, MODELS, SHARED, SHARED, SHARED), donate=(0,)),
     )
 
 
 class Watch:
-    """Follows the models of one program: their best so far, and whether all have stopped."""
+    """Follows the models of one program by their losses; `arguments` have the samples held out."""
 
     def __init__(
         self, stopping: EarlyStopping, loss: Part, arguments: Arguments, mesh: Mesh
@@ -150,7 +152,8 @@ class Watch:
         loss = losses["loss"]
         if self._stopping.validation is not None:
             loss = self._loss.compiled(params, keys, self._loss.needs(points), validation)
-        limits = np.int32(self._stopping.patience), np.float32(self._stopping.tolerance)
+        patience = min(self._stopping.patience, np.iinfo(np.int32).max)
+        limits = np.int32(patience), np.float32(self._stopping.tolerance)
         return self._after(best, params, loss, np.int32(number), *limits)
 
 

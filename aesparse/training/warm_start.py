@@ -1,8 +1,10 @@
 """Where a training begins that is given parameters, or goes on from an earlier one."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
@@ -19,7 +21,7 @@ class WarmStart(NamedTuple):
 
     params: PyTree | None = None
     moments: PyTree | None = None  # the optimizer's state
-    epochs: int = 0  # that they had before, which their random numbers go on from
+    epochs: int = 0  # trained before; the random streams go on after them
 
 
 def checked_start(
@@ -30,9 +32,9 @@ def checked_start(
 ) -> WarmStart:
     """What all models `[C, ...]` begin with: parameters, or what a training ended with.
 
-    With an optimizer's state all goes on as it was; else parameters stay as they are where they
-    lie on the constraint up to rounding, and are projected where they do not. `InputError` unless
-    they have the structure and shapes of the grid's, are finite, and can be projected.
+    Parameters stay as they are where they lie on the constraint up to rounding, and are projected
+    where they do not. `InputError` unless they have the structure and shapes of the grid's, can be
+    projected, and are finite; with an optimizer's state, models that diverged go on as they are.
     """
     if start is None:
         return WarmStart()
@@ -50,7 +52,7 @@ def checked_start(
     if start.moments is None:
         return WarmStart(_projected(params, recipe), None, start.epochs)
     moments = _flat(start.moments, shapes.optimizer, grid, "optimizer's state")
-    return WarmStart(params, moments, start.epochs)
+    return WarmStart(_projected(params, recipe, diverged=True), moments, start.epochs)
 
 
 def _flat(start: PyTree, shapes: PyTree, grid: tuple[int, ...], what: str = "parameters") -> PyTree:
@@ -64,22 +66,37 @@ def _flat(start: PyTree, shapes: PyTree, grid: tuple[int, ...], what: str = "par
             "of the model's: the axes of the sweep, then those of one model."
         )
 
-    def flat(leaf, shape) -> np.ndarray:
-        array = checked_numbers(leaf, "start holds").astype(shape.dtype)
-        return array.reshape(-1, *shape.shape)
+    def flat(leaf, shape):
+        if jnp.issubdtype(shape.dtype, jnp.number):
+            leaf = checked_numbers(leaf, "start holds").astype(shape.dtype)
+        return leaf.reshape(-1, *shape.shape)  # flags and keys of an optimizer as they are
 
     return jax.tree.map(flat, start, shapes)
 
 
-def _projected(params: PyTree, recipe: Recipe) -> PyTree:
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+def _projected(params: PyTree, recipe: Recipe, *, diverged: bool = False) -> PyTree:
+    """Each model as it is or projected; those not finite as they are where that is allowed."""
+    finite = _each(np.isfinite, params)
+    if not (finite.all() or diverged):
         raise InputError("The parameters to start from hold NaN or inf; expected finite numbers.")
     with jax.default_matmul_precision("highest"):
         projected = jax.device_get(jax.vmap(recipe.constraint.project)(params))
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(projected)):
+    if not _each(np.isfinite, projected)[finite].all():
         raise InputError(
             "The parameters to start from hold a row (or decoder column) of zeros, which has no "
             "direction to be scaled to length 1; give it one, or use the constraint 'free'."
         )
-    near = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-5, atol=1e-6), params, projected)
-    return params if all(jax.tree.leaves(near)) else projected
+    near = _each(lambda a, b: np.isclose(a, b, rtol=1e-5, atol=1e-6), params, projected)
+    if (near | ~finite).all():
+        return params
+
+    def chosen(given: np.ndarray, moved: np.ndarray) -> np.ndarray:
+        return np.where(finite.reshape(-1, *(1,) * (given.ndim - 1)), moved, given)
+
+    return jax.tree.map(chosen, params, projected)
+
+
+def _each(holds: Callable, *trees: PyTree) -> np.ndarray:
+    """`[C]`: whether it holds for all numbers of a model."""
+    leaves = zip(*map(jax.tree.leaves, trees), strict=True)
+    return np.all([holds(*of).reshape(len(of[0]), -1).all(axis=1) for of in leaves], axis=0)

@@ -1,0 +1,50 @@
+"""What an estimator's rows become before they are trained on."""
+
+import warnings
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+from aesparse.data import Affine
+
+__all__ = ["Start", "fitted_scaler", "split"]
+
+_FAR = 1.0  # squared length of the mean over the variance, from which data is far off centre
+
+
+class Start(NamedTuple):
+    """What the first call decides on, and what the calls before have left."""
+
+    seed: int
+    scaler: Affine
+    history: Mapping[str, np.ndarray]
+    epochs: int
+
+
+def fitted_scaler(X: np.ndarray, *, standardize: bool) -> Affine:
+    """z = (x − mean)/deviation of the data `[N, n]`, or z = x with a warning if it is off centre.
+
+    Inputs without variance are only centred.
+    """
+    if standardize:
+        known = StandardScaler().fit(X)
+        return Affine(known.mean_, 1 / known.scale_)
+    mean, variance = X.mean(axis=0, dtype=np.float64), X.var(axis=0, dtype=np.float64)
+    if mean @ mean > _FAR * variance.sum():
+        warnings.warn(
+            f"The data is far off centre: the squared length of its mean, {mean @ mean:.3g}, "
+            f"exceeds its variance, {variance.sum():.3g}, and the model has no bias in its "
+            "decoder; the units will spend themselves on the mean. Give standardize=True.",
+            stacklevel=4,
+        )
+    return Affine(np.zeros(X.shape[1]), np.ones(X.shape[1]))
+
+
+def split(rows: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows `[N, n]` to train on, and that fraction of them, at least one, drawn at random."""
+    count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
+    held_out = np.zeros(len(rows), bool)
+    held_out[np.random.default_rng(seed).permutation(len(rows))[:count]] = True
+    return rows[~held_out], rows[held_out]
