@@ -25,6 +25,12 @@ def _escape(app, what, name, obj, options, lines: list[str]) -> None:
             lines[i] = "".join(parts)
 
 
+def _underscores(app, what, name, obj, options, lines: list[str]) -> None:
+    """The names of attributes keep an underscore at their end, which Sphinx takes for a link's."""
+    for i, line in enumerate(lines):
+        lines[i] = re.sub(r"^:ivar (\w+?)\\?_:", r":ivar \1\\_:", line)
+
+
 def _skip(app, what, name, obj, skip, options) -> bool | None:
     return True if str(getattr(obj, "__doc__", "")).startswith(_ALIAS) else None
 
@@ -36,5 +42,6 @@ def setup(app) -> dict:
     for name, value in SETTINGS.items():
         setattr(app.config, name, value)
     app.connect("autodoc-process-docstring", _escape, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", _underscores, priority=600)  # after it
     app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True}
