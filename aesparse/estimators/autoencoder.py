@@ -61,7 +61,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         intercept_: b, `[m]`.
         mean_: of x, `[n]`.
         scale_: `[n]`; z is (x − `mean_`)/`scale_`.
-        n_components_: the number of hidden units, m; `n_features_in_`, `feature_names_in_` as usual.
+        n_components_: the number of hidden units, m. Also `n_features_in_`, `feature_names_in_`.
         n_iter_: epochs trained.
         history_: losses by name, means over every epoch, `[n_iter_]` each.
         activation_fraction_: share of pairs (sample, unit) that are active, over the samples that
