@@ -92,7 +92,7 @@ def test_there_and_back_is_the_same_and_a_way_may_be_broken(source, target):
 
 
 def test_the_named_scales_of_pytorch_are_its_own(x64):
-    torch = pytest.importorskip("torch", reason="PyTorch, in the extra `benchmarks`, is not installed")
+    torch = pytest.importorskip("torch", reason="needs PyTorch, of the extra `benchmarks`")
     weight, bias, X = problem()
     for reduction in ("mean", "sum"):
         name = f"pytorch-{reduction}"
