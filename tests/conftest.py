@@ -93,6 +93,15 @@ def arpit_report(arpit_runs, tmp_path_factory):
     return out, report_pages.store_report(arpit_runs, out)
 
 
+@pytest.fixture(scope="session")
+def stored_report(tmp_path_factory):
+    """A folder with the report of the runs that the repository stores, and its verdicts."""
+    import report_pages
+
+    out = tmp_path_factory.mktemp("stored")
+    return out, report_pages.store_stored(out)
+
+
 @pytest.fixture
 def x64():
     """float64 inside the test only."""

@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import test_layering
 from markdown import DOCS, ROOT, anchors, blocks, links, pages, table
+from test_layering import LAYERS, LIBRARY
 from typer.main import get_command
 
 import aesparse
@@ -140,9 +140,9 @@ def test_the_design_has_the_layers_that_the_imports_keep():
         [re.findall(r"`(\w+)`", cells[0]) for cells in table(head, f"{head}\n{part}")]
         for part in (library, experiments)
     ]
-    package = [[name for name in names if name] for names in test_layering.LIBRARY]
-    assert named[0] == package  # the package itself, "", has the public names
-    assert [name for names in named[1] for name in names] == test_layering.LAYERS
+    inner = [[name for name in names if name] for names in LIBRARY]
+    assert named[0] == inner  # the package itself, "", has the public names
+    assert [name for names in named[1] for name in names] == LAYERS
 
 
 def imported(path: Path) -> set[str]:

@@ -23,6 +23,7 @@ from aesparse.estimators import SparseAutoencoder
 RNG = np.random.default_rng(0)
 X = (RNG.normal(size=(120, 3)) @ RNG.normal(size=(3, 6)) + [5, 0, 0, 0, 0, -2]).astype(np.float32)
 LABELS = X[:, 1] > X[:, 2]
+SEED = int(np.random.RandomState(0).randint(2**31 - 1))  # as scikit-learn draws it of 0
 FEW = {"max_epochs": 4, "batch_size": 20, "random_state": 0}
 
 
@@ -75,20 +76,25 @@ def test_an_untied_decoder_has_components_of_its_own():
     assert not np.allclose(apart.components_, apart.encoder_)
 
 
-def test_it_trains_as_fit_does():
-    seed = int(np.random.RandomState(0).randint(2**31 - 1))
+def trained_by_fit(left_out=(), **options):
+    """The weights of `ae.fit` with the estimator's settings, without some samples."""
     z = ((X - X.mean(0, dtype=float)) / X.std(0, dtype=float)).astype(np.float32)
-    expected = ae.fit(
-        z,
+    result = ae.fit(
+        np.delete(z, left_out, axis=0),
         ae.OneLayer(4),
         "sae",
-        sweep={"strength": 0.1, "learning_rate": 0.001, "seed": seed},
+        sweep={"strength": 0.1, "learning_rate": 0.001, "seed": SEED},
         optimizer=optax.inject_hyperparams(optax.adam)(0.001),
         constraint="unit",
         epochs=4,
         batch_size=20,
+        **options,
     )
-    np.testing.assert_allclose(model().fit(X).components_, expected.params.weight, atol=1e-6)
+    return z, result.params.weight
+
+
+def test_it_trains_as_fit_does():
+    np.testing.assert_allclose(model().fit(X).components_, trained_by_fit()[1], atol=1e-6)
 
 
 def test_partial_fit_goes_on_where_it_was():
@@ -278,23 +284,13 @@ def test_before_it_is_fitted_it_says_so():
 
 def test_early_stopping_trains_on_the_other_samples_alone():
     """As `fit` does on what an independent draw of a tenth leaves."""
-    seed = int(np.random.RandomState(0).randint(2**31 - 1))
-    z = ((X - X.mean(0, dtype=float)) / X.std(0, dtype=float)).astype(np.float32)
-    held_out = np.random.default_rng(seed).permutation(120)[:12]
-    expected = ae.fit(
-        np.delete(z, held_out, axis=0),
-        ae.OneLayer(4),
-        "sae",
-        sweep={"strength": 0.1, "learning_rate": 0.001, "seed": seed},
-        optimizer=optax.inject_hyperparams(optax.adam)(0.001),
-        constraint="unit",
-        epochs=4,
-        batch_size=20,
-        stopping=ae.EarlyStopping(z[np.sort(held_out)], patience=4, tolerance=0),
-    )
+    held_out = np.sort(np.random.default_rng(SEED).permutation(120)[:12])
+    z = trained_by_fit()[0]
+    stopping = ae.EarlyStopping(z[held_out], patience=4, tolerance=0)
+    _, expected = trained_by_fit(held_out, stopping=stopping)
     with pytest.warns(ConvergenceWarning):
         one = model(early_stopping=True, n_iter_no_change=4, tol=0).fit(X)
-    np.testing.assert_allclose(one.components_, expected.params.weight, atol=1e-6)
+    np.testing.assert_allclose(one.components_, expected, atol=1e-6)
 
 
 def test_a_training_that_fails_leaves_the_model_as_it_was(fitted):

@@ -25,13 +25,6 @@ def out(arpit_report):
     return arpit_report[0]
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    """The report of the runs that are stored in the repository, and its verdicts."""
-    out = tmp_path_factory.mktemp("stored")
-    return out, report_pages.store_stored(out)
-
-
 def require_sound(out):
     """Every page is small, every link and picture leads somewhere, and no anchor is there twice."""
     pages = {page.path.resolve(): page for page in report_pages.read(out).values()}
@@ -104,8 +97,8 @@ def test_the_pages_say_what_the_runs_say(arpit_report):
 
 
 @pytest.mark.long
-def test_the_report_of_the_stored_runs_says_what_they_say(stored):
-    out, verdicts = stored
+def test_the_report_of_the_stored_runs_says_what_they_say(stored_report):
+    out, verdicts = stored_report
     require_sound(out)
     require_told(out, verdicts)
     require_spelled_out(out)

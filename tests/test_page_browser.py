@@ -67,14 +67,6 @@ def out(arpit_report):
     return arpit_report[0]
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    """The report of the runs that are stored in the repository."""
-    out = tmp_path_factory.mktemp("stored")
-    report_pages.store_stored(out)
-    return out
-
-
 def show(window, page, width=400, theme="light", fragment=""):
     """Opens a page anew."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -129,8 +121,8 @@ def test_pages_fit_phones_and_screens_in_light_and_dark(window, out, width, them
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_pages_of_the_stored_runs_fit(window, stored, width, theme):
-    require_fits(window, stored, width, theme)
+def test_the_pages_of_the_stored_runs_fit(window, stored_report, width, theme):
+    require_fits(window, stored_report[0], width, theme)
 
 
 def test_text_twice_as_large_fits(window, out):

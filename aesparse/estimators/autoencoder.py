@@ -151,8 +151,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         begin = None
         if not first:
             begin = WarmStart(self._params(), self._optimizer_state, self.n_iter_)
-        rows = start.scaler(X)
-        self._train(rows, options, start, epochs=1, start=begin, keep_optimizer=True)
+        past = {} if first else self.history_
+        self._train(start.scaler(X), options, start, epochs=1, start=begin, keep_optimizer=True)
+        self.history_ = {
+            name: np.append(past.get(name, []), losses) for name, losses in self.history_.items()
+        }
+        self.n_iter_ = len(self.history_["loss"])
         return self
 
     def transform(self, X) -> np.ndarray:
@@ -204,7 +208,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _fresh(self, X: np.ndarray) -> Start:
         seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
-        return Start(seed, fitted_scaler(X, standardize=self.standardize), {}, 0)
+        return Start(seed, fitted_scaler(X, standardize=self.standardize))
 
     def _train(self, rows: np.ndarray, options: Options, begun: Start, **how) -> Result:
         """Trains on standardized rows; what came of it is kept if it is finite."""
@@ -233,13 +237,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.n_components_ = len(self.components_)
         self.mean_, self.scale_ = begun.scaler.mean, 1 / begun.scaler.matrix
         self.activation_fraction_ = float(result.final.activation_fraction)
-        self.history_ = {
-            name: np.append(begun.history.get(name, []), losses)
-            for name, losses in result.losses.items()
-        }
-        self.n_iter_ = begun.epochs + result.losses["loss"].shape[-1]
-        self._start = begun._replace(history=self.history_, epochs=self.n_iter_)
-        self._optimizer_state = result.optimizer_state
+        self.history_, self.n_iter_ = dict(result.losses), len(result.losses["loss"])
+        self._start, self._optimizer_state = begun, result.optimizer_state
 
     def _params(self) -> Params:
         decoder = None if self._tied else self.components_.T

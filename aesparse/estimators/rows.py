@@ -1,7 +1,6 @@
 """What an estimator's rows become before they are trained on."""
 
 import warnings
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +14,10 @@ _FAR = 1.0  # squared length of the mean over the variance, from which data is f
 
 
 class Start(NamedTuple):
-    """What the first call decides on, and what the calls before have left."""
+    """What the first call decides on."""
 
     seed: int
     scaler: Affine
-    history: Mapping[str, np.ndarray]
-    epochs: int
 
 
 def fitted_scaler(X: np.ndarray, *, standardize: bool) -> Affine:
