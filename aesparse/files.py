@@ -13,6 +13,7 @@ from aesparse.errors import InputError
 __all__ = [
     "UNFINISHED",
     "flush",
+    "listed",
     "make_folder",
     "read_bytes",
     "readable_failure",
@@ -96,6 +97,14 @@ def make_folder(folder: Path) -> None:
     for new in reversed(missing):
         new.mkdir(exist_ok=True)
         flush(new.parent)
+
+
+def listed(folder: Path) -> list[Path]:
+    """The paths in a folder, sorted; none where it is not there, or is being removed meanwhile."""
+    try:
+        return sorted(folder / name for name in os.listdir(folder))
+    except FileNotFoundError:
+        return []
 
 
 def flush(path: Path) -> None:

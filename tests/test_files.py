@@ -10,10 +10,11 @@ import stored_runs
 from matplotlib.figure import Figure
 
 from aesparse.errors import InputError
-from aesparse.files import UNFINISHED, read_bytes, replacing, require_writable, write_text
+from aesparse.files import UNFINISHED, listed, read_bytes, replacing, require_writable, write_text
 from aesparse.models import saved
 from aesparse.models.one_layer import OneLayer
 from aesparse.seal import write_drawn
+from aesparse.training.checkpoint_files import epochs
 from aesparse.training.checkpoints import Checkpoints
 from experiments.pipeline.archive import Archive, merge
 from experiments.pipeline.plan import Plan
@@ -142,3 +143,21 @@ def test_a_folder_in_a_files_place_is_one_sentence(tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "a"):
         with pytest.raises(InputError, match="file"):
             require_writable(folder)
+
+
+@pytest.mark.parametrize("read", [listed, epochs])
+def test_a_folder_that_is_removed_while_it_is_read_holds_nothing(read, tmp_path, monkeypatch):
+    assert read(tmp_path / "none") == []
+    folder = tmp_path / "c"
+    folder.mkdir()
+    for name in ("listdir", "scandir"):
+        of = getattr(os, name)
+
+        def removed_first(path, of=of):
+            if path in (folder, str(folder)) and folder.exists():
+                folder.rmdir()
+            return of(path)
+
+        monkeypatch.setattr(os, name, removed_first)
+    assert read(folder) == []
+    assert not folder.exists()

@@ -17,6 +17,7 @@ from small_fit import data, same_bits
 
 import aesparse as ae
 from aesparse.errors import InputError
+from aesparse.files import listed
 from aesparse.losses.objectives import Objective, get_objective
 from aesparse.metrics import theorem1_ratio
 from aesparse.models.one_layer import OneLayer
@@ -173,7 +174,7 @@ np.save(sys.argv[3], fit(often(Path(sys.argv[2])), epochs=int(sys.argv[4])).para
 
 
 def saved(folder):
-    return {p.name for p in folder.glob("*.npz") if p.stem.isdecimal()}
+    return {p.name for p in listed(folder) if p.suffix == ".npz" and p.stem.isdecimal()}
 
 
 def killed_and_repeated(folder, rng, *, most, epochs):

@@ -1,5 +1,6 @@
 """What `doctor` looks at. Every check stands alone: one that fails is a finding itself."""
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -225,7 +226,7 @@ def _cache() -> _Said:
     if folder is None:
         advice = "Set XDG_CACHE_HOME to a folder that can be written; else all is compiled anew."
         return WARNING, "no folder for compiled programs", advice
-    used = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    used = sum(_bytes(Path(top, name)) for top, _, names in os.walk(folder) for name in names)
     return OK, f"{_size(used)} of compiled programs in {folder}, which may be deleted"
 
 
@@ -274,6 +275,13 @@ def _home() -> _Said:
     if not (home.is_dir() and os.access(home, os.W_OK)):
         return WARNING, f"{home} cannot be written", "Set HOME to a folder that can be written."
     return OK, str(home)
+
+
+def _bytes(path: Path) -> int:
+    """The size of a file; 0 of one that another process removed meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.lstat().st_size
+    return 0
 
 
 def _size(count: int) -> str:

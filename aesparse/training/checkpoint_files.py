@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from aesparse.errors import reason
+from aesparse.files import listed
 
 __all__ = ["epochs", "read", "stored_epochs", "write"]
 
@@ -51,9 +52,9 @@ def read(path: Path, epoch: int) -> tuple[list[np.ndarray], dict]:
 
 
 def epochs(folder: Path) -> list[int]:
-    """Those with a checkpoint in a folder, the newest first."""
-    names = (path.stem for path in folder.glob("*.npz"))
-    return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+    """Those with a checkpoint in a folder, the newest first; none where it is not there."""
+    paths = (path for path in listed(folder) if path.suffix == ".npz")
+    return sorted((int(path.stem) for path in paths if path.stem.isdecimal()), reverse=True)
 
 
 def stored_epochs(folder: Path, on_damage: Callable[[str], object]) -> list[int]:

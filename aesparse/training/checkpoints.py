@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from aesparse.errors import InputError, reason
-from aesparse.files import UNFINISHED, readable_failure, replacing, require_writable
+from aesparse.files import UNFINISHED, listed, readable_failure, replacing, require_writable
 from aesparse.options import shortened
 from aesparse.training.checkpoint_files import epochs, read, write
 
@@ -157,8 +157,9 @@ class Checkpoints:
         with readable_failure(self.folder):
             for epoch in (*damaged, *sound[_KEPT:]):
                 self._path(epoch).unlink(missing_ok=True)
-            for path in self.folder.glob(f"{UNFINISHED}*"):
-                path.unlink(missing_ok=True)
+            for path in listed(self.folder):
+                if path.name.startswith(UNFINISHED):
+                    path.unlink(missing_ok=True)
 
     def latest(
         self, like: PyTree, *, before: int | None = None, settings: Mapping | None = None
@@ -175,7 +176,7 @@ class Checkpoints:
         if not begun:  # not left empty by a training too short for a save
             self.folder.rmdir()
             return None
-        if any(path.is_dir() and path.name.isdecimal() for path in self.folder.iterdir()):
+        if any(path.is_dir() and path.name.isdecimal() for path in listed(self.folder)):
             raise CheckpointError(
                 f"The checkpoints under {self.folder} were written by an earlier version, which "
                 "saved each as a folder; expected files such as 3.npz. Delete the folder to begin "

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from aesparse.errors import InputError
+from aesparse.files import listed
 from aesparse.tables import aligned
 from aesparse.training.checkpoint_files import stored_epochs
 from experiments.pipeline.damage import Damage, require_folder
@@ -132,8 +133,8 @@ def _work(store: RunStore, damage: Damage) -> list[str]:
         on = f" on {', '.join(running)}" if running else ""
         sentences.append(f"{store.scale}: {who}{on}{_last(store)}.")
     checkpoints = store.folder / ".checkpoints"
-    for folder in sorted(checkpoints.glob("*/")):
-        parts = (folder, *folder.glob("part-*/"))
+    for folder in listed(checkpoints):
+        parts = (folder, *(path for path in listed(folder) if path.name.startswith("part-")))
         epochs = [epoch for part in parts for epoch in stored_epochs(part, damage)]
         if epochs:
             newest = f"a checkpoint of epoch {max(epochs)}"
