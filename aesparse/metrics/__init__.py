@@ -3,9 +3,10 @@
 Made on the device over any number of samples, by `fit(…, measure=…)` or afterwards.
 """
 
+from aesparse.metrics.blocks import MEASURE_SAMPLES, block_means
+from aesparse.metrics.codes import CodeQuality, DensityHistogram, code_quality, density_histogram
 from aesparse.metrics.statistics import (
     DEAD_LIMIT,
-    MEASURE_SAMPLES,
     SMALL_CODE,
     CodeSizes,
     CodeStatistics,
@@ -33,17 +34,22 @@ __all__ = [
     "MEASURE_SAMPLES",
     "SMALL_CODE",
     "THEOREM1_SAMPLES",
+    "CodeQuality",
     "CodeSizes",
     "CodeStatistics",
+    "DensityHistogram",
     "Metrics",
     "Theorem1Ratio",
     "Trained",
     "UnitStatistics",
     "activation_statistics",
     "bias_gradient_bound",
+    "block_means",
+    "code_quality",
     "code_sizes",
     "code_statistics",
     "collapsed",
+    "density_histogram",
     "diverged",
     "pushed_down",
     "summarize",
