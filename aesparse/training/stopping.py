@@ -35,7 +35,8 @@ class EarlyStopping:
     whose last V mod B samples are left out, with the same noise at every epoch; without
     `validation` it is the training loss of the epoch. An epoch improves if its loss is below
     reference − tolerance · |reference|, where the reference is the loss of the last epoch that
-    improved. A model ends with the parameters of its lowest loss. `InputError` for a patience below
+    improved. A model whose loss is not finite stops at once. A stopped one costs no more updates,
+    and ends with the parameters of its lowest loss. `InputError` for a patience below
     1, and for a tolerance outside [0, 1).
 
     >>> import numpy as np
@@ -113,7 +114,7 @@ def _programs(mesh: Mesh) -> tuple:
         better = running & (loss < best.loss)
         small = tolerance * jnp.abs(jnp.where(jnp.isfinite(best.reference), best.reference, 0))
         lower = running & (loss < best.reference - small)
-        waited = jnp.where(lower, 0, best.waited + 1)
+        waited, ended = jnp.where(lower, 0, best.waited + 1), ~jnp.isfinite(loss)
 
         def chosen(new, old):
             return jnp.where(better.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
@@ -124,7 +125,7 @@ def _programs(mesh: Mesh) -> tuple:
             jnp.where(lower, loss, best.reference),
             waited,
             jnp.where(better, number, best.epoch),
-            jnp.where(running & (waited >= patience), number, best.stopped),
+            jnp.where(running & (ended | (waited >= patience)), number, best.stopped),
         )
 
     return (
