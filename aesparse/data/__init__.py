@@ -1,5 +1,6 @@
 """Data sets as matrices, and what is done to them before training."""
 
+from aesparse.data.chunks import chunks
 from aesparse.data.datasets import DATASETS, Dataset, load
 from aesparse.data.matrix import check_matrix
 from aesparse.data.transforms import (
@@ -17,6 +18,7 @@ __all__ = [
     "Affine",
     "Dataset",
     "check_matrix",
+    "chunks",
     "contrast_normalize",
     "load",
     "random_crops",
