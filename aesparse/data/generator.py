@@ -167,8 +167,9 @@ def _check_numbers(active: object, directions: int, noise: object, seed: object)
         raise InputError(
             f"active is {active}; expected at most {directions}, the number of directions."
         )
-    if noise != 0:
-        check_positive({"noise": noise})
+    real = isinstance(noise, numbers.Real) and not isinstance(noise, bool)
+    if not (real and np.isfinite(noise) and noise >= 0):
+        raise InputError(f"noise is {shortened(noise)}; expected a finite number of at least 0.")
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
         raise InputError(f"seed is {shortened(seed)}; expected an integer of at least 0.")
 

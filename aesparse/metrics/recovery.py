@@ -14,6 +14,7 @@ of one-layer parameters, transposed). Shapes: n inputs, m atoms, K true directio
 ([1, 0], [1.0, 0.6667], 0.8333)
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -60,7 +61,7 @@ def recovery(
         InputError: for arrays of other shapes or with numbers that are not finite, and for a
             direction of length 0.
     """
-    atoms, directions = _pair(atoms, "The atoms", directions, "The directions", axis=1)
+    atoms, directions = _pair({"atoms": atoms, "directions": directions}, axis=1)
     check_flags({"either_sign": either_sign}, {})
     limit = _threshold(threshold)
     lengths = np.linalg.norm(directions, axis=1)
@@ -110,7 +111,7 @@ def matched_f1(
     """
     from scipy.optimize import linear_sum_assignment
 
-    codes, true_codes = _pair(codes, "The codes", true_codes, "The true codes", axis=0)
+    codes, true_codes = _pair({"codes": codes, "true codes": true_codes}, axis=0)
     active = (np.abs(codes) > _threshold(threshold)).astype(np.float64)
     truth = (true_codes != 0).astype(np.float64)
     often = truth.sum(axis=0)
@@ -128,18 +129,17 @@ def matched_f1(
     return MatchedF1(float(np.nanmean(matched)), matched, units)
 
 
-def _pair(
-    first: ArrayLike, name: str, second: ArrayLike, other: str, *, axis: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Two matrices in float64 that are equally long along an axis."""
+def _pair(arrays: Mapping[str, ArrayLike], *, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two matrices, by name, in float64; `InputError` unless equally long along the axis."""
+    one, two = arrays
     first, second = (
-        check_matrix(array, what).astype(np.float64)
-        for array, what in ((first, name), (second, other))
+        check_matrix(array, f"The matrix of {name}").astype(np.float64)
+        for name, array in arrays.items()
     )
     if first.shape[axis] != second.shape[axis]:
         what = "columns, one for each input" if axis else "rows, one for each sample"
         raise InputError(
-            f"{name} have shape {first.shape} and {other[0].lower()}{other[1:]} {second.shape}; "
+            f"The matrix of {one} has shape {first.shape} and that of {two} {second.shape}; "
             f"expected the same number of {what}."
         )
     return first, second
