@@ -46,8 +46,8 @@ class Generated(NamedTuple):
     codes: Float[np.ndarray, "N K"]
 
 
-class _Activity(NamedTuple):
-    """What the kinds of data are drawn from; `parents` are the first directions of the groups."""
+class _Draw(NamedTuple):
+    """What the activity of every kind is drawn from."""
 
     rng: np.random.Generator
     samples: int
@@ -62,12 +62,12 @@ class _Activity(NamedTuple):
         return self.rng.standard_normal((self.samples, columns), dtype=np.float32)
 
 
-def _independent(draw: _Activity) -> _Active:
+def _independent(draw: _Draw) -> _Active:
     K = len(draw.groups)
     return draw.uniform(K) < draw.active / K
 
 
-def _correlated(draw: _Activity) -> _Active:
+def _correlated(draw: _Draw) -> _Active:
     from scipy.special import ndtri
 
     K, shared = len(draw.groups), draw.normal(draw.groups[-1] + 1)[:, draw.groups]
@@ -76,7 +76,7 @@ def _correlated(draw: _Activity) -> _Active:
     return z > -ndtri(draw.active / K)
 
 
-def _hierarchical(draw: _Activity) -> _Active:
+def _hierarchical(draw: _Draw) -> _Active:
     K, count = len(draw.groups), draw.groups[-1] + 1
     weight = count + (K - count) * draw.dependence  # expected active directions, all parents active
     if draw.active > weight:
@@ -90,7 +90,7 @@ def _hierarchical(draw: _Activity) -> _Active:
 
 
 #: How the directions' activity is drawn, by name.
-GENERATED_KINDS: dict[str, Callable[[_Activity], _Active]] = {
+GENERATED_KINDS: dict[str, Callable[[_Draw], _Active]] = {
     "independent": _independent,
     "correlated": _correlated,
     "hierarchical": _hierarchical,
@@ -116,12 +116,12 @@ def generated(
     depends on the kind; consecutive directions form groups:
 
     * "independent": each with probability active/K, by itself.
-    * "correlated": each with probability active/K; where normal numbers of variance 1 exceed a
-      threshold, whose correlation is the dependence within a group and 0 between groups (as in
-      Sharkey, Braun & Millidge 2022, who draw the correlations at random).
-    * "hierarchical": the first direction of a group is the parent, and all parents are equally
-      probable; each of the others is active with the probability dependence where its parent is,
-      and never without it (after Bussmann et al. 2025).
+    * "correlated": each with probability active/K, where a normal variable of its own exceeds a
+      threshold. Two such variables have the correlation `dependence` within a group and 0 between
+      groups (Sharkey, Braun & Millidge 2022 draw the correlations at random).
+    * "hierarchical": the first direction of a group is the parent of the others. All parents are
+      equally probable; a child is active with probability `dependence` where its parent is active,
+      and never where it is not (after the trees of Bussmann et al. 2025).
 
     Args:
         samples: N.
@@ -129,9 +129,9 @@ def generated(
         directions: K, fewer or more than n.
         active: the mean number of active directions of a sample, above 0 and at most K.
         kind: one of `GENERATED_KINDS`, by default "independent".
-        group: directions in a group, by default 4, the last group may be smaller; not for
+        group: directions in a group, by default 4; the last group may be smaller. Not for
             "independent".
-        dependence: above 0 and at most 1, by default 0.5; not for "independent".
+        dependence: above 0 and at most 1, by default 0.5. Not for "independent".
         coherence: the largest |cosine| that two directions may have. By default they are uniform on
             the sphere, where it is about 2 √(log K / n).
         noise: standard deviation of normal noise added to each input, by default 0.
@@ -152,7 +152,7 @@ def generated(
     rng = np.random.default_rng(seed)
     D = _directions(rng, directions, inputs, coherence).astype(np.float32)
     groups = np.arange(directions) // group
-    mask = GENERATED_KINDS[kind](_Activity(rng, samples, groups, active, dependence))
+    mask = GENERATED_KINDS[kind](_Draw(rng, samples, groups, active, dependence))
     low, high = _AMPLITUDES
     codes = mask * (low + (high - low) * rng.random(mask.shape, dtype=np.float32))
     X = codes @ D
