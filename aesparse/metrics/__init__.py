@@ -5,6 +5,7 @@ Made on the device over any number of samples, by `fit(…, measure=…)` or aft
 
 from aesparse.metrics.blocks import MEASURE_SAMPLES, block_means
 from aesparse.metrics.codes import CodeQuality, DensityHistogram, code_quality, density_histogram
+from aesparse.metrics.recovery import MatchedF1, Recovery, matched_f1, recovery
 from aesparse.metrics.statistics import (
     DEAD_LIMIT,
     SMALL_CODE,
@@ -38,7 +39,9 @@ __all__ = [
     "CodeSizes",
     "CodeStatistics",
     "DensityHistogram",
+    "MatchedF1",
     "Metrics",
+    "Recovery",
     "Theorem1Ratio",
     "Trained",
     "UnitStatistics",
@@ -51,7 +54,9 @@ __all__ = [
     "collapsed",
     "density_histogram",
     "diverged",
+    "matched_f1",
     "pushed_down",
+    "recovery",
     "summarize",
     "theorem1_ratio",
     "unit_statistics",
