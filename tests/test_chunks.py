@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aesparse as ae
@@ -14,6 +14,7 @@ def numbered(samples, n=2):
     return np.arange(samples * n, dtype=np.float32).reshape(samples, n)
 
 
+@settings(deadline=None)
 @given(samples=st.integers(1, 2000), rows=st.integers(1, 2500), seed=st.integers(0, 5))
 def test_an_epoch_has_every_row_at_most_once_and_few_are_left_out(samples, rows, seed):
     X = numbered(samples)

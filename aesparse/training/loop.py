@@ -149,13 +149,15 @@ def train_part(task: Task, part: Part) -> Outcome:
         if task.on_epoch is not None:
             task.on_epoch(number, on_hosts(latest))
     task.progress.part_done()
-    params = state.params if best is None else best.params
+    params, finite = state.params, on_hosts(program.finite(state.params))
+    if best is not None:
+        params, finite = best.params, finite & on_hosts(best.finite)
     return Outcome(
         params=on_hosts(params) if task.keep_params else None,
         losses=records.losses.arrays(),
         history=records.moments.arrays(),
         final=on_hosts(measured(params, arguments.X)),
-        finite=on_hosts(program.finite(state.params)),
+        finite=finite,
         guard=difference,
         stopped=None if best is None else on_hosts(best.stopped),
         best=None if best is None else on_hosts(best.epoch),
