@@ -170,7 +170,9 @@ class Result:
                 )
             fixed |= {n: v[at].item() for n, v in zip(axis.names, axis.values, strict=True)}
         part = {
-            name: jax.tree.map(lambda leaf: np.asarray(leaf)[positions], getattr(self, name))
+            name: jax.tree.map(
+                lambda leaf: np.asarray(np.asarray(leaf)[positions]), getattr(self, name)
+            )
             for name in _OF_MODELS
         }
         return dataclasses.replace(self, axes=tuple(left), fixed=fixed, **part)
