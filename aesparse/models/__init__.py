@@ -1,11 +1,13 @@
-"""Models: activations, the one-layer auto-encoder, pairs of flax modules."""
+"""Models: activations, one-layer auto-encoders, dictionaries, pairs of flax modules."""
 
 from aesparse.lazily import modules
 
 __all__ = [
     "activations",
     "base",
+    "codes",
     "constraints",
+    "dictionary",
     "flax",
     "forward",
     "maxout",
