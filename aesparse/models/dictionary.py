@@ -4,8 +4,7 @@ h = rule(W (x − b_d) + b), y = D h + b_d: ℓ1, top-k, batch top-k, JumpReLU a
 which differ by their rule (`aesparse.models.codes`). Their losses: `aesparse.losses.dictionary`.
 Shapes: n inputs, m hidden units, N samples; the columns of D are the dictionary's atoms.
 
->>> from aesparse.models.base import Model
-from aesparse.models.codes import TopK
+>>> from aesparse.models.codes import TopK
 >>> model = DictionaryModel(2, TopK(1))
 >>> params = DictionaryParams(jnp.eye(2), jnp.zeros(2), jnp.eye(2), jnp.array([0.0, 1.0]))
 >>> x = jnp.array([3.0, 5.0])
