@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 _RELU = Relu()
-_NUMBERS = 2**24  # pre-activations at once in a calibration
+AT_ONCE = 2**24  # pre-activations at once in a calibration
 
 
 class DictionaryParams(NamedTuple):
@@ -244,7 +244,7 @@ def _threshold(model: DictionaryModel, params: DictionaryParams, X: np.ndarray) 
     """Midway between the N·k-th and the next largest pre-activation of one model; at least 0."""
     wanted = len(X) * model.rule.k
     top = np.empty(0, X.dtype)
-    rows = max(1, _NUMBERS // model.hidden)
+    rows = max(1, AT_ONCE // model.hidden)
     for begin in range(0, len(X), rows):
         a = model.preactivation(params, jnp.asarray(X[begin : begin + rows]))
         top = np.concatenate([top, np.ravel(a)])
