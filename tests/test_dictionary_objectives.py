@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import oracle_dictionary as oracle
 import pytest
-from test_dictionary import HIDDEN, INPUTS, RULES, data, exactly, parameters
+from small_dictionary import HIDDEN, INPUTS, RULES, data, parameters
 
 import aesparse as ae
 from aesparse.errors import InputError

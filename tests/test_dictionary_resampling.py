@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_dictionary import HIDDEN, data, parameters
+from small_dictionary import HIDDEN, data, parameters
 
 import aesparse as ae
 from aesparse.errors import InputError
