@@ -160,7 +160,8 @@ def calibrated(model: Model, params: DictionaryParams, X: ArrayLike) -> Dictiona
 
     Args:
         model: whose rule is `BatchTopK`.
-        params: of one model, or of a grid with leading axes.
+        params: of one model, or of a grid with leading axes, as a `Result` has them; by
+            `dataclasses.replace(result, params=…)` it measures and selects the calibrated models.
         X: data `[N, n]`, such as that of the training.
 
     Raises:
