@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from aesparse.losses.sparse_coding import sparse_coding as sparse_coding
     from aesparse.losses.sparse_coding import sparse_coding_loss as sparse_coding_loss
     from aesparse.models import activations as activations
+    from aesparse.models import codes as codes
     from aesparse.models import starts as starts
     from aesparse.models.activations import Activation as Activation
     from aesparse.models.constraints import Constraint as Constraint
     from aesparse.models.constraints import max_norm as max_norm
+    from aesparse.models.dictionary import DictionaryModel as DictionaryModel
+    from aesparse.models.dictionary import DictionaryParams as DictionaryParams
     from aesparse.models.flax import FlaxModel as FlaxModel
     from aesparse.models.forward import Forward as Forward
     from aesparse.models.one_layer import OneLayer as OneLayer
@@ -76,9 +79,10 @@ _NAMES = {
         "sparse_coding",
         "sparse_coding_loss",
     ),
-    "aesparse.models": ("activations", "starts"),
+    "aesparse.models": ("activations", "codes", "starts"),
     "aesparse.models.activations": ("Activation",),
     "aesparse.models.constraints": ("Constraint", "max_norm"),
+    "aesparse.models.dictionary": ("DictionaryModel", "DictionaryParams"),
     "aesparse.models.flax": ("FlaxModel",),
     "aesparse.models.forward": ("Forward",),
     "aesparse.models.one_layer": ("OneLayer", "Params"),

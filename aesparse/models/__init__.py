@@ -1,16 +1,19 @@
-"""Models: activations, the one-layer auto-encoder, pairs of flax modules."""
+"""Models: activations, one-layer auto-encoders, dictionaries, pairs of flax modules."""
 
 from aesparse.lazily import modules
 
 __all__ = [
     "activations",
     "base",
+    "codes",
     "constraints",
+    "dictionary",
     "flax",
     "forward",
     "maxout",
     "one_layer",
     "saved",
+    "selection",
     "starts",
 ]
 
