@@ -13,7 +13,7 @@ from collections.abc import Callable
 from aesparse.command import run
 from aesparse.errors import InputError, first_line, running
 from aesparse.files import read_bytes, write_text
-from benchmarks import blocks, commands
+from benchmarks import blocks, commands, comparisons
 from benchmarks.blocks import MOST_BYTES, ROOT
 from experiments.pages.block import replaced_block
 
@@ -21,6 +21,10 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/how-we-know/performance.md": {
         "step, variants": blocks.step_variants,
         "step, sizes": blocks.step_sizes,
+        "side by side": comparisons.side_by_side,
+        "path": comparisons.path,
+        "targets": comparisons.targets,
+        "out of core": comparisons.out_of_core,
         "memory": blocks.memory,
         "accelerators": blocks.accelerator,
     },

@@ -1,0 +1,151 @@
+"""What the estimators' benchmarks measured, as Markdown; `benchmarks.pages` has the places."""
+
+import statistics
+
+from aesparse.tables import markdown
+from benchmarks.blocks import read
+
+_SEARCHED = {
+    "strength": "The strength of the auto-encoders, {value:g}, was searched in {seconds:g} s",
+    "alpha": "the alpha of the dictionaries, {value:g}, in {seconds:g} s",
+}
+_TIMES = {"fit seconds": "fit, s", "encode microseconds": "encode, µs per sample"}
+_QUALITIES = {  # with the decimals shown
+    "L0": 2,
+    "explained variance": 3,
+    "probe error": 3,
+    "mean best cosine": 3,
+    "matched F1": 3,
+    "dead units": 3,
+}
+
+
+def side_by_side() -> str:
+    """Per data set: times, and sparsity, reconstruction, probe and recovery of every method."""
+    stored = read("side_by_side")
+    versions = ", ".join(f"{name} {version}" for name, version in stored["versions"].items())
+    loads = [str(load) for load in stored["load before each data set and at the end"]]
+    parts = [
+        f"Measured with {versions} on {stored['cores']} cores; load before each data set and at "
+        f"the end: {', '.join(loads)}. Adam with learning rate {stored['learning rate']:g}, "
+        f"batches of {stored['batch']}; {stored['seeds']} seeds."
+    ]
+    for name, data in stored["data"].items():
+        parts += [_about(name, data), _methods(data["methods"])]
+    return "\n\n".join(parts)
+
+
+def _about(name: str, data: dict) -> str:
+    searches = ", ".join(_SEARCHED[kind].format(**how) for kind, how in data["searches"].items())
+    text = (
+        f"**{name}**: {data['samples']:,} samples of {data['inputs']} inputs and "
+        f"{data['held out']:,} held out; {data['units']} units, k = {data['active']}, at most "
+        f"{data['epochs']} epochs. {searches}."
+    )
+    if "probe error of the inputs" in data:
+        error = data["probe error of the inputs"]
+        text += f" On the inputs themselves the probe's error is {error:.3f}."
+    return text
+
+
+def _methods(methods: dict) -> str:
+    """A row per method: medians of times, ranges over seeds of all else."""
+    first = next(iter(methods.values()))
+    qualities = {name: places for name, places in _QUALITIES.items() if name in first}
+    rows = [
+        (
+            method,
+            *(f"{statistics.median(row[name]):.3g}" for name in _TIMES),
+            f"{row['first fit seconds']:.3g}",
+            *(_range(row[name], places) for name, places in qualities.items()),
+        )
+        for method, row in methods.items()
+    ]
+    return markdown(("method", *_TIMES.values(), "first fit, s", *qualities), rows)
+
+
+def _range(numbers: list[float], places: int) -> str:
+    """The smallest to the largest, as one number where they are shown the same."""
+    ends = dict.fromkeys(f"{number:.{places}f}" for number in (min(numbers), max(numbers)))
+    return " to ".join(ends)
+
+
+def path() -> str:
+    """Seconds of a path, of its models one by one, and of a grid search over dictionaries."""
+    stored = read("path")
+    rows = [
+        _path_row(name, size, how)
+        for name, size in stored["sizes"].items()
+        for how in ("all epochs", "early stopping, at most 10 times the epochs")
+    ]
+    head = (
+        "data",
+        "trained for",
+        "path, s",
+        f"{stored['models']} single fits, s",
+        "times faster, by turn",
+        "GridSearchCV of dictionaries, s",
+    )
+    machine = (
+        f"Measured with jax {stored['jax']} on {stored['cores']} cores; load at the end "
+        f"{stored['load']}."
+    )
+    return f"{machine}\n\n{markdown(head, rows)}"
+
+
+def _path_row(name: str, size: dict, how: str) -> tuple[str, ...]:
+    times = size[how]
+    return (
+        f"{name}, {size['inputs']} inputs, {size['units']} units, N = {size['samples']:,}",
+        how.replace("all epochs", f"{size['epochs']} epochs"),
+        f"{times['path']['median']:.3g}",
+        f"{times['one by one']['median']:.3g}",
+        ", ".join(f"{ratio:.2f}" for ratio in times["times faster"]),
+        f"{size['GridSearchCV of MiniBatchDictionaryLearning']:.3g}",
+    )
+
+
+def targets() -> str:
+    """The share of active units that was asked for and that came out."""
+    head = (
+        "data",
+        "asked for",
+        "held out",
+        "all samples",
+        "explained variance, held out",
+        "strength",
+        "models trained",
+        "seconds",
+    )
+    rows = read("targets")["targets"].items()
+    return markdown(head, [_target_row(*name.rsplit(", ", 1), row) for name, row in rows])
+
+
+def _target_row(data: str, asked: str, row: dict) -> tuple[str, ...]:
+    if "failed" in row:
+        return (data, asked, row["failed"], *[""] * 5)
+    return (
+        data,
+        asked,
+        f"{row['held out']:.4f} ({row['held out'] / float(asked) - 1:+.1%})",
+        f"{row['all']:.4f}",
+        f"{row['explained variance, held out']:.3f}",
+        f"{row['strength']:.3g}",
+        str(row["models"]),
+        f"{row['seconds']:.3g}",
+    )
+
+
+def out_of_core() -> str:
+    """Resident memory of a training on a file, and of one on its first chunk."""
+    stored = read("out_of_core")
+    rows = [
+        (name, *(f"{stored[name][key]:,}" for key in ("chunks", "MiB", "seconds")))
+        for name in ("all chunks", "one chunk")
+    ]
+    about = (
+        f"{stored['samples']:,} × {stored['inputs']} float32 numbers "
+        f"({stored['MiB of the file']:,} MiB), {stored['units']} units, chunks of "
+        f"{stored['rows of a chunk']:,} rows."
+    )
+    return f"{about}\n\n{markdown(('trained on', 'chunks', 'peak MiB', 'seconds'), rows)}"
