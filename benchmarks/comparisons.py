@@ -9,7 +9,11 @@ _SEARCHED = {
     "strength": "The strength of the auto-encoders, {value:g}, was searched in {seconds:g} s",
     "alpha": "the alpha of the dictionaries, {value:g}, in {seconds:g} s",
 }
-_TIMES = {"fit seconds": "fit, s", "encode microseconds": "encode, µs per sample"}
+_TIMES = {
+    "fit seconds": "fit, s",
+    "fit CPU seconds": "fit, CPU s",
+    "encode microseconds": "encode, µs per sample",
+}
 _QUALITIES = {  # with the decimals shown
     "L0": 2,
     "explained variance": 3,
@@ -24,11 +28,9 @@ def side_by_side() -> str:
     """Per data set: times, and sparsity, reconstruction, probe and recovery of every method."""
     stored = read("side_by_side")
     versions = ", ".join(f"{name} {version}" for name, version in stored["versions"].items())
-    loads = [str(load) for load in stored["load before each data set and at the end"]]
     parts = [
-        f"Measured with {versions} on {stored['cores']} cores; load before each data set and at "
-        f"the end: {', '.join(loads)}. Adam with learning rate {stored['learning rate']:g}, "
-        f"batches of {stored['batch']}; {stored['seeds']} seeds."
+        f"Measured with {versions} on {stored['cores']} cores. Adam with learning rate "
+        f"{stored['learning rate']:g}, batches of {stored['batch']}; {stored['seeds']} seeds."
     ]
     for name, data in stored["data"].items():
         parts += [_about(name, data), _methods(data["methods"])]
@@ -37,10 +39,14 @@ def side_by_side() -> str:
 
 def _about(name: str, data: dict) -> str:
     searches = ", ".join(_SEARCHED[kind].format(**how) for kind, how in data["searches"].items())
+    threads = data["PyTorch's threads"]
+    before, after = data["load before and after"]
     text = (
         f"**{name}**: {data['samples']:,} samples of {data['inputs']} inputs and "
         f"{data['held out']:,} held out; {data['units']} units, k = {data['active']}, at most "
-        f"{data['epochs']} epochs. {searches}."
+        f"{data['epochs']} epochs. {searches}. PyTorch is faster with "
+        f"{threads} thread{'s' * (threads > 1)}. The machine's load was {before} before the "
+        f"trainings and {after} after them."
     )
     if "probe error of the inputs" in data:
         error = data["probe error of the inputs"]

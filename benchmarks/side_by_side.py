@@ -7,8 +7,9 @@ In one process, on the digits, MNIST and generated sparse combinations: scikit-l
 and a top-k `DictionaryModel`. Every input is centred, and all are divided by one number, so that
 the mean variance of an input is 1; all methods have the same samples, units, batches and epochs at
 most. The strengths are searched for first, such that k units are active on average. Then all
-methods train in turns, once more than there are seeds: the first round compiles. Writes
-benchmarks/side_by_side.json. Run it on an idle machine.
+methods train in turns, once more than there are seeds: the first round compiles. PyTorch has as
+many threads as are faster, one or one per core. Writes benchmarks/side_by_side.json. Run it on an
+idle machine; on a busy one the CPU seconds, over all threads, say more than the others.
 """
 
 import argparse
@@ -38,7 +39,17 @@ from aesparse.data.generator import Generated, generated
 from aesparse.errors import InputError
 from aesparse.files import write_text
 from aesparse.metrics.recovery import matched_f1, recovery
-from benchmarks.methods import AUXILIARY, BATCH, METHODS, RATE, Coder, Setting, estimator, lasso
+from benchmarks.methods import (
+    AUXILIARY,
+    BATCH,
+    METHODS,
+    RATE,
+    Coder,
+    Setting,
+    estimator,
+    faster_threads,
+    lasso,
+)
 
 WARM_UP = 1000  # the first round's seed
 ALPHAS, HALVINGS, SEARCHED = (0.01, 100.0), 8, 1000
@@ -60,14 +71,14 @@ def digits(data_dir: str) -> Data:
     del data_dir
     X, y = load_digits(return_X_y=True)
     train, heldout, *labels = train_test_split(X, y, test_size=0.2, random_state=0)
-    return Data(train, heldout, Setting(128, 8, 200), labels=tuple(labels))
+    return Data(train, heldout, Setting(128, 8, 100), labels=tuple(labels))
 
 
 def mnist(data_dir: str) -> Data:
     """5,000 training digits and 2,000 test digits of MNIST."""
     whole = ae.data.load("mnist-labelled", data_dir=data_dir, samples=5000)
     labels = whole.labels[0], whole.labels[1][:2000]
-    return Data(whole.train, whole.heldout[:2000], Setting(256, 16, 50), labels=labels)
+    return Data(whole.train, whole.heldout[:2000], Setting(256, 16, 30), labels=labels)
 
 
 def combinations(data_dir: str) -> Data:
@@ -75,7 +86,7 @@ def combinations(data_dir: str) -> Data:
     del data_dir
     made = generated(10_000, 64, 128, active=4, coherence=0.5, noise=0.05, seed=0)
     heldout = Generated(made.X[8000:], made.directions, made.codes[8000:])
-    return Data(made.X[:8000], heldout.X, Setting(128, 4, 50), truth=heldout)
+    return Data(made.X[:8000], heldout.X, Setting(128, 4, 20), truth=heldout)
 
 
 SETS = {"digits": digits, "MNIST": mnist, "generated": combinations}
@@ -156,10 +167,16 @@ def quality(data: Data, coder: Coder, codes: np.ndarray) -> dict[str, float]:
 
 def trained(data: Data, name: str, seed: int, *, times_only: bool) -> dict[str, float]:
     """One training of a method."""
+    begin = time.process_time()
     fit, coder = seconds(lambda: METHODS[name](data.train, data.setting, seed))
+    cpu = time.process_time() - begin
     codes = coder.encode(data.heldout)
     again, _ = seconds(lambda: coder.encode(data.heldout))
-    row = {"fit seconds": fit, "encode microseconds": 1e6 * again / len(codes)}
+    row = {
+        "fit seconds": fit,
+        "fit CPU seconds": cpu,
+        "encode microseconds": 1e6 * again / len(codes),
+    }
     return row if times_only else row | quality(data, coder, codes)
 
 
@@ -192,11 +209,35 @@ def measured(data: Data, seeds: int) -> dict:
         "inputs": data.train.shape[1],
         **{name: getattr(setting, name) for name in ("units", "active", "epochs")},
         "searches": searched,
+        "PyTorch's threads": faster_threads(data.train, setting),
     }
     if data.labels is not None:
         error = probe_error((data.train, data.heldout), data.labels)
         record["probe error of the inputs"] = round(error, 4)
-    return record | {"methods": compared(data._replace(setting=setting), seeds, list(METHODS))}
+    loads = [os.getloadavg()[0]]
+    record["methods"] = compared(data._replace(setting=setting), seeds, list(METHODS))
+    loads.append(os.getloadavg()[0])
+    return record | {"load before and after": [round(load, 1) for load in loads]}
+
+
+def about(seeds: int) -> dict:
+    """The machine and the settings of all data sets."""
+    import torch
+
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "jax": jax.__version__,
+            "torch": torch.__version__,
+            "scikit-learn": sklearn.__version__,
+        },
+        "cores": os.cpu_count(),
+        "learning rate": RATE,
+        "batch": BATCH,
+        "auxiliary": AUXILIARY,
+        "seeds": seeds,
+        "data": {},
+    }
 
 
 def main() -> None:
@@ -211,31 +252,12 @@ def main() -> None:
     args = parser.parse_args()
     if importlib.util.find_spec("torch") is None:
         raise InputError("PyTorch is not installed; run pip install '.[benchmarks]' for it.")
-    import torch
-
     warnings.simplefilter("ignore", ConvergenceWarning)
-    loads = [os.getloadavg()[0]]
-    rows = {}
-    for name, make in SETS.items():
+    record = about(args.seeds)
+    for name, make in SETS.items():  # stored one by one: a measurement may be stopped
         print(name, flush=True)
-        rows[name] = measured(scaled(make(args.data_dir)), args.seeds)
-        loads.append(os.getloadavg()[0])
-    record = {
-        "versions": {
-            "python": platform.python_version(),
-            "jax": jax.__version__,
-            "torch": torch.__version__,
-            "scikit-learn": sklearn.__version__,
-        },
-        "cores": os.cpu_count(),
-        "load before each data set and at the end": [round(load, 1) for load in loads],
-        "learning rate": RATE,
-        "batch": BATCH,
-        "auxiliary": AUXILIARY,
-        "seeds": args.seeds,
-        "data": rows,
-    }
-    write_text(Path(__file__).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+        record["data"][name] = measured(scaled(make(args.data_dir)), args.seeds)
+        write_text(Path(__file__).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

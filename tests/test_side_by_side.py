@@ -127,12 +127,13 @@ def test_the_stored_codes_are_as_sparse_as_each_other():
             exact = method in ("PCA", "DictionaryModel, top-k")
             most = data["active"] * (1 + 1e-6 if exact else 1.15)
             assert l0 <= most, (name, method)
-            assert l0 >= data["active"] * (0.99 if exact else 0.6), (name, method)
+            assert l0 >= data["active"] * (0.95 if exact else 0.6), (name, method)
 
 
 def test_the_table_has_medians_of_times_and_ranges_of_all_else(monkeypatch):
     row = {
         "fit seconds": [1.0, 9.0, 2.0],
+        "fit CPU seconds": [6.0, 5.0, 7.0],
         "encode microseconds": [4.0, 4.0, 40.0],
         "first fit seconds": 3.0,
         "L0": [2.0, 2.0, 2.0],
@@ -142,7 +143,6 @@ def test_the_table_has_medians_of_times_and_ranges_of_all_else(monkeypatch):
     record = {
         "versions": {"jax": "1"},
         "cores": 2,
-        "load before each data set and at the end": [0.5, 1.0],
         "learning rate": 0.003,
         "batch": 128,
         "seeds": 3,
@@ -158,6 +158,8 @@ def test_the_table_has_medians_of_times_and_ranges_of_all_else(monkeypatch):
                     "strength": {"value": 0.5, "seconds": 2.0},
                     "alpha": {"value": 1.5, "seconds": 8.0},
                 },
+                "PyTorch's threads": 1,
+                "load before and after": [0.5, 1.0],
                 "methods": {"mine": row},
             }
         },
@@ -165,5 +167,5 @@ def test_the_table_has_medians_of_times_and_ranges_of_all_else(monkeypatch):
     monkeypatch.setattr(comparisons, "read", lambda name: record)
     lines = comparisons.side_by_side().splitlines()
     cells = [cell.strip() for cell in lines[-1].strip("|").split("|")]
-    assert cells == ["mine", "2", "4", "3", "2.00", "0.250 to 0.750", "0.100 to 0.300"]
+    assert cells == ["mine", "2", "6", "4", "3", "2.00", "0.250 to 0.750", "0.100 to 0.300"]
     assert len(lines[-3].strip("|").split("|")) == len(cells)
