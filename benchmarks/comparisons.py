@@ -5,10 +5,6 @@ import statistics
 from aesparse.tables import markdown
 from benchmarks.blocks import read
 
-_SEARCHED = {
-    "strength": "The strength of the auto-encoders, {value:g}, was searched in {seconds:g} s",
-    "alpha": "the alpha of the dictionaries, {value:g}, in {seconds:g} s",
-}
 _TIMES = {
     "fit seconds": "fit, s",
     "fit CPU seconds": "fit, CPU s",
@@ -38,14 +34,14 @@ def side_by_side() -> str:
 
 
 def _about(name: str, data: dict) -> str:
-    searches = ", ".join(_SEARCHED[kind].format(**how) for kind, how in data["searches"].items())
     threads = data["PyTorch's threads"]
     before, after = data["load before and after"]
     text = (
         f"**{name}**: {data['samples']:,} samples of {data['inputs']} inputs and "
         f"{data['held out']:,} held out; {data['units']} units, k = {data['active']}, at most "
-        f"{data['epochs']} epochs. {searches}. PyTorch is faster with "
-        f"{threads} thread{'s' * (threads > 1)}. The machine's load was {before} before the "
+        f"{data['epochs']} epochs. The strength of the ReLU auto-encoders, "
+        f"{data['strength']:g}, was searched in {data['search seconds']:g} s. PyTorch is faster "
+        f"with {threads} thread{'s' * (threads > 1)}. The machine's load was {before} before the "
         f"trainings and {after} after them."
     )
     if "probe error of the inputs" in data:
@@ -55,14 +51,14 @@ def _about(name: str, data: dict) -> str:
 
 
 def _methods(methods: dict) -> str:
-    """A row per method: medians of times, ranges over seeds of all else."""
+    """A row per method: medians of times after the first, ranges over seeds of all else."""
     first = next(iter(methods.values()))
     qualities = {name: places for name, places in _QUALITIES.items() if name in first}
     rows = [
         (
             method,
-            *(f"{statistics.median(row[name]):.3g}" for name in _TIMES),
-            f"{row['first fit seconds']:.3g}",
+            *(f"{statistics.median(row[name][1:]):.3g}" for name in _TIMES),
+            f"{row['fit seconds'][0]:.3g}",
             *(_range(row[name], places) for name, places in qualities.items()),
         )
         for method, row in methods.items()

@@ -25,8 +25,7 @@ class Setting(NamedTuple):
     units: int
     active: int  # k, the number of active units that all methods should come to
     epochs: int
-    strength: float = 0.0  # of the auto-encoders
-    alpha: float = 0.0  # of the dictionaries
+    strength: float = 0.0  # of the ReLU auto-encoders
 
 
 class Coder(NamedTuple):
@@ -54,28 +53,15 @@ def nmf(X: np.ndarray, setting: Setting, seed: int) -> Coder:
     )
 
 
-def lasso(X: np.ndarray, setting: Setting, seed: int) -> Coder:
-    """A dictionary, and the codes of its training."""
-    return _dictionary(X, setting, seed, transform_algorithm="lasso_cd")
-
-
-def omp(X: np.ndarray, setting: Setting, seed: int) -> Coder:
-    """The same dictionary, and codes of exactly k atoms by orthogonal matching pursuit."""
-    active = setting.active
-    return _dictionary(
-        X, setting, seed, transform_algorithm="omp", transform_n_nonzero_coefs=active
-    )
-
-
-def _dictionary(X: np.ndarray, setting: Setting, seed: int, **how) -> Coder:
+def dictionary(X: np.ndarray, setting: Setting, seed: int) -> Coder:
+    """scikit-learn's, with codes of exactly k atoms by orthogonal matching pursuit."""
     model = MiniBatchDictionaryLearning(
         setting.units,
-        alpha=setting.alpha,
         batch_size=BATCH,
         max_iter=setting.epochs,
         fit_algorithm="cd",
+        transform_n_nonzero_coefs=setting.active,
         random_state=seed,
-        **how,
     ).fit(X)
     return Coder(model.transform, lambda codes: codes @ model.components_, model.components_)
 
@@ -164,8 +150,7 @@ def top_k(X: np.ndarray, setting: Setting, seed: int) -> Coder:
 METHODS: dict[str, Callable[[np.ndarray, Setting, int], Coder]] = {
     "PCA": pca,
     "NMF": nmf,
-    "MiniBatchDictionaryLearning, lasso": lasso,
-    "MiniBatchDictionaryLearning, OMP": omp,
+    "MiniBatchDictionaryLearning": dictionary,
     "PyTorch loop": torch_loop,
     "SparseAutoencoder": autoencoder,
     "DictionaryModel, top-k": top_k,

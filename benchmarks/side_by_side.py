@@ -6,9 +6,9 @@ In one process, on the digits, MNIST and generated sparse combinations: scikit-l
 `MiniBatchDictionaryLearning`, a PyTorch loop (`pip install '.[benchmarks]'`), `SparseAutoencoder`
 and a top-k `DictionaryModel`. Every input is centred, and all are divided by one number, so that
 the mean variance of an input is 1; all methods have the same samples, units, batches and epochs at
-most. The strengths are searched for first, such that k units are active on average. Then all
-methods train in turns, once more than there are seeds: the first round compiles. PyTorch has as
-many threads as are faster, one or one per core. Writes benchmarks/side_by_side.json. Run it on an
+most. The strength is searched for first, such that k units are active on average. Then all methods
+train in turns, seed by seed; in the first round aesparse compiles. PyTorch has as many threads as
+are faster, one or one per core. Writes benchmarks/side_by_side.json. Run it on an
 idle machine; on a busy one the CPU seconds, over all threads, say more than the others.
 """
 
@@ -48,11 +48,8 @@ from benchmarks.methods import (
     Setting,
     estimator,
     faster_threads,
-    lasso,
 )
 
-WARM_UP = 1000  # the first round's seed
-ALPHAS, HALVINGS, SEARCHED = (0.01, 100.0), 8, 1000
 PROBES = (0.01, 0.1, 1.0)  # C of the logistic regression
 
 
@@ -116,17 +113,6 @@ def strength(data: Data) -> float:
     return float(path.results_["strength"][path.best_index_])
 
 
-def alpha(data: Data) -> float:
-    """The same of the dictionary, by bisection on a logarithmic scale."""
-    low, high = ALPHAS
-    for _ in range(HALVINGS):
-        middle = (low * high) ** 0.5
-        coder = lasso(data.train, data.setting._replace(alpha=middle), seed=0)
-        sparse = l0(coder.encode(data.train[:SEARCHED])) < data.setting.active
-        low, high = (low, middle) if sparse else (middle, high)
-    return (low * high) ** 0.5
-
-
 def l0(codes: np.ndarray) -> float:
     """The mean number of entries of a code that are not 0."""
     return np.count_nonzero(codes) / len(codes)
@@ -165,57 +151,50 @@ def quality(data: Data, coder: Coder, codes: np.ndarray) -> dict[str, float]:
     return row
 
 
-def trained(data: Data, name: str, seed: int, *, times_only: bool) -> dict[str, float]:
+def trained(data: Data, name: str, seed: int) -> dict[str, float]:
     """One training of a method."""
     begin = time.process_time()
     fit, coder = seconds(lambda: METHODS[name](data.train, data.setting, seed))
     cpu = time.process_time() - begin
     codes = coder.encode(data.heldout)
     again, _ = seconds(lambda: coder.encode(data.heldout))
-    row = {
+    times = {
         "fit seconds": fit,
         "fit CPU seconds": cpu,
         "encode microseconds": 1e6 * again / len(codes),
     }
-    return row if times_only else row | quality(data, coder, codes)
+    return times | quality(data, coder, codes)
 
 
-def compared(data: Data, seeds: int, names: list[str]) -> dict:
+def compared(data: Data, seeds: int) -> dict:
     """All methods in turns; every number of every seed."""
-    rows = {name: {} for name in names}
-    for seed in (WARM_UP, *range(seeds)):
+    rows = {name: {} for name in METHODS}
+    for seed in range(seeds):
         for name, row in rows.items():
-            new = trained(data, name, seed, times_only=seed == WARM_UP)
-            print(f"  {name}, seed {seed}: {new}", flush=True)
-            if seed == WARM_UP:
-                row["first fit seconds"] = round(new["fit seconds"], 3)
-                continue
-            for key, number in new.items():
+            for key, number in trained(data, name, seed).items():
                 row.setdefault(key, []).append(float(f"{number:.4g}"))
+            print(f"  {name}: {row}", flush=True)
     return rows
 
 
 def measured(data: Data, seeds: int) -> dict:
     """A data set's record."""
-    setting, searched = data.setting, {}
-    for name, search in (("strength", strength), ("alpha", alpha)):
-        taken, value = seconds(lambda search=search: search(data))
-        searched[name] = {"value": float(f"{value:.4g}"), "seconds": round(taken, 1)}
-        setting = setting._replace(**{name: searched[name]["value"]})
-        print(name, searched[name], flush=True)
+    taken, value = seconds(lambda: strength(data))
+    data = data._replace(setting=data.setting._replace(strength=float(f"{value:.4g}")))
+    print(data.setting, flush=True)
     record = {
         "samples": len(data.train),
         "held out": len(data.heldout),
         "inputs": data.train.shape[1],
-        **{name: getattr(setting, name) for name in ("units", "active", "epochs")},
-        "searches": searched,
-        "PyTorch's threads": faster_threads(data.train, setting),
+        **data.setting._asdict(),
+        "search seconds": round(taken, 1),
+        "PyTorch's threads": faster_threads(data.train, data.setting),
     }
     if data.labels is not None:
         error = probe_error((data.train, data.heldout), data.labels)
         record["probe error of the inputs"] = round(error, 4)
     loads = [os.getloadavg()[0]]
-    record["methods"] = compared(data._replace(setting=setting), seeds, list(METHODS))
+    record["methods"] = compared(data, seeds)
     loads.append(os.getloadavg()[0])
     return record | {"load before and after": [round(load, 1) for load in loads]}
 
