@@ -40,6 +40,7 @@ def test_all_methods_get_centred_data_of_variance_one(rng):
     assert data.train.dtype == data.heldout.dtype == np.float32
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "PyTorch loop"])
 def test_every_method_returns_codes_and_reconstructions(name, rng):
     X = samples(rng)
@@ -76,8 +77,9 @@ def test_the_loop_in_pytorch_has_the_loss_of_sae(far, rng):
     X = far * samples(rng)
     weight = rng.normal(size=(6, 5)).astype(np.float32)
     bias = rng.normal(size=6).astype(np.float32)
+    x = jnp.asarray(X)
     ours, _ = get_objective("sae")(
-        ae.OneLayer(6), ae.Params(weight, bias), jnp.asarray(X), None, {"strength": 0.5}
+        ae.OneLayer(6), ae.Params(jnp.asarray(weight), jnp.asarray(bias)), x, x, {"strength": 0.5}
     )
     theirs = loss(*(torch.from_numpy(v) for v in (weight, bias, X)), 0.5)
     assert float(theirs) == pytest.approx(float(ours), rel=1e-5)
