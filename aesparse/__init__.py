@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from aesparse.training.fit import fit as fit
     from aesparse.training.optimizers import lbfgs as lbfgs
     from aesparse.training.optimizers import sgd as sgd
+    from aesparse.training.published import read_published as read_published
     from aesparse.training.result import Result as Result
     from aesparse.training.result import TrainedModel as TrainedModel
     from aesparse.training.stopping import EarlyStopping as EarlyStopping
@@ -89,6 +90,7 @@ _NAMES = {
     "aesparse.training.checkpoints": ("Checkpoints",),
     "aesparse.training.fit": ("fit",),
     "aesparse.training.optimizers": ("lbfgs", "sgd"),
+    "aesparse.training.published": ("read_published",),
     "aesparse.training.result": ("Result", "TrainedModel"),
     "aesparse.training.stopping": ("EarlyStopping",),
 }
