@@ -1,6 +1,7 @@
-"""Data sets as matrices, and what is done to them before training."""
+"""Data sets and generated data as matrices, and what is done to them before training."""
 
 from aesparse.data.datasets import DATASETS, Dataset, load
+from aesparse.data.generator import GENERATED_KINDS, Generated, generated
 from aesparse.data.matrix import check_matrix
 from aesparse.data.transforms import (
     Affine,
@@ -14,10 +15,13 @@ from aesparse.data.transforms import (
 
 __all__ = [
     "DATASETS",
+    "GENERATED_KINDS",
     "Affine",
     "Dataset",
+    "Generated",
     "check_matrix",
     "contrast_normalize",
+    "generated",
     "load",
     "random_crops",
     "remove_patch_mean",

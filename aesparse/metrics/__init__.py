@@ -3,9 +3,11 @@
 Made on the device over any number of samples, by `fit(…, measure=…)` or afterwards.
 """
 
+from aesparse.metrics.blocks import MEASURE_SAMPLES, block_means
+from aesparse.metrics.codes import CodeQuality, DensityHistogram, code_quality, density_histogram
+from aesparse.metrics.recovery import MatchedF1, Recovery, matched_f1, recovery
 from aesparse.metrics.statistics import (
     DEAD_LIMIT,
-    MEASURE_SAMPLES,
     SMALL_CODE,
     CodeSizes,
     CodeStatistics,
@@ -33,19 +35,28 @@ __all__ = [
     "MEASURE_SAMPLES",
     "SMALL_CODE",
     "THEOREM1_SAMPLES",
+    "CodeQuality",
     "CodeSizes",
     "CodeStatistics",
+    "DensityHistogram",
+    "MatchedF1",
     "Metrics",
+    "Recovery",
     "Theorem1Ratio",
     "Trained",
     "UnitStatistics",
     "activation_statistics",
     "bias_gradient_bound",
+    "block_means",
+    "code_quality",
     "code_sizes",
     "code_statistics",
     "collapsed",
+    "density_histogram",
     "diverged",
+    "matched_f1",
     "pushed_down",
+    "recovery",
     "summarize",
     "theorem1_ratio",
     "unit_statistics",

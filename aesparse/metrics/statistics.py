@@ -4,6 +4,7 @@
 of x, block by block. Shapes: n inputs, m hidden units, N samples; params of one model (lift over a
 grid by `vmap`).
 
+>>> import jax
 >>> from aesparse.losses.objectives import get_objective
 >>> from aesparse.models.one_layer import OneLayer
 >>> params, key = Params(jnp.eye(2), jnp.zeros(2)), jax.random.key(0)
@@ -26,21 +27,20 @@ True
 
 import functools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 
 from aesparse.losses.base import Objective
+from aesparse.metrics.blocks import MEASURE_SAMPLES, block_means
 from aesparse.models.base import Model
 from aesparse.models.forward import check_one_layer
 from aesparse.models.one_layer import Params
 
 __all__ = [
     "DEAD_LIMIT",
-    "MEASURE_SAMPLES",
     "SMALL_CODE",
     "CodeSizes",
     "CodeStatistics",
@@ -58,7 +58,6 @@ __all__ = [
 
 DEAD_LIMIT = 0.99  #: a model with this share of dead units has collapsed
 SMALL_CODE = 0.1  #: a code's number of at most this size is small, whatever its sign
-MEASURE_SAMPLES = 500  #: measured at once: bounds the memory of a grid's codes
 _ROUNDING = 1e-6  # 99 of 100 units are 0.98999995 in float32
 
 
@@ -168,20 +167,8 @@ def unit_statistics(trained: Trained, x: Float[Array, "N n"]) -> UnitStatistics:
             jnp.sum(trained.objective.error(block, model.decode(params, h))),
         )
 
-    active, shift, square, error = _means(block_sums, x)
+    active, shift, square, error = block_means(block_sums, x)
     return UnitStatistics(active, centre + shift, square - shift**2, error)
-
-
-def _means(block_sums: Callable, x: Float[Array, "N n"]) -> PyTree:
-    """What `block_sums` gives, added over blocks of `x`, over the number of samples."""
-    whole = len(x) // MEASURE_SAMPLES * MEASURE_SAMPLES
-    totals = block_sums(x[whole:])
-    if whole:
-        blocks = x[:whole].reshape(-1, MEASURE_SAMPLES, x.shape[1])
-        totals, _ = jax.lax.scan(
-            lambda total, b: (jax.tree.map(jnp.add, total, block_sums(b)), None), totals, blocks
-        )
-    return jax.tree.map(lambda total: total / len(x), totals)
 
 
 def summarize(params: Params, units: UnitStatistics) -> Metrics:
@@ -220,7 +207,7 @@ def code_statistics(trained: Trained, x: Float[Array, "N n"]) -> CodeStatistics:
             jnp.sum(trained.objective.error(block, model.decode(params, h))),
         )
 
-    active, shift, square, error = _means(block_sums, x)
+    active, shift, square, error = block_means(block_sums, x)
     return CodeStatistics(
         activation_fraction=jnp.mean(active),
         dead_fraction=jnp.mean(active == 0),
@@ -238,7 +225,7 @@ def code_sizes(trained: Trained, x: Float[Array, "N n"]) -> CodeSizes:
         small = jnp.sum(jnp.abs(h) <= SMALL_CODE, axis=0).astype(x.dtype)
         return CodeSizes(jnp.sum(h, axis=0), small)
 
-    return _means(block_sums, x)
+    return block_means(block_sums, x)
 
 
 def diverged(statistics: Metrics | CodeStatistics) -> Array:
