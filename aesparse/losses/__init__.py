@@ -8,6 +8,7 @@ __all__ = [
     "contractive",
     "corruption",
     "denoising",
+    "dictionary",
     "generalized_sparse",
     "marginalized",
     "objectives",

@@ -13,6 +13,7 @@ __all__ = [
     "maxout",
     "one_layer",
     "saved",
+    "selection",
     "starts",
 ]
 

@@ -15,11 +15,13 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from aesparse.errors import InputError, unknown_name
+from aesparse.models.dictionary import DictionaryParams
 from aesparse.models.one_layer import Params, row_sums
 from aesparse.options import check_counts, checked_numbers, shortened
 
 __all__ = ["CONSTRAINTS", "Constraint", "as_constraint", "max_norm"]
 
+_Layer = Params | DictionaryParams  # with the rows `weight` and the columns `decoder`
 _MAX_NORM = "max-norm"  # with "-2" behind it, of radius 2
 
 
@@ -46,31 +48,32 @@ class Constraint(NamedTuple):
     tangent: Callable[[PyTree, PyTree], PyTree]
     project: Callable[[PyTree], PyTree]
     every: int = 1
-    step: Callable[[Params, Params, Array], tuple[Params, Params]] | None = None
+    step: Callable[[PyTree, PyTree, Array], tuple[PyTree, PyTree]] | None = None
 
 
 def _rows(params: PyTree) -> Array:
-    if not isinstance(params, Params):
+    if not isinstance(params, Params | DictionaryParams):
         raise InputError(
-            "This constraint is for the rows of one-layer models, and the parameters are a "
-            f"{type(params).__name__}; expected the constraint 'free', or a Constraint of your own."
+            "This constraint is for the rows of one-layer and dictionary models, and the "
+            f"parameters are a {type(params).__name__}; expected the constraint 'free', or a "
+            "Constraint of your own."
         )
     return params.weight
 
 
-def _tangent_to_rows(params: Params, direction: Params) -> Params:
+def _tangent_to_rows(params: _Layer, direction: _Layer) -> _Layer:
     """Removes from each row of `direction` its part along W_j, for rows of any length."""
     w, u = _rows(params), direction.weight
     share = row_sums(w * u) / row_sums(w * w)
     return direction._replace(weight=u - share[..., None] * w)
 
 
-def _unit_rows(params: Params) -> Params:
+def _unit_rows(params: _Layer) -> _Layer:
     w = _rows(params)
     return params._replace(weight=w * jax.lax.rsqrt(row_sums(w * w))[..., None])
 
 
-def _unit_rows_step(params: Params, direction: Params, rate: Array) -> tuple[Params, Params]:
+def _unit_rows_step(params: _Layer, direction: _Layer, rate: Array) -> tuple[_Layer, _Layer]:
     """Tangent and retraction in two passes over W.
 
     With v = u − (W·u/W·W) W the length after the step is known before it is made:
@@ -85,20 +88,32 @@ def _unit_rows_step(params: Params, direction: Params, rate: Array) -> tuple[Par
     return tangent, moved._replace(weight=moved.weight * after[..., None])
 
 
-def _frozen_bias_step(params: Params, direction: Params, rate: Array) -> tuple[Params, Params]:
+def _frozen_bias_step(params: _Layer, direction: _Layer, rate: Array) -> tuple[_Layer, _Layer]:
     frozen = direction._replace(bias=jnp.zeros_like(direction.bias))
     return _unit_rows_step(params, frozen, rate)
 
 
-def _unit_decoder_columns(params: Params) -> Params:
+def _columns(params: PyTree) -> Array:
     _rows(params)
     if params.decoder is None:
         raise InputError(
-            "The constraint 'unit-columns' is given for tied weights; expected an untied decoder "
-            "(tied=False). Use 'unit' for tied weights."
+            "The constraint is for the columns of a decoder, and the weights are tied; expected an "
+            "untied decoder (tied=False). Use 'unit' for tied weights."
         )
-    lengths = jnp.linalg.norm(params.decoder, axis=0, keepdims=True)
-    return params._replace(decoder=params.decoder / lengths)
+    return params.decoder
+
+
+def _unit_decoder_columns(params: _Layer) -> _Layer:
+    columns = _columns(params)
+    lengths = jnp.linalg.norm(columns, axis=0, keepdims=True)
+    return params._replace(decoder=columns / lengths)
+
+
+def _tangent_to_columns(params: _Layer, direction: _Layer) -> _Layer:
+    """Removes from each decoder column of `direction` its part along that of `params`."""
+    columns, u = _columns(params), direction.decoder
+    share = jnp.sum(columns * u, axis=0) / jnp.sum(columns * columns, axis=0)
+    return direction._replace(decoder=u - share[None, :] * columns)
 
 
 def _any_direction(params: PyTree, direction: PyTree) -> PyTree:
@@ -110,7 +125,7 @@ def _anywhere(params: PyTree) -> PyTree:
     return params
 
 
-def _tangent_without_bias(params: Params, direction: Params) -> Params:
+def _tangent_without_bias(params: _Layer, direction: _Layer) -> _Layer:
     direction = _tangent_to_rows(params, direction)
     return direction._replace(bias=jnp.zeros_like(direction.bias))
 
@@ -141,7 +156,7 @@ class _Ball:
 
     radius: float
 
-    def __call__(self, params: PyTree) -> Params:
+    def __call__(self, params: PyTree) -> _Layer:
         w = _rows(params)
         squared = row_sums(w * w)
         scale = jnp.where(squared > self.radius**2, self.radius * jax.lax.rsqrt(squared), 1.0)
@@ -154,7 +169,8 @@ class _Ball:
 #: mDAE). Arpit only says that lengths are fixed, so both readings are offered. "unit-frozen-bias"
 #: is "unit" with the encoding bias left where it starts (Arpit section 2.1.1). "unit-columns" is
 #: for an untied decoder, whose columns return to the unit sphere at every 10th update of an epoch
-#: (SATAE section 4).
+#: (SATAE section 4). "unit-atoms" is for the columns of such a decoder what "unit" is for rows, at
+#: every update (Bricken et al. 2023).
 CONSTRAINTS = {
     "free": Constraint(_any_direction, _anywhere),
     "unit": Constraint(_tangent_to_rows, _unit_rows, step=_unit_rows_step),
@@ -162,6 +178,7 @@ CONSTRAINTS = {
     "unit-frozen-bias": Constraint(_tangent_without_bias, _unit_rows, step=_frozen_bias_step),
     _MAX_NORM: max_norm(1.0),
     "unit-columns": Constraint(_any_direction, _unit_decoder_columns, every=10),
+    "unit-atoms": Constraint(_tangent_to_columns, _unit_decoder_columns),
 }
 
 

@@ -17,19 +17,27 @@ Shapes: n inputs, m hidden units, N samples; the columns of D are the dictionary
 
 import dataclasses
 import operator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, PyTree
 
 from aesparse.data.matrix import check_matrix
 from aesparse.errors import InputError
+from aesparse.models.base import Model
 from aesparse.models.codes import BatchTopK, GateParams, Relu, Rule, biased
 from aesparse.options import check_counts, shortened
 
-__all__ = ["DictionaryModel", "DictionaryParams", "calibrated"]
+__all__ = [
+    "DictionaryModel",
+    "DictionaryParams",
+    "calibrated",
+    "check_dictionary",
+    "each_model",
+]
 
 _RELU = Relu()
 _NUMBERS = 2**24  # pre-activations at once in a calibration
@@ -143,7 +151,7 @@ class DictionaryModel:
         return y + jnp.broadcast_to(params.decoder_bias, y.shape)
 
 
-def calibrated(model: DictionaryModel, params: DictionaryParams, X: ArrayLike) -> DictionaryParams:
+def calibrated(model: Model, params: DictionaryParams, X: ArrayLike) -> DictionaryParams:
     """`params` of a `BatchTopK` model with the threshold at which k units are active on average.
 
     θ lies midway between the N·k-th and the next of the pre-activations of all samples, so that the
@@ -172,14 +180,64 @@ def calibrated(model: DictionaryModel, params: DictionaryParams, X: ArrayLike) -
             f"The model to calibrate is {shortened(model)}; expected a DictionaryModel with the "
             "rule BatchTopK(k), the only one whose threshold follows from the data."
         )
+    X = check_dictionary(model, params, X)
+
+    def one(params: DictionaryParams) -> DictionaryParams:
+        bias = np.asarray(params.bias)
+        threshold = max(_threshold(model, params, X), float(np.finfo(bias.dtype).tiny))
+        return params._replace(log_threshold=np.full_like(bias, np.log(threshold)))
+
+    return each_model(one, params)
+
+
+def check_dictionary(model: DictionaryModel, params: DictionaryParams, X: ArrayLike) -> np.ndarray:
+    """`X` as a floating matrix; `InputError` unless `params` are the model's, for so many inputs.
+
+    >>> model = DictionaryModel(3)
+    >>> check_dictionary(model, model.init(jax.random.key(0), 2), np.ones((1, 2))).shape
+    (1, 2)
+    """
     X = check_matrix(X)
-    grid = np.shape(params.bias)[:-1]
-    flat = jax.tree.map(lambda leaf: np.reshape(leaf, (-1, *np.shape(leaf)[len(grid) :])), params)
-    count = int(np.prod(grid))
-    each = [_threshold(model, jax.tree.map(lambda v, i=i: v[i], flat), X) for i in range(count)]
-    shape, dtype = np.shape(params.bias), np.asarray(params.bias).dtype
-    logs = np.log(np.maximum(each, np.finfo(dtype).tiny)).reshape(*grid, 1)
-    return params._replace(log_threshold=jnp.asarray(np.broadcast_to(logs, shape), dtype))
+    if not isinstance(params, DictionaryParams):
+        raise InputError(
+            f"The parameters are a {type(params).__name__}; expected DictionaryParams, such as the "
+            "`params` of a result."
+        )
+    came, wanted = np.shape(params.weight)[-2:], (model.hidden, X.shape[1])
+    if came != wanted:
+        raise InputError(
+            f"The encoder's weights of one model have shape {came}; expected {wanted}, for "
+            f"{model.hidden} hidden units and data of {X.shape[1]} inputs."
+        )
+    return X
+
+
+def each_model(function: Callable[..., PyTree], params: DictionaryParams, *more: PyTree) -> PyTree:
+    """`function` of the parameters of every model of a grid, one after the other.
+
+    Args:
+        function: of the parameters of one model and what belongs to it of `more`.
+        params: of one model, or of a grid with leading axes.
+        more: further trees with the same leading axes.
+
+    Returns:
+        What it returned, as NumPy arrays with the leading axes.
+
+    >>> model = DictionaryModel(2)
+    >>> grid = jax.vmap(lambda key: model.init(key, 3))(jax.random.split(jax.random.key(0), 4))
+    >>> each_model(lambda one: one.bias + 1, grid).shape
+    (4, 2)
+    """
+    axes = np.shape(params.bias)[:-1]
+    each = [
+        function(*jax.tree.map(lambda leaf, place=place: leaf[place], (params, *more)))
+        for place in np.ndindex(axes)
+    ]
+
+    def stacked(*leaves: ArrayLike) -> np.ndarray:
+        return np.stack(jax.device_get(leaves)).reshape(*axes, *np.shape(leaves[0]))
+
+    return jax.tree.map(stacked, *each)
 
 
 def _threshold(model: DictionaryModel, params: DictionaryParams, X: np.ndarray) -> float:
