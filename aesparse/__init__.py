@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from aesparse.models.one_layer import OneLayer as OneLayer
     from aesparse.models.one_layer import Params as Params
     from aesparse.theory import audit as audit
+    from aesparse.theory import audit_dictionary as audit_dictionary
     from aesparse.theory import falsify as falsify
     from aesparse.training.checkpoints import Checkpoints as Checkpoints
     from aesparse.training.fit import fit as fit
@@ -86,7 +87,7 @@ _NAMES = {
     "aesparse.models.flax": ("FlaxModel",),
     "aesparse.models.forward": ("Forward",),
     "aesparse.models.one_layer": ("OneLayer", "Params"),
-    "aesparse.theory": ("audit", "falsify"),
+    "aesparse.theory": ("audit", "audit_dictionary", "falsify"),
     "aesparse.training.checkpoints": ("Checkpoints",),
     "aesparse.training.fit": ("fit",),
     "aesparse.training.optimizers": ("lbfgs", "sgd"),
