@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from published_layouts import KINDS, M, N, codes, folder, settings, weights
 from scipy.stats import norm
-from test_published import KINDS, M, N, codes, folder, settings, weights
 
 import aesparse as ae
 from aesparse.losses.dictionary import dictionary_l1, jumprelu_l0, matryoshka, topk
@@ -154,8 +154,8 @@ def test_a_gate_is_moved_by_its_own_losses_and_top_k_by_the_error_alone(X):
 
 def adam(gradients):
     """The last of Adam's directions (Kingma & Ba 2015, algorithm 1), at a unit rate."""
-    m = v = 0.0
-    for t, g in enumerate(gradients, start=1):
+    m, v, t = 0.0, 0.0, len(gradients)
+    for g in gradients:
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
     return (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
 
