@@ -62,15 +62,6 @@ def read(
 
 def _translated(cfg: Mapping[str, Any], what: str) -> dict[str, Any]:
     """What `cfg.json` says, with the defaults of the versions of SAELens that left a key out."""
-    kind, options = cfg.get("architecture", "standard"), cfg.get("activation_fn_kwargs") or {}
-    activation = cfg.get("activation_fn_str", cfg.get("activation_fn", "relu"))
-    if activation == "topk" and kind == "standard":  # before version 6
-        kind = "topk"
-    elif activation != "relu" and (activation, kind) != ("topk", "topk"):
-        raise InputError(
-            f"{what} has the activation {shortened(activation)} in the architecture "
-            f"{shortened(kind)}; expected 'relu', or 'topk' in a top-k auto-encoder."
-        )
     normalized = cfg.get("normalize_activations")
     if normalized not in (None, False, "none"):
         raise InputError(
@@ -85,14 +76,28 @@ def _translated(cfg: Mapping[str, Any], what: str) -> dict[str, Any]:
     )
     check_flags({f"{name} in {what}": cfg.get(name, False) for name in names}, {})
     return {
-        "kind": kind,
-        "k": cfg.get("k", options.get("k")),
+        "kind": _kind(cfg, what),
+        "k": cfg.get("k", (cfg.get("activation_fn_kwargs") or {}).get("k")),
         "subtract_decoder_bias": cfg.get("apply_b_dec_to_input", True),
         "rescaled": cfg.get("rescale_acts_by_decoder_norm", False),
         "finetuned": cfg.get("finetuning_scaling_factor", False),
         "d_in": cfg.get("d_in"),
         "d_sae": cfg.get("d_sae"),
     }
+
+
+def _kind(cfg: Mapping[str, Any], what: str) -> Any:
+    """The architecture; `InputError` for another activation than it has here."""
+    kind = cfg.get("architecture", "standard")
+    activation = cfg.get("activation_fn_str", cfg.get("activation_fn", "relu"))
+    if activation == "topk" and kind == "standard":  # before version 6
+        return "topk"
+    if activation != "relu" and (activation, kind) != ("topk", "topk"):
+        raise InputError(
+            f"{what} has the activation {shortened(activation)} in the architecture "
+            f"{shortened(kind)}; expected 'relu', or 'topk' in a top-k auto-encoder."
+        )
+    return kind
 
 
 def _supposed(arrays: Mapping[str, np.ndarray], suffix: str) -> dict[str, Any]:
@@ -155,7 +160,7 @@ def _check_arrays(arrays: Mapping[str, np.ndarray], what: str) -> None:
             )
         if not jnp.issubdtype(array.dtype, jnp.floating):
             raise InputError(f"{what} holds {name} as {array.dtype}; expected floating point.")
-        if not np.isfinite(array.astype(np.float32, copy=False)).all():
+        if not np.isfinite(array).all():
             raise InputError(
                 f"{what} holds NaN or inf in {name}; expected finite numbers. Download it again."
             )
