@@ -121,14 +121,14 @@ def test_the_parts_that_move_biases_and_thresholds(X, rng):
         return 2 * ((residual @ params.decoder) * (h > 0)).mean(axis=0)
 
     plain = params._replace(log_threshold=None)
-    audit = ae.audit_dictionary(DictionaryModel(M), X, params=plain, batch_size=40)
+    audit = ae.audit_dictionary(DictionaryModel(M), X, params=plain, batch=40)
     np.testing.assert_allclose(audit.bias_gradients["reconstruction"], of_error(relu), rtol=1e-9)
     np.testing.assert_allclose(audit.bias_gradients["penalty"], (z > 0).mean(axis=0), rtol=1e-9)
     assert set(audit.moves_bias) == {"reconstruction", "penalty"}
     assert not audit.threshold_gradients
 
     model = DictionaryModel(M, JumpRelu(bandwidth))
-    audit = ae.audit_dictionary(model, X, params=params, batch_size=40)
+    audit = ae.audit_dictionary(model, X, params=params, batch=40)
     near = (np.abs(z - theta) < bandwidth / 2) / bandwidth
     residual = jump @ params.decoder.T + params.decoder_bias - X
     by_theta = -2 * ((residual @ params.decoder) * theta * near).mean(axis=0)
@@ -162,7 +162,7 @@ def adam(gradients):
 
 def test_beyond_the_saturation_the_step_of_adam_is_that_of_the_penalty_alone(X, rng):
     params = made(rng)
-    one_batch = ae.audit_dictionary(DictionaryModel(M), X, params=params, batch_size=ROWS)
+    one_batch = ae.audit_dictionary(DictionaryModel(M), X, params=params, batch=ROWS)
     rest, penalty = (one_batch.bias_gradients[name] for name in ("reconstruction", "penalty"))
     response = one_batch.responses["bias"]
     steps = np.array([-adam([rest + strength * penalty] * 50) for strength in STRENGTHS])
@@ -183,8 +183,8 @@ def test_a_strength_that_moves_no_bias_never_saturates_there(X):
 
 def test_the_order_and_the_number_of_rows_change_nothing(X, rng):
     params = made(rng)
-    audit = ae.audit_dictionary(DictionaryModel(M), X, params=params, batch_size=20)
-    other = ae.audit_dictionary(DictionaryModel(M), np.flip(X, 0), params=params, batch_size=50)
+    audit = ae.audit_dictionary(DictionaryModel(M), X, params=params, batch=20)
+    other = ae.audit_dictionary(DictionaryModel(M), np.flip(X, 0), params=params, batch=50)
     np.testing.assert_allclose(audit.predicted_active, other.predicted_active, rtol=1e-9)
     for part, gradient in audit.bias_gradients.items():
         np.testing.assert_allclose(gradient, other.bias_gradients[part], rtol=1e-9)
@@ -202,7 +202,7 @@ BAD = {
         {"objective": dictionary_l1(auxiliary=2), "coefficients": {"auxiliary": "1"}},
         "auxiliary",
     ),
-    "no batch": ({"batch_size": 0}, "batch_size"),
+    "no batch": ({"batch": 0}, "batch"),
     "constant rows": ({"X": np.ones((5, N))}, "same"),
     "no data": ({"X": "digits"}, "str"),
 }

@@ -48,7 +48,7 @@ def audit_dictionary(
     *,
     params: DictionaryParams | None = None,
     coefficients: Mapping[str, float] | None = None,
-    batch_size: int = 50,
+    batch: int = 50,
 ) -> DictionaryAudit:
     """How sparse the codes of a sparse auto-encoder are on X, and which part of its loss acts.
 
@@ -70,7 +70,7 @@ def audit_dictionary(
         params: of the model, such as `params` of `read_published`; by default fresh ones, those of
             `BatchTopK` calibrated on X.
         coefficients: the objective's numbers by name, but for the strength; none by default.
-        batch_size: B of the training, for the gradients; 50 by default.
+        batch: B of the training, for the gradients; 50 by default.
 
     Raises:
         InputError: for other models and rules, parameters that do not fit model and data, missing
@@ -94,12 +94,12 @@ def audit_dictionary(
         )
     objective = _OBJECTIVES[type(model.rule)]() if objective is None else as_objective(objective)
     coefficients = _checked_coefficients(objective, coefficients or {})
-    check_counts({"batch_size": batch_size})
+    check_counts({"batch": batch})
     _, X = checked_rows(X)
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # optax relies on it
         params = _checked_params(model, X, params)
         trained = Trained(model, objective, params, {}, jax.random.key(0))
-        batches = _batches(X, batch_size)
+        batches = _batches(X, batch)
         parts, losses = jax.device_get(
             _gradients(params, batches, coefficients, model=model, objective=objective)
         )
