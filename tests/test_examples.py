@@ -65,6 +65,22 @@ def own_parts(names):
     assert names.searched.violated
 
 
+def dictionaries(names):
+    counts = np.count_nonzero(names.codes, axis=1)
+    assert counts.max() == 8
+    assert counts.mean() > 7.9  # fewer are positive in some
+    assert abs(names.counts.mean() - 8) < 0.8  # on held-out samples
+    assert len(np.unique(names.counts)) > 5
+    measured = names.batch.measure(names.heldout).activation_fraction
+    np.testing.assert_allclose(128 * measured, names.counts.mean(), rtol=1e-5)
+    for result in (names.l1, names.jumped):
+        assert (np.diff(result.final.activation_fraction, axis=0) < 0).all()
+    assert (names.rings.losses["nested"] > names.rings.losses["reconstruction"]).all()
+    dead = names.helped.final.dead_fraction
+    assert dead[1] < dead[0]
+    assert (names.again.final.dead_fraction <= names.l1.final.dead_fraction).all()
+
+
 def devices(names):
     assert names.large.params is None
     assert names.large.shape == (3, 3)
@@ -95,6 +111,7 @@ SAYS = {
     "README.md": readme,
     "docs/learn/train-a-grid.md": a_grid,
     "docs/learn/your-own-parts.md": own_parts,
+    "docs/learn/dictionaries.md": dictionaries,
     "docs/learn/accelerators-and-clusters.md": devices,
     "docs/learn/long-runs.md": long_runs,
     "docs/learn/published-weights.md": published_weights,

@@ -18,17 +18,21 @@ import numpy as np
 
 from aesparse.data.transforms import contrast_normalize, remove_patch_mean, zca
 from aesparse.errors import InputError
-from aesparse.losses import objectives
+from aesparse.losses import dictionary, objectives
 from aesparse.models import saved
 from aesparse.models.activations import saturated_linear, shrink
 from aesparse.models.base import check_model
+from aesparse.models.codes import BatchTopK, Gated, JumpRelu, TopK
+from aesparse.models.dictionary import DictionaryModel, calibrated
 from aesparse.models.flax import FlaxModel
 from aesparse.models.one_layer import OneLayer, Params
 from aesparse.models.starts import bumps, copied_encoder
+from aesparse.training.resampling import resampled
 
 model = OneLayer(2)
 key = jax.random.key(0)
 params = model.init(key, 3)
+atoms = DictionaryModel(3).init(key, 3)
 x = jnp.ones((4, 3))
 
 
@@ -93,6 +97,27 @@ CASES = {
     "patches of text": lambda: remove_patch_mean("patches"),
     "one patch": lambda: contrast_normalize(np.ones(4)),
     "no patches": lambda: zca(None),
+    "rule by name": lambda: DictionaryModel(3, "top-k"),
+    "class of a rule": lambda: DictionaryModel(3, TopK),
+    "centred": lambda: DictionaryModel(3, subtract_decoder_bias="yes"),
+    "text k": lambda: TopK("2"),
+    "text bandwidth": lambda: JumpRelu("0.1"),
+    "half an auxiliary unit": lambda: dictionary.topk(auxiliary=2.5),
+    "one prefix": lambda: dictionary.matryoshka(3, dictionary.topk()),
+    "text prefixes": lambda: dictionary.matryoshka(("2", "3"), dictionary.topk()),
+    "base by name": lambda: dictionary.matryoshka((2, 3), "ae"),
+    "objective of another model": lambda: dictionary.topk()(model, params, x, x, {}),
+    "thresholds missing": lambda: DictionaryModel(3, JumpRelu()).encode(atoms, x),
+    "gate missing": lambda: DictionaryModel(3, Gated()).encode(atoms, x),
+    "calibrated relu": lambda: calibrated(DictionaryModel(3), atoms, x),
+    "calibrated one layer": lambda: calibrated(model, params, x),
+    "calibrated mapping": lambda: calibrated(DictionaryModel(3, BatchTopK(1)), {}, x),
+    "calibrated on a row": lambda: calibrated(DictionaryModel(3, BatchTopK(1)), atoms, x[0]),
+    "resampled one layer": lambda: resampled(model, params, x, key),
+    "resampled mapping": lambda: resampled(DictionaryModel(3), {}, x, key),
+    "resampled by a number": lambda: resampled(DictionaryModel(3), atoms, x, 0),
+    "saved without thresholds": lambda: saved.save("never", DictionaryModel(3, JumpRelu()), atoms),
+    "saved one layer's": lambda: saved.save("never", DictionaryModel(3), params),
 }
 
 said = {}

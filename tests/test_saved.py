@@ -15,6 +15,8 @@ from aesparse.data import standardize, whiten
 from aesparse.errors import InputError
 from aesparse.models import saved
 from aesparse.models.activations import ACTIVATIONS, Activation, shrink
+from aesparse.models.codes import BatchTopK, Gated, JumpRelu, Relu, TopK
+from aesparse.models.dictionary import DictionaryModel
 from aesparse.models.flax import FlaxModel
 from aesparse.models.one_layer import OneLayer, Params
 
@@ -40,6 +42,17 @@ def test_a_model_comes_back_whole(name, options, tmp_path, rng):
         np.testing.assert_array_equal(one, two)
         assert one is None or one.dtype == two.dtype
     np.testing.assert_array_equal(same_scaler(X), scaler(X))
+
+
+@pytest.mark.parametrize("rule", [Relu(), TopK(2), BatchTopK(3), JumpRelu(0.25), Gated()])
+def test_a_dictionary_comes_back_whole(rule, tmp_path):
+    model = DictionaryModel(4, rule, subtract_decoder_bias=isinstance(rule, TopK))
+    params = numbers(model.init(jax.random.key(0), 6))
+    saved.save(tmp_path / "model", model, params, coordinates={"seed": 3})
+    again, known, scaler, coordinates = saved.load(tmp_path / "model.npz")
+    assert (again, scaler, coordinates) == (model, None, {"seed": 3})
+    assert jax.tree.structure(known) == jax.tree.structure(params)
+    jax.tree.map(np.testing.assert_array_equal, known, params)
 
 
 def test_a_width_that_a_built_in_activation_has_is_known_by_its_value(tmp_path):
@@ -78,6 +91,7 @@ def test_what_cannot_be_saved_whole_is_refused(tmp_path):
     params = numbers(model.init(jax.random.key(0), 3))
     stacked = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), params)
     deep = FlaxModel(nn.Dense(2), nn.Dense(3))
+    atoms = numbers(DictionaryModel(2).init(jax.random.key(0), 3))
     wrong = {
         "cannot hold its function": (OneLayer(2, lambda a: a**2), params, {}),
         r"width=0\.25": (OneLayer(2, shrink(0.25)), params, {}),
@@ -85,11 +99,19 @@ def test_what_cannot_be_saved_whole_is_refused(tmp_path):
         "one-layer model": (model, stacked, {}),
         "one such model": (OneLayer(2, tied=False), params, {}),
         "Params": (model, {"weight": params.weight}, {}),
+        "DictionaryParams": (DictionaryModel(2), params, {}),
+        "what its rule has": (DictionaryModel(2, Gated()), atoms, {}),
+        "own rule": (DictionaryModel(2, OwnRule()), atoms, {}),
     }
     for word, (given, numbers_, options) in wrong.items():
         with pytest.raises(InputError, match=word):
             saved.save(tmp_path / "m.npz", given, numbers_, **options)
     assert not list(tmp_path.iterdir())
+
+
+class OwnRule(Relu):
+    def __repr__(self):
+        return "own rule"
 
 
 def rewritten(path, **changes):

@@ -190,7 +190,9 @@ class BatchTopK(Rule):
 
     A code never depends on the batch that its sample is in: `code` uses the threshold θ =
     exp(log_threshold) of the parameters, which `aesparse.models.dictionary.calibrated` sets after
-    training so that k units are active on average. Until then θ = 0.001, and far more may be.
+    training so that k units are active on average. Until then θ = 0.001, and far more may be, also
+    in what `fit` measures. It is trained by `aesparse.losses.dictionary.topk`, which uses
+    `batch_code`; other objectives use `code` and do not see k.
 
     Args:
         k: how many units of a sample are active on average.

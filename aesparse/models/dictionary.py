@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 _RELU = Relu()
-_NUMBERS = 2**24  # pre-activations at once in a calibration
+AT_ONCE = 2**24  # pre-activations at once in a calibration
 
 
 class DictionaryParams(NamedTuple):
@@ -160,7 +160,8 @@ def calibrated(model: Model, params: DictionaryParams, X: ArrayLike) -> Dictiona
 
     Args:
         model: whose rule is `BatchTopK`.
-        params: of one model, or of a grid with leading axes.
+        params: of one model, or of a grid with leading axes, as a `Result` has them; by
+            `dataclasses.replace(result, params=…)` it measures and selects the calibrated models.
         X: data `[N, n]`, such as that of the training.
 
     Raises:
@@ -244,7 +245,7 @@ def _threshold(model: DictionaryModel, params: DictionaryParams, X: np.ndarray) 
     """Midway between the N·k-th and the next largest pre-activation of one model; at least 0."""
     wanted = len(X) * model.rule.k
     top = np.empty(0, X.dtype)
-    rows = max(1, _NUMBERS // model.hidden)
+    rows = max(1, AT_ONCE // model.hidden)
     for begin in range(0, len(X), rows):
         a = model.preactivation(params, jnp.asarray(X[begin : begin + rows]))
         top = np.concatenate([top, np.ravel(a)])

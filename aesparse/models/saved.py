@@ -1,4 +1,4 @@
-"""A whole trained model in one file: parameters, activation, scaler, grid coordinates.
+"""A whole trained model in one file: parameters, activation or rule, scaler, grid coordinates.
 
 The file is an uncompressed NumPy archive, whose array `settings` is JSON. `sha256` among these is
 the SHA-256 of everything else; files of the first kind have none.
@@ -11,8 +11,6 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
@@ -20,14 +18,12 @@ from aesparse.data import Affine
 from aesparse.data.readers.arrays import npy_header
 from aesparse.errors import InputError, reason
 from aesparse.files import replacing
-from aesparse.models.activations import ACTIVATIONS, Activation
 from aesparse.models.base import Model
-from aesparse.models.one_layer import OneLayer, Params, check_params
+from aesparse.models.describing import KINDS, WITHOUT_CHECKSUM, described, restored
 from aesparse.options import shortened
 
 __all__ = ["load", "save"]
 
-_KIND, _WITHOUT_CHECKSUM = "aesparse.OneLayer 2", "aesparse.OneLayer 1"
 _SETTINGS = "settings"  # JSON text, in an array of its own; the others are numbers
 _FORMAT = "Give a file written by aesparse.models.saved.save."
 
@@ -40,11 +36,11 @@ def save(
     scaler: Affine | None = None,
     coordinates: Mapping[str, float | int] | None = None,
 ) -> None:
-    """Writes a one-layer model with a built-in activation to an `.npz` file, all or nothing.
+    """Writes a one-layer or dictionary model to an `.npz` file, all or nothing.
 
     Args:
         path: of the file; `.npz` is added to one with another ending.
-        model: a `OneLayer`.
+        model: a `OneLayer` with a built-in activation, or a `DictionaryModel` with a built-in rule.
         params: those of this one model.
         scaler: the transformation of its data (`data.standardize`, `data.whiten`, `data.zca`).
         coordinates: one number by name: its place in the grid that it was trained in.
@@ -54,21 +50,14 @@ def save(
             not those of one such model, and where the file cannot be written.
 
     >>> import tempfile
+    >>> from aesparse.models.one_layer import OneLayer, Params
     >>> path = f"{tempfile.mkdtemp()}/model.npz"
     >>> save(path, OneLayer(2), Params(np.eye(2), np.zeros(2)), coordinates={"strength": 0.1})
     >>> model, params, scaler, coordinates = load(path)
     >>> model.activation, params.weight.tolist(), scaler, coordinates
     (Activation('relu'), [[1.0, 0.0], [0.0, 1.0]], None, {'strength': 0.1})
     """
-    if not isinstance(model, OneLayer):
-        raise InputError(
-            f"The model to save is a {type(model).__name__}; expected a OneLayer. Store the "
-            "parameters of other models yourself, such as by flax.serialization or numpy.savez, "
-            "and make the model again by its code."
-        )
-    check_params(params, "What is to be saved is")
-    arrays = {k: np.asarray(v) for k, v in params._asdict().items() if v is not None}
-    _check_arrays(arrays, "The parameters to save", "Give those of one such model.", model)
+    settings, arrays = described(model, params)
     if scaler is not None:
         if not isinstance(scaler, Affine):
             raise InputError(
@@ -76,12 +65,7 @@ def save(
                 "data.whiten returned."
             )
         arrays |= {"scaler_mean": scaler.mean, "scaler_matrix": scaler.matrix}
-    settings = {
-        "kind": _KIND,
-        "activation": _name_of(model.activation),
-        "threshold": model.activation.threshold,
-        "coordinates": _numbers(coordinates or {}),
-    }
+    settings["coordinates"] = _numbers(coordinates or {})
     if of_jax := {k: v.dtype.name for k, v in arrays.items() if v.dtype.kind == "V"}:
         settings["dtypes"] = of_jax  # such as bfloat16, which NumPy's files do not name
     settings["sha256"] = _checksum(arrays, settings)
@@ -91,7 +75,7 @@ def save(
 
 def load(
     path: str | os.PathLike[str],
-) -> tuple[OneLayer, Params, Affine | None, dict[str, float | int]]:
+) -> tuple[Model, PyTree, Affine | None, dict[str, float | int]]:
     """The (model, params, scaler, coordinates) that `save` wrote to `path`.
 
     The parameters are NumPy arrays, bit by bit as they were. `InputError` if the file holds
@@ -104,19 +88,19 @@ def load(
         for name, dtype in settings.get("dtypes", {}).items():
             stored[name] = stored[name].view(dtype)
         checksum = settings.pop("sha256", None)
-        if settings["kind"] not in (_KIND, _WITHOUT_CHECKSUM):
+        if settings["kind"] not in KINDS:
             raise ValueError(f"its kind is {settings['kind']}")
-        needed = settings["kind"] == _KIND or checksum is not None
+        needed = settings["kind"] != WITHOUT_CHECKSUM or checksum is not None
         if needed and checksum != _checksum(stored, settings):
             raise ValueError("it is damaged: its checksum does not match")
-        activation = Activation(ACTIVATIONS[settings["activation"]].fn, settings["threshold"])
         coordinates = dict(settings["coordinates"])
         scaler = _scaler(stored)
+        model, params = restored(settings, stored)
+    except InputError as error:
+        raise InputError(f"{path} holds no model. {error}") from None
     except Exception as error:  # whatever readers of archives make of bytes that are none
         raise InputError(f"{path} holds no model ({reason(error)}). {_FORMAT}") from None
-    _check_arrays(stored, str(path), _FORMAT)
-    params = Params(**stored)
-    return OneLayer.of(params, activation), params, scaler, coordinates
+    return model, params, scaler, coordinates
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -184,35 +168,3 @@ def _numbers(coordinates: Mapping[str, float | int]) -> dict[str, float | int]:
                 "one model in its grid."
             )
     return {name: value.item() for name, value in values.items()}
-
-
-def _name_of(activation: Activation) -> str:
-    """The built-in activation with that function."""
-    for name, known in ACTIVATIONS.items():
-        if known.fn == activation.fn:
-            return name
-    raise InputError(
-        f"The model's activation is {shortened(activation)}, and a file cannot hold its function; "
-        "expected one of the built-in ones. Store the parameters by numpy.savez and make the model "
-        "again by its code."
-    )
-
-
-def _check_arrays(
-    arrays: Mapping[str, np.ndarray], what: str, advice: str, model: OneLayer | None = None
-) -> None:
-    """`InputError` unless these are the arrays of one one-layer model, of `model` if given."""
-    shapes = {name: np.shape(array) for name, array in arrays.items()}
-    names = {"weight", "bias"} <= set(shapes) <= set(Params._fields)
-    m, n = shapes["weight"] if names and len(shapes["weight"]) == 2 else (0, 0)
-    fitting = {"weight": (m, n), "bias": (m,), "decoder_bias": (n,), "decoder": (n, m)}
-    numeric = all(jnp.issubdtype(array.dtype, jnp.floating) for array in arrays.values())
-    right = names and m > 0 and numeric and all(fitting[k] == v for k, v in shapes.items())
-    if right and model is not None:
-        expected = jax.eval_shape(lambda: model.init(jax.random.key(0), n))
-        right = {k: v.shape for k, v in expected._asdict().items() if v is not None} == shapes
-    if not right:
-        raise InputError(
-            f"{what}: arrays of shapes {shapes}; expected floating-point parameters of one "
-            f"one-layer model, weight [m, n], bias [m] and what else it has. {advice}"
-        )
