@@ -24,6 +24,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from sklearn.datasets import load_digits
 from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
@@ -33,9 +34,9 @@ from aesparse.command import run
 from aesparse.files import write_text
 
 STRENGTHS, SEEDS, BATCH = np.geomspace(0.01, 10, 24), 3, 128
-SIZES = {  # data, samples, units, epochs, epochs of the dictionaries
-    "digits": ("digits", 1797, 64, 50, 50),
-    "mnist": ("mnist", 5000, 256, 10, 10),
+SIZES = {  # samples, units, epochs, epochs of the dictionaries
+    "digits": (1797, 64, 50, 50),
+    "mnist": (5000, 256, 10, 10),
 }
 
 
@@ -126,9 +127,12 @@ def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     rows = {}
     for name in args.sizes:
-        data, samples, units, epochs, passes = SIZES[name]
-        X = np.asarray(ae.data.load(data, data_dir=args.data_dir, samples=samples).train)
-        X = X.astype(np.float32)
+        samples, units, epochs, passes = SIZES[name]
+        if name == "digits":
+            X = load_digits().data.astype(np.float32)
+        else:
+            X = ae.data.load(name, data_dir=args.data_dir, samples=samples).train
+            X = np.asarray(X, np.float32)
         rows[name] = {
             "inputs": X.shape[1],
             "units": units,

@@ -17,6 +17,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
 import aesparse as ae
@@ -40,11 +41,10 @@ def table(samples: int = 20_000, n: int = 300) -> np.ndarray:
 
 def sets(data_dir: str) -> dict[str, tuple[np.ndarray, int]]:
     """Every data set with the number of units."""
-    digits = ae.data.load("digits", samples=1797).train
     mnist = ae.data.load("mnist", data_dir=data_dir, samples=5000).train
     made = generated(10_000, 64, 128, active=4, noise=0.01, seed=0).X
     return {
-        "digits": (np.asarray(digits, np.float32), 64),
+        "digits": (load_digits().data.astype(np.float32), 64),
         "mnist": (np.asarray(mnist, np.float32), 256),
         "generated": (np.asarray(made, np.float32), 128),
         "table": (table(), 256),

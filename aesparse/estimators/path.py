@@ -26,9 +26,11 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
     """Trains strengths × learning rates × seeds in one program and picks the model asked for.
 
     A target is met by refining: the strengths between the two neighbours around it are trained
-    next, on a logarithmic scale, until a model is near enough. Without a target the knee of
-    unexplained variance against sparsity is picked. Sparsity and error are those of held-out
-    samples, of standardized data, if the estimator stops early, else of the samples trained on.
+    next, on a logarithmic scale, at least once, until a model is near enough; of those that are,
+    the one with the lowest error is taken (for a target of error: with the fewest active units).
+    Without a target the knee of unexplained variance against sparsity is picked. Sparsity and error
+    are those of held-out samples, of standardized data, if the estimator stops early, else of the
+    samples trained on.
 
     Args:
         estimator: a `SparseAutoencoder` that has all other options, by default one as it is.
@@ -175,15 +177,13 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
             index, around = knee(self.results_)
             last |= count > 1 or around.low == around.high
             return index, None if last else grid.between(around)
-        index = within(self.results_, target, self.tolerance)
-        if index is not None:
+        near = within(self.results_, target, self.tolerance)
+        around = bracket(self.results_, target)
+        index = nearest(self.results_, target) if near is None else near
+        if last or (near is not None and (count > 1 or around is None)):
             return index, None
-        index, around = nearest(self.results_, target), bracket(self.results_, target)
-        if last:
-            return index, None
-        return index, options.beyond(self.results_, index) if around is None else grid.between(
-            around
-        )
+        beyond = options.beyond(self.results_, index) if around is None else None
+        return index, beyond if around is None else grid.between(around)
 
     def _require_met(self, target: Target | None) -> None:
         """`InputError` for a target out of reach, and a warning for one that is passed over."""
