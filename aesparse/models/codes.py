@@ -122,8 +122,8 @@ def _thresholds(params: PyTree, a: Array) -> Array:
     return jnp.broadcast_to(jnp.exp(params.log_threshold), a.shape)
 
 
-def _start_of_threshold(hidden: int) -> dict[str, Array]:
-    return {"log_threshold": jnp.full((hidden,), math.log(_THRESHOLD))}
+def _start_at(threshold: float, hidden: int) -> dict[str, Array]:
+    return {"log_threshold": jnp.full((hidden,), math.log(threshold))}
 
 
 def _check_k(k: int, hidden: int) -> None:
@@ -216,7 +216,7 @@ class BatchTopK(Rule):
 
     def extras(self, hidden: int) -> dict[str, PyTree]:
         """The `log_threshold` of each of the `hidden` units."""
-        return _start_of_threshold(hidden)
+        return _start_at(_THRESHOLD, hidden)
 
     def code(self, params: PyTree, projections: Float[Array, "... m"]) -> Float[Array, "... m"]:
         """a where it is above the threshold of `params`, from `projections`; 0 elsewhere."""
@@ -234,29 +234,32 @@ class BatchTopK(Rule):
 class JumpRelu(Rule):
     """h_j = a_j where a_j > θ_j, else 0, with trained thresholds (Rajamanoharan et al. 2024b).
 
-    θ = exp(log_threshold) is trained by the pseudo-derivatives of `jump` and `step`. It starts at
-    0.001, as published.
+    θ = exp(log_threshold) is trained by the pseudo-derivatives of `jump` and `step`. Both defaults
+    are as published, for data with E‖x‖² = 1 and long trainings: scale them with the data.
 
     Args:
-        bandwidth: ε of the kernel, 0.001 by default as published, for data with E‖x‖² = 1. Only
-            samples with |a_j − θ_j| < ε/2 move θ_j: scale ε with the data.
+        bandwidth: ε of the kernel, 0.001 by default. Only samples with |a_j − θ_j| < ε/2 move θ_j.
+        threshold: of every unit at the start, 0.001 by default. An update of Adam changes log θ by
+            about the learning rate, however large the strength is.
 
     Raises:
-        InputError: unless the bandwidth is a finite number > 0.
+        InputError: unless both are finite numbers > 0.
 
-    >>> JumpRelu(bandwidth=0.1)
-    JumpRelu(bandwidth=0.1)
+    >>> JumpRelu(bandwidth=0.1, threshold=0.5)
+    JumpRelu(bandwidth=0.1, threshold=0.5)
     """
 
     bandwidth: float = 0.001
+    threshold: float = _THRESHOLD
 
     def __post_init__(self) -> None:
-        check_positive({"The bandwidth": self.bandwidth})
-        object.__setattr__(self, "bandwidth", float(self.bandwidth))
+        for name in ("bandwidth", "threshold"):
+            check_positive({f"The {name}": getattr(self, name)})
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     def extras(self, hidden: int) -> dict[str, PyTree]:
         """The `log_threshold` of each of the `hidden` units."""
-        return _start_of_threshold(hidden)
+        return _start_at(self.threshold, hidden)
 
     def code(self, params: PyTree, projections: Float[Array, "... m"]) -> Float[Array, "... m"]:
         """`jump` of the pre-activations, from `projections`, at the thresholds of `params`."""
