@@ -70,14 +70,15 @@ def _independent(draw: _Draw) -> _Active:
 def _correlated(draw: _Draw) -> _Active:
     from scipy.special import ndtri
 
-    K, shared = len(draw.groups), draw.normal(draw.groups[-1] + 1)[:, draw.groups]
+    K, count = len(draw.groups), int(draw.groups[-1]) + 1
+    shared = draw.normal(count)[:, draw.groups]
     own = draw.normal(K)
     z = np.sqrt(draw.dependence) * shared + np.sqrt(1 - draw.dependence) * own
     return z > -ndtri(draw.active / K)
 
 
 def _hierarchical(draw: _Draw) -> _Active:
-    K, count = len(draw.groups), draw.groups[-1] + 1
+    K, count = len(draw.groups), int(draw.groups[-1]) + 1
     weight = count + (K - count) * draw.dependence  # expected active directions, all parents active
     if draw.active > weight:
         raise InputError(
@@ -152,7 +153,7 @@ def generated(
     rng = np.random.default_rng(seed)
     D = _directions(rng, directions, inputs, coherence).astype(np.float32)
     groups = np.arange(directions) // group
-    mask = GENERATED_KINDS[kind](_Draw(rng, samples, groups, active, dependence))
+    mask = GENERATED_KINDS[kind](_Draw(rng, samples, groups, float(active), dependence))
     low, high = _AMPLITUDES
     codes = mask * (low + (high - low) * rng.random(mask.shape, dtype=np.float32))
     X = codes @ D

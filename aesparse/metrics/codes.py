@@ -19,11 +19,11 @@ n]`, held out or not. Shapes: n inputs, m numbers of a code, N samples; params o
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, Float, Int
 
 from aesparse.errors import InputError
 from aesparse.losses.reconstruction import squared_error
@@ -109,7 +109,7 @@ class DensityHistogram(NamedTuple):
     dead: int
 
 
-def density_histogram(density: ArrayLike, bins: int | ArrayLike = 20) -> DensityHistogram:
+def density_histogram(density: Any, bins: Any = 20) -> DensityHistogram:
     """Counts of units over the log10 of their density, dead units apart (Bricken et al. 2023).
 
     Args:
@@ -138,7 +138,7 @@ def density_histogram(density: ArrayLike, bins: int | ArrayLike = 20) -> Density
     return DensityHistogram(counts, edges, int(np.sum(shares == 0)))
 
 
-def _edges(bins: int | ArrayLike, logarithms: Float[np.ndarray, " K"]) -> np.ndarray:
+def _edges(bins: Any, logarithms: Float[np.ndarray, " K"]) -> np.ndarray:
     lowest = np.min(logarithms, initial=0.0)
     if np.ndim(bins) == 0:
         check_counts({"bins": bins})
