@@ -316,7 +316,8 @@ OTHERS = {
         "fractional k": ("published(kind='topk', k=2.5)", "2.5"),
         "boolean k": ("published(kind='topk', k=True)", "True"),
         "list as architecture": ("published(kind=['topk'])", "topk"),
-        "text as flag": ("published(kind='standard', subtract_decoder_bias='yes')", "subtract_decoder_bias"),
+        "text as flag": (
+            "published(kind='standard', subtract_decoder_bias='yes')", "subtract_decoder_bias"),
         "another model audited": ("ae.audit_dictionary(model, X)", "OneLayer"),
         "text audited": ('ae.audit_dictionary(atoms, "data")', "data"),
         "parameters of another model": (
