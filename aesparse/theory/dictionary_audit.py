@@ -82,7 +82,7 @@ def audit_dictionary(
     >>> result = audit_dictionary(model, X)
     >>> result.moves_bias, bool(np.any(result.threshold_gradients["penalty"]))
     (('reconstruction',), True)
-    >>> abs(float(result.quality.l0) - result.predicted_active.sum()) < 1
+    >>> bool(abs(result.quality.l0 - result.predicted_active.sum()) < 1)
     True
     >>> result.predicted_dead > result.centred_dead  # centred, all units are active half the time
     True
