@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aesparse import training as training
     from aesparse.errors import InputError as InputError
     from aesparse.estimators import SparseAutoencoder as SparseAutoencoder
+    from aesparse.estimators import SparseAutoencoderPath as SparseAutoencoderPath
     from aesparse.losses import corruption as corruption
     from aesparse.losses import objectives as objectives
     from aesparse.losses import penalties as penalties
@@ -68,7 +69,7 @@ _NAMES = {
         "training",
     ),
     "aesparse.errors": ("InputError",),
-    "aesparse.estimators": ("SparseAutoencoder",),
+    "aesparse.estimators": ("SparseAutoencoder", "SparseAutoencoderPath"),
     "aesparse.losses": ("corruption", "objectives", "penalties"),
     "aesparse.losses.base": ("Objective",),
     "aesparse.losses.objectives": ("get_objective",),

@@ -19,6 +19,7 @@ __all__ = [
     "check_positive",
     "checked_key",
     "checked_numbers",
+    "is_real",
     "shortened",
 ]
 
@@ -102,3 +103,12 @@ def check_flags(flags: Mapping[str, object], functions: Mapping[str, object]) ->
     for name, value in functions.items():
         if value is not None and not callable(value):
             raise InputError(f"{name} is {shortened(value)}; expected a function, or None.")
+
+
+def is_real(number: object) -> bool:
+    """Whether an object is one real number, which True and False are not.
+
+    >>> is_real(0.5), is_real(True), is_real("1")
+    (True, False, False)
+    """
+    return isinstance(number, numbers.Real) and not isinstance(number, bool | np.bool_)

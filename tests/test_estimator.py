@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import aesparse as ae
 from aesparse.errors import InputError
-from aesparse.estimators import SparseAutoencoder
+from aesparse.estimators import SparseAutoencoder, SparseAutoencoderPath
 
 RNG = np.random.default_rng(0)
 X = (RNG.normal(size=(120, 3)) @ RNG.normal(size=(3, 6)) + [5, 0, 0, 0, 0, -2]).astype(np.float32)
@@ -36,8 +36,13 @@ def fitted():
     return model(early_stopping=True, max_epochs=200, learning_rate=0.01).fit(X)
 
 
+SHORT_PATH = SparseAutoencoderPath(
+    SparseAutoencoder(max_epochs=20), strengths=[0.1, 1.0], seeds=1, max_refinements=0
+)
+
+
 @pytest.mark.long
-@parametrize_with_checks([SparseAutoencoder(max_epochs=20)])
+@parametrize_with_checks([SparseAutoencoder(max_epochs=20), SHORT_PATH])
 def test_scikit_learns_checks(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -26,8 +26,6 @@ def readme(names):
 def a_grid(names):
     fraction, params = names.result.final.activation_fraction, names.result.params
     assert names.result.sizes == {"strength": 3, "learning_rate": 2, "seed": 2}
-    assert names.search.best_score_ > 0.8  # 0.1 by chance
-    assert 0 < names.best.activation_fraction_ < 0.6
     assert (np.diff(fraction, axis=0) < 0).all()
     assert names.zipped.sizes == {"strength": 3}
     assert names.zipped.coordinates["learning_rate"].tolist() == [0.003, 0.002, 0.001]
@@ -49,6 +47,15 @@ def a_grid(names):
     assert (norms["gradient_norm"] < 0.1).all()
     assert names.free.codes.shape[0] == 2
     assert names.new.shape == (5, 32)
+
+
+def estimators(names):
+    assert names.search.best_score_ > 0.8  # 0.1 by chance
+    assert 0 < names.best.activation_fraction_ < 0.6
+    assert abs(np.mean(names.sparse.transform(names.pixels) > 0) - 0.2) < 0.03
+    assert names.axes.get_xlabel()
+    assert names.stream.n_iter_ == 20
+    assert 0 < names.stream.score(names.pixels) < 1
 
 
 def own_parts(names):
@@ -110,6 +117,7 @@ def published_weights(names):
 SAYS = {
     "README.md": readme,
     "docs/learn/train-a-grid.md": a_grid,
+    "docs/learn/scikit-learn.md": estimators,
     "docs/learn/your-own-parts.md": own_parts,
     "docs/learn/dictionaries.md": dictionaries,
     "docs/learn/accelerators-and-clusters.md": devices,

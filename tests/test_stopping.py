@@ -1,9 +1,16 @@
 """Early stopping: when models of a grid end, and with which parameters."""
 
+import jax
 import numpy as np
 import pytest
 
-from aesparse import Checkpoints, InputError, OneLayer, fit, lbfgs
+from aesparse import Checkpoints, InputError, OneLayer, fit, get_objective, lbfgs, sgd
+from aesparse.metrics import activation_statistics
+from aesparse.models.constraints import as_constraint
+from aesparse.training.draws import shuffled
+from aesparse.training.program import grid_program
+from aesparse.training.sharding import Points, model_mesh
+from aesparse.training.step import Recipe
 from aesparse.training.stopping import EarlyStopping
 
 RNG = np.random.default_rng(0)
@@ -59,7 +66,7 @@ def ends(losses, patience, tolerance):
             mark, waited = loss, 0
         else:
             waited += 1
-        if waited == patience:
+        if waited == patience or not np.isfinite(loss):
             return epoch, at
     return -1, at
 
@@ -101,6 +108,49 @@ def test_a_model_that_diverges_stops_and_is_named(stopped):
     assert np.isfinite(apart.params.weight).all()
     calm = stopped.select(learning_rate=0.002)
     assert (calm.diverged_epoch == -1).all()
+
+
+@pytest.mark.parametrize("models", [1, 11])
+def test_an_epoch_changes_the_models_alone_that_still_train(models):
+    recipe = Recipe(
+        OneLayer(4),
+        get_objective("cae"),
+        sgd(),
+        as_constraint("unit"),
+        activation_statistics,
+        BATCH,
+    )
+    mesh = model_mesh(jax.devices()[:1])
+    program, keys = grid_program(recipe, mesh), jax.random.split(jax.random.key(1), 2)
+    points = Points(
+        np.arange(models, dtype=np.int32) % 2, {"strength": np.linspace(0, 1, models, dtype="f4")}
+    )
+    rates = {"learning_rate": np.full(models, 0.02, "f4"), "momentum": np.full(models, 0.9, "f4")}
+    params = program.starting.init(keys, TRAIN, points.seed)
+    state = jax.device_get(program.starting.state(params, rates))
+    draws, steps = shuffled(keys, 1, len(TRAIN)), np.int32(3)
+    all_moved, losses = program.epoch(state, draws, TRAIN, points, np.int32(0), steps)
+    for share in (0.5, 0.0, 1.0):
+        active = np.random.default_rng(0).random(models) < share
+        points = points._replace(active=active)
+        moved, some = program.epoch(state, draws, TRAIN, points, np.int32(0), steps)
+        for begun, ended, every in zip(
+            *map(jax.tree.leaves, (state, moved, all_moved)), strict=True
+        ):
+            np.testing.assert_array_equal(ended[~active], begun[~active])
+            np.testing.assert_allclose(ended[active], every[active], rtol=1e-5, atol=1e-6)
+        assert np.isnan(some["loss"][~active]).all()
+        np.testing.assert_allclose(some["loss"][active], losses["loss"][active], rtol=1e-5)
+
+
+def test_a_model_that_ends_not_finite_stops_at_once(whole):
+    never = run(EarlyStopping(HELD_OUT, patience=EPOCHS))
+    lost = ~np.isfinite(held_out_losses(whole))
+    assert lost.any(axis=-1).any()
+    for place in np.ndindex(never.shape):
+        if lost[place].any():
+            assert never.stopped_epoch[place] == lost[place].argmax() + 1
+            assert never.diverged_epoch[place] == never.stopped_epoch[place]
 
 
 def test_without_held_out_samples_the_training_loss_decides(whole):
@@ -157,7 +207,7 @@ def test_a_training_that_was_saved_at_its_end_is_not_trained_further(tmp_path, s
 
 def test_a_patience_without_end_is_one(whole):
     result = run(EarlyStopping(HELD_OUT, patience=10**10))
-    assert (result.stopped_epoch == -1).all()
+    np.testing.assert_array_equal(result.stopped_epoch, result.diverged_epoch)
     losses = held_out_losses(whole)[:, :1]
     best = np.take_along_axis(losses, result.best_epoch[:, :1, :, None] - 1, axis=-1)[..., 0]
     np.testing.assert_allclose(best, losses.min(axis=-1), rtol=1e-5)

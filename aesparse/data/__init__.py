@@ -1,5 +1,6 @@
 """Data sets and generated data as matrices, and what is done to them before training."""
 
+from aesparse.data.chunks import chunks
 from aesparse.data.datasets import DATASETS, Dataset, load
 from aesparse.data.generator import GENERATED_KINDS, Generated, generated
 from aesparse.data.matrix import check_matrix
@@ -20,6 +21,7 @@ __all__ = [
     "Dataset",
     "Generated",
     "check_matrix",
+    "chunks",
     "contrast_normalize",
     "generated",
     "load",

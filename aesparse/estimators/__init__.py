@@ -1,5 +1,6 @@
 """Auto-encoders as scikit-learn's estimators."""
 
 from aesparse.estimators.autoencoder import SparseAutoencoder
+from aesparse.estimators.path import SparseAutoencoderPath
 
-__all__ = ["SparseAutoencoder"]
+__all__ = ["SparseAutoencoder", "SparseAutoencoderPath"]

@@ -6,23 +6,19 @@ Shapes: N samples, n inputs, m components.
 import jax
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from aesparse.errors import InputError
 from aesparse.estimators.options import Options
-from aesparse.estimators.rows import Start, fitted_scaler, split
-from aesparse.estimators.trained import require_trained, warn_if_unfinished
+from aesparse.estimators.rows import Start, split_if_asked
+from aesparse.estimators.trained import keep, require_trained, train, warn_if_unfinished
 from aesparse.models.one_layer import OneLayer, Params
-from aesparse.training.fit import fit
 from aesparse.training.result import Result
-from aesparse.training.stopping import EarlyStopping
 from aesparse.training.trained_model import TrainedModel
 from aesparse.training.warm_start import WarmStart
 
 __all__ = ["SparseAutoencoder"]
-
-_LARGEST_SEED = 2**31 - 1
 
 
 class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -128,11 +124,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Trains the model on `X` `[N, n]`, N >= 2; `y` is ignored. Returns itself."""
         del y
         X = self._checked(X, first=True, ensure_min_samples=2)
-        options, start = Options.of(self), self._fresh(X)
-        stopping, rows = None, start.scaler(X)
-        if self.early_stopping:
-            rows, held_out = split(rows, self.validation_fraction, start.seed)
-            stopping = EarlyStopping(held_out, self.n_iter_no_change, self.tol)
+        options, start = Options.of(self), self._begun(X)
+        rows, _, stopping = split_if_asked(self, start.scaler(X), start.seed)
         result = self._train(rows, options, start, epochs=self.max_epochs, stopping=stopping)
         warn_if_unfinished(result, self.max_epochs)
         return self
@@ -147,7 +140,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         del y
         first = not hasattr(self, "components_")
         X = self._checked(X, first=first, ensure_min_samples=2 if first else 1)
-        options, start = Options.of(self), self._fresh(X) if first else self._start
+        options, start = Options.of(self), self._begun(X) if first else self._start
         begin = None
         if not first:
             begin = WarmStart(self._params(), self._optimizer_state, self.n_iter_)
@@ -206,39 +199,15 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _checked(self, X, *, first: bool = False, **options) -> np.ndarray:
         return validate_data(self, X, reset=first, dtype=[np.float64, np.float32], **options)
 
-    def _fresh(self, X: np.ndarray) -> Start:
-        seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
-        return Start(seed, fitted_scaler(X, standardize=self.standardize))
+    def _begun(self, X: np.ndarray) -> Start:
+        return Start.of(X, self.random_state, standardize=self.standardize)
 
     def _train(self, rows: np.ndarray, options: Options, begun: Start, **how) -> Result:
         """Trains on standardized rows; what came of it is kept if it is finite."""
-        with jax.enable_x64(rows.dtype == np.float64):
-            result = fit(
-                rows,
-                options.model(rows.shape[1]),
-                options.objective,
-                sweep={**options.sweep, "seed": begun.seed},
-                optimizer=options.optimizer,
-                constraint=self.constraint,
-                batch_size=min(self.batch_size, len(rows)),
-                history_epochs=[0],
-                progress=bool(self.verbose),
-                **how,
-            )
+        result = train(self, rows, options, {**options.sweep, "seed": begun.seed}, **how)
         require_trained(result)
-        self._keep(result, begun)
+        keep(self, result, begun)
         return result
-
-    def _keep(self, result: Result, begun: Start) -> None:
-        params = result.params
-        self._activation, self._tied = self.activation, params.decoder is None
-        self.encoder_, self.intercept_ = params.weight, params.bias
-        self.components_ = params.weight if params.decoder is None else params.decoder.T
-        self.n_components_ = len(self.components_)
-        self.mean_, self.scale_ = begun.scaler.mean, 1 / begun.scaler.matrix
-        self.activation_fraction_ = float(result.final.activation_fraction)
-        self.history_, self.n_iter_ = dict(result.losses), len(result.losses["loss"])
-        self._start, self._optimizer_state = begun, result.optimizer_state
 
     def _params(self) -> Params:
         decoder = None if self._tied else self.components_.T

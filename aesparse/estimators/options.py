@@ -1,7 +1,6 @@
 """What an estimator's options are to `fit`."""
 
 import functools
-import numbers
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from aesparse.losses.base import Objective
 from aesparse.losses.objectives import as_objective
 from aesparse.models.activations import Activation
 from aesparse.models.one_layer import OneLayer
-from aesparse.options import check_counts, check_flags, check_positive, shortened
+from aesparse.options import check_counts, check_flags, check_positive, is_real, shortened
 from aesparse.training.optimizers import Lbfgs, Optimizer, as_optimizer, sgd
 
 __all__ = ["Options"]
@@ -58,13 +57,9 @@ class Options(NamedTuple):
 
 
 def _check_share(name: str, number: object, *, zero: bool) -> None:
-    if not _is_real(number) or not (0 <= number < 1 if zero else 0 < number < 1):
+    if not is_real(number) or not (0 <= number < 1 if zero else 0 < number < 1):
         low = "from 0" if zero else "above 0"
         raise InputError(f"{name} is {shortened(number)}; expected a number {low} and below 1.")
-
-
-def _is_real(number: object) -> bool:
-    return isinstance(number, numbers.Real) and not isinstance(number, bool | np.bool_)
 
 
 def _coefficients(objective: Objective, strength: object) -> dict[str, object]:
@@ -77,7 +72,7 @@ def _coefficients(objective: Objective, strength: object) -> dict[str, object]:
                 f"{', '.join(names)}; give a mapping with a number for each."
             )
         strength = dict.fromkeys(names, strength)
-    right = set(strength) == set(names) and all(map(_is_real, strength.values()))
+    right = set(strength) == set(names) and all(map(is_real, strength.values()))
     if not right or not all(np.isfinite(v) and v >= 0 for v in strength.values()):
         raise InputError(
             f"strength is {shortened(dict(strength))}; expected one finite number >= 0 for each of "

@@ -53,11 +53,10 @@ def _ended(outcome: Outcome, last: int, moments: np.ndarray) -> Outcome:
     ends = np.where(stopped < 0, loss.shape[-1], stopped)
     until = np.minimum(np.arange(loss.shape[-1]), ends[:, None] - 1)
     loss = np.take_along_axis(loss, until, axis=-1)  # what came after a stop says nothing
-    finite = np.where(stopped < 0, outcome.finite, np.isfinite(loss[:, -1]))
     return outcome._replace(
         losses=_trimmed(outcome.losses, np.arange(1, last + 1), ends),
         history=_trimmed(outcome.history, moments, ends),
-        finite=diverged_epoch(loss, finite),
+        finite=diverged_epoch(loss, outcome.finite, ends),
     )
 
 
@@ -74,13 +73,16 @@ def _trimmed(tree: PyTree, moments: np.ndarray, ends: np.ndarray) -> PyTree:
     return jax.tree.map(one, tree)
 
 
-def diverged_epoch(loss: np.ndarray, finite: np.ndarray) -> np.ndarray:
+def diverged_epoch(
+    loss: np.ndarray, finite: np.ndarray, ends: np.ndarray | None = None
+) -> np.ndarray:
     """The first epoch whose mean loss is not finite, of models that end so; −1 for others.
 
-    A model whose parameters alone end not `finite [...]` diverged in the last of the epochs of
-    `loss [..., E]`.
+    A model whose parameters alone end not `finite [...]` diverged in its last epoch: that of
+    `loss [..., E]`, or the one it stopped at, `ends [...]`.
     """
     bad = ~np.isfinite(loss)
     ended = bad[..., -1] | ~finite
-    first = np.where(bad.any(axis=-1), bad.argmax(axis=-1) + 1, loss.shape[-1])
+    last = loss.shape[-1] if ends is None else ends
+    first = np.where(bad.any(axis=-1), bad.argmax(axis=-1) + 1, last)
     return np.where(ended, first, -1).astype(np.int32)

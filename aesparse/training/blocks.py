@@ -14,18 +14,20 @@ __all__ = ["in_blocks", "measured_blocks", "models_at_once", "over_blocks", "ste
 
 CACHE_BYTES = 3e6  # of weights, momentum and gradient of a CPU device's models at once
 _AHEAD_BYTES, _MOST_AHEAD = 8e6, 64  # of batches drawn at once, and updates they are for
+_STOPPING_TOGETHER = {"cpu": 8, "other": 256}  # models side by side, where they stop one by one
 _MEASURED_BYTES = {"cpu": 64e6, "other": 1e9}  # temporaries of the models measured side by side
 
 
-def models_at_once(mesh: Mesh, weight_bytes: int, models: int) -> int:
+def models_at_once(mesh: Mesh, weight_bytes: int, models: int, *, stopping: bool = False) -> int:
     """How many of a device's models train side by side; block after block, segment by segment.
 
     All of them on an accelerator. On a CPU as many as keep weights, momentum and gradient in
-    the cache: the update of a larger block waits for the memory.
+    the cache: the update of a larger block waits for the memory. Where models stop one by one, on
+    either no more than leave blocks that hold none but stopped ones soon.
     """
-    if mesh.devices.flat[0].platform != "cpu":
-        return models
-    return min(models, max(1, round(CACHE_BYTES / (3 * weight_bytes))))
+    cpu = mesh.devices.flat[0].platform == "cpu"
+    most = max(1, round(CACHE_BYTES / (3 * weight_bytes))) if cpu else models
+    return min(models, most, _STOPPING_TOGETHER["cpu" if cpu else "other"] if stopping else models)
 
 
 def steps_ahead(seeds: int, batch_bytes: int) -> int:
@@ -34,13 +36,10 @@ def steps_ahead(seeds: int, batch_bytes: int) -> int:
 
 
 def in_blocks(train: Callable, block: int, carry: PyTree, points: Points) -> PyTree:
-    """`train(carry, point)` of every model, `block` of them side by side, written in place."""
-    each, count = jax.vmap(train), len(points.seed)
-
-    def alone(*trees):
-        # Without a batch axis of length 1, for which XLA transposes the weights at every step.
-        trained = train(*jax.tree.map(lambda leaf: leaf[0], trees))
-        return jax.tree.map(lambda leaf: leaf[None], trained)
+    """`train(carry, point)` of every active model, `block` of them side by side, in place."""
+    if points.active is not None:
+        return _active_in_blocks(train, block, carry, points)
+    each, count = _side_by_side(train), len(points.seed)
 
     def part(first: ArrayLike, size: int, carry: PyTree) -> PyTree:
         some, chosen = jax.tree.map(
@@ -49,12 +48,44 @@ def in_blocks(train: Callable, block: int, carry: PyTree, points: Points) -> PyT
         return jax.tree.map(
             lambda leaf, new: jax.lax.dynamic_update_slice_in_dim(leaf, new, first, 0),
             carry,
-            alone(some, chosen) if size == 1 else each(some, chosen),
+            each(some, chosen),
         )
 
     whole = count // block
     carry = jax.lax.fori_loop(0, whole, lambda k, carry: part(k * block, block, carry), carry)
     return part(whole * block, count % block, carry) if count % block else carry
+
+
+def _active_in_blocks(train: Callable, block: int, carry: PyTree, points: Points) -> PyTree:
+    """The same with the active models gathered in front; blocks without one are left out."""
+    each, count = _side_by_side(train), len(points.seed)
+    order = jnp.argsort(~points.active)  # stable
+    order = jnp.pad(order, (0, -count % block), constant_values=count)
+    active = jnp.sum(points.active)
+
+    def part(k: ArrayLike, carry: PyTree) -> PyTree:
+        rows = jax.lax.dynamic_slice_in_dim(order, k * block, block)
+        there = jnp.minimum(rows, count - 1)
+        some, chosen = jax.tree.map(lambda leaf: leaf[there], (carry, points))
+        places = jnp.where(k * block + jnp.arange(block) < active, rows, count)
+        return jax.tree.map(
+            lambda leaf, new: leaf.at[places].set(new, mode="drop"), carry, each(some, chosen)
+        )
+
+    return jax.lax.fori_loop(0, (active + block - 1) // block, part, carry)
+
+
+def _side_by_side(train: Callable) -> Callable:
+    """`train` of several models `[K, ...]`."""
+
+    def each(*trees: PyTree) -> PyTree:
+        if len(jax.tree.leaves(trees)[0]) > 1:
+            return jax.vmap(train)(*trees)
+        # Without a batch axis of length 1, for which XLA transposes the weights at every step.
+        trained = train(*jax.tree.map(lambda leaf: leaf[0], trees))
+        return jax.tree.map(lambda leaf: leaf[None], trained)
+
+    return each
 
 
 def measured_blocks(mesh: Mesh, bytes_each: int, models: int) -> np.ndarray:

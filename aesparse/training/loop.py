@@ -14,7 +14,7 @@ from aesparse.training.hyperparameters import with_hyperparameters
 from aesparse.training.identity import training_settings
 from aesparse.training.program import Program, grid_program
 from aesparse.training.recording import Recorder
-from aesparse.training.sharding import SHARED, model_mesh, place, transfers
+from aesparse.training.sharding import SHARED, Points, model_mesh, place, transfers
 from aesparse.training.step import TrainState
 from aesparse.training.stopping import Best, Watch, validation_loss
 from aesparse.training.task import Outcome, Part, Task
@@ -62,10 +62,13 @@ def _begun(task: Task, part: Part, on_devices: Callable) -> _Begun:
     if task.check_compiled:
         task.progress.stage("compiling and checking")
         start = "drawn" if part.begin is None else "given" if part.moments is None else "continued"
+        points, at_first = arguments.points, None
+        if best is not None:
+            at_first = on_devices(np.ones(len(part.points.seed), bool))
         difference = verify(
             program,
             state,
-            arguments,
+            arguments._replace(points=points._replace(active=at_first)),
             hyperparameters,
             start=start,
             subset=subset,
@@ -95,8 +98,10 @@ def train_part(task: Task, part: Part) -> Outcome:
         task, part, on_devices
     )
 
-    def epoch(state: PyTree, number: int) -> tuple[PyTree, dict[str, Array]]:
-        keys, X, points = arguments
+    def epoch(
+        state: PyTree, number: int, points: Points = arguments.points
+    ) -> tuple[PyTree, dict[str, Array]]:
+        keys, X, _ = arguments
         steps = np.int32(len(X) // task.recipe.batch_size)
         drawn = shuffled(keys, task.before + number, len(X))
         return program.epoch(state, drawn, X, points, np.int32(0), steps)
@@ -126,7 +131,11 @@ def train_part(task: Task, part: Part) -> Outcome:
     for number in range(begin, task.epochs + 1):
         if best is not None and (on_hosts(best.stopped) >= 0).all():
             break
-        state, losses = epoch(state, number)
+        if best is None:
+            state, losses = epoch(state, number)
+        else:
+            running = best.stopped < 0
+            state, losses = epoch(state, number, arguments.points._replace(active=running))
         task.progress.reached(number, losses["loss"])
         records.losses.add(losses)
         if watch is not None:
@@ -140,13 +149,15 @@ def train_part(task: Task, part: Part) -> Outcome:
         if task.on_epoch is not None:
             task.on_epoch(number, on_hosts(latest))
     task.progress.part_done()
-    params = state.params if best is None else best.params
+    params, finite = state.params, on_hosts(program.finite(state.params))
+    if best is not None:
+        params, finite = best.params, finite & on_hosts(best.finite)
     return Outcome(
         params=on_hosts(params) if task.keep_params else None,
         losses=records.losses.arrays(),
         history=records.moments.arrays(),
         final=on_hosts(measured(params, arguments.X)),
-        finite=on_hosts(program.finite(state.params)),
+        finite=finite,
         guard=difference,
         stopped=None if best is None else on_hosts(best.stopped),
         best=None if best is None else on_hosts(best.epoch),

@@ -80,9 +80,8 @@ class Part(NamedTuple):
 
     def needs(self, points: Points) -> Points:
         """The points with the coefficients that the measurement may read."""
-        return points._replace(
-            coefficients={name: points.coefficients[name] for name in self.coefficients}
-        )
+        read = {name: points.coefficients[name] for name in self.coefficients}
+        return Points(points.seed, read)
 
 
 @dataclasses.dataclass(frozen=True)

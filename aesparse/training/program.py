@@ -70,7 +70,9 @@ def _epoch(recipe: Recipe, mesh: Mesh) -> Callable:
 
     def epoch(state, draws, X, points, first, n_steps):
         count = len(points.seed)
-        block = models_at_once(mesh, tree_bytes(state.params) // count, count)
+        block = models_at_once(
+            mesh, tree_bytes(state.params) // count, count, stopping=points.active is not None
+        )
         ahead = steps_ahead(len(draws.order), batch_size * X.shape[1] * X.dtype.itemsize)
 
         def train(state, point, batches, begin, steps):
@@ -105,7 +107,10 @@ def _epoch(recipe: Recipe, mesh: Mesh) -> Callable:
         )
         segments = (n_steps + ahead - 1) // ahead
         state, totals = jax.lax.fori_loop(0, segments, segment, (state, totals))
-        return state, jax.tree.map(lambda total: total / jnp.asarray(n_steps, total.dtype), totals)
+        losses = jax.tree.map(lambda total: total / jnp.asarray(n_steps, total.dtype), totals)
+        if points.active is not None:
+            losses = jax.tree.map(lambda loss: jnp.where(points.active, loss, jnp.nan), losses)
+        return state, losses
 
     specs = (MODELS, SHARED, SHARED, MODELS, SHARED, SHARED)
     return over_models(epoch, mesh, specs, donate=(0,))

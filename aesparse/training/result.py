@@ -16,8 +16,9 @@ from jaxtyping import Array, ArrayLike, PyTree
 from aesparse.errors import InputError, first_line, unknown_name
 from aesparse.losses.base import Objective
 from aesparse.models.base import Model, reconstruct
-from aesparse.options import checked_key, checked_numbers, shortened
+from aesparse.options import checked_key, shortened
 from aesparse.training.measuring import as_measurement, measuring
+from aesparse.training.positions import matches, position
 from aesparse.training.sharding import Points, model_mesh
 from aesparse.training.sweep import SEED, Axis, Sweep
 from aesparse.training.trained_model import TrainedModel
@@ -32,7 +33,6 @@ __all__ = ["Result", "TrainedModel"]
 
 _EPOCHS = ("diverged_epoch", "stopped_epoch", "best_epoch")
 _OF_MODELS = ("params", "losses", "history", "final", "optimizer_state", *_EPOCHS)
-_CLOSE = 1e-6  # relative; a float32 coordinate matches the number it was rounded from
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,6 +73,8 @@ class Result:
     ({'seed': 3}, (2, 3))
     >>> result.select(strength=0.1, seed=2).encode(X).shape
     (200, 5)
+    >>> result.at(-1, slice(1, None)).sizes, result.at(0, 2).losses["loss"].shape
+    ({'seed': 2}, (2,))
     >>> result.measure(X[:50]).reconstruction.shape
     (2, 3)
     >>> dict(result.to_xarray().activation_fraction.sizes)
@@ -126,31 +128,54 @@ class Result:
             if name not in self.coordinates and name not in self.fixed:
                 raise unknown_name("coordinate", name, [*self.coordinates, *self.fixed])
         for name, value in self.fixed.items():
-            if name in coordinates and not _matches(name, np.array([value]), coordinates[name])[0]:
+            if name in coordinates and not matches(name, np.array([value]), coordinates[name])[0]:
                 raise InputError(
                     f"No model has {name}={coordinates[name]}; it is {value} in all of this result."
                 )
-        index, fixed = [], dict(self.fixed)
+        index = []
         for axis in self.axes:
             asked = {name: coordinates[name] for name in axis.names if name in coordinates}
-            index.append(_position(axis, asked) if asked else slice(None))
-            if asked:
-                at = index[-1]
-                fixed |= {n: v[at].item() for n, v in zip(axis.names, axis.values, strict=True)}
-        left = tuple(a for a, at in zip(self.axes, index, strict=True) if isinstance(at, slice))
-        part = {
-            name: jax.tree.map(lambda leaf: np.asarray(leaf)[tuple(index)], getattr(self, name))
-            for name in _OF_MODELS
-        }
-        if left:
-            return dataclasses.replace(self, axes=left, fixed=fixed, **part)
+            index.append(position(axis, asked) if asked else slice(None))
+        part = self.at(*index)
+        if part.axes:
+            return part
         if self.params is None:
             raise InputError(
                 "The result holds no parameters, as it was trained with keep_params=False; train "
                 "with keep_params=True to select a model."
             )
-        key = jax.random.fold_in(checked_key(np.asarray(self.key_data)), fixed[SEED])
-        return TrainedModel(self.model, part["params"], fixed, objective=self.objective, key=key)
+        key = jax.random.fold_in(checked_key(np.asarray(self.key_data)), part.fixed[SEED])
+        return TrainedModel(self.model, part.params, part.fixed, objective=self.objective, key=key)
+
+    def at(self, *positions: int | slice) -> "Result":
+        """The part of the grid at a position along every axis, of which a slice keeps the axis.
+
+        Without an axis left it is a result of one model. `InputError` unless there is a position
+        for every axis, and a model at it.
+        """
+        if len(positions) != len(self.axes):
+            raise InputError(
+                f"{len(positions)} positions are given; expected one for each of the axes, "
+                f"{', '.join(self.sizes)}, which is an integer or a slice."
+            )
+        left, fixed = [], dict(self.fixed)
+        for axis, at in zip(self.axes, positions, strict=True):
+            if isinstance(at, slice):
+                left.append(Axis(axis.names, tuple(values[at] for values in axis.values)))
+                continue
+            if not -axis.size <= at < axis.size:
+                raise InputError(
+                    f"Position {at} is given along {axis.names[0]}; expected an integer from 0 to "
+                    f"{axis.size - 1}."
+                )
+            fixed |= {n: v[at].item() for n, v in zip(axis.names, axis.values, strict=True)}
+        part = {
+            name: jax.tree.map(
+                lambda leaf: np.asarray(np.asarray(leaf)[positions]), getattr(self, name)
+            )
+            for name in _OF_MODELS
+        }
+        return dataclasses.replace(self, axes=tuple(left), fixed=fixed, **part)
 
     def measure(
         self, X: ArrayLike, measurement: Callable | None = None, *, precision: str = "highest"
@@ -172,12 +197,12 @@ class Result:
         check_bounds(self.objective, data)
         warn_of_precision(given, data)
         sweep = Sweep(self.axes, dict(self.fixed))
-        different, position = np.unique(sweep.column(SEED), return_inverse=True)
+        different, which = np.unique(sweep.column(SEED), return_inverse=True)
         key = checked_key(np.asarray(self.key_data))
         keys = jax.vmap(lambda seed: jax.random.fold_in(key, seed))(different.astype(np.uint32))
         names = self.objective.coefficients
         points = Points(
-            position.astype(np.int32), {n: sweep.column(n).astype(data.dtype) for n in names}
+            which.astype(np.int32), {n: sweep.column(n).astype(data.dtype) for n in names}
         )
         flat = jax.tree.map(
             lambda leaf: leaf.reshape((sweep.size, *leaf.shape[len(sweep.shape) :])), self.params
@@ -254,36 +279,3 @@ class Result:
         for name in _EPOCHS:
             if getattr(self, name) is not None:
                 yield name, np.asarray(getattr(self, name)), ()
-
-
-def _matches(name: str, values: np.ndarray, value: object) -> np.ndarray:
-    """Which of the values `[K]` one number stands for: the equal ones, else those close to it."""
-    number = checked_numbers(value, f"The coordinate '{name}' is")
-    if number.ndim:
-        raise InputError(
-            f"The coordinate '{name}' is {shortened(value)}; expected one number. For a part of "
-            "an axis, index the result's arrays."
-        )
-    number = float(number)
-    equal = values == number
-    if name == SEED or equal.any():
-        return equal
-    return np.isclose(values, number, rtol=_CLOSE, atol=0.0)
-
-
-def _position(axis: Axis, asked: Mapping[str, object]) -> int:
-    """The one place along an axis where all names asked for have their values."""
-    by_name = dict(zip(axis.names, axis.values, strict=True))
-    matching = [_matches(name, by_name[name], value) for name, value in asked.items()]
-    places = np.flatnonzero(np.all(matching, axis=0))
-    if len(places) == 1:
-        return int(places[0])
-    given = ", ".join(f"{name}={value}" for name, value in asked.items())
-    columns = [values.tolist() for values in axis.values]
-    there = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-    hint = "give all of these names" if len(columns) > len(asked) else "index the arrays instead"
-    problem = f"{len(places)} points have {given}" if len(places) else f"No model has {given}"
-    raise InputError(
-        f"{problem}; along {', '.join(axis.names)} there are {shortened(there, 300)}: "
-        f"{hint if len(places) else 'choose among these'}."
-    )

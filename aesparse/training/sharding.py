@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 __all__ = [
     "MODELS",
@@ -36,6 +36,7 @@ class Points(NamedTuple):
 
     seed: Int[Array | np.ndarray, " C"]  # its position among the seeds' keys
     coefficients: Mapping[str, Float[Array | np.ndarray, " C"]]  # of the objective
+    active: Bool[Array, " C"] | None = None  # whether it still trains; None: all do
 
 
 def padded(tree: PyTree, devices: int) -> PyTree:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, ArrayLike, Float, Int, PyTree
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree
 
 from aesparse.errors import InputError
 from aesparse.losses.base import Objective
@@ -35,7 +35,8 @@ class EarlyStopping:
     whose last V mod B samples are left out, with the same noise at every epoch; without
     `validation` it is the training loss of the epoch. An epoch improves if its loss is below
     reference − tolerance · |reference|, where the reference is the loss of the last epoch that
-    improved. A model ends with the parameters of its lowest loss. `InputError` for a patience below
+    improved. A model whose loss is not finite stops at once. A stopped one is trained no
+    further, and ends with the parameters of its lowest loss. `InputError` for a patience below
     1, and for a tolerance outside [0, 1).
 
     >>> import numpy as np
@@ -69,6 +70,7 @@ class Best(NamedTuple):
     waited: Int[Array, " C"]  # epochs since that one
     epoch: Int[Array, " C"]  # of the lowest loss; 0 before training
     stopped: Int[Array, " C"]  # the epoch after which the model stopped; −1: not yet
+    finite: Bool[Array, " C"]  # whether the loss of its last epoch was
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,14 +108,15 @@ def _programs(mesh: Mesh) -> tuple:
         none = jnp.zeros(len(leaves[0]), jnp.int32)
         largest = jnp.full(none.shape, jnp.inf, jnp.result_type(*leaves))
         # Copies, since the training writes over what it is given.
-        return jax.tree.map(jnp.copy, Best(params, largest, largest, none, none, none - 1))
+        begun = Best(params, largest, largest, none, none, none - 1, none == 0)
+        return jax.tree.map(jnp.copy, begun)
 
     def after(best: Best, params: PyTree, loss, number, patience, tolerance) -> Best:
         running = best.stopped < 0
         better = running & (loss < best.loss)
         small = tolerance * jnp.abs(jnp.where(jnp.isfinite(best.reference), best.reference, 0))
         lower = running & (loss < best.reference - small)
-        waited = jnp.where(lower, 0, best.waited + 1)
+        waited, finite = jnp.where(lower, 0, best.waited + 1), jnp.isfinite(loss)
 
         def chosen(new, old):
             return jnp.where(better.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
@@ -124,7 +127,8 @@ def _programs(mesh: Mesh) -> tuple:
             jnp.where(lower, loss, best.reference),
             waited,
             jnp.where(better, number, best.epoch),
-            jnp.where(running & (waited >= patience), number, best.stopped),
+            jnp.where(running & (~finite | (waited >= patience)), number, best.stopped),
+            jnp.where(running, finite, best.finite),
         )
 
     return (

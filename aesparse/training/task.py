@@ -101,7 +101,7 @@ class Outcome(NamedTuple):
     losses: dict[str, np.ndarray]  # [C, E]
     history: PyTree  # [C, ..., H]
     final: PyTree  # [C, ...]
-    finite: np.ndarray  # [C]: the parameters at the end
+    finite: np.ndarray  # [C]: parameters and loss at the end
     guard: float
     stopped: np.ndarray | None = None  # [C]: the epoch after which a model stopped; −1: not so
     best: np.ndarray | None = None  # [C]: the epoch of its parameters, where models may stop
