@@ -20,7 +20,7 @@ from aesparse.losses.base import Objective
 from aesparse.losses.dictionary import dictionary_l1, gated, jumprelu_l0, topk
 from aesparse.losses.objectives import as_objective
 from aesparse.metrics import Trained
-from aesparse.metrics.codes import code_quality
+from aesparse.metrics.codes import CodeQuality, code_quality
 from aesparse.models.codes import BatchTopK, Gated, JumpRelu, Relu, TopK
 from aesparse.models.dictionary import DictionaryModel, DictionaryParams, calibrated
 from aesparse.options import check_counts, checked_numbers, shortened
@@ -82,7 +82,7 @@ def audit_dictionary(
     >>> result = audit_dictionary(model, X)
     >>> result.moves_bias, bool(np.any(result.threshold_gradients["penalty"]))
     (('reconstruction',), True)
-    >>> abs(float(result.quality.l0) - result.predicted_active.sum()) < 1
+    >>> bool(abs(result.quality.l0 - result.predicted_active.sum()) < 1)
     True
     >>> result.predicted_dead > result.centred_dead  # centred, all units are active half the time
     True
@@ -98,13 +98,12 @@ def audit_dictionary(
     _, X = checked_rows(X)
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # optax relies on it
         params = _checked_params(model, X, params)
-        trained = Trained(model, objective, params, {}, jax.random.key(0))
         batches = _batches(X, batch)
         parts, losses = jax.device_get(
             _gradients(params, batches, coefficients, model=model, objective=objective)
         )
         return DictionaryAudit(
-            quality=jax.tree.map(np.asarray, code_quality(trained, jnp.asarray(X))),
+            quality=jax.device_get(_quality(params, X, model=model, objective=objective)),
             samples=len(X),
             predicted_active=_predicted(model, params, X, centred=False),
             centred_active=_predicted(model, params, X, centred=True),
@@ -116,13 +115,14 @@ def audit_dictionary(
 
 def _checked_coefficients(
     objective: Objective, coefficients: Mapping[str, float]
-) -> dict[str, float]:
+) -> dict[str, np.ndarray]:
     """The coefficients but for the strength; `InputError` unless they are the objective's."""
     needed = set(objective.coefficients) - {"strength"}
     if not isinstance(coefficients, Mapping) or set(coefficients) != needed:
+        names = f"a mapping with the names {sorted(needed)}" if needed else "None"
         raise InputError(
-            f"The coefficients are {shortened(coefficients)}; expected a mapping with the names "
-            f"{sorted(needed)}, the objective's but for the strength."
+            f"The coefficients are {shortened(coefficients)}; expected {names}, for the "
+            "coefficients of the objective but for its strength."
         )
     values = {name: checked_numbers(value, f"'{name}' is") for name, value in coefficients.items()}
     return {name: np.asarray(value, np.float64) for name, value in values.items()}
@@ -137,7 +137,7 @@ def _checked_params(
         return calibrated(model, fresh, X) if isinstance(model.rule, BatchTopK) else fresh
     shapes = jax.tree.map(np.shape, (params, fresh))
     if not isinstance(params, DictionaryParams) or shapes[0] != shapes[1]:
-        came = shapes[0] if isinstance(params, DictionaryParams) else shortened(params)
+        came = shapes[0] if isinstance(params, DictionaryParams) else f"a {type(params).__name__}"
         raise InputError(
             f"params are {came}; expected {shapes[1]}: one model on data of {X.shape[1]} inputs. "
             "Select one model of a grid."
@@ -148,6 +148,11 @@ def _checked_params(
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in leaves):
         raise InputError("params hold NaN or inf; expected finite numbers.")
     return params
+
+
+@functools.partial(jax.jit, static_argnames=("model", "objective"))
+def _quality(params, X, *, model, objective) -> CodeQuality:
+    return code_quality(Trained(model, objective, params, {}, jax.random.key(0)), X)
 
 
 def _batches(X: Float[np.ndarray, "N n"], size: int) -> Float[np.ndarray, "K B n"]:

@@ -96,7 +96,7 @@ def dictionary_rows(audit: DictionaryAudit) -> list[tuple[str, str]]:
 def _gradient(g: Float[np.ndarray, " m"]) -> str:
     low, middle, high = np.quantile(g, [0.0, 0.5, 1.0], method="nearest")
     return (
-        f"positive for {np.mean(g > 0):.0%} of units, negative for {np.mean(g < 0):.0%}; median "
+        f"positive for {np.mean(g > 0):.1%} of units, negative for {np.mean(g < 0):.1%}; median "
         f"{middle:.3g}, from {low:.3g} to {high:.3g}"
     )
 
@@ -106,7 +106,7 @@ def _step(response: Response) -> str:
         return "it does not depend on λ"
     down = response.falling
     ends = (
-        f"downwards for {down[0]:.0%} of units at λ = {STRENGTHS[0]:g}, for {down[-1]:.0%} at "
+        f"downwards for {down[0]:.1%} of units at λ = {STRENGTHS[0]:g}, for {down[-1]:.1%} at "
         f"λ = {STRENGTHS[-1]:g}"
     )
     if np.isinf(response.saturation):

@@ -26,12 +26,12 @@ def read_published(
 
     Three layouts are read:
 
-    * a folder that SAELens wrote, with `cfg.json` and `sae_weights.safetensors`, of the
+    - a folder that SAELens wrote, with `cfg.json` and `sae_weights.safetensors`, of the
       architectures standard, topk, jumprelu and gated, as its versions 3 to 6 write them;
-    * a `.safetensors` file with the same arrays: `W_enc [n, m]`, `W_dec [m, n]`, `b_dec [n]` and
+    - a `.safetensors` file with the same arrays: `W_enc [n, m]`, `W_dec [m, n]`, `b_dec [n]` and
       `b_enc [m]`, for JumpReLU also `threshold [m]`, for a gated model `b_gate`, `b_mag` and
       `r_mag` in the place of `b_enc`;
-    * Gemma Scope's `params.npz`, or its folder: JumpReLU, whose encoder subtracts no bias.
+    - Gemma Scope's `params.npz`, or its folder: JumpReLU, whose encoder subtracts no bias.
 
     Codes are those of the publishers' encoder and reconstructions those of its decoder, up to
     rounding. The parameters are float32, float64 where the file is. A factor of the decoder
