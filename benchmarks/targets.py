@@ -27,7 +27,7 @@ from aesparse.errors import InputError
 from aesparse.files import write_text
 
 TARGETS = (0.02, 0.05, 0.2)
-OPTIONS = {"learning_rate": 0.003, "max_epochs": 200, "batch_size": 128, "random_state": 0}
+OPTIONS = {"learning_rate": 0.003, "batch_size": 128, "random_state": 0}
 
 
 def table(samples: int = 20_000, n: int = 300) -> np.ndarray:
@@ -39,23 +39,23 @@ def table(samples: int = 20_000, n: int = 300) -> np.ndarray:
     return ((factors + noise) * scales + 50 * scales).astype(np.float32)
 
 
-def sets(data_dir: str) -> dict[str, tuple[np.ndarray, int]]:
-    """Every data set with the number of units."""
+def sets(data_dir: str) -> dict[str, tuple[np.ndarray, int, int]]:
+    """Every data set with the number of units, and of epochs at most."""
     mnist = ae.data.load("mnist", data_dir=data_dir, samples=5000).train
     made = generated(10_000, 64, 128, active=4, noise=0.01, seed=0).X
     return {
-        "digits": (load_digits().data.astype(np.float32), 64),
-        "mnist": (np.asarray(mnist, np.float32), 256),
-        "generated": (np.asarray(made, np.float32), 128),
-        "table": (table(), 256),
+        "digits": (load_digits().data.astype(np.float32), 64, 200),
+        "mnist": (np.asarray(mnist, np.float32), 256, 40),
+        "generated": (np.asarray(made, np.float32), 128, 60),
+        "table": (table(), 256, 20),
     }
 
 
-def met(X: np.ndarray, units: int, target: float) -> dict:
+def met(X: np.ndarray, units: int, epochs: int, target: float) -> dict:
     """What a path comes to."""
     order, begin = np.random.default_rng(1).permutation(len(X)), time.perf_counter()
     apart, X = X[order[: len(X) // 5]], X[order[len(X) // 5 :]]
-    model = ae.SparseAutoencoder(units, **OPTIONS)
+    model = ae.SparseAutoencoder(units, max_epochs=epochs, **OPTIONS)
     path = ae.SparseAutoencoderPath(model, strengths=12, seeds=1, target_activation=target)
     try:
         path.fit(X)
@@ -67,6 +67,8 @@ def met(X: np.ndarray, units: int, target: float) -> dict:
         "trained on": round(float((path.transform(X) > 0).mean()), 5),
         "set apart": round(float((path.transform(apart) > 0).mean()), 5),
         "explained variance, set apart": round(path.score(apart), 4),
+        "units": units,
+        "epochs at most": epochs,
         "strength": float(f"{row['strength']:.4g}"),
         "models": len(path.results_["seed"]),
         "seconds": round(time.perf_counter() - begin, 1),
@@ -82,9 +84,9 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     rows = {}
-    for name, (X, units) in sets(args.data_dir).items():
+    for name, (X, units, epochs) in sets(args.data_dir).items():
         for target in TARGETS:
-            rows[f"{name}, {target}"] = met(X, units, target)
+            rows[f"{name}, {target}"] = met(X, units, epochs, target)
             print(name, target, rows[f"{name}, {target}"], flush=True)
     record = {"options": OPTIONS, "targets": rows}
     write_text(Path(__file__).with_suffix(".json"), json.dumps(record, indent=1) + "\n")

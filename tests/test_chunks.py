@@ -19,7 +19,7 @@ def numbered(samples, n=2):
 
 @settings(deadline=None)
 @given(samples=st.integers(1, 2000), rows=st.integers(1, 2500), seed=st.integers(0, 5))
-def test_an_epoch_has_every_row_at_most_once_and_few_are_left_out(samples, rows, seed):
+def test_a_pass_has_every_row_at_most_once_and_few_are_left_out(samples, rows, seed):
     X = numbered(samples)
     parts = list(chunks(X, rows, seed=seed))
     assert len({part.shape for part in parts}) == 1
@@ -31,9 +31,9 @@ def test_an_epoch_has_every_row_at_most_once_and_few_are_left_out(samples, rows,
     assert samples - len(seen) < len(parts)
 
 
-def test_the_order_is_the_seeds_and_another_in_every_epoch():
+def test_the_order_is_the_seeds_and_another_in_every_pass():
     X = numbered(3000)
-    one, same, other = (list(chunks(X, 1000, epochs=2, seed=s)) for s in (1, 1, 2))
+    one, same, other = (list(chunks(X, 1000, passes=2, seed=s)) for s in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
     assert not np.array_equal(one[:3], one[3:])
@@ -77,9 +77,9 @@ def test_the_next_chunk_is_read_while_one_is_used():
     assert sum(file.reads) == 6000
 
 
-def test_other_rows_are_left_out_in_every_epoch():
+def test_other_rows_are_left_out_in_every_pass():
     X = numbered(1001)
-    parts = list(chunks(X, 500, epochs=2))
+    parts = list(chunks(X, 500, passes=2))
     half = len(parts) // 2
     left = [set(X[:, 0]) - set(np.concatenate(of)[:, 0]) for of in (parts[:half], parts[half:])]
     assert 0 < len(left[0]) < half
@@ -94,7 +94,7 @@ def test_a_file_on_disk_trains_an_estimator(tmp_path):
     model = ae.SparseAutoencoder(4, strength=0.01, learning_rate=0.01, batch_size=20)
     model.set_params(random_state=0)
     before = None
-    for chunk in chunks(X, 100, epochs=5):
+    for chunk in chunks(X, 100, passes=5):
         model.partial_fit(chunk)
         before = model.score(X) if before is None else before
     assert model.n_iter_ == 20
@@ -120,7 +120,7 @@ def test_what_a_reader_raises_comes_out():
         (np.zeros((0, 3)), {}),
         (None, {}),
         (np.zeros((5, 3)), {"rows": 0}),
-        (np.zeros((5, 3)), {"epochs": 0}),
+        (np.zeros((5, 3)), {"passes": 0}),
         (np.zeros((5, 3)), {"seed": -1}),
         (scipy.sparse.eye_array(5).tocsr(), {}),
     ],

@@ -65,6 +65,8 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
     True
     >>> path.transform(X).shape, path.best_estimator_.components_.shape
     ((1797, 32), (32, 64))
+    >>> path.get_feature_names_out()[0], path.plot().get_ylabel()
+    ('sparseautoencoder0', 'explained variance')
     """
 
     def __init__(

@@ -86,6 +86,8 @@ class DictionaryModel:
     True
     >>> model.batch_code(params, jnp.ones((2, 5))).shape
     (2, 8)
+    >>> model.projections(params, jnp.ones(5)).shape
+    (8,)
     """
 
     hidden: int
@@ -139,7 +141,7 @@ class DictionaryModel:
         return self.rule.code(params, self.projections(params, x))
 
     def batch_code(self, params: DictionaryParams, x: Float[Array, "B n"]) -> Float[Array, "B m"]:
-        """The codes `[B, m]` of a training batch `x [B, n]`, as the losses use them.
+        """The codes `[B, m]` of a training batch `x [B, n]` by `params`, as the losses use them.
 
         They are those of `encode` but for `BatchTopK`.
         """
