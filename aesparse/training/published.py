@@ -36,8 +36,9 @@ def read_published(
     Codes are those of the publishers' encoder and reconstructions those of its decoder, up to
     rounding. The parameters are float32, float64 where the file is. A factor of the decoder
     (`finetuning_scaling_factor`) and top-k codes in units of the atoms' lengths
-    (`rescale_acts_by_decoder_norm`) are folded into the matrices. Activations of several attention
-    heads are one row of n inputs each.
+    (`rescale_acts_by_decoder_norm`) are folded into the matrices. Where SAELens takes the
+    activations of attention heads (`hook_z`), a row is those of all heads of a sample, one head
+    after the other.
 
     Args:
         path: the folder or the file.
