@@ -80,16 +80,18 @@ def code_quality(trained: Trained, x: Float[Array, "N n"]) -> CodeQuality:
         h = model.encode(params, block)
         y = checked_reconstruction(model.decode(params, h), block)
         active = h > model.activation.threshold if isinstance(model, OneLayer) else h != 0
+        counts = jnp.sum(active.reshape(len(h), math.prod(h.shape[1:])), axis=0).astype(x.dtype)
         return (
-            jnp.sum(active.reshape(len(h), math.prod(h.shape[1:])), axis=0).astype(x.dtype),
+            counts,
+            jnp.sum(counts),
             jnp.sum(squared_error(block, y)),
             jnp.sum(squared_error(block, jnp.broadcast_to(centre, block.shape))),
         )
 
-    density, error, variance = block_means(block_sums, x)
+    density, l0, error, variance = block_means(block_sums, x)
     return CodeQuality(
-        l0=jnp.sum(density),
-        activation_fraction=jnp.mean(density),
+        l0=l0,  # not Σ density, which rounds where every sample has exactly k active units
+        activation_fraction=l0 / density.size,
         dead_fraction=jnp.mean(density == 0, dtype=x.dtype),
         density=density,
         error=error,
