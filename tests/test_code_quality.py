@@ -116,6 +116,14 @@ def test_the_mean_explains_nothing_and_a_perfect_copy_everything(rng):
     assert np.isnan(equal.explained_variance)
 
 
+def test_a_number_of_active_units_that_is_the_same_for_all_samples_is_exact(rng):
+    chosen = np.argsort(rng.uniform(size=(1777, 11)), axis=1)[:, :3]
+    x = np.zeros((1777, 11), np.float32)
+    np.put_along_axis(x, chosen, 1.0, axis=1)
+    assert x.mean(axis=0, dtype=np.float32).sum(dtype=np.float32) != 3  # densities round
+    assert quality(Linear(), (jnp.eye(11), jnp.eye(11), jnp.zeros(11)), x).l0 == 3
+
+
 def test_the_error_is_the_squared_one_whatever_the_objective_uses(rng, x64):
     model, params = one_layer(rng, "relu")
     x = rng.uniform(size=(50, 4))

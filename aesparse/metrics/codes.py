@@ -8,12 +8,14 @@ n]`, held out or not. Shapes: n inputs, m numbers of a code, N samples; params o
 >>> from aesparse.models.one_layer import OneLayer, Params
 >>> params, key = Params(jnp.eye(3, 2), jnp.zeros(3)), jax.random.key(0)
 >>> trained = Trained(OneLayer(3), get_objective("ae"), params, {}, key)
->>> x = jnp.array([[2.0, 1.0], [1.0, -1.0], [-3.0, 0.0], [0.0, 0.0]])  # codes: (2, 1, 0), (1, 0, 0)
+>>> x = jnp.array([[2.0, 1.0], [1.0, -1.0], [-3.0, 0.0], [0.0, 0.0]])
+>>> trained.model.encode(params, x)[:2].tolist()  # the other codes are 0
+[[2.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
 >>> quality = code_quality(trained, x)
 >>> quality.density.tolist()
 [0.5, 0.25, 0.0]
->>> float(quality.l0), float(quality.activation_fraction), round(float(quality.dead_fraction), 4)
-(0.75, 0.25, 0.3333)
+>>> [float(number) for number in quality[:3]]  # L0, activation fraction, dead fraction
+[0.75, 0.25, 0.33333]
 >>> float(quality.error), float(quality.explained_variance)  # 10/4, and 1 − 10/16
 (2.5, 0.375)
 """
@@ -78,16 +80,18 @@ def code_quality(trained: Trained, x: Float[Array, "N n"]) -> CodeQuality:
         h = model.encode(params, block)
         y = checked_reconstruction(model.decode(params, h), block)
         active = h > model.activation.threshold if isinstance(model, OneLayer) else h != 0
+        counts = jnp.sum(active.reshape(len(h), math.prod(h.shape[1:])), axis=0).astype(x.dtype)
         return (
-            jnp.sum(active.reshape(len(h), math.prod(h.shape[1:])), axis=0).astype(x.dtype),
+            counts,
+            jnp.sum(counts),
             jnp.sum(squared_error(block, y)),
             jnp.sum(squared_error(block, jnp.broadcast_to(centre, block.shape))),
         )
 
-    density, error, variance = block_means(block_sums, x)
+    density, l0, error, variance = block_means(block_sums, x)
     return CodeQuality(
-        l0=jnp.sum(density),
-        activation_fraction=jnp.mean(density),
+        l0=l0,  # not Σ density, which rounds where every sample has exactly k active units
+        activation_fraction=l0 / density.size,
         dead_fraction=jnp.mean(density == 0, dtype=x.dtype),
         density=density,
         error=error,

@@ -4,8 +4,8 @@ The truth is that of `aesparse.data.generated`, the atoms are a decoder's column
 of one-layer parameters, transposed). Shapes: n inputs, m atoms, K true directions, N samples.
 
 >>> directions = np.array([[1.0, 0.0], [0.0, 1.0]])
->>> found = recovery(np.array([[2.0, 0.0], [3.0, 4.0], [0.0, 0.0]]), directions)
->>> found.cosines.tolist(), found.mean_cosine, found.recovered
+>>> scores = recovery(np.array([[2.0, 0.0], [3.0, 4.0], [0.0, 0.0]]), directions)
+>>> scores.cosines.tolist(), scores.mean_cosine, scores.recovered
 ([1.0, 0.8], 0.9, 0.5)
 >>> true_codes = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
 >>> codes = np.array([[0.0, 3.0], [0.0, 4.0], [1.0, 0.0], [0.0, 0.0]])
