@@ -83,9 +83,10 @@ def dictionaries(names):
     for result in (names.l1, names.jumped):
         assert (np.diff(result.final.activation_fraction, axis=0) < 0).all()
     assert (names.rings.losses["nested"] > names.rings.losses["reconstruction"]).all()
-    dead = names.helped.final.dead_fraction
-    assert dead[1] < dead[0]
-    assert (names.again.final.dead_fraction <= names.l1.final.dead_fraction).all()
+    assert (np.diff(names.helped.final.dead_fraction) < 0).all()
+    before, after = names.dying.final, names.revived.final
+    assert (after.dead_fraction < before.dead_fraction).all()
+    assert (after.reconstruction < before.reconstruction).all()
 
 
 def devices(names):

@@ -103,9 +103,9 @@ class Rule:
         raise NotImplementedError
 
     def batch_code(self, params: PyTree, projections: Float[Array, "B m"]) -> Float[Array, "B m"]:
-        """The codes `[B, m]` of a training batch, from `projections` and `params`.
+        """The codes `[B, m]` of a training batch, from its `projections`, by `params`.
 
-        They are those of `code`, unless the samples of a batch share something.
+        They are those of `code`, unless samples of a batch share something.
         """
         return self.code(params, projections)
 

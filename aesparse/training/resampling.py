@@ -119,5 +119,8 @@ def _restarted(
 
     return params._replace(
         weight=chosen(length * directions.T, params.weight.T).T,
-        **{name: jax.tree.map(chosen, new, getattr(params, name)) for name, new in fresh.items()},
+        **{
+            name: jax.tree.map(chosen, value, getattr(params, name))
+            for name, value in fresh.items()
+        },
     )
