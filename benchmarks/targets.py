@@ -4,10 +4,10 @@
 
 The targets 0.02, 0.05 and 0.2 on the digits, MNIST standardized as in the experiments, generated
 sparse combinations and an uncentred table of 20,000 × 300, each by a `SparseAutoencoderPath` of 12
-strengths and one seed with the options below. A fifth of the samples is set apart before: the path sees none of them. Writes
-benchmarks/targets.json: the fraction on the samples that chose the model (held out by the path
-itself), on those it was trained on and chosen by, and on those set apart; the strength, how many
-models were trained, and the seconds.
+strengths and one seed with the options below. A fifth of the samples is set apart before: the path
+sees none of them. Writes benchmarks/targets.json: the fraction on the samples that chose the model
+(held out by the path itself), on those it was trained on and chosen by, and on those set apart; the
+strength, how many models were trained, and the seconds.
 """
 
 import argparse
