@@ -3,13 +3,13 @@
 A rule has no parameters of its own; it reads those of the model, `params`. Projections `z = W x'
 [..., m]` have no bias yet, pre-activations a = z + b have. Shapes: m hidden units, B batch.
 
-| rule | a unit's number h_j | paper |
-|---|---|---|
-| `Relu()` | max(a_j, 0) | Bricken et al. 2023 |
-| `TopK(k)` | max(a_j, 0) of the k largest a_j of a sample | Gao et al. 2024 |
-| `BatchTopK(k)` | a_j > θ; in training the B·k largest of a batch | Bussmann et al. 2024 |
-| `JumpRelu()` | a_j where a_j > θ_j; θ is trained | Rajamanoharan et al. 2024b |
-| `Gated()` | max(e^{r_j} z_j + c_j, 0) where a_j > 0 | Rajamanoharan et al. 2024a |
+- `Relu()`: h_j = max(a_j, 0) (Bricken et al. 2023).
+- `TopK(k)`: max(a_j, 0) of the k largest a_j of a sample (Gao et al. 2024).
+- `BatchTopK(k)`: a_j where a_j > θ; in training the B·k largest of a batch (Bussmann et al. 2024).
+- `JumpRelu()`: a_j where a_j > θ_j, and θ is trained (Rajamanoharan et al. 2024b).
+- `Gated()`: max(e^{r_j} z_j + c_j, 0) where a_j > 0 (Rajamanoharan et al. 2024a).
+
+Everywhere else h_j is 0.
 
 >>> from aesparse.models.dictionary import DictionaryParams
 >>> z = jnp.array([[3.0, -1.0, 2.0], [0.5, 0.25, -4.0]])
