@@ -9,7 +9,7 @@ import xarray as xr
 from aesparse.data import Dataset, generated
 from experiments.figures.beyond import modern_pareto
 from experiments.figures.beyond.common import pareto_data
-from experiments.figures.beyond.common.pareto import BY_K, METHODS, recovered
+from experiments.figures.beyond.common.pareto import BY_K, METHODS, random_cosine, recovered
 from experiments.pipeline.plan import Plan
 from experiments.pipeline.registry import get_figure
 from experiments.pipeline.spec import Study
@@ -50,7 +50,8 @@ def made_up(study: Study):
     numbers |= {"dead_fraction": 0 * each, "diverged_epoch": np.full(each.shape, -1)}
     if not study.dataset:
         numbers |= {"mean_cosine": each / 100, "recovered": each / 200, "matched_f1": each / 50}
-    run = xr.Dataset({name: (("seed", "point"), values) for name, values in numbers.items()})
+        numbers["random_cosine"] = 0.4
+    run = xr.Dataset({name: (("seed", "point")[: np.ndim(v)], v) for name, v in numbers.items()})
     return run.assign_attrs(provenance='{"data_sha256": ""}')
 
 
@@ -99,6 +100,17 @@ def test_recovery_is_perfect_for_the_truth_in_another_order_and_absent_where_div
     found = recovered(codes, atoms, truth)
     for name in ("mean_cosine", "recovered", "matched_f1"):
         np.testing.assert_allclose(found[name], [[1, np.nan]], rtol=1e-6)
+
+
+def test_random_atoms_of_two_dimensions_are_as_near_as_the_angles_between_them():
+    """One atom has the mean cosine 0 with directions all around, a thousand leave no gap."""
+    rng = np.random.default_rng(1)
+    angles = rng.uniform(0, 2 * np.pi, 2000)
+    truth = generated(1, 2, 2000, active=1, seed=0)
+    truth = truth._replace(directions=np.stack([np.cos(angles), np.sin(angles)], 1))
+    one, many = (random_cosine(truth, np.zeros((1, 1, m, 2))) for m in (1, 1000))
+    assert abs(one) < 0.06
+    assert 0.999 < many <= 1
 
 
 def test_a_sample_with_another_number_of_active_units_is_seen():

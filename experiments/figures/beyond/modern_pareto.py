@@ -15,6 +15,7 @@ from experiments.figures.beyond.common.pareto import (
     METHODS,
     START,
     measured,
+    random_cosine,
     recovered,
 )
 from experiments.figures.beyond.common.pareto_data import GENERATED, prepared
@@ -63,7 +64,8 @@ def compute(study: Study, dataset):
     numbers, codes, atoms = measured(study, X, heldout)
     if truth is not None:
         numbers |= recovered(codes, atoms, truth)
-    return xr.Dataset({name: (("seed", "point"), value) for name, value in numbers.items()})
+    run = xr.Dataset({name: (("seed", "point"), value) for name, value in numbers.items()})
+    return run if truth is None else run.assign(random_cosine=random_cosine(truth, atoms))
 
 
 def verdicts(runs: Mapping, dataset: str) -> list[Verdict]:
@@ -133,8 +135,8 @@ def caption(runs: Mapping, plan: Plan) -> str:
         f"mean over {SEEDS} seeds, band from the smallest to the largest, a marker for each value "
         f"of k or of the strength. {_setting(real)}, standardized. {_setting(made)}: combinations "
         f"of {made.option('directions')} directions in {made.option('inputs')} dimensions, "
-        f"{made.option('active'):g} of them active on average (dotted), |cosines| at most "
-        f"{made.option('coherence')}, noise {made.option('noise')}, centred and divided by one "
+        f"{made.option('active'):g} of them active on average (dotted line; the dash-dotted one is "
+        f"for random atoms), |cosines| at most {made.option('coherence')}, noise {made.option('noise')}, centred and divided by one "
         "number. Adam; no method was tuned. Solid: untied decoders with unit atoms, batch top-k "
         "with the threshold that gives it k active units on the training data, JumpReLU with "
         f"bandwidth {BANDWIDTH:g} and thresholds that begin at {START:g}, matryoshka with prefixes "

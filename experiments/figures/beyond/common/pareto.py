@@ -11,7 +11,17 @@ import numpy as np
 
 from experiments.pipeline.spec import Study
 
-__all__ = ["BANDWIDTH", "BY_K", "METHODS", "START", "Measured", "Method", "measured", "recovered"]
+__all__ = [
+    "BANDWIDTH",
+    "BY_K",
+    "METHODS",
+    "START",
+    "Measured",
+    "Method",
+    "measured",
+    "random_cosine",
+    "recovered",
+]
 
 # Of JumpReLU. Published are 0.001 for both and data with E‖x‖² = 1; here E‖x‖² is about n, and a
 # threshold that begins at 0.001 would not get far in so few updates.
@@ -170,3 +180,11 @@ def recovered(codes: np.ndarray, atoms: np.ndarray, truth) -> dict[str, np.ndarr
             f1 = matched_f1(codes[at], truth.codes).mean_f1
             found[(slice(None), *at)] = near.mean_cosine, near.recovered, f1
     return dict(zip(("mean_cosine", "recovered", "matched_f1"), found, strict=True))
+
+
+def random_cosine(truth, atoms: np.ndarray) -> float:
+    """The mean best cosine of as many random atoms as those of a model, `atoms [S, P, m, n]`."""
+    from aesparse.metrics import recovery
+
+    drawn = np.random.default_rng(0).normal(size=atoms.shape[-2:])
+    return recovery(drawn, truth.directions).mean_cosine

@@ -8,6 +8,8 @@ from experiments.figures.beyond.common.pareto import METHODS, Method
 
 __all__ = ["draw"]
 
+_GREY = "#777777"
+
 
 def draw(real: Mapping, made: Mapping, name: str):
     """Four panels of runs by study: `real` of the data called `name`, `made` of generated data."""
@@ -29,7 +31,10 @@ def draw(real: Mapping, made: Mapping, name: str):
         axis.set_ylabel(label)
         axis.set_title(data_name, fontsize=10)
         _finish(axis, list(of_data.values()))
-    _mark_truth(axes[1:], next(iter(made)).option("active"))
+    study, run = next(iter(made.items()))
+    for axis in axes[1:]:
+        axis.axvline(study.option("active"), color=_GREY, linestyle=":", linewidth=1)
+    axes[2].axhline(float(run["random_cosine"]), color=_GREY, linestyle="-.", linewidth=1)
     handles, _ = axes[0].get_legend_handles_labels()
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return figure
@@ -66,9 +71,3 @@ def _finish(axis, runs) -> None:
     axis.set_xlabel("L0, mean number of active units")
     axis.grid(alpha=0.25, linewidth=0.5)
     axis.spines[["top", "right"]].set_visible(False)
-
-
-def _mark_truth(axes, active: float) -> None:
-    """A dotted line at the mean number of active directions."""
-    for axis in axes:
-        axis.axvline(active, color="#777777", linestyle=":", linewidth=1)
