@@ -16,55 +16,80 @@ class Size(NamedTuple):
     points: Mapping[str, tuple[float, ...]]  # by method: k, or strengths
 
 
-_KS = dict.fromkeys(("top-k", "batch top-k", "matryoshka"), (4, 16))
+def _points(ks: tuple[int, ...], **strengths: tuple[float, ...]) -> dict:
+    return dict.fromkeys(("top-k", "batch top-k", "matryoshka"), ks) | strengths
+
+
+_SMALL = {"hidden": 128, "heldout": 350, "epochs": 20, "batch_size": 50, "learning_rate": 0.003}
+_LARGE = {"hidden": 256, "heldout": 2_000, "epochs": 12, "batch_size": 100, "learning_rate": 0.003}
+_MADE = {"inputs": 64, "directions": 128, "active": 4}
 SIZES = {
     "quick": (
         Size(
             "digits",
             samples=1_400,
             inputs=64,
-            options={
-                "hidden": 128,
-                "heldout": 350,
-                "epochs": 20,
-                "batch_size": 50,
-                "learning_rate": 0.003,
-            },
-            points=_KS
-            | {
-                "l1": (0.3, 1.0, 3.0),
-                "jump": (0.1, 1.0, 3.0),
-                "gated": (0.3, 1.0, 3.0),
-                "cae": (0.1, 1.0),
-                "dae": (0.1, 1.0, 4.0),
-                "sae": (0.1, 1.0, 10.0),
-                "satae": (0.1, 0.3, 1.0),
-            },
+            options=_SMALL,
+            points=_points(
+                (4, 16),
+                l1=(0.3, 1.0, 3.0),
+                jump=(0.1, 1.0, 3.0),
+                gated=(0.3, 1.0, 3.0),
+                cae=(0.1, 1.0),
+                dae=(0.1, 1.0, 4.0),
+                sae=(0.1, 1.0, 10.0),
+                satae=(0.1, 0.3, 1.0),
+            ),
         ),
         Size(
             "",
             samples=1_400,
             inputs=64,
-            options={
-                "inputs": 64,
-                "directions": 128,
-                "active": 4,
-                "hidden": 128,
-                "heldout": 350,
-                "epochs": 20,
-                "batch_size": 50,
-                "learning_rate": 0.003,
-            },
-            points=_KS
-            | {
-                "l1": (0.3, 1.0, 3.0),
-                "jump": (0.1, 1.0, 3.0),
-                "gated": (0.3, 1.0, 3.0),
-                "cae": (0.1, 1.0),
-                "dae": (0.1, 1.0, 4.0),
-                "sae": (0.1, 1.0, 10.0),
-                "satae": (0.1, 0.3, 1.0),
-            },
+            options=_SMALL | _MADE,
+            points=_points(
+                (4, 16),
+                l1=(0.3, 1.0, 3.0),
+                jump=(0.1, 1.0, 3.0),
+                gated=(0.3, 1.0, 3.0),
+                cae=(0.1, 1.0),
+                dae=(0.1, 1.0, 4.0),
+                sae=(0.1, 1.0, 10.0),
+                satae=(0.1, 0.3, 1.0),
+            ),
+        ),
+    ),
+    "reduced": (
+        Size(
+            "mnist",
+            samples=10_000,
+            inputs=784,
+            options=_LARGE,
+            points=_points(
+                (4, 8, 16, 32),
+                l1=(1.0, 3.0, 10.0, 30.0),
+                jump=(1.0, 3.0, 10.0, 30.0),
+                gated=(1.0, 3.0, 10.0, 30.0),
+                cae=(0.1, 1.0),
+                dae=(0.1, 0.3, 1.0, 3.0),
+                sae=(0.1, 1.0, 10.0, 100.0),
+                satae=(0.3, 1.0, 3.0, 10.0),
+            ),
+        ),
+        Size(
+            "",
+            samples=10_000,
+            inputs=64,
+            options=_LARGE | {"hidden": 128, "epochs": 30} | _MADE,
+            points=_points(
+                (2, 4, 8, 16),
+                l1=(0.3, 1.0, 3.0, 10.0),
+                jump=(0.1, 0.3, 1.0, 3.0),
+                gated=(0.3, 1.0, 3.0, 10.0),
+                cae=(0.1, 1.0),
+                dae=(0.1, 0.3, 1.0, 3.0),
+                sae=(0.1, 1.0, 10.0, 100.0),
+                satae=(0.1, 0.3, 1.0, 3.0),
+            ),
         ),
     ),
 }
