@@ -25,7 +25,7 @@ __all__ = [
 
 # Of JumpReLU. Published are 0.001 for both and data with E‖x‖² = 1; here E‖x‖² is about n, and a
 # threshold that begins at 0.001 would not get far in so few updates.
-BANDWIDTH, START = 1.0, 0.1
+BANDWIDTH, START = 1.0, 0.5
 BY_K = ("top-k", "batch top-k", "matryoshka")  # whose points are values of k, a program each
 _PARTS = 4  # a matryoshka's prefixes: m/8, m/4, m/2, m
 
@@ -121,6 +121,7 @@ def _fitted(study: Study, X: np.ndarray, k: int | None = None):
         epochs=option("epochs"),
         batch_size=option("batch_size"),
         history_epochs=[0],
+        check_compiled=False,  # of so many programs it would take longer than the training
     )
     if option("method") == "batch top-k":
         result = dataclasses.replace(result, params=calibrated(model, result.params, X))

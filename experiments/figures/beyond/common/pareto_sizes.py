@@ -20,24 +20,24 @@ def _points(ks: tuple[int, ...], **strengths: tuple[float, ...]) -> dict:
     return dict.fromkeys(("top-k", "batch top-k", "matryoshka"), ks) | strengths
 
 
-_SMALL = {"hidden": 128, "heldout": 350, "epochs": 20, "batch_size": 50, "learning_rate": 0.003}
-_LARGE = {"hidden": 256, "heldout": 2_000, "epochs": 12, "batch_size": 100, "learning_rate": 0.003}
+_QUICK = {"hidden": 64, "heldout": 350, "epochs": 15, "batch_size": 50, "learning_rate": 0.003}
 _MADE = {"inputs": 64, "directions": 128, "active": 4}
+_TRAINED = {"hidden": 128, "heldout": 2_000, "learning_rate": 0.003}
 SIZES = {
     "quick": (
         Size(
             "digits",
             samples=1_400,
             inputs=64,
-            options=_SMALL,
+            options=_QUICK,
             points=_points(
                 (4, 16),
                 l1=(0.3, 1.0, 3.0),
                 jump=(0.1, 1.0, 3.0),
                 gated=(0.3, 1.0, 3.0),
                 cae=(0.1, 1.0),
-                dae=(0.1, 1.0, 4.0),
-                sae=(0.1, 1.0, 10.0),
+                dae=(0.1, 0.3, 1.0),
+                sae=(0.1, 1.0, 3.0),
                 satae=(0.1, 0.3, 1.0),
             ),
         ),
@@ -45,15 +45,15 @@ SIZES = {
             "",
             samples=1_400,
             inputs=64,
-            options=_SMALL | _MADE,
+            options=_QUICK | _MADE | {"directions": 64},
             points=_points(
                 (4, 16),
                 l1=(0.3, 1.0, 3.0),
                 jump=(0.1, 1.0, 3.0),
                 gated=(0.3, 1.0, 3.0),
                 cae=(0.1, 1.0),
-                dae=(0.1, 1.0, 4.0),
-                sae=(0.1, 1.0, 10.0),
+                dae=(0.1, 0.3, 1.0),
+                sae=(0.1, 1.0, 3.0),
                 satae=(0.1, 0.3, 1.0),
             ),
         ),
@@ -61,33 +61,33 @@ SIZES = {
     "reduced": (
         Size(
             "mnist",
-            samples=10_000,
+            samples=5_000,
             inputs=784,
-            options=_LARGE,
+            options=_TRAINED | {"epochs": 8, "batch_size": 50},
             points=_points(
                 (4, 8, 16, 32),
-                l1=(1.0, 3.0, 10.0, 30.0),
-                jump=(1.0, 3.0, 10.0, 30.0),
-                gated=(1.0, 3.0, 10.0, 30.0),
+                l1=(0.3, 1.0, 3.0, 6.0),
+                jump=(0.3, 1.0, 3.0, 10.0),
+                gated=(1.0, 3.0, 8.0, 16.0),
                 cae=(0.1, 1.0),
-                dae=(0.1, 0.3, 1.0, 3.0),
-                sae=(0.1, 1.0, 10.0, 100.0),
-                satae=(0.3, 1.0, 3.0, 10.0),
+                dae=(0.1, 0.3, 1.0),
+                sae=(0.3, 1.0, 3.0),
+                satae=(0.3, 1.0, 3.0),
             ),
         ),
         Size(
             "",
             samples=10_000,
             inputs=64,
-            options=_LARGE | {"hidden": 128, "epochs": 30} | _MADE,
+            options=_TRAINED | _MADE | {"epochs": 20, "batch_size": 100},
             points=_points(
                 (2, 4, 8, 16),
-                l1=(0.3, 1.0, 3.0, 10.0),
+                l1=(0.3, 1.0, 3.0, 6.0),
                 jump=(0.1, 0.3, 1.0, 3.0),
-                gated=(0.3, 1.0, 3.0, 10.0),
+                gated=(0.3, 1.0, 3.0, 6.0),
                 cae=(0.1, 1.0),
                 dae=(0.1, 0.3, 1.0, 3.0),
-                sae=(0.1, 1.0, 10.0, 100.0),
+                sae=(0.1, 0.3, 1.0, 3.0),
                 satae=(0.1, 0.3, 1.0, 3.0),
             ),
         ),
