@@ -94,7 +94,7 @@ def _exact(study: Study, run) -> criteria.Criterion:
 
 
 def _exported(study: Study, run) -> criteria.Criterion:
-    off = np.abs(run["l0"] / np.array(study.option("points")) - 1)
+    off = np.abs(run["l0"].values / np.array(study.option("points")) - 1)
     return criteria.Criterion("largest |L0/k − 1| of a model", float(off.max()), WITHIN, +1, None)
 
 
