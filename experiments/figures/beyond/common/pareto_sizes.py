@@ -23,39 +23,26 @@ def _points(ks: tuple[int, ...], **strengths: tuple[float, ...]) -> dict:
 _QUICK = {"hidden": 64, "heldout": 350, "epochs": 15, "batch_size": 50, "learning_rate": 0.003}
 _MADE = {"inputs": 64, "directions": 128, "active": 4}
 _TRAINED = {"hidden": 128, "heldout": 2_000, "learning_rate": 0.003}
+_QUICK_POINTS = _points(
+    (4, 16),
+    l1=(0.3, 1.0, 3.0),
+    jump=(0.1, 1.0, 3.0),
+    gated=(0.3, 1.0, 3.0),
+    cae=(0.1, 1.0),
+    dae=(0.1, 0.3, 1.0),
+    sae=(0.1, 0.3, 1.0),
+    satae=(0.1, 0.3, 1.0),
+)
 SIZES = {
+    # Equal shapes and options: the programs are compiled once for both.
     "quick": (
-        Size(
-            "digits",
-            samples=1_400,
-            inputs=64,
-            options=_QUICK,
-            points=_points(
-                (4, 16),
-                l1=(0.3, 1.0, 3.0),
-                jump=(0.1, 1.0, 3.0),
-                gated=(0.3, 1.0, 3.0),
-                cae=(0.1, 1.0),
-                dae=(0.1, 0.3, 1.0),
-                sae=(0.1, 1.0, 3.0),
-                satae=(0.1, 0.3, 1.0),
-            ),
-        ),
+        Size("digits", samples=1_400, inputs=64, options=_QUICK, points=_QUICK_POINTS),
         Size(
             "",
             samples=1_400,
             inputs=64,
             options=_QUICK | _MADE | {"directions": 64},
-            points=_points(
-                (4, 16),
-                l1=(0.3, 1.0, 3.0),
-                jump=(0.1, 1.0, 3.0),
-                gated=(0.3, 1.0, 3.0),
-                cae=(0.1, 1.0),
-                dae=(0.1, 0.3, 1.0),
-                sae=(0.1, 1.0, 3.0),
-                satae=(0.1, 0.3, 1.0),
-            ),
+            points=_QUICK_POINTS,
         ),
     ),
     "reduced": (
