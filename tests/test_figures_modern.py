@@ -21,7 +21,7 @@ TINY = {
     "hidden": 8,
     "heldout": 20,
     "epochs": 2,
-    "batch_size": 10,
+    "batch_size": 5,  # SATAE has its columns scaled at every tenth update
     "inputs": 6,
     "directions": 8,
     "active": 2,
