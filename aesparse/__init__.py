@@ -44,11 +44,13 @@ if TYPE_CHECKING:
     from aesparse.models.one_layer import OneLayer as OneLayer
     from aesparse.models.one_layer import Params as Params
     from aesparse.theory import audit as audit
+    from aesparse.theory import audit_dictionary as audit_dictionary
     from aesparse.theory import falsify as falsify
     from aesparse.training.checkpoints import Checkpoints as Checkpoints
     from aesparse.training.fit import fit as fit
     from aesparse.training.optimizers import lbfgs as lbfgs
     from aesparse.training.optimizers import sgd as sgd
+    from aesparse.training.published import read_published as read_published
     from aesparse.training.result import Result as Result
     from aesparse.training.result import TrainedModel as TrainedModel
     from aesparse.training.stopping import EarlyStopping as EarlyStopping
@@ -86,10 +88,11 @@ _NAMES = {
     "aesparse.models.flax": ("FlaxModel",),
     "aesparse.models.forward": ("Forward",),
     "aesparse.models.one_layer": ("OneLayer", "Params"),
-    "aesparse.theory": ("audit", "falsify"),
+    "aesparse.theory": ("audit", "audit_dictionary", "falsify"),
     "aesparse.training.checkpoints": ("Checkpoints",),
     "aesparse.training.fit": ("fit",),
     "aesparse.training.optimizers": ("lbfgs", "sgd"),
+    "aesparse.training.published": ("read_published",),
     "aesparse.training.result": ("Result", "TrainedModel"),
     "aesparse.training.stopping": ("EarlyStopping",),
 }

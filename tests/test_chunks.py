@@ -1,7 +1,10 @@
 """Data in chunks: every row once, the same order for a seed, and what is refused."""
 
+import time
+
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +19,7 @@ def numbered(samples, n=2):
 
 @settings(deadline=None)
 @given(samples=st.integers(1, 2000), rows=st.integers(1, 2500), seed=st.integers(0, 5))
-def test_an_epoch_has_every_row_at_most_once_and_few_are_left_out(samples, rows, seed):
+def test_a_pass_has_every_row_at_most_once_and_few_are_left_out(samples, rows, seed):
     X = numbered(samples)
     parts = list(chunks(X, rows, seed=seed))
     assert len({part.shape for part in parts}) == 1
@@ -28,9 +31,9 @@ def test_an_epoch_has_every_row_at_most_once_and_few_are_left_out(samples, rows,
     assert samples - len(seen) < len(parts)
 
 
-def test_the_order_is_the_seeds_and_another_in_every_epoch():
+def test_the_order_is_the_seeds_and_another_in_every_pass():
     X = numbered(3000)
-    one, same, other = (list(chunks(X, 1000, epochs=2, seed=s)) for s in (1, 1, 2))
+    one, same, other = (list(chunks(X, 1000, passes=2, seed=s)) for s in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
     assert not np.array_equal(one[:3], one[3:])
@@ -44,20 +47,43 @@ def test_a_chunk_has_rows_from_all_over_the_data():
     assert np.mean(np.diff(first) > 0) < 0.6  # and in no order of theirs
 
 
-def test_only_runs_of_rows_are_read():
-    class File:
-        shape = (1000, 3)
+class File:
+    """A source with nothing but a shape and rows; it notes what is read."""
 
-        def __len__(self):
-            return 1000
+    def __init__(self, samples):
+        self.shape, self.reads = (samples, 2), []
 
-        def __getitem__(self, chosen):
-            assert isinstance(chosen, slice)
-            assert chosen.step is None
-            return numbered(1000, 3)[chosen]
+    def __getitem__(self, chosen):
+        assert isinstance(chosen, slice)
+        assert chosen.step is None
+        self.reads.append(chosen.stop - chosen.start)
+        return numbered(self.shape[0])[chosen]
 
-    seen = np.concatenate(list(chunks(File(), 300)))
-    assert len(np.unique(seen[:, 0])) == 1000
+
+def test_rows_are_read_run_by_run():
+    file = File(10_000)
+    seen = np.concatenate(list(chunks(file, 3000)))
+    assert len(np.unique(seen[:, 0])) == 10_000
+    assert len(file.reads) <= 10_000 / 256 + 1 + 2 * 4  # a run may be cut by a chunk's end
+
+
+def test_the_next_chunk_is_read_while_one_is_used():
+    file = File(9000)
+    coming = chunks(file, 3000)
+    next(coming)
+    deadline = time.monotonic() + 30
+    while sum(file.reads) < 6000 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sum(file.reads) == 6000
+
+
+def test_other_rows_are_left_out_in_every_pass():
+    X = numbered(1001)
+    parts = list(chunks(X, 500, passes=2))
+    half = len(parts) // 2
+    left = [set(X[:, 0]) - set(np.concatenate(of)[:, 0]) for of in (parts[:half], parts[half:])]
+    assert 0 < len(left[0]) < half
+    assert left[0] != left[1]
 
 
 def test_a_file_on_disk_trains_an_estimator(tmp_path):
@@ -68,7 +94,7 @@ def test_a_file_on_disk_trains_an_estimator(tmp_path):
     model = ae.SparseAutoencoder(4, strength=0.01, learning_rate=0.01, batch_size=20)
     model.set_params(random_state=0)
     before = None
-    for chunk in chunks(X, 100, epochs=5):
+    for chunk in chunks(X, 100, passes=5):
         model.partial_fit(chunk)
         before = model.score(X) if before is None else before
     assert model.n_iter_ == 20
@@ -78,9 +104,6 @@ def test_a_file_on_disk_trains_an_estimator(tmp_path):
 def test_what_a_reader_raises_comes_out():
     class Broken:
         shape = (10, 2)
-
-        def __len__(self):
-            return 10
 
         def __getitem__(self, chosen):
             raise OSError("the disk is gone")
@@ -97,7 +120,9 @@ def test_what_a_reader_raises_comes_out():
         (np.zeros((0, 3)), {}),
         (None, {}),
         (np.zeros((5, 3)), {"rows": 0}),
-        (np.zeros((5, 3)), {"epochs": 0}),
+        (np.zeros((5, 3)), {"passes": 0}),
+        (np.zeros((5, 3)), {"seed": -1}),
+        (scipy.sparse.eye_array(5).tocsr(), {}),
     ],
     ids=str,
 )

@@ -116,6 +116,14 @@ def test_the_mean_explains_nothing_and_a_perfect_copy_everything(rng):
     assert np.isnan(equal.explained_variance)
 
 
+def test_a_number_of_active_units_that_is_the_same_for_all_samples_is_exact(rng):
+    chosen = np.argsort(rng.uniform(size=(1777, 11)), axis=1)[:, :3]
+    x = np.zeros((1777, 11), np.float32)
+    np.put_along_axis(x, chosen, 1.0, axis=1)
+    assert x.mean(axis=0, dtype=np.float32).sum(dtype=np.float32) != 3  # densities round
+    assert quality(Linear(), (jnp.eye(11), jnp.eye(11), jnp.zeros(11)), x).l0 == 3
+
+
 def test_the_error_is_the_squared_one_whatever_the_objective_uses(rng, x64):
     model, params = one_layer(rng, "relu")
     x = rng.uniform(size=(50, 4))
@@ -125,6 +133,7 @@ def test_the_error_is_the_squared_one_whatever_the_objective_uses(rng, x64):
     )
 
 
+@pytest.mark.long
 def test_a_grid_is_measured_by_fit_and_by_hand_alike(rng):
     x = rng.normal(size=(600, 4)).astype(np.float32)
     result = ae.fit(
@@ -137,14 +146,13 @@ def test_a_grid_is_measured_by_fit_and_by_hand_alike(rng):
         batch_size=100,
         measure=code_quality,
     )
-    assert result.metrics.density.shape[-1] == 6
-    for strength, seed in ((0.0, 1), (3.0, 0)):
-        point = result.select(strength=strength, seed=seed)
-        params = jax.tree.map(np.asarray, point.params)
-        h = np.maximum(x @ params.weight.T + params.bias, 0)
-        wanted = expected(x, h @ params.weight, h > 0)
-        np.testing.assert_allclose(point.metrics.l0[-1], wanted["l0"], rtol=1e-5)
-        found = point.metrics.explained_variance[-1]
+    assert result.final.density.shape == (3, 2, 6)
+    for point in np.ndindex(3, 2):
+        weight, bias = (np.asarray(leaf[point]) for leaf in result.params[:2])
+        h = np.maximum(x @ weight.T + bias, 0)
+        wanted = expected(x, h @ weight, h > 0)
+        np.testing.assert_allclose(result.final.l0[point], wanted["l0"], rtol=1e-5)
+        found = result.final.explained_variance[point]
         np.testing.assert_allclose(found, wanted["explained_variance"], rtol=1e-4, atol=1e-5)
 
 

@@ -47,6 +47,8 @@ def test_a_model_starts_with_atoms_of_length_1_and_their_transpose(rng):
     assert not np.any(params.bias)
     assert not np.any(params.decoder_bias)
     np.testing.assert_allclose(np.exp(params.log_threshold), 0.001, rtol=1e-5)
+    params = DictionaryModel(HIDDEN, JumpRelu(threshold=0.5)).init(jax.random.key(0), INPUTS)
+    np.testing.assert_allclose(np.exp(params.log_threshold), 0.5, rtol=1e-5)
     gate = DictionaryModel(HIDDEN, Gated()).init(jax.random.key(0), INPUTS).gate
     assert not np.any(np.stack(gate))
 
@@ -55,12 +57,12 @@ def test_a_model_starts_with_atoms_of_length_1_and_their_transpose(rng):
 
 
 def test_exactly_k_units_are_active_where_as_many_are_positive(rng):
-    model, X = DictionaryModel(HIDDEN, TopK(3)), jnp.asarray(data(rng, 200))
+    model, X = DictionaryModel(HIDDEN, TopK(5)), jnp.asarray(data(rng, 200))
     params = parameters(rng)
     positive = np.sum(np.asarray(model.preactivation(params, X)) > 0, axis=1)
-    assert positive.min() < 3 < positive.max()
+    assert positive.min() < 5 < positive.max()
     active = np.count_nonzero(model.encode(params, X), axis=1)
-    np.testing.assert_array_equal(active, np.minimum(positive, 3))
+    np.testing.assert_array_equal(active, np.minimum(positive, 5))
 
 
 def test_of_equal_units_the_first_are_taken():
@@ -201,7 +203,7 @@ def test_training_on_unit_atoms_equals_its_plain_loop(rng, x64):
     )
 
 
-@pytest.mark.parametrize("name", ["unit", "max-norm", "unit-columns"])
+@pytest.mark.parametrize("name", ["unit", "unit-columns"])
 def test_other_constraints_by_name_hold_for_dictionaries(name, rng):
     X, model = data(rng, 105), DictionaryModel(HIDDEN)
     how = {"epochs": 1, "batch_size": 10, "check_compiled": False}
@@ -210,6 +212,4 @@ def test_other_constraints_by_name_hold_for_dictionaries(name, rng):
     if name == "unit-columns":  # the 10th of 10 updates brings them back
         np.testing.assert_allclose(np.linalg.norm(params.decoder, axis=0), 1, rtol=1e-6)
     else:
-        lengths = np.linalg.norm(params.weight, axis=1)
-        assert lengths.max() <= 1 + 1e-6
-        assert name == "max-norm" or lengths.min() >= 1 - 1e-6
+        np.testing.assert_allclose(np.linalg.norm(params.weight, axis=1), 1, rtol=1e-6)

@@ -83,9 +83,10 @@ def dictionaries(names):
     for result in (names.l1, names.jumped):
         assert (np.diff(result.final.activation_fraction, axis=0) < 0).all()
     assert (names.rings.losses["nested"] > names.rings.losses["reconstruction"]).all()
-    dead = names.helped.final.dead_fraction
-    assert dead[1] < dead[0]
-    assert (names.again.final.dead_fraction <= names.l1.final.dead_fraction).all()
+    assert (np.diff(names.helped.final.dead_fraction) < 0).all()
+    before, after = names.dying.final, names.revived.final
+    assert (after.dead_fraction < before.dead_fraction).all()
+    assert (after.reconstruction < before.reconstruction).all()
 
 
 def devices(names):
@@ -98,6 +99,22 @@ def long_runs(names):
     np.testing.assert_array_equal(again.params.weight, names.result.params.weight)
 
 
+def published_weights(names):
+    x, params = names.digits.heldout, names.params
+    a = (x - params.decoder_bias) @ params.weight.T + params.bias
+    theta = np.exp(params.log_threshold)
+    clear = (np.abs(a - theta) > 1e-4).all(axis=1)
+    code = np.where(a > theta, a, 0)
+    assert clear.mean() > 0.9
+    np.testing.assert_allclose(names.codes[clear], code[clear], rtol=1e-4, atol=1e-4)
+    assert abs(names.quality.l0 - 8) < 0.8
+    assert 0.5 < names.quality.explained_variance < 1
+    assert names.report.moves_bias == ("reconstruction",)
+    assert names.fresh.predicted_dead > 0.05
+    assert float(names.fresh.quality.dead_fraction) > 0.05
+    assert names.fresh.centred_dead < 0.01
+
+
 SAYS = {
     "README.md": readme,
     "docs/learn/train-a-grid.md": a_grid,
@@ -106,6 +123,7 @@ SAYS = {
     "docs/learn/dictionaries.md": dictionaries,
     "docs/learn/accelerators-and-clusters.md": devices,
     "docs/learn/long-runs.md": long_runs,
+    "docs/learn/published-weights.md": published_weights,
 }
 
 

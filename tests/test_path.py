@@ -1,5 +1,8 @@
 """A path of estimators: what it trains, which model a target asks for, and what it refuses."""
 
+import pickle
+
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
@@ -15,6 +18,7 @@ from aesparse.errors import InputError
 from aesparse.estimators.points import Bracket, Target, bracket, knee, nearest, within
 
 X = load_digits().data[:600]
+SEED = int(np.random.RandomState(0).randint(2**31 - 1))  # as scikit-learn draws it of 0
 SMALL = ae.SparseAutoencoder(16, max_epochs=15, batch_size=32, learning_rate=0.01, random_state=0)
 pytestmark = pytest.mark.filterwarnings("ignore:max_epochs=:sklearn.exceptions.ConvergenceWarning")
 
@@ -70,10 +74,10 @@ def test_the_bracket_is_around_the_mean_over_seeds_at_the_best_rate():
 
 
 def test_one_rate_that_is_not_known_is_a_rate():
-    models = table([1, 2], [9, 1], [0.1, 0.5], rates=np.nan)
+    models = table([1, 2, 3], [9, 2, 0], [0.1, 0.2, 0.9], rates=np.nan)
     found = bracket(models, Target("l0", 4.0))
     assert (found.low, found.high) == (1.0, 2.0)
-    assert knee(models)[0] in (0, 1)
+    assert knee(models)[0] == 1
 
 
 def test_strengths_inside_a_bracket_divide_its_logarithm():
@@ -88,6 +92,26 @@ def test_the_knee_is_where_the_curve_bends():
     index, around = knee(models)
     assert index == 2
     assert (around.low, around.high) == (2.0, 4.0)
+
+
+def test_of_two_knees_the_lower_one_is_taken():
+    # The second rate explains little wherever it stands, though its curve bends more.
+    models = table(
+        [1, 2, 3, 1, 2, 3],
+        [10, 5, 0, 10, 2, 0],
+        [0, 0.3, 1, 0.80, 0.81, 1],
+        rates=[0.1] * 3 + [0.2] * 3,
+    )
+    index, around = knee(models)
+    assert index == 1
+    assert around.learning_rate == 0.1
+
+
+def test_the_only_model_is_the_knee():
+    models = table([1, 2], [5, 6], [0.3, 0.1], diverged=[1])
+    index, around = knee(models)
+    assert index == 0
+    assert around.low == around.high
 
 
 # The path
@@ -112,31 +136,99 @@ def test_the_table_has_every_model_of_every_grid(path):
     assert path.results_["epochs"].max() <= 15
 
 
+@pytest.mark.long
 def test_a_fit_alone_gives_the_chosen_model(path):
-    best = path.best_estimator_
-    seed = path.results_["seed"][path.best_index_]
-    rows = best._start.scaler(X)
+    best, seed = path.best_estimator_, path.results_["seed"][path.best_index_]
+    spread = X.std(axis=0)
+    z = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
     held_out = np.zeros(len(X), bool)
-    held_out[np.random.default_rng(best._start.seed).permutation(len(X))[:60]] = True
-    with np.testing.suppress_warnings() as quiet:
-        quiet.filter(UserWarning)
+    held_out[np.random.default_rng(SEED).permutation(len(X))[:60]] = True
+    with jax.enable_x64(True):
         alone = ae.fit(
-            rows[~held_out].astype(np.float32),
+            z[~held_out],
             ae.OneLayer(16),
             "sae",
             sweep={"strength": best.strength, "learning_rate": 0.01, "seed": int(seed)},
-            optimizer=optax.inject_hyperparams(optax.adam)(0.001),
+            optimizer=optax.inject_hyperparams(optax.adam)(0.01),
             constraint="unit",
             batch_size=32,
             epochs=15,
-            stopping=ae.EarlyStopping(rows[held_out].astype(np.float32)),
+            stopping=ae.EarlyStopping(z[held_out]),
         )
-    np.testing.assert_allclose(alone.params.weight, best.encoder_, atol=1e-3)
+    np.testing.assert_allclose(alone.params.weight, best.encoder_, atol=1e-8)
+    assert best.n_iter_ == alone.losses["loss"].shape[-1]
 
 
-def test_codes_and_reconstructions_are_the_best_estimators(path):
+def test_codes_are_those_of_the_formula(path):
+    best, spread = path.best_estimator_, X.std(axis=0)
+    z = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    codes = np.maximum(z @ best.encoder_.T + best.intercept_, 0)
+    np.testing.assert_allclose(path.transform(X), codes, atol=1e-6)
+    again = pickle.loads(pickle.dumps(path))
+    np.testing.assert_array_equal(again.transform(X), path.transform(X))
+
+
+def test_columns_have_the_names_of_the_first_frame():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
+    path = ae.SparseAutoencoderPath(SMALL, strengths=[0.1, 1.0], seeds=1, max_refinements=0)
+    path.fit(frame)
+    assert path.best_estimator_.n_features_in_ == 64
+    np.testing.assert_array_equal(path.transform(frame), path.best_estimator_.transform(frame))
+    with pytest.raises(ValueError, match="names"):
+        path.transform(frame[frame.columns[::-1]])
+
+
+def test_a_fit_that_fails_leaves_nothing_of_the_one_before():
+    path = ae.SparseAutoencoderPath(SMALL, strengths=[0.1, 0.2], seeds=1, max_refinements=0).fit(X)
+    with pytest.raises(InputError):
+        path.set_params(target_l0=0.001).fit(X)
+    assert not hasattr(path, "best_estimator_")
+    plt.close(path.plot().figure)
+
+
+@pytest.mark.long
+def test_a_path_goes_past_models_that_diverge():
+    rates = ae.SparseAutoencoderPath(
+        clone(SMALL).set_params(optimizer="sgd", constraint=None, early_stopping=False),
+        strengths=[0.1, 1.0],
+        learning_rates=[1e-3, 10.0],
+        seeds=1,
+    ).fit(X)
+    diverged = rates.results_["diverged"]
+    assert diverged[rates.results_["learning_rate"] == 10.0].all()
+    assert not diverged[rates.best_index_]
+    with pytest.raises(InputError):
+        rates.set_params(learning_rates=[10.0]).fit(X)
+
+
+@pytest.mark.long
+def test_a_target_of_error_is_met_with_the_fewest_units():
+    path = ae.SparseAutoencoderPath(SMALL, strengths=6, seeds=2, target_error=0.5, tolerance=0.1)
+    path.fit(X)
+    error, l0 = path.results_["unexplained"], path.results_["l0"]
+    assert abs(error[path.best_index_] - 0.5) <= 0.05
+    assert l0[path.best_index_] == l0[np.abs(error - 0.5) <= 0.05].min()
+
+
+@pytest.mark.long
+def test_a_coefficient_by_its_name_stays_one():
+    beta = clone(SMALL).set_params(objective=ae.objectives.composed(terms={"beta": "sae"}))
+    path = ae.SparseAutoencoderPath(beta.set_params(strength={"beta": 0.1}), strengths=[0.1, 1.0])
+    best = path.set_params(seeds=1, max_refinements=0).fit(X).best_estimator_
+    assert set(best.strength) == {"beta"}
+    best.partial_fit(X)
+
+
+@pytest.mark.parametrize("data", [np.ones((30, 4)), X[:5]], ids=["constant", "one held out"])
+def test_samples_without_variance_are_refused(data):
+    path = ae.SparseAutoencoderPath(SMALL, strengths=[0.1, 1.0], seeds=1)
+    with pytest.raises(InputError, match="equal"):
+        path.fit(data)
+
+
+def test_reconstructions_and_score_are_the_best_estimators(path):
     codes = path.transform(X)
-    np.testing.assert_array_equal(codes, path.best_estimator_.transform(X))
     np.testing.assert_array_equal(
         path.inverse_transform(codes), path.best_estimator_.inverse_transform(codes)
     )
@@ -162,27 +254,34 @@ def test_it_stands_in_a_pipeline_and_can_be_cloned(path):
     unfitted = clone(path).set_params(strengths=[0.1, 1.0], seeds=1, target_activation=None)
     model = make_pipeline(MinMaxScaler(), unfitted).fit(X)
     assert model.transform(X).shape == (600, 16)
-    assert not hasattr(unfitted, "estimator_")
+    assert not hasattr(clone(unfitted), "best_estimator_")
 
 
+@pytest.mark.long
 def test_learning_rates_and_an_optimizer_of_its_own():
     rates = ae.SparseAutoencoderPath(
         clone(SMALL), strengths=[0.1, 1.0, 5.0], learning_rates=[1e-3, 1e-2], seeds=1
     ).fit(X)
     assert set(rates.results_["learning_rate"]) == {1e-3, 1e-2}
-    assert rates.best_estimator_.learning_rate in (1e-3, 1e-2)
+    chosen = rates.results_["learning_rate"][rates.best_index_]
+    assert rates.best_estimator_.learning_rate == chosen
     own = clone(SMALL).set_params(optimizer=optax.adam(1e-3), early_stopping=False)
     fixed = ae.SparseAutoencoderPath(own, strengths=[0.1, 5.0], seeds=1).fit(X)
     assert np.isnan(fixed.results_["learning_rate"]).all()
     assert set(fixed.results_["epochs"]) == {15}
+    axes = fixed.plot()
+    plt.close(axes.figure)
+    assert len(axes.get_lines()) == 3  # the models, their mean, and the chosen one
 
 
+@pytest.mark.long
 def test_an_objective_whose_coefficient_is_a_level():
-    masking = clone(SMALL).set_params(objective="mdae", strength=0.1)
+    masking = clone(SMALL).set_params(objective="dae-masking", strength=0.1)
     path = ae.SparseAutoencoderPath(masking, strengths=4, seeds=1).fit(X)
     assert path.results_["strength"].max() < 1
 
 
+@pytest.mark.long
 def test_the_precision_of_the_data_is_kept():
     path = ae.SparseAutoencoderPath(SMALL, strengths=[0.1, 1.0], seeds=1)
     for dtype in (np.float32, np.float64):
@@ -237,6 +336,8 @@ def test_a_target_that_is_passed_over_is_a_warning():
         {"target_error": 0.1, "target_l0": 3},
         {"tolerance": -0.1},
         {"max_refinements": "two"},
+        {"max_refinements": float("inf")},
+        {"max_refinements": 2.5},
         {"estimator": ae.SparseAutoencoder(objective="ae", strength={})},
         {"estimator": ae.SparseAutoencoder(objective="nothing")},
         {"estimator": MinMaxScaler()},

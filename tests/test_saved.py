@@ -44,7 +44,7 @@ def test_a_model_comes_back_whole(name, options, tmp_path, rng):
     np.testing.assert_array_equal(same_scaler(X), scaler(X))
 
 
-@pytest.mark.parametrize("rule", [Relu(), TopK(2), BatchTopK(3), JumpRelu(0.25), Gated()])
+@pytest.mark.parametrize("rule", [Relu(), TopK(2), BatchTopK(3), JumpRelu(0.25, 0.5), Gated()])
 def test_a_dictionary_comes_back_whole(rule, tmp_path):
     model = DictionaryModel(4, rule, subtract_decoder_bias=isinstance(rule, TopK))
     params = numbers(model.init(jax.random.key(0), 6))

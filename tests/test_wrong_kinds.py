@@ -311,6 +311,23 @@ OTHERS = {
         "tensor audited": ('ae.audit("relu", "cae", Tensor())', "detach"),
         "text audited": ('ae.audit("relu", "cae", X, params="params")', "params"),
     },
+    "published weights": {
+        "number as path": ("ae.read_published(3)", "3"),
+        "fractional k": ("published(kind='topk', k=2.5)", "2.5"),
+        "boolean k": ("published(kind='topk', k=True)", "True"),
+        "list as architecture": ("published(kind=['topk'])", "topk"),
+        "text as flag": (
+            "published(kind='standard', subtract_decoder_bias='yes')", "subtract_decoder_bias"),
+        "another model audited": ("ae.audit_dictionary(model, X)", "OneLayer"),
+        "text audited": ('ae.audit_dictionary(atoms, "data")', "data"),
+        "parameters of another model": (
+            "ae.audit_dictionary(atoms, X, params=model.init(key, 4))", "Params"),
+        "text coefficient": (
+            "ae.audit_dictionary(atoms, X, ae.losses.dictionary.dictionary_l1(auxiliary=1),"
+            " coefficients={'auxiliary': '1'})", "auxiliary"),
+        "list of coefficients": ("ae.audit_dictionary(atoms, X, coefficients=[1.0])", "[1.0]"),
+        "text batch": ('ae.audit_dictionary(atoms, X, batch="50")', "batch"),
+    },
 }  # fmt: skip
 CASES = {
     f"{group}, {name}": case

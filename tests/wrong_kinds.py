@@ -6,6 +6,7 @@ and writes what each answers.
 
 import json
 import sys
+import tempfile
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +23,20 @@ from aesparse.training.stopping import EarlyStopping  # noqa: F401
 
 key, X = jax.random.key(0), np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
 model, sweep = ae.OneLayer(3), {"strength": [0.1, 0.2]}
+atoms = ae.DictionaryModel(3)
 two = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), model.init(key, 4))
 
 
 def fit(X=X, model=model, objective="dae", sweep=sweep, **options):
     return ae.fit(X, model, objective, sweep=sweep, **({"epochs": 1, "batch_size": 10} | options))
+
+
+def published(**options):
+    """A lone file of three arrays and a bias, read."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/weights.npz"
+        np.savez(path, W_enc=X[:3], W_dec=X[:3].T, b_enc=X[0], b_dec=X[0, :3])
+        return ae.read_published(path, **({"subtract_decoder_bias": True} | options))
 
 
 def planned(model, objective, **options):

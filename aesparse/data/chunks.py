@@ -1,11 +1,12 @@
 """Data that need not fit in memory, chunk after chunk."""
 
+import numbers
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from aesparse.errors import InputError
 from aesparse.options import check_counts, shortened
@@ -16,23 +17,23 @@ _TOGETHER = 256  # consecutive rows that are read at once
 
 
 def chunks(
-    X: Any, rows: int = 65_536, *, epochs: int = 1, seed: int = 0
+    X: Any, rows: int = 65_536, *, passes: int = 1, seed: int = 0
 ) -> Iterator[Float[np.ndarray, "rows n"]]:
     """The rows of `X` in a random order, in chunks of equal size; the next one is read meanwhile.
 
-    In every epoch runs of 256 consecutive rows come in an order drawn anew, those of a chunk are
+    In every pass runs of 256 consecutive rows come in an order drawn anew, those of a chunk are
     mixed. As chunks have one size, what trains on them is compiled once; the rows that are left,
-    fewer than there are chunks, are left out, others in every epoch.
+    fewer than there are chunks, are left out, others in every pass.
 
     Args:
         X: `[N, n]`: a NumPy array, such as `numpy.load(path, mmap_mode="r")`, or whatever else has
             a `shape` and gives an array for `X[a:b]`.
         rows: of a chunk at most; by default 65,536.
-        epochs: how often all chunks come; by default once.
+        passes: how often all chunks come; by default once.
         seed: the same orders for the same seed.
 
     Raises:
-        InputError: for counts below 1, and data that are no matrix.
+        InputError: for counts below 1, other seeds, and data that are no dense matrix.
 
     >>> X = np.arange(20.0).reshape(10, 2)
     >>> [chunk.shape for chunk in chunks(X, 4)]
@@ -41,22 +42,25 @@ def chunks(
     >>> len(same), bool(all(same))
     (3, True)
     """
-    check_counts({"rows": rows, "epochs": epochs})
-    if len(getattr(X, "shape", ())) != 2 or not len(X) or not hasattr(X, "__getitem__"):
+    check_counts({"rows": rows, "passes": passes})
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
+        raise InputError(f"seed is {shortened(seed)}; expected an integer from 0.")
+    shape = getattr(X, "shape", ())
+    if len(shape) != 2 or not shape[0] or not hasattr(X, "__getitem__") or hasattr(X, "tocsr"):
         raise InputError(
-            f"The data is {shortened(X)}; expected a matrix with a shape [N, n] and rows X[a:b], "
-            "such as numpy.load(path, mmap_mode='r')."
+            f"The data is {shortened(X)}; expected a matrix with a shape [N, n] and dense rows "
+            "X[a:b], such as numpy.load(path, mmap_mode='r')."
         )
-    return _read_ahead(X, min(rows, len(X)), epochs, np.random.default_rng(seed))
+    return _read_ahead(X, min(rows, shape[0]), passes, np.random.default_rng(seed))
 
 
 def _read_ahead(
-    X: Any, rows: int, epochs: int, rng: np.random.Generator
+    X: Any, rows: int, passes: int, rng: np.random.Generator
 ) -> Iterator[Float[np.ndarray, "rows n"]]:
     with ThreadPoolExecutor(1) as reader:
         waiting = None
-        for _ in range(epochs):
-            for chosen in _orders(len(X), rows, rng):
+        for _ in range(passes):
+            for chosen in _orders(X.shape[0], rows, rng):
                 coming = reader.submit(_rows, X, chosen)
                 if waiting is not None:
                     yield waiting.result()
@@ -64,13 +68,18 @@ def _read_ahead(
         yield waiting.result()
 
 
-def _orders(samples: int, rows: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Which rows each chunk of an epoch has, in its order."""
+def _orders(
+    samples: int, rows: int, rng: np.random.Generator
+) -> Iterator[Int[np.ndarray, " rows"]]:
+    """Which rows each chunk of a pass has, in its order."""
     count = -(-samples // rows)
-    runs = np.array_split(np.arange(samples), -(-samples // min(_TOGETHER, rows)))
-    order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
-    parts = order[: samples // count * count].reshape(count, -1)
-    return [rng.permutation(part) for part in parts]
+    size, length = samples // count, min(_TOGETHER, rows)
+    left = np.empty(0, int)
+    for run in rng.permutation(-(-samples // length)):
+        left = np.append(left, np.arange(run * length, min((run + 1) * length, samples)))
+        while len(left) >= size:
+            yield rng.permutation(left[:size])
+            left = left[size:]
 
 
 def _rows(X: Any, chosen: np.ndarray) -> np.ndarray:

@@ -70,14 +70,15 @@ def _independent(draw: _Draw) -> _Active:
 def _correlated(draw: _Draw) -> _Active:
     from scipy.special import ndtri
 
-    K, shared = len(draw.groups), draw.normal(draw.groups[-1] + 1)[:, draw.groups]
+    K, count = len(draw.groups), int(draw.groups[-1]) + 1
+    shared = draw.normal(count)[:, draw.groups]
     own = draw.normal(K)
     z = np.sqrt(draw.dependence) * shared + np.sqrt(1 - draw.dependence) * own
     return z > -ndtri(draw.active / K)
 
 
 def _hierarchical(draw: _Draw) -> _Active:
-    K, count = len(draw.groups), draw.groups[-1] + 1
+    K, count = len(draw.groups), int(draw.groups[-1]) + 1
     weight = count + (K - count) * draw.dependence  # expected active directions, all parents active
     if draw.active > weight:
         raise InputError(
@@ -115,25 +116,25 @@ def generated(
     An active direction has an amplitude that is uniform on [0.5, 1.5]. Which ones are active
     depends on the kind; consecutive directions form groups:
 
-    * "independent": each with probability active/K, by itself.
-    * "correlated": each with probability active/K, where a normal variable of its own exceeds a
+    - "independent": each with probability active/K, by itself.
+    - "correlated": each with probability active/K, where a normal variable of its own exceeds a
       threshold. Two such variables have the correlation `dependence` within a group and 0 between
       groups (Sharkey, Braun & Millidge 2022 draw the correlations at random).
-    * "hierarchical": the first direction of a group is the parent of the others. All parents are
+    - "hierarchical": the first direction of a group is the parent of the others. All parents are
       equally probable; a child is active with probability `dependence` where its parent is active,
       and never where it is not (after the trees of Bussmann et al. 2025).
 
     Args:
-        samples: N.
-        inputs: n.
-        directions: K, fewer or more than n.
+        samples: how many, N.
+        inputs: how many, n.
+        directions: how many, K; fewer or more than n.
         active: the mean number of active directions of a sample, above 0 and at most K.
         kind: one of `GENERATED_KINDS`, by default "independent".
         group: directions in a group, by default 4; the last group may be smaller. Not for
             "independent".
         dependence: above 0 and at most 1, by default 0.5. Not for "independent".
         coherence: the largest |cosine| that two directions may have. By default they are uniform on
-            the sphere, where it is about 2 √(log K / n).
+            the sphere, where it is about 2 √(log K / n) for large n.
         noise: standard deviation of normal noise added to each input, by default 0.
         seed: of NumPy's generator, by default 0. It decides the directions too: hold out rows of
             one result rather than draw a second one.
@@ -152,7 +153,7 @@ def generated(
     rng = np.random.default_rng(seed)
     D = _directions(rng, directions, inputs, coherence).astype(np.float32)
     groups = np.arange(directions) // group
-    mask = GENERATED_KINDS[kind](_Draw(rng, samples, groups, active, dependence))
+    mask = GENERATED_KINDS[kind](_Draw(rng, samples, groups, float(active), dependence))
     low, high = _AMPLITUDES
     codes = mask * (low + (high - low) * rng.random(mask.shape, dtype=np.float32))
     X = codes @ D

@@ -4,13 +4,15 @@ Equal sizes share a compiled program. Shapes: K points of a strength and a learn
 """
 
 import math
+import numbers
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from aesparse.errors import InputError
 from aesparse.estimators.options import Options
-from aesparse.estimators.points import Bracket, Target
+from aesparse.estimators.points import Bracket, Target, of_rate
 from aesparse.estimators.rows import LARGEST_SEED
 from aesparse.options import check_counts, checked_numbers, is_real, shortened
 from aesparse.training.result import Result
@@ -105,14 +107,16 @@ class PathOptions(NamedTuple):
         """The range on the side of the nearest model, if it stands at an end that may be left."""
         if not isinstance(self.path.strengths, int | np.integer):
             return None
-        low, high = table["strength"].min(), table["strength"].max()
-        if table["strength"][index] == high and high < _NEAR_ALL * self.largest:
-            ends = high, min(_FURTHER * high, _NEAR_ALL * self.largest)
-        elif table["strength"][index] == low:
-            ends = low / _FURTHER, low
+        rate, strength = float(table["learning_rate"][index]), table["strength"][index]
+        there = table["strength"][of_rate(table, rate)]
+        most = _NEAR_ALL * self.largest
+        if strength == there.max() and strength < most:
+            ends = strength, min(_FURTHER * strength, most)
+        elif strength == there.min():
+            ends = strength / _FURTHER, strength
         else:
             return None
-        bracket = Bracket(*map(float, ends), float(table["learning_rate"][index]))
+        bracket = Bracket(*map(float, ends), rate)
         return self.first().between(bracket)
 
     def target(self, estimator: Any, n: int) -> Target | None:
@@ -135,10 +139,12 @@ class PathOptions(NamedTuple):
             return Target(column, float(value))
         return None
 
-    def chosen(self, result: Result) -> dict[str, float]:
-        """The parameters of the estimator that one model belongs to."""
+    def chosen(self, estimator: Any, result: Result) -> dict[str, Any]:
+        """The parameters of the estimator by which it has the strength and rate of one model."""
         (coefficient,) = self.model.objective.coefficients
-        known = {"strength": result.fixed[coefficient]}
+        strength = result.fixed[coefficient]
+        mapped = isinstance(estimator.strength, Mapping)
+        known: dict[str, Any] = {"strength": {coefficient: strength} if mapped else strength}
         if "learning_rate" in self.model.sweep:
             known["learning_rate"] = result.fixed["learning_rate"]
         return known
@@ -148,7 +154,7 @@ def _check_limits(path: Any) -> None:
     if not is_real(path.tolerance) or not 0 <= path.tolerance < math.inf:
         raise InputError(f"tolerance is {shortened(path.tolerance)}; expected a number from 0.")
     count = path.max_refinements
-    if not is_real(count) or count < 0 or count != int(count):
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 0:
         raise InputError(f"max_refinements is {shortened(count)}; expected an integer from 0.")
 
 

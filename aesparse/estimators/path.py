@@ -26,14 +26,16 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
     """Trains strengths × learning rates × seeds in one program and picks the model asked for.
 
     A target is met by refining: the strengths between the two neighbours around it are trained
-    next, on a logarithmic scale, until a model is near enough. Without a target the knee of
-    unexplained variance against sparsity is picked. Sparsity and error are those of held-out
-    samples, of standardized data, if the estimator stops early, else of the samples trained on.
+    next, on a logarithmic scale, at least once, until a model is near enough; of those that are,
+    the one with the lowest error is taken (for a target of error: with the fewest active units).
+    Without a target the knee of unexplained variance against sparsity is picked. Sparsity and error
+    are those of held-out samples, of standardized data, if the estimator stops early, else of the
+    samples trained on.
 
     Args:
         estimator: a `SparseAutoencoder` that has all other options, by default one as it is.
-        strengths: how many, from 0.01 to 100, and further where a target lies beyond; or values,
-            which are refined between but not left.
+        strengths: how many, from 0.01 to 100 (a corruption's level: to 0.95 of its bound), and
+            further where a target lies beyond; or values, which are refined between but not left.
         learning_rates: values, by default the estimator's alone.
         seeds: how many random starts, orders and noises of every point.
         target_activation: share of (sample, unit) pairs that are active, in (0, 1).
@@ -43,10 +45,12 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
         max_refinements: further grids at most, each of as many models as the first.
 
     Attributes:
-        best_estimator_: the trained `SparseAutoencoder`.
+        best_estimator_: the trained `SparseAutoencoder`; its `random_state` is that of the path,
+            so that a fit of its clone starts from the first seed.
         best_index_: its row of `results_`.
         results_: all models as columns `[P]`: strength, learning_rate, seed, activation_fraction,
-            l0, unexplained (share of variance), dead_fraction, epochs, diverged.
+            l0, unexplained (share of variance), dead_fraction, epochs, and diverged: whether there
+            is no epoch with usable parameters.
         n_features_in_: the number of inputs. Also `feature_names_in_`.
 
     `transform`, `inverse_transform` and `score` are those of the best estimator. A target out of
@@ -61,6 +65,8 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
     True
     >>> path.transform(X).shape, path.best_estimator_.components_.shape
     ((1797, 32), (32, 64))
+    >>> path.get_feature_names_out()[0], path.plot().get_ylabel()
+    ('sparseautoencoder0', 'explained variance')
     """
 
     def __init__(
@@ -96,10 +102,13 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
             )
         estimator = clone(estimator)
         options = PathOptions.of(self, estimator)
+        estimator._checked(X, first=True, ensure_min_samples=2)  # it learns the names of columns
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         target = options.target(estimator, X.shape[1])
         begun = estimator._begun(X)
         rows, held_out, stopping = split_if_asked(estimator, begun.scaler(X), begun.seed)
+        _require_variance(held_out)
+        self._forget()
         grid, tables, grids = options.first(), [], []
         while grid is not None:
             sweep = grid.sweep(options.model, begun.seed)
@@ -116,8 +125,8 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
         self._require_met(target)
         which, place = divmod(self.best_index_, len(tables[0]["seed"]))
         chosen = grids[which].at(*map(int, np.unravel_index(place, grids[which].shape)))
-        self.best_estimator_ = estimator.set_params(**options.chosen(chosen))
-        keep(estimator, chosen, begun)
+        self.best_estimator_ = estimator.set_params(**options.chosen(estimator, chosen))
+        keep(estimator, chosen, begun._replace(seed=chosen.fixed["seed"]))
         warn_if_unfinished(chosen, estimator.max_epochs)
         return self
 
@@ -155,6 +164,12 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def _forget(self) -> None:
+        """Nothing is left of an earlier fit, should this one fail."""
+        for name in ("results_", "best_index_", "best_estimator_"):
+            if hasattr(self, name):
+                delattr(self, name)
+
     def _judged(
         self, target: Target | None, grid: Grid, count: int, options: PathOptions
     ) -> tuple[int, Grid | None]:
@@ -162,16 +177,15 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
         last = count > self.max_refinements
         if target is None:
             index, around = knee(self.results_)
-            return index, None if last or count > 1 else grid.between(around)
-        index = within(self.results_, target, self.tolerance)
-        if index is not None:
+            last |= count > 1 or around.low == around.high
+            return index, None if last else grid.between(around)
+        near = within(self.results_, target, self.tolerance)
+        around = bracket(self.results_, target)
+        index = nearest(self.results_, target) if near is None else near
+        if last or (near is not None and (count > 1 or around is None)):
             return index, None
-        index, around = nearest(self.results_, target), bracket(self.results_, target)
-        if last:
-            return index, None
-        return index, options.beyond(self.results_, index) if around is None else grid.between(
-            around
-        )
+        beyond = options.beyond(self.results_, index) if around is None else None
+        return index, beyond if around is None else grid.between(around)
 
     def _require_met(self, target: Target | None) -> None:
         """`InputError` for a target out of reach, and a warning for one that is passed over."""
@@ -187,7 +201,16 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
             )
         warnings.warn(
             f"No model is within {self.tolerance:.0%} of {target.column} = {target.value:.3g}; the "
-            f"nearest has {got:.3g}. Give more seeds, more max_refinements or a larger tolerance.",
+            f"nearest has {got:.3g}. Give more seeds, other strengths or a larger tolerance.",
             ConvergenceWarning,
             stacklevel=3,
+        )
+
+
+def _require_variance(rows: np.ndarray) -> None:
+    """`InputError` where no share of variance can be explained, as there is none."""
+    if (rows == rows[:1]).all():
+        raise InputError(
+            f"The {len(rows)} samples held out are all equal and have no variance to explain; give "
+            "more samples, a larger validation_fraction, or early_stopping=False."
         )

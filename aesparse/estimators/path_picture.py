@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from aesparse.estimators.points import of_rate, rates
+
 __all__ = ["draw_path"]
 
 
@@ -17,9 +19,8 @@ def draw_path(table: dict[str, np.ndarray], best: int | None, axes: Any = None) 
 
     if axes is None:
         _, axes = plt.subplots(layout="constrained")
-    sound = ~table["diverged"]
-    for rate in np.unique(table["learning_rate"][sound]):
-        rows = sound & (table["learning_rate"] == rate)
+    for rate in rates(table):
+        rows = of_rate(table, rate)
         l0, explained = table["l0"][rows], 1 - table["unexplained"][rows]
         label = "" if np.isnan(rate) else f"learning rate {rate:g}"
         points = axes.plot(l0, explained, ".", alpha=0.5, markersize=4)[0]
@@ -38,5 +39,6 @@ def draw_path(table: dict[str, np.ndarray], best: int | None, axes: Any = None) 
         axes.plot(table["l0"][best], 1 - table["unexplained"][best], label=label, **star)
     axes.set_xlabel("active units per sample")
     axes.set_ylabel("explained variance")
-    axes.legend()
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend()
     return axes

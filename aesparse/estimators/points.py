@@ -7,7 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["COLUMNS", "Bracket", "Target", "bracket", "joined", "knee", "nearest", "within"]
+__all__ = [
+    "COLUMNS",
+    "Bracket",
+    "Target",
+    "bracket",
+    "joined",
+    "knee",
+    "nearest",
+    "of_rate",
+    "rates",
+    "within",
+]
 
 COLUMNS = (
     "strength",
@@ -72,7 +83,7 @@ def bracket(table: dict, target: Target) -> Bracket | None:
     Of all learning rates and pairs the one with the lowest mean cost; None if there is none.
     """
     best, lowest = None, np.inf
-    for rate in _rates(table):
+    for rate in rates(table):
         strengths, means, costs = _curve(table, rate, target.column, target.cost)
         above = means > target.value
         for i in np.flatnonzero(above[:-1] != above[1:]):
@@ -85,49 +96,53 @@ def bracket(table: dict, target: Target) -> Bracket | None:
 def knee(table: dict) -> tuple[int, Bracket]:
     """The knee of unexplained variance against l0, and the strengths around it.
 
-    It is the point of the curve of means over seeds that lies farthest below the line through the
-    curve's ends, both axes scaled to [0, 1]; of several learning rates that whose knee is lowest.
-    The model is the best of its seeds.
+    A learning rate's knee is the point of its curve of means over seeds that lies farthest below
+    the line through the curve's ends, both axes scaled to [0, 1] over all models. Of several rates
+    that is taken whose knee has the smallest sum of both. The model is the best of its seeds.
     """
-    best, largest = None, -np.inf
-    for rate in _rates(table):
-        strengths, x, y = _curve(table, rate, "l0", "unexplained")
-        depth = _below_chord(x, y)
-        i = int(np.argmax(depth))
-        if depth[i] > largest:
+    best, lowest = None, np.inf
+    for rate in rates(table):
+        strengths, *means = _curve(table, rate, "l0", "unexplained")
+        x, y = map(_scaled, means, (table["l0"], table["unexplained"]), 2 * [~table["diverged"]])
+        i = int(np.argmax(_below_chord(x, y)))
+        if x[i] + y[i] < lowest:
             ends = strengths[max(i - 1, 0)], strengths[min(i + 1, len(strengths) - 1)]
-            largest, best = depth[i], (strengths[i], Bracket(*map(float, ends), rate))
+            lowest, best = x[i] + y[i], (strengths[i], Bracket(*map(float, ends), rate))
     strength, around = best
-    rows = _of_rate(table, around.learning_rate) & (table["strength"] == strength)
+    rows = of_rate(table, around.learning_rate) & (table["strength"] == strength)
     return int(np.argmin(np.where(rows, table["unexplained"], np.inf))), around
+
+
+def rates(table: dict) -> list[float]:
+    """The learning rates; the only one is NaN where the optimizer has its own."""
+    return np.unique(table["learning_rate"][~table["diverged"]]).tolist()
+
+
+def of_rate(table: dict, rate: float) -> np.ndarray:
+    """Which rows are of a learning rate and did not diverge."""
+    every = table["learning_rate"]
+    return ~table["diverged"] & ((every == rate) | (np.isnan(every) & np.isnan(rate)))
 
 
 def _distance(table: dict, target: Target) -> np.ndarray:
     return np.abs(table[target.column] - target.value) / target.value
 
 
-def _rates(table: dict) -> list[float]:
-    """The learning rates; the only one is NaN where the optimizer has its own."""
-    return np.unique(table["learning_rate"][~table["diverged"]]).tolist()
-
-
-def _of_rate(table: dict, rate: float) -> np.ndarray:
-    """Which rows are of a learning rate and did not diverge."""
-    rates = table["learning_rate"]
-    return ~table["diverged"] & ((rates == rate) | (np.isnan(rates) & np.isnan(rate)))
-
-
 def _curve(table: dict, rate: float, *columns: str) -> list[np.ndarray]:
     """Strengths `[K]` in increasing order at a learning rate, and columns' means over seeds."""
-    rows = _of_rate(table, rate)
+    rows = of_rate(table, rate)
     strengths, which = np.unique(table["strength"][rows], return_inverse=True)
     counts = np.bincount(which)
     return [strengths, *(np.bincount(which, table[name][rows]) / counts for name in columns)]
 
 
+def _scaled(values: np.ndarray, every: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Values on the scale on which those of some rows run from 0 to 1."""
+    low, high = every[rows].min(), every[rows].max()
+    return (values - low) / (high - low or 1.0)
+
+
 def _below_chord(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """How far each point lies below the line from the least to the largest x."""
-    a, b = ((v - v.min()) / (np.ptp(v) or 1.0) for v in (x, y))
-    first, last = np.argmin(a), np.argmax(a)
-    chord = b[first] + (b[last] - b[first]) * (a - a[first]) / (a[last] - a[first] or 1.0)
-    return chord - b
+    first, last = np.argmin(x), np.argmax(x)
+    return y[first] + (y[last] - y[first]) * (x - x[first]) / (x[last] - x[first] or 1.0) - y

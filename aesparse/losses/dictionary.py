@@ -3,13 +3,15 @@
 All begin with E ‖x − y‖², summed over inputs and averaged over the batch, and train on
 `model.batch_code`. Shapes: n inputs, m hidden units, B batch; a = W x' + b are the pre-activations.
 
-| objective | what is added to E ‖x − y‖² | paper |
-|---|---|---|
-| `dictionary_l1()` | λ E Σ_j abs(h_j) | Bricken et al. 2023 |
-| `topk()` | nothing | Gao et al. 2024; Bussmann et al. 2024 |
-| `jumprelu_l0()` | λ E Σ_j H(a_j − θ_j) | Rajamanoharan et al. 2024b |
-| `gated()` | λ E Σ_j max(a_j, 0), and the error by the gates | Rajamanoharan et al. 2024a |
-| `matryoshka(prefixes, base)` | the errors by the first m_i units | Bussmann et al. 2025 |
+What is added to E ‖x − y‖²:
+
+- `dictionary_l1()`: λ E Σ_j |h_j| (Bricken et al. 2023).
+- `topk()`: nothing (Gao et al. 2024; Bussmann et al. 2024).
+- `jumprelu_l0()`: λ E Σ_j H(a_j − θ_j) (Rajamanoharan et al. 2024b).
+- `gated()`: λ E Σ_j max(a_j, 0), and the error of the reconstruction by the gates (Rajamanoharan
+  et al. 2024a).
+- `matryoshka(prefixes, base)`: the errors of the reconstructions by the first m_i units (Bussmann
+  et al. 2025).
 
 The coefficient "strength" is λ. With `auxiliary=k` each of them also has the loss of the units that
 are dead in the batch, with the coefficient "auxiliary" (1/32 as published by Gao et al. 2024): the

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 __all__ = ["MEASURE_SAMPLES", "block_means"]
 
-MEASURE_SAMPLES = 500  #: measured at once: bounds the memory of a grid's codes
+MEASURE_SAMPLES = 500  #: samples of a block, which bound the memory of a grid's codes
 
 
 def block_means(block_sums: Callable[[Array], PyTree], x: Float[Array, "N n"]) -> PyTree:

@@ -8,22 +8,24 @@ n]`, held out or not. Shapes: n inputs, m numbers of a code, N samples; params o
 >>> from aesparse.models.one_layer import OneLayer, Params
 >>> params, key = Params(jnp.eye(3, 2), jnp.zeros(3)), jax.random.key(0)
 >>> trained = Trained(OneLayer(3), get_objective("ae"), params, {}, key)
->>> x = jnp.array([[2.0, 1.0], [1.0, -1.0], [-3.0, 0.0], [0.0, 0.0]])  # codes: (2, 1, 0), (1, 0, 0)
+>>> x = jnp.array([[2.0, 1.0], [1.0, -1.0], [-3.0, 0.0], [0.0, 0.0]])
+>>> trained.model.encode(params, x)[:2].tolist()  # the other codes are 0
+[[2.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
 >>> quality = code_quality(trained, x)
 >>> quality.density.tolist()
 [0.5, 0.25, 0.0]
->>> float(quality.l0), float(quality.activation_fraction), round(float(quality.dead_fraction), 4)
-(0.75, 0.25, 0.3333)
+>>> [float(number) for number in quality[:3]]  # L0, activation fraction, dead fraction
+[0.75, 0.25, 0.33333]
 >>> float(quality.error), float(quality.explained_variance)  # 10/4, and 1 − 10/16
 (2.5, 0.375)
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, Float, Int
 
 from aesparse.errors import InputError
 from aesparse.losses.reconstruction import squared_error
@@ -78,16 +80,18 @@ def code_quality(trained: Trained, x: Float[Array, "N n"]) -> CodeQuality:
         h = model.encode(params, block)
         y = checked_reconstruction(model.decode(params, h), block)
         active = h > model.activation.threshold if isinstance(model, OneLayer) else h != 0
+        counts = jnp.sum(active.reshape(len(h), math.prod(h.shape[1:])), axis=0).astype(x.dtype)
         return (
-            jnp.sum(active.reshape(len(h), math.prod(h.shape[1:])), axis=0).astype(x.dtype),
+            counts,
+            jnp.sum(counts),
             jnp.sum(squared_error(block, y)),
             jnp.sum(squared_error(block, jnp.broadcast_to(centre, block.shape))),
         )
 
-    density, error, variance = block_means(block_sums, x)
+    density, l0, error, variance = block_means(block_sums, x)
     return CodeQuality(
-        l0=jnp.sum(density),
-        activation_fraction=jnp.mean(density),
+        l0=l0,  # not Σ density, which rounds where every sample has exactly k active units
+        activation_fraction=l0 / density.size,
         dead_fraction=jnp.mean(density == 0, dtype=x.dtype),
         density=density,
         error=error,
@@ -109,7 +113,7 @@ class DensityHistogram(NamedTuple):
     dead: int
 
 
-def density_histogram(density: ArrayLike, bins: int | ArrayLike = 20) -> DensityHistogram:
+def density_histogram(density: Any, bins: Any = 20) -> DensityHistogram:
     """Counts of units over the log10 of their density, dead units apart (Bricken et al. 2023).
 
     Args:
@@ -138,7 +142,7 @@ def density_histogram(density: ArrayLike, bins: int | ArrayLike = 20) -> Density
     return DensityHistogram(counts, edges, int(np.sum(shares == 0)))
 
 
-def _edges(bins: int | ArrayLike, logarithms: Float[np.ndarray, " K"]) -> np.ndarray:
+def _edges(bins: Any, logarithms: Float[np.ndarray, " K"]) -> np.ndarray:
     lowest = np.min(logarithms, initial=0.0)
     if np.ndim(bins) == 0:
         check_counts({"bins": bins})

@@ -4,8 +4,8 @@ The truth is that of `aesparse.data.generated`, the atoms are a decoder's column
 of one-layer parameters, transposed). Shapes: n inputs, m atoms, K true directions, N samples.
 
 >>> directions = np.array([[1.0, 0.0], [0.0, 1.0]])
->>> found = recovery(np.array([[2.0, 0.0], [3.0, 4.0], [0.0, 0.0]]), directions)
->>> found.cosines.tolist(), found.mean_cosine, found.recovered
+>>> scores = recovery(np.array([[2.0, 0.0], [3.0, 4.0], [0.0, 0.0]]), directions)
+>>> scores.cosines.tolist(), scores.mean_cosine, scores.recovered
 ([1.0, 0.8], 0.9, 0.5)
 >>> true_codes = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
 >>> codes = np.array([[0.0, 3.0], [0.0, 4.0], [1.0, 0.0], [0.0, 0.0]])
@@ -15,10 +15,10 @@ of one-layer parameters, transposed). Shapes: n inputs, m atoms, K true directio
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import ArrayLike, Float, Int
+from jaxtyping import Float, Int
 
 from aesparse.data.matrix import check_matrix
 from aesparse.errors import InputError
@@ -43,8 +43,8 @@ class Recovery(NamedTuple):
 
 
 def recovery(
-    atoms: ArrayLike,
-    directions: ArrayLike,
+    atoms: Any,
+    directions: Any,
     *,
     threshold: float | int = 0.9,
     either_sign: bool = False,
@@ -91,9 +91,7 @@ class MatchedF1(NamedTuple):
     units: Int[np.ndarray, " K"]
 
 
-def matched_f1(
-    codes: ArrayLike, true_codes: ArrayLike, *, threshold: float | int = 0.0
-) -> MatchedF1:
+def matched_f1(codes: Any, true_codes: Any, *, threshold: float | int = 0.0) -> MatchedF1:
     """F1 of activity under the one-to-one matching of units to directions with the largest sum.
 
     F1_jk = 2 |A_j ∩ B_k| / (|A_j| + |B_k|), where A_j are the samples on which unit j is active and
@@ -129,7 +127,7 @@ def matched_f1(
     return MatchedF1(float(np.nanmean(matched)), matched, units)
 
 
-def _pair(arrays: Mapping[str, ArrayLike], *, axis: int) -> tuple[np.ndarray, np.ndarray]:
+def _pair(arrays: Mapping[str, Any], *, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Two matrices, by name, in float64; `InputError` unless equally long along the axis."""
     one, two = arrays
     first, second = (

@@ -3,13 +3,13 @@
 A rule has no parameters of its own; it reads those of the model, `params`. Projections `z = W x'
 [..., m]` have no bias yet, pre-activations a = z + b have. Shapes: m hidden units, B batch.
 
-| rule | a unit's number h_j | paper |
-|---|---|---|
-| `Relu()` | max(a_j, 0) | Bricken et al. 2023 |
-| `TopK(k)` | max(a_j, 0) of the k largest a_j of a sample | Gao et al. 2024 |
-| `BatchTopK(k)` | a_j > θ; in training the B·k largest of a batch | Bussmann et al. 2024 |
-| `JumpRelu()` | a_j where a_j > θ_j; θ is trained | Rajamanoharan et al. 2024b |
-| `Gated()` | max(e^{r_j} z_j + c_j, 0) where a_j > 0 | Rajamanoharan et al. 2024a |
+- `Relu()`: h_j = max(a_j, 0) (Bricken et al. 2023).
+- `TopK(k)`: max(a_j, 0) of the k largest a_j of a sample (Gao et al. 2024).
+- `BatchTopK(k)`: a_j where a_j > θ; in training the B·k largest of a batch (Bussmann et al. 2024).
+- `JumpRelu()`: a_j where a_j > θ_j, and θ is trained (Rajamanoharan et al. 2024b).
+- `Gated()`: max(e^{r_j} z_j + c_j, 0) where a_j > 0 (Rajamanoharan et al. 2024a).
+
+Everywhere else h_j is 0.
 
 >>> from aesparse.models.dictionary import DictionaryParams
 >>> z = jnp.array([[3.0, -1.0, 2.0], [0.5, 0.25, -4.0]])
@@ -103,7 +103,10 @@ class Rule:
         raise NotImplementedError
 
     def batch_code(self, params: PyTree, projections: Float[Array, "B m"]) -> Float[Array, "B m"]:
-        """The codes `[B, m]` of a training batch; as `code`, unless the batch shares something."""
+        """The codes `[B, m]` of a training batch, from its `projections`, by `params`.
+
+        They are those of `code`, unless samples of a batch share something.
+        """
         return self.code(params, projections)
 
 
@@ -122,8 +125,8 @@ def _thresholds(params: PyTree, a: Array) -> Array:
     return jnp.broadcast_to(jnp.exp(params.log_threshold), a.shape)
 
 
-def _start_of_threshold(hidden: int) -> dict[str, Array]:
-    return {"log_threshold": jnp.full((hidden,), math.log(_THRESHOLD))}
+def _start_at(threshold: float, hidden: int) -> dict[str, Array]:
+    return {"log_threshold": jnp.full((hidden,), math.log(threshold))}
 
 
 def _check_k(k: int, hidden: int) -> None:
@@ -216,7 +219,7 @@ class BatchTopK(Rule):
 
     def extras(self, hidden: int) -> dict[str, PyTree]:
         """The `log_threshold` of each of the `hidden` units."""
-        return _start_of_threshold(hidden)
+        return _start_at(_THRESHOLD, hidden)
 
     def code(self, params: PyTree, projections: Float[Array, "... m"]) -> Float[Array, "... m"]:
         """a where it is above the threshold of `params`, from `projections`; 0 elsewhere."""
@@ -234,29 +237,32 @@ class BatchTopK(Rule):
 class JumpRelu(Rule):
     """h_j = a_j where a_j > θ_j, else 0, with trained thresholds (Rajamanoharan et al. 2024b).
 
-    θ = exp(log_threshold) is trained by the pseudo-derivatives of `jump` and `step`. It starts at
-    0.001, as published.
+    θ = exp(log_threshold) is trained by the pseudo-derivatives of `jump` and `step`. Both defaults
+    are as published, for data with E‖x‖² = 1 and long trainings: scale them with the data.
 
     Args:
-        bandwidth: ε of the kernel, 0.001 by default as published, for data with E‖x‖² = 1. Only
-            samples with |a_j − θ_j| < ε/2 move θ_j: scale ε with the data.
+        bandwidth: ε of the kernel, 0.001 by default. Only samples with |a_j − θ_j| < ε/2 move θ_j.
+        threshold: of every unit at the start, 0.001 by default. An update of Adam changes log θ by
+            about the learning rate, however large the strength is.
 
     Raises:
-        InputError: unless the bandwidth is a finite number > 0.
+        InputError: unless both are finite numbers > 0.
 
-    >>> JumpRelu(bandwidth=0.1)
-    JumpRelu(bandwidth=0.1)
+    >>> JumpRelu(bandwidth=0.1, threshold=0.5)
+    JumpRelu(bandwidth=0.1, threshold=0.5)
     """
 
     bandwidth: float = 0.001
+    threshold: float = _THRESHOLD
 
     def __post_init__(self) -> None:
-        check_positive({"The bandwidth": self.bandwidth})
-        object.__setattr__(self, "bandwidth", float(self.bandwidth))
+        for name in ("bandwidth", "threshold"):
+            check_positive({f"The {name}": getattr(self, name)})
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     def extras(self, hidden: int) -> dict[str, PyTree]:
         """The `log_threshold` of each of the `hidden` units."""
-        return _start_of_threshold(hidden)
+        return _start_at(self.threshold, hidden)
 
     def code(self, params: PyTree, projections: Float[Array, "... m"]) -> Float[Array, "... m"]:
         """`jump` of the pre-activations, from `projections`, at the thresholds of `params`."""

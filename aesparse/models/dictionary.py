@@ -6,13 +6,13 @@ Shapes: n inputs, m hidden units, N samples; the columns of D are the dictionary
 
 >>> from aesparse.models.codes import TopK
 >>> model = DictionaryModel(2, TopK(1))
->>> params = DictionaryParams(jnp.eye(2), jnp.zeros(2), jnp.eye(2), jnp.array([0.0, 1.0]))
+>>> params = DictionaryParams(jnp.eye(2), jnp.ones(2), jnp.eye(2), jnp.array([0.0, 1.0]))
 >>> x = jnp.array([3.0, 5.0])
->>> model.preactivation(params, x).tolist()
-[3.0, 4.0]
+>>> model.projections(params, x).tolist(), model.preactivation(params, x).tolist()
+([3.0, 4.0], [4.0, 5.0])
 >>> h = model.encode(params, x)
 >>> h.tolist(), model.decode(params, h).tolist()
-([0.0, 4.0], [0.0, 5.0])
+([0.0, 5.0], [0.0, 6.0])
 """
 
 import dataclasses
@@ -86,6 +86,8 @@ class DictionaryModel:
     True
     >>> model.batch_code(params, jnp.ones((2, 5))).shape
     (2, 8)
+    >>> model.projections(params, jnp.ones(5)).shape
+    (8,)
     """
 
     hidden: int
@@ -123,7 +125,7 @@ class DictionaryModel:
     def projections(
         self, params: DictionaryParams, x: Float[Array, "... n"]
     ) -> Float[Array, "... m"]:
-        """W x' of inputs `x [..., n]`, without the bias of `params`; `[..., m]`."""
+        """W x' of inputs `x [..., n]`, by `params` without their bias; `[..., m]`."""
         if self.subtract_decoder_bias:
             x = x - jnp.broadcast_to(params.decoder_bias, x.shape)
         return x @ params.weight.T
@@ -139,7 +141,7 @@ class DictionaryModel:
         return self.rule.code(params, self.projections(params, x))
 
     def batch_code(self, params: DictionaryParams, x: Float[Array, "B n"]) -> Float[Array, "B m"]:
-        """The codes `[B, m]` of a training batch `x [B, n]`, as the losses use them.
+        """The codes `[B, m]` of a training batch `x [B, n]` by `params`, as the losses use them.
 
         They are those of `encode` but for `BatchTopK`.
         """

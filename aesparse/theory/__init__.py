@@ -16,6 +16,8 @@ from aesparse.theory import (
 )
 from aesparse.theory.audit import audit
 from aesparse.theory.audited import Audit
+from aesparse.theory.dictionary_audit import audit_dictionary
+from aesparse.theory.dictionary_audited import DictionaryAudit
 from aesparse.theory.errata import errata
 from aesparse.theory.falsifier import Falsification, Problem, falsify
 from aesparse.theory.families import Family
@@ -26,12 +28,14 @@ from aesparse.theory.response import Response
 __all__ = [
     "Audit",
     "Claim",
+    "DictionaryAudit",
     "Falsification",
     "Family",
     "Forecast",
     "Problem",
     "Response",
     "audit",
+    "audit_dictionary",
     "conjectures",
     "convexity",
     "errata",

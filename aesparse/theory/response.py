@@ -21,7 +21,7 @@ from aesparse.models.activations import Activation
 from aesparse.models.forward import one_layer_forward
 from aesparse.models.one_layer import OneLayer, Params
 
-__all__ = ["OPTIMIZERS", "STRENGTHS", "Response", "bytes_per_unit", "responses"]
+__all__ = ["OPTIMIZERS", "STRENGTHS", "Response", "bytes_per_unit", "response_of", "responses"]
 
 OPTIMIZERS = {
     "plain": optax.identity(),
@@ -77,7 +77,7 @@ def responses(
     # The step for λ → ∞ is that of the penalty alone.
     of_pull, of_push = np.append(np.ones_like(STRENGTHS), 0.0), np.append(STRENGTHS, 1.0)
     changes = _changes(params, X, rows, of_pull, of_push, s=s, penalty=penalty, tangent=tangent)
-    return {name: _response(np.asarray(changes[name])) for name in OPTIMIZERS}
+    return {name: response_of(np.asarray(changes[name])) for name in OPTIMIZERS}
 
 
 @functools.partial(jax.jit, static_argnames=("s", "penalty", "tangent"))
@@ -109,8 +109,8 @@ def _changes(params, X, rows, of_pull, of_push, *, s, penalty, tangent):
     }
 
 
-def _response(changes: Float[np.ndarray, "K m"]) -> Response:
-    """Changes over `STRENGTHS`, and last by the penalty alone."""
+def response_of(changes: Float[np.ndarray, "K m"]) -> Response:
+    """The response whose changes over `STRENGTHS`, and last for λ → ∞, are these."""
     over, limit = np.split(changes, [-1])
     limit = limit[0]
     falls = np.logical_and.accumulate((over < 0)[::-1])[::-1]  # here and at all larger strengths

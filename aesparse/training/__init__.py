@@ -2,6 +2,6 @@
 
 from aesparse.lazily import modules
 
-__all__ = ["checkpoints", "cost", "fit", "optimizers", "result"]
+__all__ = ["checkpoints", "cost", "fit", "optimizers", "resampling", "result"]
 
 __getattr__, __dir__ = modules(__name__, __all__)

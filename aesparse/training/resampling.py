@@ -114,13 +114,13 @@ def _restarted(
         **model.rule.extras(model.hidden),
     }
 
-    def chosen(start: ArrayLike, now: ArrayLike) -> np.ndarray:
-        return np.where(dead, start, now).astype(now.dtype)  # the units along the last axis
+    def chosen(new: ArrayLike, now: ArrayLike) -> np.ndarray:
+        return np.where(dead, new, now).astype(now.dtype)  # the units along the last axis
 
     return params._replace(
         weight=chosen(length * directions.T, params.weight.T).T,
         **{
-            name: jax.tree.map(chosen, start, getattr(params, name))
-            for name, start in fresh.items()
+            name: jax.tree.map(chosen, value, getattr(params, name))
+            for name, value in fresh.items()
         },
     )

@@ -35,8 +35,8 @@ class EarlyStopping:
     whose last V mod B samples are left out, with the same noise at every epoch; without
     `validation` it is the training loss of the epoch. An epoch improves if its loss is below
     reference − tolerance · |reference|, where the reference is the loss of the last epoch that
-    improved. A model whose loss is not finite stops at once. A stopped one costs no more updates,
-    and ends with the parameters of its lowest loss. `InputError` for a patience below
+    improved. A model whose loss is not finite stops at once. A stopped one is trained no
+    further, and ends with the parameters of its lowest loss. `InputError` for a patience below
     1, and for a tolerance outside [0, 1).
 
     >>> import numpy as np
