@@ -1,9 +1,13 @@
-"""What the estimators' benchmarks measured, as Markdown; `benchmarks.pages` has the places."""
+"""What the estimators' benchmarks measured, as Markdown; `benchmarks.pages` has the places.
+
+Every function takes the numbers of the measurement that has its name.
+"""
 
 import statistics
+from collections.abc import Callable
 
 from aesparse.tables import markdown
-from benchmarks.blocks import read
+from benchmarks.blocks import ROOT, read
 
 _TIMES = {
     "fit seconds": "fit, s",
@@ -20,9 +24,8 @@ _QUALITIES = {  # with the decimals shown
 }
 
 
-def side_by_side() -> str:
+def side_by_side(stored: dict) -> str:
     """Per data set: times, and sparsity, reconstruction, probe and recovery of every method."""
-    stored = read("side_by_side")
     versions = ", ".join(f"{name} {version}" for name, version in stored["versions"].items())
     parts = [
         f"Measured with {versions} on {stored['cores']} cores. Adam with learning rate "
@@ -72,13 +75,13 @@ def _range(numbers: list[float], places: int) -> str:
     return " to ".join(ends)
 
 
-def path() -> str:
+def path(stored: dict) -> str:
     """Seconds of a path, of its models one by one, and of a grid search over dictionaries."""
-    stored = read("path")
     rows = [
         _path_row(name, size, how)
         for name, size in stored["sizes"].items()
         for how in ("all epochs", "early stopping, at most 10 times the epochs")
+        if how in size
     ]
     head = (
         "data",
@@ -86,13 +89,23 @@ def path() -> str:
         "path, s",
         f"{stored['models']} single fits, s",
         "times faster, by turn",
-        "GridSearchCV of dictionaries, s",
     )
+    searched = [
+        f"{name}: {_searched(size['GridSearchCV of MiniBatchDictionaryLearning'])}"
+        for name, size in stored["sizes"].items()
+        if "GridSearchCV of MiniBatchDictionaryLearning" in size
+    ]
     machine = (
         f"Measured with jax {stored['jax']} on {stored['cores']} cores; load at the end "
-        f"{stored['load']}."
+        f"{stored['load']}. GridSearchCV over dictionaries, {'; '.join(searched)}."
     )
     return f"{machine}\n\n{markdown(head, rows)}"
+
+
+def _searched(record: float | dict) -> str:
+    if not isinstance(record, dict):
+        return f"{record:g} s"
+    return ", ".join(f"{name} {value}" for name, value in record.items())
 
 
 def _path_row(name: str, size: dict, how: str) -> tuple[str, ...]:
@@ -103,23 +116,16 @@ def _path_row(name: str, size: dict, how: str) -> tuple[str, ...]:
         f"{times['path']['median']:.3g}",
         f"{times['one by one']['median']:.3g}",
         ", ".join(f"{ratio:.2f}" for ratio in times["times faster"]),
-        f"{size['GridSearchCV of MiniBatchDictionaryLearning']:.3g}",
     )
 
 
-def targets() -> str:
+_SHARES = ("chosen by", "trained on", "set apart")
+
+
+def targets(stored: dict) -> str:
     """The share of active units that was asked for and that came out."""
-    head = (
-        "data",
-        "asked for",
-        "held out",
-        "all samples",
-        "explained variance, held out",
-        "strength",
-        "models trained",
-        "seconds",
-    )
-    rows = read("targets")["targets"].items()
+    head = ("data", "asked for", *_SHARES, "explained variance, set apart", "strength", "seconds")
+    rows = stored["targets"].items()
     return markdown(head, [_target_row(*name.rsplit(", ", 1), row) for name, row in rows])
 
 
@@ -129,20 +135,18 @@ def _target_row(data: str, asked: str, row: dict) -> tuple[str, ...]:
     return (
         data,
         asked,
-        f"{row['held out']:.4f} ({row['held out'] / float(asked) - 1:+.1%})",
-        f"{row['all']:.4f}",
-        f"{row['explained variance, held out']:.3f}",
+        *(f"{row[name]:.4f} ({row[name] / float(asked) - 1:+.1%})" for name in _SHARES),
+        f"{row['explained variance, set apart']:.3f}",
         f"{row['strength']:.3g}",
-        str(row["models"]),
         f"{row['seconds']:.3g}",
     )
 
 
-def out_of_core() -> str:
+def out_of_core(stored: dict) -> str:
     """Resident memory of a training on a file, and of one on its first chunk."""
-    stored = read("out_of_core")
+    columns = ("chunks", "peak MiB", "MiB without mapped files", "seconds")
     rows = [
-        (name, *(f"{stored[name][key]:,}" for key in ("chunks", "MiB", "seconds")))
+        (name, *(f"{stored[name][column]:,}" for column in columns))
         for name in ("all chunks", "one chunk")
     ]
     about = (
@@ -150,4 +154,23 @@ def out_of_core() -> str:
         f"({stored['MiB of the file']:,} MiB), {stored['units']} units, chunks of "
         f"{stored['rows of a chunk']:,} rows."
     )
-    return f"{about}\n\n{markdown(('trained on', 'chunks', 'peak MiB', 'seconds'), rows)}"
+    return f"{about}\n\n{markdown(('trained on', *columns), rows)}"
+
+
+def _block(table: Callable[[dict], str]) -> Callable[[], str]:
+    """Makes the table of its stored measurement, or a sentence where there is none."""
+
+    def block() -> str:
+        if not (ROOT / "benchmarks" / f"{table.__name__}.json").exists():
+            return "Not measured yet."
+        return table(read(table.__name__))
+
+    return block
+
+
+BLOCKS = {
+    "side by side": _block(side_by_side),
+    "path": _block(path),
+    "targets": _block(targets),
+    "out of core": _block(out_of_core),
+}

@@ -21,10 +21,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/how-we-know/performance.md": {
         "step, variants": blocks.step_variants,
         "step, sizes": blocks.step_sizes,
-        "side by side": comparisons.side_by_side,
-        "path": comparisons.path,
-        "targets": comparisons.targets,
-        "out of core": comparisons.out_of_core,
+        **comparisons.BLOCKS,
         "memory": blocks.memory,
         "accelerators": blocks.accelerator,
     },
