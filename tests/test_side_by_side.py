@@ -16,6 +16,7 @@ from benchmarks.methods import METHODS, Setting
 from benchmarks.side_by_side import Data
 
 ROOT = Path(__file__).parents[1]
+COMPILED = ("SparseAutoencoder", "DictionaryModel, top-k")
 SETTING = Setting(units=6, active=2, epochs=3, strength=0.5)
 
 
@@ -41,7 +42,14 @@ def test_all_methods_get_centred_data_of_variance_one(rng):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "PyTorch loop"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name in COMPILED else [])
+        for name in METHODS
+        if name != "PyTorch loop"
+    ],
+)
 def test_every_method_returns_codes_and_reconstructions(name, rng):
     X = samples(rng)
     coder = METHODS[name](X, SETTING, 0)
