@@ -86,6 +86,7 @@ def test_other_rows_are_left_out_in_every_pass():
     assert left[0] != left[1]
 
 
+@pytest.mark.long
 def test_a_file_on_disk_trains_an_estimator(tmp_path):
     path = tmp_path / "data.npy"
     rng = np.random.default_rng(0)

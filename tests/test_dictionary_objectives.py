@@ -156,10 +156,7 @@ OBJECTIVES = {
 
 @pytest.mark.parametrize(
     "name",
-    [
-        n if n in ("jump", "matryoshka") else pytest.param(n, marks=pytest.mark.long)
-        for n in OBJECTIVES
-    ],
+    [n if n == "matryoshka" else pytest.param(n, marks=pytest.mark.long) for n in OBJECTIVES],
 )
 def test_a_grid_trains_in_one_program_that_passes_the_compile_check(name, rng):
     objective, rule = OBJECTIVES[name]

@@ -168,6 +168,7 @@ def test_codes_are_those_of_the_formula(path):
     np.testing.assert_array_equal(again.transform(X), path.transform(X))
 
 
+@pytest.mark.long
 def test_columns_have_the_names_of_the_first_frame():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
@@ -250,6 +251,7 @@ def test_the_picture_has_all_models_and_the_chosen_one(path):
     plt.close(mine.figure)
 
 
+@pytest.mark.long
 def test_it_stands_in_a_pipeline_and_can_be_cloned(path):
     unfitted = clone(path).set_params(strengths=[0.1, 1.0], seeds=1, target_activation=None)
     model = make_pipeline(MinMaxScaler(), unfitted).fit(X)
@@ -301,6 +303,7 @@ def test_a_target_out_of_reach_says_the_range_and_leaves_the_table():
         path.transform(X)
 
 
+@pytest.mark.long
 def test_a_range_is_left_for_a_target_beyond_it():
     quick = clone(SMALL).set_params(max_epochs=3)
     path = ae.SparseAutoencoderPath(quick, strengths=3, seeds=1, target_l0=0.01, max_refinements=1)
@@ -309,6 +312,7 @@ def test_a_range_is_left_for_a_target_beyond_it():
     assert path.results_["strength"].max() > 100
 
 
+@pytest.mark.long
 def test_a_target_that_is_passed_over_is_a_warning():
     path = ae.SparseAutoencoderPath(
         SMALL, strengths=[0.01, 10.0], seeds=1, target_l0=5.0, max_refinements=0

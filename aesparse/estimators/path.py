@@ -60,7 +60,7 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
     >>> from sklearn.datasets import load_digits
     >>> X = load_digits().data
     >>> base = SparseAutoencoder(32, max_epochs=20, early_stopping=False, random_state=0)
-    >>> path = SparseAutoencoderPath(base, strengths=6, seeds=2, target_activation=0.3,
+    >>> path = SparseAutoencoderPath(base, strengths=5, seeds=1, target_activation=0.3,
     ...     tolerance=0.1).fit(X)
     >>> bool(0.27 <= path.results_["activation_fraction"][path.best_index_] <= 0.33)
     True
