@@ -96,8 +96,8 @@ def main() -> None:
         for target in TARGETS:
             rows[f"{name}, {target}"] = met(X, options, target)
             print(name, target, rows[f"{name}, {target}"], flush=True)
-    record = {"options": OPTIONS, "targets": rows}
-    write_text(Path(__file__).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+            record = {"options": OPTIONS, "targets": rows}
+            write_text(Path(__file__).with_suffix(".json"), json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
