@@ -37,7 +37,10 @@ def fitted():
 
 
 SHORT_PATH = SparseAutoencoderPath(
-    SparseAutoencoder(max_epochs=20), strengths=[0.1, 1.0], seeds=1, max_refinements=0
+    SparseAutoencoder(max_epochs=20, random_state=0),
+    strengths=[0.1, 1.0],
+    seeds=1,
+    max_refinements=0,
 )
 
 

@@ -221,11 +221,14 @@ def test_a_coefficient_by_its_name_stays_one():
     best.partial_fit(X)
 
 
-@pytest.mark.parametrize("data", [np.ones((30, 4)), X[:5]], ids=["constant", "one held out"])
-def test_samples_without_variance_are_refused(data):
-    path = ae.SparseAutoencoderPath(SMALL, strengths=[0.1, 1.0], seeds=1)
+def test_samples_that_are_all_equal_are_refused_and_few_are_not():
+    path = ae.SparseAutoencoderPath(SMALL, strengths=[0.1, 1.0], seeds=1, max_refinements=0)
     with pytest.raises(InputError, match="equal"):
-        path.fit(data)
+        path.fit(np.ones((30, 4)))
+    path.fit(X[:5])  # of which one is held out
+    error = 1 - path.best_estimator_.score(X[:5])
+    assert np.isfinite(path.results_["unexplained"]).all()
+    assert error < 1
 
 
 def test_reconstructions_and_score_are_the_best_estimators(path):

@@ -29,8 +29,8 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
     next, on a logarithmic scale, at least once, until a model is near enough; of those that are,
     the one with the lowest error is taken (for a target of error: with the fewest active units).
     Without a target the knee of unexplained variance against sparsity is picked. Sparsity and error
-    are those of held-out samples, of standardized data, if the estimator stops early, else of the
-    samples trained on.
+    are those of held-out samples, of standardized data, if the estimator stops early; of all
+    samples else, and where those held out are equal, such as a single one.
 
     Args:
         estimator: a `SparseAutoencoder` that has all other options, by default one as it is.
@@ -107,15 +107,21 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         target = options.target(estimator, X.shape[1])
         begun = estimator._begun(X)
-        rows, held_out, stopping = split_if_asked(estimator, begun.scaler(X), begun.seed)
-        _require_variance(held_out)
+        z = begun.scaler(X)
+        rows, held_out, stopping = split_if_asked(estimator, z, begun.seed)
+        judging = next((judges for judges in (held_out, z) if _vary(judges)), None)
+        if judging is None:
+            raise InputError(
+                f"The {len(z)} samples are all equal and have no variance to explain; expected "
+                "samples that differ."
+            )
         self._forget()
         grid, tables, grids = options.first(), [], []
         while grid is not None:
             sweep = grid.sweep(options.model, begun.seed)
             how = {"epochs": estimator.max_epochs, "stopping": stopping}
             grids.append(train(estimator, rows, options.model, sweep, **how))
-            tables.append(grid.table(grids[-1], measured(grids[-1], held_out)))
+            tables.append(grid.table(grids[-1], measured(grids[-1], judging)))
             self.results_ = joined(tables)
             if self.results_["diverged"].all():
                 raise InputError(
@@ -208,10 +214,5 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
         )
 
 
-def _require_variance(rows: np.ndarray) -> None:
-    """`InputError` where no share of variance can be explained, as there is none."""
-    if (rows == rows[:1]).all():
-        raise InputError(
-            f"The {len(rows)} samples held out are all equal and have no variance to explain; give "
-            "more samples, a larger validation_fraction, or early_stopping=False."
-        )
+def _vary(rows: np.ndarray) -> bool:
+    return bool((rows != rows[:1]).any())
