@@ -80,7 +80,7 @@ def path(stored: dict) -> str:
     rows = [
         _path_row(name, size, how)
         for name, size in stored["sizes"].items()
-        for how in ("all epochs", "early stopping, at most 10 times the epochs")
+        for how in ("all epochs", "early stopping, at most twice the epochs")
         if how in size
     ]
     head = (
