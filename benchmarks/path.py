@@ -9,7 +9,8 @@ with the same epochs, none of which compiles; and `GridSearchCV` over
 compilation; its passes over the data are as many as the epochs at most, since it stops by its own
 criteria. Every core is a JAX device, over which a path's models are split. The digits (64 inputs,
 64 units, N = 1,797) and MNIST (784 inputs, 256 units, N = 2,000). All models are trained for all
-epochs; on the digits once more with early stopping, one turn, and scikit-learn's search. Writes benchmarks/path.json. Run it on an idle machine.
+epochs; on the digits once more with early stopping, one turn, and scikit-learn's search. Writes
+benchmarks/path.json. Run it on an idle machine.
 """
 
 import argparse
