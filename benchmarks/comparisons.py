@@ -102,10 +102,15 @@ def path(stored: dict) -> str:
     return f"{machine}\n\n{markdown(head, rows)}"
 
 
-def _searched(record: float | dict) -> str:
-    if not isinstance(record, dict):
-        return f"{record:g} s"
-    return ", ".join(f"{name} {value}" for name, value in record.items())
+def _searched(record: dict) -> str:
+    settings = ", ".join(f"{name}={record['settings'][name]}" for name in _SETTINGS)
+    return (
+        f"{record['grid']['alpha']} for alpha and {record['grid']['random_state']} seeds: "
+        f"{record['seconds']:g} s ({settings})"
+    )
+
+
+_SETTINGS = ("batch_size", "fit_algorithm", "max_iter", "n_components", "transform_algorithm")
 
 
 def _path_row(name: str, size: dict, how: str) -> tuple[str, ...]:
