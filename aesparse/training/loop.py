@@ -131,11 +131,8 @@ def train_part(task: Task, part: Part) -> Outcome:
     for number in range(begin, task.epochs + 1):
         if best is not None and (on_hosts(best.stopped) >= 0).all():
             break
-        if best is None:
-            state, losses = epoch(state, number)
-        else:
-            running = best.stopped < 0
-            state, losses = epoch(state, number, arguments.points._replace(active=running))
+        active = None if best is None else best.stopped < 0
+        state, losses = epoch(state, number, arguments.points._replace(active=active))
         task.progress.reached(number, losses["loss"])
         records.losses.add(losses)
         if watch is not None:

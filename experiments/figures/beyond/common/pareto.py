@@ -73,7 +73,6 @@ def _dictionary(method: str, hidden: int, k: int | None):
     """The rule and the objective of one of today's sparse auto-encoders."""
     from aesparse.losses import dictionary
     from aesparse.models import codes
-    from experiments.figures.beyond.common.thresholds import JumpReluFrom
 
     prefixes = [hidden >> shift for shift in reversed(range(_PARTS))]
     match method:
@@ -84,7 +83,7 @@ def _dictionary(method: str, hidden: int, k: int | None):
         case "batch top-k":
             return codes.BatchTopK(k), dictionary.topk()
         case "jump":
-            return JumpReluFrom(BANDWIDTH, START), dictionary.jumprelu_l0()
+            return codes.JumpRelu(BANDWIDTH, START), dictionary.jumprelu_l0()
         case "gated":
             return codes.Gated(), dictionary.gated()
         case "matryoshka":
