@@ -135,8 +135,17 @@ def test_partial_fit_goes_on_after_fit_and_after_pickling(fitted):
 
 def test_early_stopping_holds_samples_out_and_stops(fitted):
     assert fitted.n_iter_ < 200
-    assert len(fitted.history_["loss"]) == fitted.n_iter_
-    assert np.isfinite(fitted.history_["loss"]).all()
+    for name in ("loss", "held_out"):
+        assert len(fitted.history_[name]) == fitted.n_iter_
+        assert np.isfinite(fitted.history_[name]).all()
+    best = np.argmin(fitted.history_["held_out"])
+    assert fitted.n_iter_ - 1 > best  # of an earlier epoch
+
+
+def test_partial_fit_drops_the_loss_of_samples_that_it_does_not_hold_out(fitted):
+    more = pickle.loads(pickle.dumps(fitted)).partial_fit(X)
+    assert {len(losses) for losses in more.history_.values()} == {more.n_iter_}
+    assert "held_out" not in more.history_
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

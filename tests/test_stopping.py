@@ -1,6 +1,7 @@
 """Early stopping: when models of a grid end, and with which parameters."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -78,6 +79,32 @@ def test_models_stop_by_the_rule_each_by_itself(whole, stopped):
         assert (stopped.stopped_epoch[place], stopped.best_epoch[place]) == expected, place
     assert len(np.unique(stopped.stopped_epoch)) > 3  # the rule is not trivial here
     assert stopped.losses["loss"].shape[-1] == stopped.stopped_epoch.max()
+
+
+def test_the_loss_on_the_samples_held_out_is_recorded_until_a_model_stops(whole, stopped):
+    expected = held_out_losses(whole)
+    recorded = stopped.losses["held_out"]
+    assert recorded.shape == stopped.losses["loss"].shape
+    for place in np.ndindex(stopped.shape):
+        end, finite = stopped.stopped_epoch[place], np.isfinite(expected[place])
+        kept = finite[:end]
+        np.testing.assert_allclose(
+            recorded[place][:end][kept], expected[place][:end][kept], rtol=1e-4
+        )
+        assert np.isnan(recorded[place][end:]).all()
+    assert "held_out" not in whole.losses
+
+
+def test_without_samples_held_out_no_loss_on_them_is_recorded():
+    assert "held_out" not in run(EarlyStopping(patience=2), epochs=2).losses
+
+
+def test_no_part_of_an_objective_takes_the_name_of_the_loss_held_out():
+    def objective(model, params, x, noise, coefficients):
+        return jnp.sum(params.weight), {"held_out": jnp.sum(params.bias)}
+
+    with pytest.raises(InputError, match="'held_out'"):
+        fit(TRAIN, OneLayer(4), objective, epochs=1, batch_size=BATCH, sweep={"seed": [0]})
 
 
 def test_a_model_has_the_parameters_of_its_best_epoch(whole, stopped):

@@ -59,7 +59,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         scale_: `[n]`; z is (x − `mean_`)/`scale_`.
         n_components_: the number of hidden units, m. Also `n_features_in_`, `feature_names_in_`.
         n_iter_: epochs trained.
-        history_: losses by name, means over every epoch, `[n_iter_]` each.
+        history_: losses by name, means over every epoch, `[n_iter_]` each; with early stopping also
+            "held_out", the loss on the samples held out. `partial_fit` has none and drops it.
         activation_fraction_: share of pairs (sample, unit) that are active, over the samples that
             were trained on; after `partial_fit` those of the last call.
 

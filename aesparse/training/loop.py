@@ -109,10 +109,9 @@ def train_part(task: Task, part: Part) -> Outcome:
     def measured(params: PyTree, rows: Array) -> PyTree:
         return program.measure(params, arguments.keys, arguments.points, rows)
 
-    like = (
-        jax.eval_shape(lambda: measured(state.params, subset)),
-        jax.eval_shape(lambda: epoch(state, 1))[1],
-    )
+    losses = jax.eval_shape(lambda: epoch(state, 1))[1]
+    losses |= dict.fromkeys(watch.names if watch is not None else (), losses["loss"])
+    like = jax.eval_shape(lambda: measured(state.params, subset)), losses
     records = _Records(
         *(
             Recorder(moments, mesh, on_hosts, shapes, models=count)
@@ -134,9 +133,9 @@ def train_part(task: Task, part: Part) -> Outcome:
         active = None if best is None else best.stopped < 0
         state, losses = epoch(state, number, arguments.points._replace(active=active))
         task.progress.reached(number, losses["loss"])
-        records.losses.add(losses)
         if watch is not None:
-            best = watch.after(best, number, state.params, losses)
+            best, losses = watch.after(best, number, state.params, losses)
+        records.losses.add(losses)
         if number in task.record_at:
             latest = measured(state.params, subset)
             records.moments.add(latest)

@@ -47,7 +47,8 @@ class Result:
         model: the model.
         objective: the objective.
         params: the parameters, `[*axes, ...]`; None with `keep_params=False`.
-        losses: the loss and its parts by name, `[*axes, E]`, means over each epoch.
+        losses: the loss and its parts by name, `[*axes, E]`, means over each epoch; and, where
+            models stop by samples held out, "held_out", the loss on these after each epoch.
         history: the measurements, `[*axes, ..., H]`, at `history_epochs`.
         history_epochs: `[H]`; 0 is before training.
         final: the measurements of `params` on all of the data, `[*axes, ...]`: after the last

@@ -21,7 +21,7 @@ from aesparse.training.draws import VALIDATION
 from aesparse.training.measuring import Part, measuring
 from aesparse.training.sharding import MODELS, SHARED, over_models
 from aesparse.training.step import Recipe
-from aesparse.training.validation import check_bounds, checked_data
+from aesparse.training.validation import HELD_OUT, check_bounds, checked_data
 from aesparse.training.verification import Arguments
 
 __all__ = ["Best", "EarlyStopping", "Watch", "checked_stopping", "validation_loss"]
@@ -32,12 +32,12 @@ class EarlyStopping:
     """When the models of `fit` stop: after `patience` epochs without a lower loss.
 
     The loss is the whole objective on `validation` `[V, n]`, in batches of the training's size
-    whose last V mod B samples are left out, with the same noise at every epoch; without
-    `validation` it is the training loss of the epoch. An epoch improves if its loss is below
-    reference − tolerance · |reference|, where the reference is the loss of the last epoch that
-    improved. A model whose loss is not finite stops at once. A stopped one is trained no
-    further, and ends with the parameters of its lowest loss. `InputError` for a patience below
-    1, and for a tolerance outside [0, 1).
+    whose last V mod B samples are left out, with the same noise at every epoch, and is recorded
+    as "held_out"; without `validation` it is the training loss of the epoch. An epoch improves
+    if its loss is below reference − tolerance · |reference|, where the reference is the loss of
+    the last epoch that improved. A model whose loss is not finite stops at once. A stopped one
+    is trained no further, and ends with the parameters of its lowest loss. `InputError` for a
+    patience below 1, and for a tolerance outside [0, 1).
 
     >>> import numpy as np
     >>> from aesparse import OneLayer, fit
@@ -150,15 +150,23 @@ class Watch:
         """The best before training."""
         return self._before(params)
 
-    def after(self, best: Best, number: int, params: PyTree, losses: dict[str, Array]) -> Best:
-        """The best after the epoch of that number, with the training's `losses` of it."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Under which names it adds to an epoch's losses."""
+        return () if self._stopping.validation is None else (HELD_OUT,)
+
+    def after(
+        self, best: Best, number: int, params: PyTree, losses: dict[str, Array]
+    ) -> tuple[Best, dict[str, Array]]:
+        """The best after the epoch of that number, and the training's `losses` of it with more."""
         keys, validation, points = self._arguments
         loss = losses["loss"]
         if self._stopping.validation is not None:
             loss = self._loss.compiled(params, keys, self._loss.needs(points), validation)
+            losses = losses | {HELD_OUT: loss}
         patience = min(self._stopping.patience, np.iinfo(np.int32).max)
         limits = np.int32(patience), np.float32(self._stopping.tolerance)
-        return self._after(best, params, loss, np.int32(number), *limits)
+        return self._after(best, params, loss, np.int32(number), *limits), losses
 
 
 def checked_stopping(

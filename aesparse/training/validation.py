@@ -23,6 +23,7 @@ from aesparse.training.step import Recipe, TrainState, make_step
 from aesparse.training.sweep import Sweep
 
 __all__ = [
+    "HELD_OUT",
     "check_bounds",
     "check_devices",
     "check_levels",
@@ -35,6 +36,9 @@ __all__ = [
     "parameter_shapes",
     "warn_of_precision",
 ]
+
+HELD_OUT = "held_out"  # the name of the loss on samples held out
+_WHOLE = ("loss", HELD_OUT)  # names that no part of an objective can have
 
 
 def check_untransformed(*arguments: object) -> None:
@@ -223,10 +227,11 @@ def checked_pair(returned: object) -> tuple:
             "mapping from names to its parts, such as {}."
         )
     for name, part in returned[1].items():
-        if not isinstance(name, str) or name == "loss" or jnp.shape(part) != ():
+        if not isinstance(name, str) or name in _WHOLE or jnp.shape(part) != ():
             raise InputError(
                 f"The objective returned a part {shortened(name)} of shape {jnp.shape(part)}; "
-                "expected one number for each name but 'loss', which the whole is called."
+                f"expected one number for each name but {' and '.join(map(repr, _WHOLE))}, which "
+                "the whole is called."
             )
     return returned
 
