@@ -61,8 +61,9 @@ def test_at_chosen_epochs_alone_on_epoch_sees_the_latest_measurement():
     np.testing.assert_array_equal(whole.history.reconstruction[[0, 3]], [first, later])
 
 
-def test_nothing_needs_to_be_measured():
-    result = fit(measure={})
+@pytest.mark.parametrize("measure", [{}, lambda trained, x: ()])
+def test_nothing_needs_to_be_measured(measure):
+    result = fit(measure=measure, check_compiled=True)
     assert jax.tree.leaves((result.history, result.final)) == []
     same_bits(result.losses, fit().losses)
 

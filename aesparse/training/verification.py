@@ -110,6 +110,8 @@ def _check_measurement(
     if signature in part.checked:
         return
     measured = part.compiled(params, keys, points, X)
+    if not jax.tree.leaves(measured):  # a measurement of nothing
+        return
     params, keys, points, X, measured = first_shard((params, keys, points, X, measured))
     # Always as many models, so that operations compiled once serve grids of every size.
     rows = np.minimum(np.arange(_MEASURED_MODELS), len(points.seed) - 1)
