@@ -43,7 +43,8 @@ def _about(name: str, data: dict) -> str:
         f"**{name}**: {data['samples']:,} samples of {data['inputs']} inputs and "
         f"{data['held out']:,} held out; {data['units']} units, k = {data['active']}, at most "
         f"{data['epochs']} epochs. The strength of the ReLU auto-encoders, "
-        f"{data['strength']:g}, was searched in {data['search seconds']:g} s. PyTorch is faster "
+        f"{data['strength']:g}, was searched in {data['search seconds']:g} s, the dictionary's "
+        f"alpha, {data['alpha']:g}, in {data['search seconds of alpha']:g} s. PyTorch is faster "
         f"with {threads} thread{'s' * (threads > 1)}. The machine's load was {before} before the "
         f"trainings and {after} after them."
     )

@@ -16,7 +16,7 @@ from sklearn.decomposition import NMF, PCA, MiniBatchDictionaryLearning
 import aesparse as ae
 from aesparse.losses.dictionary import topk
 
-RATE, BATCH, AUXILIARY = 0.01, 128, 1 / 32
+RATE, BATCH, AUXILIARY = 0.003, 128, 1 / 32
 
 
 class Setting(NamedTuple):
@@ -26,6 +26,7 @@ class Setting(NamedTuple):
     active: int  # k, the number of active units that all methods should come to
     epochs: int
     strength: float = 0.0  # of the ReLU auto-encoders
+    alpha: float = 1.0  # of the dictionary
 
 
 class Coder(NamedTuple):
@@ -57,6 +58,7 @@ def dictionary(X: np.ndarray, setting: Setting, seed: int) -> Coder:
     """scikit-learn's, with codes of exactly k atoms by orthogonal matching pursuit."""
     model = MiniBatchDictionaryLearning(
         setting.units,
+        alpha=setting.alpha,
         batch_size=BATCH,
         max_iter=setting.epochs,
         fit_algorithm="cd",
@@ -107,6 +109,7 @@ def estimator(setting: Setting, seed: int) -> ae.SparseAutoencoder:
     """The auto-encoder before it is trained, for data that is centred and scaled."""
     return ae.SparseAutoencoder(
         setting.units,
+        objective="satae",
         strength=setting.strength,
         learning_rate=RATE,
         batch_size=BATCH,
@@ -118,7 +121,7 @@ def estimator(setting: Setting, seed: int) -> ae.SparseAutoencoder:
 
 
 def autoencoder(X: np.ndarray, setting: Setting, seed: int) -> Coder:
-    """A `SparseAutoencoder` with ReLU and the penalty of SAE."""
+    """A `SparseAutoencoder` with ReLU and SATAE's penalty, which is ℓ1 of the codes then."""
     model = estimator(setting, seed).fit(X)
     return Coder(model.transform, model.inverse_transform, model.components_)
 

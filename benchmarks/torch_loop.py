@@ -1,20 +1,16 @@
 """The ReLU auto-encoder of `SparseAutoencoder` as a PyTorch user would write it.
 
-Tied weights with rows of length 1, E ‖x − y‖² + λ Σ_j −log(1 − ρ_j), Adam. Shapes: N samples, n
-inputs, m hidden units, B batch.
+Tied weights with rows of length 1, ½ E ‖x − y‖² + λ E Σ_j h_j, Adam. Shapes: N samples, n inputs,
+m hidden units, B batch.
 """
 
 import torch
-
-TANGENT = 0.99  # −log(1 − ρ) continues as its tangent above this mean activation
 
 
 def loss(weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor, strength: float):
     """The error and the penalty of a batch `x` `[B, n]`; a number."""
     h = torch.relu(x @ weight.T + bias)
-    rho = h.mean(0)
-    penalty = -torch.log1p(-rho.clamp(max=TANGENT)) + (rho - TANGENT).clamp(min=0) / (1 - TANGENT)
-    return ((x - h @ weight) ** 2).sum(1).mean() + strength * penalty.sum()
+    return (0.5 * ((x - h @ weight) ** 2).sum(1) + strength * h.sum(1)).mean()
 
 
 def trained(
