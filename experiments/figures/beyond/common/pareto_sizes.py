@@ -24,7 +24,7 @@ _QUICK = {"hidden": 64, "heldout": 350, "epochs": 15, "batch_size": 50, "learnin
 _MADE = {"inputs": 64, "directions": 128, "active": 4}
 _TRAINED = {"hidden": 128, "heldout": 2_000, "learning_rate": 0.003}
 _QUICK_POINTS = _points(
-    (4, 16),
+    (8,),  # every k is a program of its own
     l1=(0.3, 1.0, 3.0),
     jump=(0.1, 1.0, 3.0),
     gated=(0.3, 1.0, 3.0),
