@@ -10,6 +10,8 @@ import pytest
 import small_fit
 from small_fit import SWEEP, data, same_bits
 
+import aesparse as ae
+from aesparse.losses import dictionary
 from aesparse.losses.objectives import Objective, get_objective, regularized
 from aesparse.models.one_layer import OneLayer
 from aesparse.training import guard, program
@@ -144,6 +146,41 @@ def test_without_a_fault_the_wrapper_changes_nothing(monkeypatch):
     again = fit()
     same_bits(again.params, expected.params)
     assert 0 < again.guard < guard.LIMITS["float32"]
+
+
+def tied_units(**options):
+    """A top-k model whose first two units have equal pre-activations and different atoms."""
+    rng = np.random.default_rng(0)
+    weight, decoder = (rng.normal(size=shape).astype(np.float32) for shape in ((5, 6), (6, 5)))
+    weight[:2] = 10 * weight[0]
+    params = ae.DictionaryParams(weight, np.zeros(5), decoder, np.zeros(6))
+    params = jax.tree.map(lambda leaf: np.float32([leaf, leaf]), params)
+    given = {"model": ae.DictionaryModel(5, ae.codes.TopK(1)), "constraint": None, "start": params}
+    return fit(dictionary.topk(), sweep={"learning_rate": 0.02, "seed": [0, 1]}, **given | options)
+
+
+def parameters_off_by_rounding(right):
+    def spoiled(state, *rest):
+        rng = np.random.default_rng(5)
+        off = jax.tree.map(
+            lambda leaf: leaf * (1 + 1e-7 * rng.normal(size=leaf.shape)).astype(np.float32),
+            state.params,
+        )
+        return right.epoch(state._replace(params=off), *rest)
+
+    return right._replace(epoch=spoiled)
+
+
+@pytest.mark.parametrize("optimizer", [None, optax.inject_hyperparams(optax.adam)(0.02)])
+def test_rounding_that_switches_a_unit_on_every_batch_is_no_disagreement(optimizer, monkeypatch):
+    with_fault(monkeypatch, parameters_off_by_rounding)
+    assert tied_units(optimizer=optimizer).guard <= guard.LIMITS["float32"]
+
+
+def test_a_fault_is_named_although_units_are_about_to_switch(monkeypatch):
+    with_fault(monkeypatch, epoch(lambda p, steps: one_entry_off(p)))
+    with pytest.raises(guard.NumericsError, match="weight' of model 1, row 2"):
+        tied_units()
 
 
 def test_a_wrong_second_moment_of_adam_is_named(monkeypatch):

@@ -21,6 +21,7 @@ __all__ = [
     "PRODUCT_LIMITS",
     "Differences",
     "NumericsError",
+    "above",
     "compare",
     "differences",
     "judge",
@@ -99,6 +100,11 @@ def smaller(first: Differences, second: Differences) -> Differences:
     Rounding may switch a ReLU unit on one batch; a wrong program is wrong on both.
     """
     return {name: np.minimum(apart, second[name]) for name, apart in first.items()}
+
+
+def above(by_array: Differences, largest: float) -> bool:
+    """Whether a row differs by more."""
+    return any(rows.max() > largest for rows in by_array.values())
 
 
 def judge(by_array: Differences, largest: float) -> float:
