@@ -130,7 +130,7 @@ _SHARES = ("chosen by", "trained on", "set apart")
 
 def targets(stored: dict) -> str:
     """The share of active units that was asked for and that came out."""
-    head = ("data", "asked for", *_SHARES, "explained variance, set apart", "strength", "seconds")
+    head = ("data", "asked for", *_SHARES, "explained variance, set apart", "strength", "models")
     rows = stored["targets"].items()
     return markdown(head, [_target_row(*name.rsplit(", ", 1), row) for name, row in rows])
 
@@ -144,7 +144,7 @@ def _target_row(data: str, asked: str, row: dict) -> tuple[str, ...]:
         *(f"{row[name]:.4f} ({row[name] / float(asked) - 1:+.1%})" for name in _SHARES),
         f"{row['explained variance, set apart']:.3f}",
         f"{row['strength']:.3g}",
-        f"{row['seconds']:.3g}",
+        str(row["models"]),
     )
 
 

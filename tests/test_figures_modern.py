@@ -152,14 +152,14 @@ def test_a_diverged_model_decides_nothing(method, open_):
 
 
 def test_what_fails_is_explained_by_the_mean_l0():
-    runs = every()
+    runs = every(PLANS["reduced"])
     study = of_method(runs, "top-k")
     one = runs[study].copy(deep=True)
     one["fewest"][:, 1] -= 9
     one["l0"][:, 1] = 7.25
     runs |= {study: one}
     real = {s: r for s, r in runs.items() if s.dataset}
-    verdicts = modern_pareto.verdicts(real, "digits")
+    verdicts = modern_pareto.verdicts(real, "mnist")
     (failed,) = (v for v in verdicts if v.verdict == "fails")
     assert any("7.25" in sentence for sentence in modern_pareto.explain(real, failed))
     holding = next(v for v in verdicts if v.verdict == "measured")
@@ -167,7 +167,8 @@ def test_what_fails_is_explained_by_the_mean_l0():
 
 
 def test_every_methods_numbers_are_listed_by_l0():
-    verdicts = [v for v in decided(modern_pareto.FIGURE, every()) if v.claim == "pareto"]
+    runs = every(PLANS["reduced"])
+    verdicts = [v for v in decided(modern_pareto.FIGURE, runs) if v.claim == "pareto"]
     assert len(verdicts) == 2 * len(METHODS)
     for verdict in verdicts:
         l0 = [float(number) for number in re.findall(r"L0 ([\d.]+)", verdict.numbers)]
