@@ -1,6 +1,8 @@
 """Data in chunks: every row once, the same order for a seed, and what is refused."""
 
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +102,37 @@ def test_a_file_on_disk_trains_an_estimator(tmp_path):
         before = model.score(X) if before is None else before
     assert model.n_iter_ == 20
     assert model.score(X) > before
+
+
+def resident(path):
+    """MiB of a mapped file that are in memory."""
+    kib = 0
+    for block in Path("/proc/self/smaps").read_text().split("\nVmFlags")[:-1]:
+        if str(path) in block:
+            kib += int(re.search(r"Rss:\s+(\d+) kB", block)[1])
+    return kib / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's /proc")
+def test_of_a_mapped_file_little_stays_in_memory(tmp_path):
+    path = tmp_path / "X.npy"
+    np.save(path, numbered(1_000_000))
+    X = np.load(path, mmap_mode="r")
+    whole = X.nbytes / 2**20
+    X.sum()
+    assert resident(path) > 0.9 * whole
+    for _ in chunks(X, 50_000):
+        pass
+    assert resident(path) < 0.2 * whole
+
+
+def test_changes_of_a_file_that_are_in_memory_alone_stay(tmp_path):
+    np.save(tmp_path / "X.npy", numbered(1000))
+    X = np.load(tmp_path / "X.npy", mmap_mode="c")
+    X += 1
+    seen = np.concatenate(list(chunks(X, 250)))
+    np.testing.assert_array_equal(np.sort(seen[:, 0]), numbered(1000)[:, 0] + 1)
+    np.testing.assert_array_equal(X, numbered(1000) + 1)
 
 
 def test_what_a_reader_raises_comes_out():

@@ -1,5 +1,6 @@
 """Data that need not fit in memory, chunk after chunk."""
 
+import mmap
 import numbers
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,8 @@ def chunks(
 
     In every pass runs of 256 consecutive rows come in an order drawn anew, those of a chunk are
     mixed. As chunks have one size, what trains on them is compiled once; the rows that are left,
-    fewer than there are chunks, are left out, others in every pass.
+    fewer than there are chunks, are left out, others in every pass. Of a file that is mapped with
+    `mmap_mode="r"` no more than a chunk stays resident.
 
     Args:
         X: `[N, n]`: a NumPy array, such as `numpy.load(path, mmap_mode="r")`, or whatever else has
@@ -61,7 +63,7 @@ def _read_ahead(
         waiting = None
         for _ in range(passes):
             for chosen in _orders(X.shape[0], rows, rng):
-                coming = reader.submit(_rows, X, chosen)
+                coming = reader.submit(_read, X, chosen)
                 if waiting is not None:
                     yield waiting.result()
                 waiting = coming
@@ -80,6 +82,15 @@ def _orders(
         while len(left) >= size:
             yield rng.permutation(left[:size])
             left = left[size:]
+
+
+def _read(X: Any, chosen: np.ndarray) -> np.ndarray:
+    """Rows in a given order; what the system has mapped of a file for them is given back."""
+    rows, mapped = _rows(X, chosen), getattr(X, "base", None)
+    readonly = isinstance(X, np.memmap) and X.mode == "r"
+    if readonly and isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+    return rows
 
 
 def _rows(X: Any, chosen: np.ndarray) -> np.ndarray:
