@@ -322,6 +322,46 @@ def test_a_training_that_fails_leaves_the_model_as_it_was(fitted):
     np.testing.assert_array_equal(old.transform(X), fitted.transform(X))
 
 
+def test_a_refit_with_bad_options_leaves_the_model_as_it_was(fitted):
+    codes = fitted.transform(X)
+    old = pickle.loads(pickle.dumps(fitted)).set_params(learning_rate=-1)
+    with pytest.raises(InputError, match="learning_rate"):
+        old.fit(X[:, :3])
+    np.testing.assert_array_equal(old.transform(X), codes)
+
+
+def test_an_iterator_is_for_partial_fit():
+    with pytest.raises(InputError, match="partial_fit"):
+        model().fit(ae.data.chunks(X, 20))
+
+
+def test_numbers_whose_variance_is_beyond_the_largest_are_refused():
+    with pytest.raises(InputError, match="variance"), np.errstate(all="ignore"):
+        model().fit(X.astype(float) * 1e200)
+
+
+def test_every_loss_has_an_entry_for_every_epoch_although_the_model_diverges():
+    """After epochs of which one is kept."""
+    how = {"optimizer": "sgd", "constraint": None, "learning_rate": 0.3, "strength": 0.0}
+    one = model(**how, early_stopping=True, batch_size=50, max_epochs=20)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        one.fit(X * 3)
+    assert {len(losses) for losses in one.history_.values()} == {one.n_iter_}
+
+
+def test_all_samples_held_out_count(fitted):
+    """Those after the last whole batch too: 12 of them in batches of 10."""
+    held_out = np.random.default_rng(SEED).permutation(120)[:12]
+    for row in held_out[[0, -1]]:
+        far = X.copy()
+        far[row] = 10
+        options = {"early_stopping": True, "batch_size": 10, "max_epochs": 1}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one, other = (model(**options, standardize=False).fit(data) for data in (X, far))
+        assert one.history_["held_out"] != other.history_["held_out"]
+
+
 def test_a_fitted_model_is_what_it_was_trained_as(fitted):
     codes = fitted.transform(X)
     changed = pickle.loads(pickle.dumps(fitted)).set_params(activation="sigmoid", tied=False)

@@ -44,7 +44,7 @@ def stopped():
 def held_out_losses(whole):
     """The objective on the held-out samples after every epoch `[…, E]`; inf where float32 ends."""
     weight, bias = (np.moveaxis(np.float64(v), -1, 0)[1:] for v in whole.history[:2])
-    batches = HELD_OUT[: len(HELD_OUT) // BATCH * BATCH].reshape(-1, BATCH, 6).astype(np.float64)
+    batches = HELD_OUT[:BATCH].astype(np.float64), HELD_OUT[BATCH:].astype(np.float64)
     total = 0
     with np.errstate(all="ignore"):
         for batch in batches:
@@ -53,8 +53,9 @@ def held_out_losses(whole):
             error = ((batch - np.einsum("...bm,...mn->...bn", h, weight)) ** 2).sum(-1).mean(-1)
             rows = (weight**2).sum(-1)
             penalty = ((a > 0) * rows[..., None, :]).sum(-1).mean(-1)
-            total = total + error + np.float64(SWEEP["strength"])[:, None, None] * penalty
-        return np.moveaxis(total / len(batches), 0, -1).astype(np.float32)
+            loss = error + np.float64(SWEEP["strength"])[:, None, None] * penalty
+            total = total + len(batch) * loss
+        return np.moveaxis(total / len(HELD_OUT), 0, -1).astype(np.float32)
 
 
 def ends(losses, patience, tolerance):

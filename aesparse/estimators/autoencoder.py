@@ -3,6 +3,8 @@
 Shapes: N samples, n inputs, m components.
 """
 
+from collections.abc import Iterator
+
 import jax
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -124,8 +126,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def fit(self, X, y=None) -> "SparseAutoencoder":
         """Trains the model on `X` `[N, n]`, N >= 2; `y` is ignored. Returns itself."""
         del y
+        options = Options.of(self)
         X = self._checked(X, first=True, ensure_min_samples=2)
-        options, start = Options.of(self), self._begun(X)
+        start = self._begun(X)
         rows, _, stopping = split_if_asked(self, start.scaler(X), start.seed)
         result = self._train(rows, options, start, epochs=self.max_epochs, stopping=stopping)
         warn_if_unfinished(result, self.max_epochs)
@@ -140,8 +143,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         del y
         first = not hasattr(self, "components_")
+        options = Options.of(self)
         X = self._checked(X, first=first, ensure_min_samples=2 if first else 1)
-        options, start = Options.of(self), self._begun(X) if first else self._start
+        start = self._begun(X) if first else self._start
         begin = None
         if not first:
             begin = WarmStart(self._params(), self._optimizer_state, self.n_iter_)
@@ -198,6 +202,11 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return tags
 
     def _checked(self, X, *, first: bool = False, **options) -> np.ndarray:
+        if isinstance(X, Iterator):
+            raise InputError(
+                "X is an iterator; expected a matrix [N, n]. Call partial_fit on each array that "
+                "it gives."
+            )
         return validate_data(self, X, reset=first, dtype=[np.float64, np.float32], **options)
 
     def _begun(self, X: np.ndarray) -> Start:

@@ -64,7 +64,7 @@ def _check_share(name: str, number: object, *, zero: bool) -> None:
 
 def _coefficients(objective: Objective, strength: object) -> dict[str, object]:
     """The value of every coefficient of the objective; an objective may have none."""
-    names = objective.coefficients
+    names, given = objective.coefficients, strength
     if not isinstance(strength, Mapping):
         if len(names) > 1:
             raise InputError(
@@ -75,7 +75,7 @@ def _coefficients(objective: Objective, strength: object) -> dict[str, object]:
     right = set(strength) == set(names) and all(map(is_real, strength.values()))
     if not right or not all(np.isfinite(v) and v >= 0 for v in strength.values()):
         raise InputError(
-            f"strength is {shortened(dict(strength))}; expected one finite number >= 0 for each of "
+            f"strength is {shortened(given)}; expected one finite number >= 0 for each of "
             f"the objective's coefficients, {', '.join(names)}."
         )
     return dict(strength)

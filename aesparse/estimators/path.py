@@ -30,7 +30,8 @@ class SparseAutoencoderPath(TransformerMixin, BaseEstimator):
     the one with the lowest error is taken (for a target of error: with the fewest active units).
     Without a target the knee of unexplained variance against sparsity is picked. Sparsity and error
     are those of held-out samples, of standardized data, if the estimator stops early; of all
-    samples else, and where those held out are equal, such as a single one.
+    samples else, and where those held out are equal, such as a single one. With few samples and
+    high strengths the samples that were trained on have fewer active units than others.
 
     Args:
         estimator: a `SparseAutoencoder` that has all other options, by default one as it is.

@@ -8,6 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from aesparse.data import Affine
+from aesparse.errors import InputError
 from aesparse.training.stopping import EarlyStopping
 
 __all__ = ["LARGEST_SEED", "Start", "fitted_scaler", "split_if_asked"]
@@ -36,6 +37,10 @@ def fitted_scaler(X: np.ndarray, *, standardize: bool) -> Affine:
     """
     if standardize:
         known = StandardScaler().fit(X)
+        if not np.isfinite(known.scale_).all():
+            raise InputError(
+                "The variance of the data exceeds the largest number; divide the data by one."
+            )
         return Affine(known.mean_, 1 / known.scale_)
     mean, variance = X.mean(axis=0, dtype=np.float64), X.var(axis=0, dtype=np.float64)
     if mean @ mean > _FAR * variance.sum():
@@ -51,9 +56,8 @@ def fitted_scaler(X: np.ndarray, *, standardize: bool) -> Affine:
 def _split(rows: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows `[N, n]` to train on, and that fraction of them, at least one, drawn at random."""
     count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
-    held_out = np.zeros(len(rows), bool)
-    held_out[np.random.default_rng(seed).permutation(len(rows))[:count]] = True
-    return rows[~held_out], rows[held_out]
+    held_out = np.random.default_rng(seed).permutation(len(rows))[:count]
+    return np.delete(rows, held_out, axis=0), rows[held_out]
 
 
 def split_if_asked(

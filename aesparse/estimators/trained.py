@@ -49,8 +49,8 @@ def keep(estimator: Any, result: Result, begun: Start) -> None:
     estimator.n_components_ = len(estimator.components_)
     estimator.mean_, estimator.scale_ = begun.scaler.mean, 1 / begun.scaler.matrix
     estimator.activation_fraction_ = float(result.final.activation_fraction)
-    losses = {name: loss[np.isfinite(loss)] for name, loss in result.losses.items()}
-    estimator.history_, estimator.n_iter_ = dict(losses), len(losses["loss"])
+    estimator.n_iter_ = int(np.isfinite(result.losses["loss"]).sum())
+    estimator.history_ = {n: loss[: estimator.n_iter_] for n, loss in result.losses.items()}
     estimator._start, estimator._optimizer_state = begun, result.optimizer_state
 
 

@@ -32,8 +32,8 @@ class EarlyStopping:
     """When the models of `fit` stop: after `patience` epochs without a lower loss.
 
     The loss is the whole objective on `validation` `[V, n]`, in batches of the training's size
-    whose last V mod B samples are left out, with the same noise at every epoch, and is recorded
-    as "held_out"; without `validation` it is the training loss of the epoch. An epoch improves
+    and a last one of what is left, with the same noise at every epoch, and is recorded as
+    "held_out"; without `validation` it is the training loss of the epoch. An epoch improves
     if its loss is below reference − tolerance · |reference|, where the reference is the loss of
     the last epoch that improved. A model whose loss is not finite stops at once. A stopped one
     is trained no further, and ends with the parameters of its lowest loss. `InputError` for a
@@ -75,13 +75,14 @@ class Best(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _ValidationLoss:
-    """The measurement: the mean of the objective over batches of `batch_size`."""
+    """The measurement: the mean of the objective over batches of `batch_size`, by their lengths."""
 
     batch_size: int
 
     def __call__(self, trained: Trained, x: Float[Array, "V n"]) -> Float[Array, ""]:
         size = min(self.batch_size, len(x))
-        batches = x[: len(x) // size * size].reshape(-1, size, x.shape[1])
+        count, left = divmod(len(x), size)
+        batches = x[: count * size].reshape(-1, size, x.shape[1])
         key = jax.random.fold_in(trained.key, VALIDATION)
 
         def loss(numbered):
@@ -90,7 +91,10 @@ class _ValidationLoss:
             coefficients = trained.coefficients
             return trained.objective(trained.model, trained.params, batch, noise, coefficients)[0]
 
-        return jnp.mean(jax.lax.map(loss, (jnp.arange(len(batches)), batches)))
+        total = size * jnp.sum(jax.lax.map(loss, (jnp.arange(count), batches)))
+        if left:
+            total += left * loss((count, x[-left:]))
+        return total / len(x)
 
 
 def validation_loss(recipe: Recipe, mesh: Mesh) -> Part:
