@@ -86,10 +86,11 @@ def _orders(
 
 def _read(X: Any, chosen: np.ndarray) -> np.ndarray:
     """Rows in a given order; what the system has mapped of a file for them is given back."""
-    rows, mapped = _rows(X, chosen), getattr(X, "base", None)
-    readonly = isinstance(X, np.memmap) and X.mode == "r"
-    if readonly and isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+    rows, readonly = _rows(X, chosen), False
+    while isinstance(X, np.ndarray):  # a slice's base is what it is a slice of
+        readonly, X = getattr(X, "mode", None) == "r", X.base
+    if readonly and isinstance(X, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        X.madvise(mmap.MADV_DONTNEED)
     return rows
 
 
