@@ -59,6 +59,17 @@ def test_a_sample_is_drawn_as_often_as_the_square_of_its_error_says():
     assert abs(share - 0.8) < 4 * np.sqrt(0.8 * 0.2 / m)
 
 
+def test_no_unit_begins_at_a_sample_without_a_direction(rng):
+    """Zeros have the largest error, since the decoder's bias is far from them."""
+    model = DictionaryModel(HIDDEN, subtract_decoder_bias=False)
+    params = with_dead_units(rng)._replace(decoder_bias=np.full(5, 9, np.float32))
+    X = np.concatenate([np.zeros((30, 5), np.float32), data(rng, samples=5)])
+    after = resampled(model, params, X, jax.random.key(0))
+    np.testing.assert_allclose(np.linalg.norm(after.decoder[:, DEAD], axis=0), 1, rtol=1e-5)
+    unmoved = resampled(model, params, X[:30], jax.random.key(0))
+    jax.tree.map(np.testing.assert_array_equal, unmoved, params)
+
+
 def test_a_model_without_dead_units_stays_as_it_is(rng):
     params, X = with_dead_units(rng), data(rng)
     params = params._replace(bias=np.abs(params.bias))

@@ -66,7 +66,12 @@ def resampled(
 
     def one(params: DictionaryParams, active: DictionaryParams, key: PRNGKeyArray):
         alive, errors = _activity(model, active, X)
-        return _restarted(model, params, ~alive, _drawn(X, errors, key, model.hidden))
+        shift = np.asarray(params.decoder_bias) if model.subtract_decoder_bias else 0
+        directed = (shift != X).any(axis=1)  # others have no direction
+        if not directed.any():
+            return jax.tree.map(np.asarray, params)
+        drawn = _drawn(X[directed], errors[directed], key, model.hidden)
+        return _restarted(model, params, ~alive, drawn - shift)
 
     return each_model(one, params, active, keys)
 
@@ -100,12 +105,9 @@ def _restarted(
     dead: Bool[np.ndarray, " m"],
     samples: Float[np.ndarray, "m n"],
 ) -> DictionaryParams:
-    """The parameters in which each dead unit has the direction of its sample."""
+    """The parameters in which each dead unit has the direction of its sample x' = x − b_d."""
     params = jax.tree.map(np.asarray, params)
-    shift = params.decoder_bias if model.subtract_decoder_bias else 0
-    directions = samples - shift
-    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
-    directions = directions / np.maximum(lengths, np.finfo(lengths.dtype).tiny)
+    directions = samples / np.linalg.norm(samples, axis=1, keepdims=True)
     rows = np.linalg.norm(params.weight, axis=1)
     length = _SHORTER * float(np.mean(rows if dead.all() else rows[~dead]))
     fresh = {
