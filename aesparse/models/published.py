@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aesparse.data.readers.files import reading, shown
-from aesparse.errors import InputError, unknown_name
+from aesparse.errors import InputError
 from aesparse.models.codes import Gated, GateParams, JumpRelu, Relu, TopK
 from aesparse.models.dictionary import DictionaryModel, DictionaryParams
 from aesparse.models.published_files import find_files, read_arrays, read_settings
@@ -117,7 +117,10 @@ def _check_settings(settings: Mapping[str, Any], given: Mapping[str, Any], what:
             "ReLU, or kind='topk' and k for the k largest units."
         )
     if not isinstance(kind, str) or kind not in KINDS:
-        raise unknown_name("architecture", kind, KINDS)
+        raise InputError(
+            f"{what} has the architecture {shortened(kind)}, whose codes are computed otherwise; "
+            f"expected one of {', '.join(KINDS)}."
+        )
     if kind == "topk" and settings.get("k") is None:
         raise InputError(f"{what} does not say how many units of a code are active; give k.")
     if kind != "topk" and "k" in given:
