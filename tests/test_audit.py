@@ -213,6 +213,7 @@ def test_the_step_for_a_strength_is_the_optimizers_own(X):
     np.testing.assert_array_equal(plain.smallest, above)
 
 
+@pytest.mark.long
 def test_the_family_of_a_users_penalty_is_found_from_its_gradients(X):
     def user(seen, eps):  # E Σ s'^2 ‖W_j‖^4, in the user's own words
         slopes = seen.activation.slope(seen.preactivation)

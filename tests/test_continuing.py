@@ -7,6 +7,8 @@ import pytest
 from aesparse import InputError, OneLayer, fit, lbfgs, sgd
 from aesparse.training.stopping import EarlyStopping
 
+pytestmark = pytest.mark.long
+
 RNG = np.random.default_rng(0)
 X = (RNG.normal(size=(60, 3)) @ RNG.normal(size=(3, 6))).astype(np.float32)
 SWEEP = {"strength": [0.1, 0.3], "learning_rate": [0.002, 0.01]}

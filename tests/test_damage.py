@@ -33,7 +33,7 @@ from experiments.pipeline.seal import changed_page, require_page, sealed_page, w
 from experiments.pipeline.store import RunStore
 
 fcntl = pytest.importorskip("fcntl")
-pytestmark = pytest.mark.usefixtures("tiny_scales")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("tiny_scales")]
 
 
 @pytest.fixture(scope="module")

@@ -154,10 +154,8 @@ OBJECTIVES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [n if n == "matryoshka" else pytest.param(n, marks=pytest.mark.long) for n in OBJECTIVES],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_grid_trains_in_one_program_that_passes_the_compile_check(name, rng):
     objective, rule = OBJECTIVES[name]
     X, model = data(rng, 200), DictionaryModel(HIDDEN, rule)

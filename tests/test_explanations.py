@@ -14,7 +14,7 @@ from experiments.pipeline.registry import get_figure
 from experiments.pipeline.store import RunStore
 from experiments.pipeline.verdicts import decided
 
-pytestmark = pytest.mark.usefixtures("tiny_scales")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("tiny_scales")]
 
 
 def explained(out, name, claim, dataset, statement=""):

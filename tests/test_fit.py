@@ -202,6 +202,7 @@ DEEP = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", DEEP)
 def test_a_pair_of_flax_modules(kind):
     objective, loss = DEEP[kind]
@@ -274,6 +275,7 @@ def adam(coordinates):
     return clipped_adam(coordinates["learning_rate"])
 
 
+@pytest.mark.long
 def test_adam_with_a_schedule_and_clipping():
     optimizer = adam_with_schedule(learning_rate=0.01)
     result = fit(RELU, "dae", ADAM_GRID, optimizer=optimizer, epochs=3)

@@ -19,6 +19,8 @@ from aesparse.theory import audit
 from aesparse.theory.conclusion import INDIFFERENT, LOWERS, NO_EFFECT, NOT_GUARANTEED, SPARSIFIES
 from aesparse.theory.path import MOMENTS, simulate
 
+pytestmark = pytest.mark.long
+
 MEAN = mean_activation(lambda t: t)
 
 

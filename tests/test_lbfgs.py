@@ -129,6 +129,7 @@ def test_parts_change_only_how_the_models_are_run(x64):
     np.testing.assert_allclose(parts.params.weight, whole.params.weight, rtol=1e-8)
 
 
+@pytest.mark.long
 def test_fewer_iterations_are_an_earlier_point_and_no_error(x64):
     value, norm, iterations = zip(*(ends(fit(most=most)) for most in (1, 5, 200)), strict=True)
     assert value[0][0] > value[1][0] > value[2][0]
@@ -198,6 +199,7 @@ def test_bad_input_is_refused(case):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.long
 def test_the_guard_notices_a_program_that_minimizes_something_else(x64):
     """The compiled loss is 0.1% off: no number of it is plausible to the eye."""
     right = linear()

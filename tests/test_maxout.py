@@ -9,6 +9,8 @@ import aesparse as ae
 from aesparse.models.maxout import Maxout
 from aesparse.models.one_layer import Params
 
+pytestmark = pytest.mark.long
+
 HIDDEN, PIECES, INPUTS = 4, 3, 5
 STRENGTH = 0.3
 

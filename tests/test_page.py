@@ -16,6 +16,8 @@ from experiments.pipeline.figure import Verdict
 from experiments.pipeline.registry import figure_names, get_figure
 from experiments.report.markup import Text
 
+pytestmark = pytest.mark.long
+
 MOST_BYTES = 3e6  # of a page
 
 

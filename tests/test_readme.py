@@ -118,6 +118,7 @@ def test_on_mnist_no_stored_rate_loses_a_model():
     assert not any(curve.flagged.any() for curve in shown)
 
 
+@pytest.mark.long
 def test_the_json_of_every_picture_is_what_its_runs_say():
     for path in sorted((ROOT / "figures").glob("*/*.json")):
         scale, name = path.parent.name, path.stem

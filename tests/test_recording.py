@@ -88,6 +88,7 @@ def test_several_measurements_by_name_of_any_shape():
         np.testing.assert_allclose(getattr(result.history["usual"], name), values, rtol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["dae", pytest.param("sae", marks=pytest.mark.long)])
 def test_theorem_1s_ratio_is_that_of_each_model(name, x64):
     """At its strength, from complex-step gradients.

@@ -92,6 +92,7 @@ def test_the_loop_in_pytorch_has_the_loss_of_the_estimator(rng):
     assert float(theirs) == pytest.approx(float(ours), rel=1e-5)
 
 
+@pytest.mark.long
 def test_the_loop_in_pytorch_learns_with_rows_of_length_1(rng):
     pytest.importorskip("torch", reason="needs PyTorch, of the extra `benchmarks`")
     X = samples(rng)

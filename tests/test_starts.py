@@ -134,6 +134,7 @@ def test_a_copied_encoder_unties_a_tied_model_and_keeps_leading_axes():
     np.testing.assert_array_equal(copied_encoder(copied).weight, stacked.weight)
 
 
+@pytest.mark.long
 def test_training_begins_where_the_bumps_are():
     X = np.random.default_rng(0).normal(size=(20, 16)).astype(np.float32)
     start = jax.tree.map(lambda leaf: leaf[None], bumps(jax.random.key(0), (4, 4, 1), 6))

@@ -22,6 +22,7 @@ from experiments.pipeline.verdicts import decided
 pytestmark = pytest.mark.usefixtures("tiny_scales")
 
 
+@pytest.mark.long
 def test_every_claim_is_decided_as_constructed(arpit_runs):
     rows = tables.collect_verdicts(arpit_runs)
     verdicts = {}
