@@ -349,7 +349,7 @@ def test_every_loss_has_an_entry_for_every_epoch_although_the_model_diverges():
     assert {len(losses) for losses in one.history_.values()} == {one.n_iter_}
 
 
-def test_all_samples_held_out_count(fitted):
+def test_all_samples_held_out_count():
     """Those after the last whole batch too: 12 of them in batches of 10."""
     held_out = np.random.default_rng(SEED).permutation(120)[:12]
     for row in held_out[[0, -1]]:

@@ -177,6 +177,12 @@ def test_rounding_that_switches_a_unit_on_every_batch_is_no_disagreement(optimiz
     assert tied_units(optimizer=optimizer).guard <= guard.LIMITS["float32"]
 
 
+def test_an_error_in_float64_that_is_rounding_in_float32_is_named(x64, monkeypatch):
+    with_fault(monkeypatch, epoch(lambda p, steps: p._replace(weight=p.weight * (1 + 1e-8))))
+    with pytest.raises(guard.NumericsError, match="weight"):
+        fit(X=data(dtype=np.float64))
+
+
 def test_a_fault_is_named_although_units_are_about_to_switch(monkeypatch):
     with_fault(monkeypatch, epoch(lambda p, steps: one_entry_off(p)))
     with pytest.raises(guard.NumericsError, match="weight' of model 1, row 2"):

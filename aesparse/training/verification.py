@@ -132,11 +132,11 @@ def _check_measurement(
     part.checked.add(signature)
 
 
-def _nudged(params: PyTree, seed: int = 0) -> PyTree:
-    """The parameters as far away as rounding might take them."""
+def _nudged(params: PyTree, seed: int = 0, size: float = _NUDGE) -> PyTree:
+    """The parameters as far away as rounding might take them, relatively."""
     rng = np.random.default_rng(seed)
     return jax.tree.map(
-        lambda leaf: leaf * (1 + _NUDGE * rng.choice([-1, 1], leaf.shape)).astype(leaf.dtype),
+        lambda leaf: leaf * (1 + size * rng.choice([-1, 1], leaf.shape)).astype(leaf.dtype),
         params,
     )
 
@@ -213,8 +213,10 @@ def _compared(
     compiled = program.epoch(copy, *drawn, np.int32(first), np.int32(steps))
     level = _level(reference, X)
 
+    size = _NUDGE * float(jnp.finfo(X.dtype).eps / jnp.finfo(jnp.float32).eps)
+
     def nudged(seed: int) -> dict:
-        near = shard[0]._replace(params=_nudged(shard[0].params, seed))
+        near = shard[0]._replace(params=_nudged(shard[0].params, seed, size))
         return _groups(program.steps(near, *shard[1:], first, steps), level)
 
     expected = _groups(reference, level)
